@@ -12,15 +12,14 @@ from kerasnas.modalities.augmentations import Augmentation
 
 
 class ArrayBatches(keras.utils.PyDataset):
-    """Shuffled batches of arrays, where every batch is a function of `(seed, epoch, index)` alone.
+    """Shuffled batches of arrays; every batch depends on `(seed, epoch, index)` alone.
 
-    The order of epoch `e` is `np.random.default_rng([seed, e]).permutation(samples)`, so that a run
-    resumed at epoch `e` sees the batches of an uninterrupted one. `on_epoch_end` advances to the next epoch.
+    The order of epoch `e` is `np.random.default_rng([seed, e]).permutation(samples)`, so that a run resumed at epoch
+    `e` sees the batches of an uninterrupted one. `on_epoch_end` advances to the next epoch.
 
-    Two habits of Keras' `fit` matter. Pass `shuffle=False`: `fit` otherwise draws the batches of a `PyDataset` in an
-    order from Python's global generator. And `fit` calls `on_epoch_end` once before its first epoch as well, so that
-    epochs are counted from `initial_epoch + 1`, and repeated calls of `fit` drift. Where the epoch must be Keras' own,
-    set it in a callback:
+    Pass `shuffle=False` to Keras' `fit`, which otherwise orders the batches by Python's global generator. `fit` also
+    calls `on_epoch_end` once before its first epoch, so that epochs are counted from `initial_epoch + 1`, and repeated
+    calls of `fit` drift. If the epoch must be Keras' own, set it in a callback:
 
     ```python
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
@@ -33,17 +32,17 @@ class ArrayBatches(keras.utils.PyDataset):
         batch_size: number of samples in a batch.
         seed: seed of the order and of the augmentation. Defaults to 0.
         initial_epoch: the first epoch. Defaults to 0.
-        augment: `(batch, rng) -> batch`, applied to every batch of `x`, which it may change in place. The
-            generator is `np.random.default_rng([seed, epoch, index, 1])`. Defaults to None.
-        sample_weight: an array `(samples,)`; makes the batches `(x, y, sample_weight)`. Defaults to None.
-        drop_remainder: whether to leave out the last, smaller batch, which holds other samples in every
-            epoch. Defaults to True.
+        augment: `(batch, rng) -> batch`, applied to every batch of `x`, which it may change in place. The generator is
+            `np.random.default_rng([seed, epoch, index, 1])`. Defaults to None.
+        sample_weight: an array `(samples,)`; batches become `(x, y, sample_weight)`. Defaults to None.
+        drop_remainder: whether to leave out the last, smaller batch, whose samples differ in every epoch. Defaults to
+            True.
         **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Raises:
-        TypeError: if `augment` cannot be called.
-        ValueError: if the arrays differ in length, are empty or hold no numbers, there are fewer samples than one batch
-            needs, or another argument is out of its range.
+        TypeError: if `augment` is not callable.
+        ValueError: if the arrays differ in length, are empty or not numbers, there are fewer samples than a batch
+            needs, or another argument is out of range.
 
     Example:
 
@@ -74,14 +73,13 @@ class ArrayBatches(keras.utils.PyDataset):
         self.seed = checks.seed(seed)
         self.augment = checks.optional(checks.function, "augment", augment, "None or a callable (batch, rng) -> batch")
         self.drop_remainder = checks.boolean("drop_remainder", drop_remainder)
-        arrays = {"x": self.x, "y": self.y}
-        if self.sample_weight is not None:
-            arrays["sample_weight"] = self.sample_weight
-        lengths = {name: len(array) if array.ndim else None for name, array in arrays.items()}
+        arrays = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight}
+        lengths = {name: len(a) if a.ndim else None for name, a in arrays.items() if a is not None}
         if len(set(lengths.values())) > 1 or not lengths["x"]:
+            names = ", ".join(f"`{name}`" for name in lengths)
             raise ValueError(
-                f"Invalid value received for arguments {', '.join(f'`{name}`' for name in arrays)}. Expected arrays of "
-                f"one length, not empty. Received lengths: {lengths}"
+                f"Invalid value received for arguments {names}. Expected arrays of one length, not empty. Received "
+                f"lengths: {lengths}"
             )
         if drop_remainder and len(self.x) < self.batch_size:
             raise ValueError(
@@ -89,7 +87,7 @@ class ArrayBatches(keras.utils.PyDataset):
                 f"{len(self.x)}, as `drop_remainder=True` leaves no batch otherwise. Received: {batch_size}"
             )
         self.set_epoch(checks.integer("initial_epoch", initial_epoch, 0))
-        self._other = self._epoch_and_order  # those of `at`
+        self._other = self._epoch_and_order  # for `at`
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
@@ -98,13 +96,13 @@ class ArrayBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         if not 0 <= index < len(self):
             raise IndexError(f"Batch {index} of {len(self)}: expected an index from 0 to {len(self) - 1}.")
-        # One read: a prefetching thread sees one epoch or the next, never a mixture.
+        # A single read, so that a prefetching thread sees one epoch or the next, never a mixture.
         return self._batch(*self._epoch_and_order, index)
 
     def at(self, step: int) -> tuple[np.ndarray, ...]:
-        """Batch `step` of all epochs in a row, the first of epoch 0 being 0, whichever epoch the batches are in."""
+        """Return batch `step` of all epochs in a row, counted from epoch 0, whatever the current epoch is."""
         epoch, index = divmod(step, len(self))
-        other = self._other
+        other = self._other  # a single read, as above
         if other[0] != epoch:
             other = self._other = epoch, self._order(epoch)
         return self._batch(*other, index)
@@ -113,7 +111,7 @@ class ArrayBatches(keras.utils.PyDataset):
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         x = self.x[rows]  # a copy
         if self.augment is not None:
-            # The 1 keeps this stream off the permutation's: NumPy pads a seed's end with zeros.
+            # The 1 separates this stream from the permutation's: NumPy pads seeds with zeros.
             x = self.augment(x, np.random.default_rng([self.seed, epoch, index, 1]))
             if len(x) != len(rows):
                 raise ValueError(f"`augment` must keep the number of images, {len(rows)}. Received back: {len(x)}")
@@ -142,26 +140,26 @@ class ArrayBatches(keras.utils.PyDataset):
 class PairedBatches(keras.utils.PyDataset):
     """Pairs of a training and a validation batch: the input of each step of `BilevelTrainer.fit`.
 
-    Item `i` is `(training[i], validation[i % len(validation)])`: the first updates the network's weights,
-    the second the architecture parameters. An epoch is one pass over `training`; a shorter `validation`
-    is repeated, and of a longer one each epoch uses another part.
+    Item `i` is `(training[i], validation[i % len(validation)])`: the first updates the network's weights, the second
+    the architecture parameters. An epoch is one pass over `training`; a shorter `validation` is repeated, and of a
+    longer one each epoch uses another part.
 
-    With `steps` an epoch has that many items, and the next one continues where it ended: both datasets are read over
-    and over, those with `at(step)` in the order of their epochs, and of others item `step % length`.
+    With `steps` an epoch has that many items, and the next one continues where it ended: both data sets are read
+    cyclically, those with `at(step)` in the order of their epochs, others by item `step % length`.
 
-    Keras calls `on_epoch_begin` and `on_epoch_end` of the dataset given to `fit` only; these calls, and
-    `set_epoch`, are forwarded to both datasets here. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
+    Keras calls `on_epoch_begin` and `on_epoch_end` only for the data set given to `fit`; these calls, and `set_epoch`,
+    are forwarded to both data sets. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
 
     Args:
         training: a `keras.utils.PyDataset` of known length, such as `ArrayBatches`.
-        validation: another one; the same object is allowed, for a search on one set.
+        validation: another one, or the same, for a search on one set.
         steps: number of items of an epoch. Defaults to None: one pass over `training`.
-        validation_steps: how many batches of `validation` an epoch uses, again and again. Defaults to None: all.
-        **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`. Those of the two
-            datasets have no effect.
+        validation_steps: number of batches of `validation` that an epoch repeats. Defaults to None: all.
+        **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`. Those of the two data
+            sets have no effect.
 
     Raises:
-        ValueError: if one of the two is not a `PyDataset`, is of unknown length, or is empty.
+        ValueError: if one of the two is not a `PyDataset`, has no known length, or is empty.
 
     Example:
 
@@ -191,8 +189,7 @@ class PairedBatches(keras.utils.PyDataset):
                     f"Invalid value received for argument `{name}`. Expected a keras.utils.PyDataset with at least one "
                     f"batch and a known length. Received: {dataset!r}"
                 )
-        self.training = training
-        self.validation = validation
+        self.training, self.validation = training, validation
         self.steps = checks.optional(checks.integer, "steps", steps, 1)
         self.validation_steps = checks.optional(checks.integer, "validation_steps", validation_steps, 1)
         self._epoch = getattr(training, "epoch", 0)
@@ -213,48 +210,48 @@ class PairedBatches(keras.utils.PyDataset):
             training = _item(self.training, self._epoch * self.steps + index)
         else:
             raise IndexError(f"Item {index} of {self.steps}: expected an index from 0 to {self.steps - 1}.")
-        found = self.validation.num_batches
+        length = self.validation.num_batches
         if self.validation_steps is not None or self.steps is None:
-            return training, self.validation[index % min(found, self.validation_steps or found)]
+            return training, self.validation[index % min(length, self.validation_steps or length)]
         return training, _item(self.validation, self._epoch * self.steps + index)
 
     def _datasets(self) -> list[keras.utils.PyDataset]:
         return list(dict.fromkeys((self.training, self.validation)))  # one object counts once
 
     def set_epoch(self, epoch: int) -> None:
-        """Forward `epoch` to those of the two datasets that have a `set_epoch`."""
+        """Forward `epoch` to those of the two data sets that have a `set_epoch`."""
         self._skipped, self._epoch = 0, epoch
         for dataset in self._datasets():
             if hasattr(dataset, "set_epoch"):
                 dataset.set_epoch(epoch)
 
     def skip(self, steps: int) -> None:
-        """Leave out the first `steps` items until the next `set_epoch`, to resume an interrupted epoch."""
+        """Skip the first `steps` items until the next `set_epoch`, to resume an interrupted epoch."""
         self._skipped = checks.integer("steps", steps, 0)
 
     def on_epoch_begin(self) -> None:
-        """Forward the call to both datasets."""
+        """Forward the call to both data sets."""
         for dataset in self._datasets():
             dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Forward the call to both datasets."""
+        """Forward the call to both data sets."""
         for dataset in self._datasets():
             dataset.on_epoch_end()
         self._epoch += 1
 
 
 def _item(dataset: keras.utils.PyDataset, step: int) -> Any:
-    """Item `step` of a dataset that is read over and over."""
+    """Return item `step` of a data set that is read cyclically."""
     return dataset.at(step) if hasattr(dataset, "at") else dataset[step % dataset.num_batches]
 
 
 def _numbers(argument: str, value: Any) -> np.ndarray:
-    """`value` as an array, unless it holds text, dates or Python objects; low-precision floats are numbers too."""
+    """Return `value` as an array, unless it holds text, dates or objects; low-precision floats are numbers too."""
     try:
-        found = np.asarray(value)
+        array = np.asarray(value)
     except (TypeError, ValueError):
         raise ValueError(checks.invalid(argument, "an array of numbers, all rows of one length", value)) from None
-    if found.dtype.kind in "OUSMm" and found.size:
+    if array.dtype.kind in "OUSMm" and array.size:
         raise ValueError(checks.invalid(argument, "an array of numbers", value))
-    return found
+    return array

@@ -8,27 +8,26 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.pools import read_pool
+from kerasnas.datasets.pools import read_pool, wrong
 from kerasnas.datasets.tasks import Episode, Pair, TaskFamily
 
 
 class EpisodeSampler(TaskFamily):
     """N-way K-shot classification: episodes of a few classes and a few samples of each (Vinyals et al., 2016).
 
-    An episode draws `ways` different classes in random order, which are its labels 0, 1, ..., and from each of them
-    `shots + query_shots` different samples. Samples are in random order within the support and within the query.
+    An episode draws `ways` different classes in random order, labeled 0, 1, ..., and from each of them `shots +
+    query_shots` different samples. Samples are in random order within the support and within the query.
 
     Args:
         x: inputs, an array `(samples, ...)`, with their labels in `y`; or, without `y`, a finite `tf.data.Dataset` or
-            another iterable of pairs `(x, y)`, batched or not, which is read into memory. Inputs are stored as they
-            are and returned as float32: integers, which must be from 0 to 255, divided by 255, floats unchanged.
+            another iterable of pairs `(x, y)`, batched or not, which is read into memory. Inputs are returned as
+            float32: integers, which must be from 0 to 255, divided by 255, floats unchanged.
         y: labels, an integer array `(samples,)`. Defaults to None.
         ways: number of classes in an episode. Defaults to 5.
         shots: number of support samples of each class. Defaults to 1.
         query_shots: number of query samples of each class; 0 for training on the support alone. Defaults to 15.
-        rotations: degrees, multiples of 90, counterclockwise. Each rotation of a class is a class of its own, which
-            multiplies the classes (Santoro et al., 2016); an episode may hold several rotations of one class. Defaults
-            to `(0,)`.
+        rotations: degrees, multiples of 90, counterclockwise. Each rotation of a class is a further class (Santoro et
+            al., 2016); an episode may contain several rotations of one class. Defaults to `(0,)`.
         classes: labels to draw from, such as a part of `split_classes`, in any order. Defaults to None, for all.
         seed: the same seed gives the same episodes. Defaults to 0.
 
@@ -77,18 +76,14 @@ class EpisodeSampler(TaskFamily):
         self.pool = tuple((label, rotation) for label in self.classes for rotation in self.rotations)
         if self.ways > len(self.pool):
             rotated = f" ({len(self.classes)} x {len(self.rotations)} rotations)" if len(self.rotations) > 1 else ""
-            raise _invalid("ways", f"at most the number of classes, {len(self.pool)}{rotated}", ways)
+            raise wrong("ways", f"at most the number of classes, {len(self.pool)}{rotated}", ways)
         order = np.argsort(labels, kind="stable")
         starts, ends = (np.searchsorted(labels, self.classes, side, order) for side in ("left", "right"))
         self._members = [order[start:end] for start, end in zip(starts, ends, strict=True)]
-        smallest = int(np.argmin(ends - starts))
-        if self.shots + self.query_shots > len(self._members[smallest]):
-            raise _invalid(
-                "shots",
-                f"`shots` + `query_shots` of at most {len(self._members[smallest])}, the number of samples of class "
-                f"{self.classes[smallest]}",
-                f"{shots} + {query_shots}",
-            )
+        fewest, label = min(zip((ends - starts).tolist(), self.classes, strict=True))
+        if self.shots + self.query_shots > fewest:
+            expected = f"`shots` + `query_shots` of at most {fewest}, the number of samples of class {label}"
+            raise wrong("shots", expected, f"{shots} + {query_shots}")
 
     @property
     def num_classes(self) -> int:
@@ -109,7 +104,7 @@ class EpisodeSampler(TaskFamily):
         return Episode(support, self._shuffle(x[:, self.shots :], rng), tuple(numbers.tolist()))
 
     def _shuffle(self, x: np.ndarray, rng: np.random.Generator) -> Pair:
-        """Samples `(ways, samples, ...)` in random order, as float32, and their labels."""
+        """Return samples `(ways, samples, ...)` in random order, as float32, and their labels."""
         ways, order = np.divmod(rng.permutation(self.ways * x.shape[1]), max(x.shape[1], 1))
         x = x[ways, order]
         scaled = np.divide(x, 255, dtype=np.float32) if x.dtype.kind in "iu" else x.astype(np.float32, copy=False)
@@ -122,16 +117,16 @@ def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> 
     except ValueError:  # rows of several lengths
         degrees = np.zeros(0)
     if degrees.ndim != 1 or degrees.dtype.kind not in "iu" or not degrees.size or (degrees % 90).any():
-        raise _invalid("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
+        raise wrong("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
     turns = (degrees % 360).tolist()
     if len(set(turns)) < len(turns):
-        raise _invalid("rotations", "every rotation once (360 degrees are 0)", rotations)
+        raise wrong("rotations", "every rotation once (360 degrees are 0)", rotations)
     if any(turns) and len(input_shape) != 3:
-        expected = "(0,), since only images (samples, height, width, channels) are rotated"
-        raise _invalid("rotations", expected, f"{rotations!r} for samples of shape {input_shape}")
+        expected = "(0,), since only images (samples, height, width, channels) can be rotated"
+        raise wrong("rotations", expected, f"{rotations!r} for samples of shape {input_shape}")
     if any(turn % 180 for turn in turns) and input_shape[0] != input_shape[1]:
         expected = "0 or 180 degrees, since the images are not square"
-        raise _invalid("rotations", expected, f"{rotations!r} for images of shape {input_shape}")
+        raise wrong("rotations", expected, f"{rotations!r} for images of shape {input_shape}")
     return tuple(turns)
 
 
@@ -144,16 +139,12 @@ def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
     except ValueError:  # rows of several lengths
         wanted = np.zeros(0)
     if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or not wanted.size:
-        raise _invalid("classes", "None or integer labels", classes)
+        raise wrong("classes", "None or integer labels", classes)
     unknown = np.setdiff1d(wanted, present)
     if len(unknown):
         expected = f"labels that `y` has, {len(present)} from {present[0]} to {present[-1]}"
-        raise _invalid("classes", expected, f"{unknown[:5].tolist()}{' and more' * (len(unknown) > 5)}")
+        raise wrong("classes", expected, f"{unknown[:5].tolist()}{' and more' * (len(unknown) > 5)}")
     chosen = np.unique(wanted)
     if len(chosen) < len(wanted):
-        raise _invalid("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
+        raise wrong("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
     return tuple(chosen.tolist())
-
-
-def _invalid(argument: str, expected: str, received: Any) -> ValueError:
-    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -7,34 +7,34 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.pools import LabelledImages
 
-_STROKES = 4  # at most, of a character
-_PER_ALPHABET = 20  # characters
-# Variation between hands, as standard deviations, at `jitter=1`. Lengths are in units of the image's side.
-_BEND, _SHIFT, _MOVE = 0.03, 0.03, 0.03  # of each control point, of each stroke, of the character
+_STROKES, _PER_ALPHABET = 4, 20  # most strokes of a character; characters of an alphabet
+# Standard deviations between handwritings at `jitter=1`; lengths are in units of the image's side.
+_BEND, _SHIFT, _MOVE = 0.03, 0.03, 0.03  # of each control point, each stroke, the character
 _TURN, _SCALE, _SHEAR = 0.1, 0.08, 0.1  # radians, logarithm, tangent
 _PEN, _PEN_SPREAD = 0.024, 0.12  # half the width of a line, and its logarithm's
 
 
 def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float = 1.0, seed: int = 0) -> LabelledImages:
-    """Characters of a few random strokes, each written by many hands: a stand-in for Omniglot that needs no download.
+    """Generate characters of a few random strokes, each in many handwritings: a substitute for Omniglot without a
+    download.
 
-    A character is two to four strokes, lines or cubic Bezier curves, many of which begin on an earlier one. Every
-    sample bends and moves the strokes, rotates, scales and shears the whole, and has a pen of its own. Twenty
-    characters form an alphabet, and share the proportion of curved and of joined strokes.
+    A character is two to four strokes, lines or cubic Bezier curves, many of which start on an earlier one. Every
+    sample bends and moves the strokes, rotates, scales and shears the character, and has its own pen. Twenty characters
+    form an alphabet, and share the proportion of curved and of joined strokes.
 
-    With `jitter=1.0` the nearest neighbor in pixels is right for about 68 % of the queries of 5-way 1-shot episodes.
-    Omniglot is harder, with 44 %; `jitter=1.5` comes near it, with 46 % (5-way 5-shot: 65 % in both).
+    With `jitter=1.0` the nearest neighbor in pixels is correct for about 68 % of the queries of 5-way 1-shot episodes.
+    Omniglot is harder, with 44 %; `jitter=1.5` is similar, with 46 % (5-way 5-shot: 65 % for both).
 
     Args:
         classes: number of characters. Defaults to 100.
         samples: number of images of each. Defaults to 20.
         size: height and width of the images, at least 8. Defaults to 28.
-        jitter: factor of the variation between hands. Defaults to 1.0.
-        seed: the same seed gives the same images; a character, and each of its samples, are the same for all values
-            of `classes` and `samples`. Defaults to 0.
+        jitter: factor of the variation between handwritings. Defaults to 1.0.
+        seed: the same seed gives the same images; a character, and each of its samples, are the same for all values of
+            `classes` and `samples`. Defaults to 0.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of range.
 
     Example:
 
@@ -47,7 +47,7 @@ def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float 
     seed = checks.seed(seed)
     x = np.empty((classes, samples, size, size, 1), np.float32)
     for index in range(classes):
-        # The last number keeps the three streams apart: of an alphabet, of a character, of its hands.
+        # The last number separates three streams: alphabet, character, handwritings.
         style = np.random.default_rng([seed, index // _PER_ALPHABET, 1])
         strokes = _character(style, np.random.default_rng([seed, index, 2]))
         points, pen = _write(strokes, samples, size, jitter, np.random.default_rng([seed, index, 3]))
@@ -59,14 +59,14 @@ def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float 
 
 
 def _character(style: np.random.Generator, rng: np.random.Generator) -> np.ndarray:
-    """The control points `(strokes, 4, 2)` of a character's Bezier curves, its longer side from -1/2 to 1/2."""
+    """Return the control points `(strokes, 4, 2)` of a character's Bezier curves, its longer side from -1/2 to 1/2."""
     most, curved, joined = style.integers(3, _STROKES + 1), style.uniform(0.2, 0.9), style.uniform(0.3, 0.8)
     strokes: list[np.ndarray] = []
     for _ in range(rng.integers(most - 1, most + 1)):
         start, end = _place(rng), _place(rng)
         if strokes and rng.random() < joined:
             start = _bezier(strokes[rng.integers(len(strokes))], np.array([rng.choice([0.0, 0.5, 1.0])]))[0]
-        while np.linalg.norm(end - start) < 0.4:  # a stroke, no dot
+        while np.linalg.norm(end - start) < 0.4:  # no dots
             end = _place(rng)
         bends = rng.normal(0, 0.35, (2, 2)) * (rng.random() < curved)
         strokes.append(np.stack([start, start + (end - start) / 3 + bends[0], end - (end - start) / 3 + bends[1], end]))
@@ -77,12 +77,12 @@ def _character(style: np.random.Generator, rng: np.random.Generator) -> np.ndarr
 
 
 def _place(rng: np.random.Generator) -> np.ndarray:
-    """An end of a stroke: near one of nine places, as the ends of letters' strokes are near a few lines."""
+    """Draw an end of a stroke near one of nine places, as letters' strokes end near a few lines."""
     return rng.integers(-1, 2, 2) / 2 + rng.normal(0, 0.06, 2)
 
 
 def _bezier(control: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Points `(..., times, 2)` of cubic Bezier curves with the control points `(..., 4, 2)`."""
+    """Return points `(..., times, 2)` of cubic Bezier curves with the control points `(..., 4, 2)`."""
     t = time[:, None]
     return np.hstack([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3]) @ control
 
@@ -90,7 +90,7 @@ def _bezier(control: np.ndarray, time: np.ndarray) -> np.ndarray:
 def _write(
     strokes: np.ndarray, samples: int, size: int, jitter: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points `(samples, points, 2)` on the lines as each hand draws them, and half the width of its pen; in pixels."""
+    """Return points `(samples, points, 2)` of each handwriting's lines, and half the width of its pen, in pixels."""
     # One draw, with a row for each sample, so that a sample does not depend on the number of samples.
     noise = jitter * rng.standard_normal((samples, 7 + 10 * _STROKES))
     move, (turn, scale, stretch, shear, pen) = noise[:, :2], noise[:, 2:7].T
@@ -106,7 +106,7 @@ def _write(
 
 
 def _rasterize(points: np.ndarray, pen: float, size: int) -> np.ndarray:
-    """The image of lines through points `(strokes, points, 2)`: 1 up to `pen` - 1/2 from a line, 0 a pixel on."""
+    """Draw lines through points `(strokes, points, 2)`: 1 up to `pen` - 1/2 from a line, 0 a pixel farther."""
     starts, ends = points[:, :-1].reshape(-1, 2), points[:, 1:].reshape(-1, 2)
     along = (ends - starts).astype(np.float32)
     length = np.maximum((along**2).sum(-1), 1e-6)[:, None, None]

@@ -14,17 +14,14 @@ from kerasnas.modalities.augmentations import Augmentation, shift
 
 
 def as_color(x: Any, size: int) -> np.ndarray:
-    """Images as `(samples, size, size, 3)` uint8.
+    """Return images as `(samples, size, size, 3)` uint8.
 
-    Grayscale ones have three equal channels. Smaller ones of at least three quarters of `size` are padded by their
-    edges, as letters are; all others are resized, bilinearly and with antialiasing.
+    Grayscale images get three equal channels. Images of at least three quarters of `size` are padded by their edges,
+    like letters; all others are resized, bilinearly and with antialiasing.
 
     Args:
         x: images `(samples, height, width, channels)` with 1 or 3 channels, float32 in [0, 1].
-        size: pixels.
-
-    Raises:
-        ValueError: for another number of channels.
+        size: pixels per side.
 
     Example:
 
@@ -50,10 +47,11 @@ def _resized(x: np.ndarray, size: int) -> np.ndarray:
 
 
 class JointBatches(keras.utils.PyDataset):
-    r"""Batches that hold samples of several data sets side by side, each a function of `(seed, epoch, index)` alone.
+    r"""Batches with samples of several data sets, each batch a function of `(seed, epoch, index)` alone.
 
-    A sample is of data set $d$ with probability $n_d^{1/2} / \sum_e n_e^{1/2}$, so that large ones do not drown small
-    ones, and any of its training images with equal probability. An epoch has as many samples as all of them together.
+    A sample is from data set $d$ with probability $n_d^{1/2} / \sum_e n_e^{1/2}$, so that large data sets do not
+    dominate, and any of its training images with equal probability. An epoch has as many samples as all data sets
+    together.
 
     Args:
         data: data sets of images with 1 or 3 channels; their training parts are used.
@@ -63,10 +61,10 @@ class JointBatches(keras.utils.PyDataset):
         augment: `(batch, rng) -> batch`. Defaults to `shift`.
 
     Raises:
-        ValueError: for no data set, signals, or a number out of range.
+        ValueError: without data sets, for signals, or a number out of range.
 
     Attributes:
-        y: the classes of all samples: the classes of the first data set, then those of the second, and so on.
+        y: the classes of all samples: those of the first data set, then those of the second, and so on.
         groups: `(classes,)`, the index of the data set of each class.
 
     Example:
@@ -92,12 +90,12 @@ class JointBatches(keras.utils.PyDataset):
             raise ValueError(checks.invalid("data", "at least one data set", data))
         self.batch_size, self.size = checks.size("batch_size", batch_size), checks.size("size", size)
         self.seed, self.augment = checks.seed(seed), checks.function("augment", augment)
-        self.x = [as_color(one.x_train, size) for one in data]
+        self.x = [as_color(part.x_train, size) for part in data]
         lengths = [len(x) for x in self.x]
-        classes = [one.num_classes for one in data]
+        classes = [part.num_classes for part in data]
         first = np.cumsum([0, *classes])
         self.groups = np.repeat(np.arange(len(data)), classes)
-        self._labels = [one.y_train + start for one, start in zip(data, first, strict=False)]
+        self._labels = [part.y_train + start for part, start in zip(data, first, strict=False)]
         self.y = np.concatenate(self._labels)
         shares = np.sqrt(lengths)
         self._shares = shares / shares.sum()

@@ -11,19 +11,19 @@ from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS, Dataset
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
-"""Name of each move -> what it adds to row and column."""
+"""Name of each move -> its change of row and column."""
 WALL, GOAL, AGENT = range(3)
 """The channels of an image."""
 _UNREACHED = np.iinfo(np.int32).max
 _LARGEST = 1001  # rows of a world
-_MOST_DRAWS = 100  # worlds that may have no two places that are connected
+_MOST_DRAWS = 100  # attempts to draw a world with connected places
 
 
 class World(NamedTuple):
-    """A grid world: its walls, and the place to go to.
+    """A grid world: its walls and its goal.
 
     Args:
-        walls: True where nobody can go, `(size, size)`; the border is wall.
+        walls: True for walls, `(size, size)`; the border is wall.
         goal: row and column.
     """
 
@@ -36,14 +36,14 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
 
     Args:
         rng: the generator.
-        size: rows, and columns; of a maze an odd number. Defaults to 11.
+        size: rows and columns; odd for a maze. Defaults to 11.
         kind: `"maze"`: corridors of one cell that form a tree, in which a few further walls are opened; or
             `"obstacles"`: walls drawn cell by cell. Defaults to `"maze"`.
-        density: share of the cells that are walls, or, of a maze, of the further walls that are opened. Defaults to
+        density: fraction of the cells that are walls, or, in a maze, of the further walls that are opened. Defaults to
             0.25.
 
     Raises:
-        ValueError: for a size below 5 or an even one of a maze, an unknown kind, or a density outside of [0, 0.6].
+        ValueError: for a size below 5, an even one for a maze, an unknown kind, or a density outside of [0, 0.6].
 
     Example:
 
@@ -59,7 +59,7 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
 
 
 def _draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
-    """A world, and the distances to its goal."""
+    """Return a world, and the distances to its goal."""
     for _ in range(_MOST_DRAWS):
         walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
         walls[[0, -1]] = walls[:, [0, -1]] = True
@@ -70,11 +70,11 @@ def _draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tup
             lengths = distances(world)
             if (lengths < _UNREACHED).sum() > 1:
                 return world, lengths
-    raise ValueError(checks.invalid("density", "one that leaves places that are connected", density))
+    raise ValueError(checks.invalid("density", "one that leaves connected places", density))
 
 
 def _maze(rng: np.random.Generator, size: int, opened: float) -> np.ndarray:
-    """Corridors by depth-first search, of whose remaining inner walls a share is opened."""
+    """Return corridors by depth-first search, with a fraction of the remaining inner walls opened."""
     walls = np.ones((size, size), bool)
     stack = [(1, 1)]
     walls[1, 1] = False
@@ -93,7 +93,7 @@ def _maze(rng: np.random.Generator, size: int, opened: float) -> np.ndarray:
 
 
 def distances(world: World) -> np.ndarray:
-    """The number of moves from each place to the goal, by dynamic programming; the largest int32 where there is no way.
+    """Return the number of moves from each place to the goal; the largest int32 if unreachable.
 
     Example:
 
@@ -106,15 +106,15 @@ def distances(world: World) -> np.ndarray:
 
 
 def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
-    """The same for worlds of one size, all at once.
+    """Return the `distances` of several worlds of one size, by dynamic programming.
 
     Args:
         walls: bool, `(worlds, height, width)`.
-        goals: row and column of each, int, `(worlds, 2)`.
+        goals: row and column of each goal, int, `(worlds, 2)`.
     """
-    found, front = np.full(walls.shape, _UNREACHED, np.int32), np.zeros(walls.shape, bool)
+    lengths, front = np.full(walls.shape, _UNREACHED, np.int32), np.zeros(walls.shape, bool)
     places = (np.arange(len(walls)), goals[:, 0], goals[:, 1])
-    found[places], front[places] = 0, True
+    lengths[places], front[places] = 0, True
     steps = 0
     while front.any():
         steps += 1
@@ -123,23 +123,23 @@ def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
         near[:, :-1] |= front[:, 1:]
         near[:, :, 1:] |= front[:, :, :-1]
         near[:, :, :-1] |= front[:, :, 1:]
-        front = near & ~walls & (found == _UNREACHED)
-        found[front] = steps
-    return found
+        front = near & ~walls & (lengths == _UNREACHED)
+        lengths[front] = steps
+    return lengths
 
 
 def best_move(lengths: np.ndarray, place: tuple[int, int]) -> int:
-    """The number of the first of `MOVES` that leads nearer to the goal.
+    """Return the index of the first of `MOVES` that shortens the way to the goal.
 
     Args:
-        lengths: of `distances`.
+        lengths: `distances` of the world.
         place: row and column, not the goal.
     """
     return int(np.argmin([lengths[place[0] + down, place[1] + right] for down, right in MOVES.values()]))
 
 
 def image_of(world: World, place: tuple[int, int]) -> np.ndarray:
-    """The image that a network sees: walls, goal and agent in three channels, float32 `(size, size, 3)`."""
+    """Return the network's input: walls, goal and agent in three channels, float32 `(size, size, 3)`."""
     image = np.zeros((*world.walls.shape, 3), np.float32)
     image[..., WALL] = world.walls
     image[(*world.goal, GOAL)] = image[(*place, AGENT)] = 1
@@ -154,9 +154,9 @@ def mazes(
     density: float = 0.25,
     seed: int = 0,
 ) -> Dataset:
-    """Generated worlds, an agent at a drawn place of each, and the next move of a shortest path to the goal.
+    """Generate worlds with an agent at a random place of each, and the next move on a shortest path to the goal.
 
-    Of several moves that are as good, the first of `MOVES` is the label. Training and test data have different worlds.
+    If several moves are optimal, the first of `MOVES` is the label. Training and test data have different worlds.
 
     Args:
         train_samples, test_samples: number of samples. Default to 5000 and 1000.
@@ -164,7 +164,7 @@ def mazes(
         seed: the same seed gives the same data. Defaults to 0.
 
     Raises:
-        ValueError: for arguments out of their range.
+        ValueError: for arguments out of range.
 
     Example:
 
@@ -172,7 +172,7 @@ def mazes(
     >>> data.input_shape, data.classes
     ((7, 7, 3), ('up', 'right', 'down', 'left'))
     """
-    grid_world(np.random.default_rng(checks.seed(seed)), size, kind, density)  # raises where it cannot be
+    grid_world(np.random.default_rng(checks.seed(seed)), size, kind, density)  # checks the arguments
     sizes = {"train": checks.integer("train_samples", train_samples, 1)}
     sizes["test"] = checks.integer("test_samples", test_samples, 1)
     arrays: dict[str, np.ndarray] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,25 +27,25 @@ def mini_imagenet(
     cache_dir: str | os.PathLike | None = None,
     path: str | os.PathLike | None = None,
 ) -> LabelledImages:
-    """miniImageNet (Vinyals et al., 2016) in the split of Ravi and Larochelle (2017), the one that papers report on.
+    """Load miniImageNet (Vinyals et al., 2016) in the split of Ravi and Larochelle (2017), which papers report on.
 
-    Nothing is downloaded: ImageNet's terms do not let its images be passed on. The folder that is read holds
+    Nothing is downloaded: ImageNet's terms do not allow redistribution. The folder must contain
 
     - `train.csv`, `val.csv` and `test.csv`, the published split: lines `filename,label` such as
       `n0153282900000005.jpg,n01532829`, of 64, 16 and 20 classes;
-    - `images/`, with the files of these names, all in one folder or in one for each class; or ImageNet's own training
-      images, `images/n01532829/n01532829_5.JPEG`: the number at the end of a name of the split is then the place,
-      from 1, among the images of its class in the order of their numbers.
+    - `images/`, with the files of these names, all in one folder or in one folder per class; or ImageNet's own training
+      images, `images/n01532829/n01532829_5.JPEG`: the number at the end of a name of the split is then the place, from
+      1, among the images of its class in the order of their numbers.
 
-    Images are resized to `size`, distorted where they are not square, and stay integers: `EpisodeSampler` divides them
-    by 255. The protocol: a network of four blocks with 32 filters (MAML++: 48) and pooling, 5 ways, 1 or 5 shots, 15
-    queries a class, 600 tasks of the test classes; settings are chosen on those of the validation classes.
+    Images are resized to `size`, distorted if they are not square, and stay integers: `EpisodeSampler` divides them by
+    255. The protocol: a network of four blocks with 32 filters (MAML++: 48) and pooling, 5 ways, 1 or 5 shots, 15
+    queries per class, 600 tasks of the test classes; settings are chosen on those of the validation classes.
 
     Args:
         split: `"train"` (64 classes, 38,400 images), `"validation"` (16) or `"test"` (20). Defaults to `"train"`.
         size: height and width of the images. Defaults to the papers' 84.
-        cache_dir: the folder whose `mini_imagenet` is read where there is no `path`. Defaults to the environment's
-            `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        cache_dir: without a `path`, the folder of `mini_imagenet`. Defaults to the environment's `KERASNAS_HOME`, else
+            `~/.cache/kerasnas`.
         path: the folder with these files; or an `.npz` file of arrays `x`, uint8 `(samples, height, width, 3)`; `y`
             `(samples,)`, an index into `classes`; and `split` `(classes,)`: 0 for train, 1 for validation, 2 for test.
             Defaults to None.
@@ -55,8 +55,8 @@ def mini_imagenet(
 
     Raises:
         TypeError: if `cache_dir` or `path` is not a path.
-        FileNotFoundError: if a file of the data is not there; says what belongs where.
-        ValueError: if another argument is out of its range, or a file is damaged or has another format.
+        FileNotFoundError: if a file is missing; states the expected files.
+        ValueError: if another argument is out of range, or a file is damaged or has another format.
 
     Example:
 
@@ -71,7 +71,7 @@ def mini_imagenet(
         [Optimization as a Model for Few-Shot Learning](https://openreview.net/forum?id=rJY0-Kcll), for the split.
 
     Differences from the paper:
-        - Images are resized by Pillow's bilinear filter; of the papers some take another, and none says so.
+        - Images are resized by Pillow's bilinear filter; papers do not state theirs.
     """
     checks.one_of("split", split, SPLITS)
     size = checks.integer("size", size, 1)
@@ -82,15 +82,11 @@ def mini_imagenet(
     classes = tuple(sorted({label for _, label in names}))
     files = _files(place / "images", names)
     x = np.stack([read_image(file, (size, size, 3)) for file in files])
-    return _labelled(x, [classes.index(label) for _, label in names], classes)
-
-
-def _labelled(x: np.ndarray, y: Iterable[int], classes: tuple[str, ...]) -> LabelledImages:
-    return LabelledImages(x, np.array(y, "int64"), classes)
+    return LabelledImages(x, np.array([classes.index(label) for _, label in names], "int64"), classes)
 
 
 def _read_csv(folder: Path, split: str) -> list[tuple[str, str]]:
-    """`(filename, label)` of every image of a split."""
+    """Return `(filename, label)` of every image of a split."""
     file = folder / f"{SPLITS[split]}.csv"
     if not file.is_file():
         raise _missing(file)
@@ -106,29 +102,29 @@ def _read_csv(folder: Path, split: str) -> list[tuple[str, str]]:
 
 
 def _files(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
-    """The file of each image, in whichever of the three forms the folder has."""
+    """Return the file of each image, in any of the three layouts of the folder."""
     if not folder.is_dir():
         raise _missing(folder)
     name, label = names[0]
     for parent in ("", label):
         if (folder / parent / name).is_file():
-            found = [folder / (own if parent else "") / file for file, own in names]
+            files = [folder / (label if parent else "") / file for file, label in names]
             break
     else:
-        found = _of_imagenet(folder, names)
-    absent = next((file for file in found if not file.is_file()), None)
-    if absent is not None:
-        raise _missing(absent)
-    return found
+        files = _of_imagenet(folder, names)
+    for file in files:
+        if not file.is_file():
+            raise _missing(file)
+    return files
 
 
 def _of_imagenet(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
-    """The files among ImageNet's own, `<label>/<label>_<number>.JPEG`."""
+    """Return the files among ImageNet's own, `<label>/<label>_<number>.JPEG`."""
     sorted_files: dict[str, list[Path]] = {}
     for label in {label for _, label in names}:
         numbered = [file for file in folder.glob(f"{label}/{label}_*") if file.stem.rpartition("_")[2].isdigit()]
         sorted_files[label] = sorted(numbered, key=lambda file: int(file.stem.rpartition("_")[2]))
-    found = []
+    chosen = []
     for name, label in names:
         place = Path(name).stem.removeprefix(label)
         files = sorted_files[label]
@@ -137,16 +133,16 @@ def _of_imagenet(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
         if not place.isdigit() or not 1 <= int(place) <= len(files):
             expected = f"a number from 1 to {len(files)} after the label, the place among its images"
             raise ValueError(f"{folder / label}: Expected {expected}. Received: {name!r}")
-        found.append(files[int(place) - 1])
-    return found
+        chosen.append(files[int(place) - 1])
+    return chosen
 
 
 def _missing(path: Path) -> FileNotFoundError:
     return FileNotFoundError(
         f"There is no {path}. miniImageNet cannot be downloaded by this package, as ImageNet's terms do not allow it: "
-        f"put train.csv, val.csv and test.csv ({_CSV_FILES}) into a folder, and beside them a folder `images` with the "
-        "files that they name, or with ImageNet's training images in a folder for each class (image-net.org, after "
-        "registration), and pass the folder as `path`. The pickles that go round are not read, since a pickle runs code"
+        f"put train.csv, val.csv and test.csv ({_CSV_FILES}) into a folder, with a folder `images` of the files that "
+        "they name, or of ImageNet's training images in one folder per class (image-net.org, after registration), and "
+        "pass the folder as `path`. Pickled versions are not read, since a pickle runs code"
     )
 
 
@@ -162,7 +158,7 @@ def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
     if not rows.any():
         raise ValueError(f"{path}: Expected images of the split {split}. Received: none")
     labels = np.searchsorted(chosen, arrays["y"][rows])
-    return _labelled(arrays["x"][rows], labels, tuple(arrays["classes"][chosen].astype(str).tolist()))
+    return LabelledImages(arrays["x"][rows], labels, tuple(arrays["classes"][chosen].astype(str).tolist()))
 
 
 def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> None:

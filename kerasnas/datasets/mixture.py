@@ -1,4 +1,4 @@
-"""TaskMixture: tasks from several families, so that what is learned from them holds for unlike data."""
+"""TaskMixture: tasks from several families, for learning that transfers between different kinds of data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from kerasnas.datasets.tasks import Episode, TaskFamily
 
 
 class TaskMixture(TaskFamily):
-    """Tasks of several families: each is of a family drawn at random, all with equal probability.
+    """Tasks of several families, each drawn with equal probability.
 
     Args:
         families: families whose tasks have the same shapes: inputs, classes, shots and query shots.
         seed: the same seed gives the same tasks. Defaults to 0.
 
     Raises:
-        TypeError: if one of them is no `TaskFamily`.
-        ValueError: if there is none, or they differ in shape; states the first difference.
+        TypeError: if one of them is not a `TaskFamily`.
+        ValueError: without families, or if they differ in shape; states the first difference.
 
     Example: characters and their negatives.
 
@@ -35,16 +35,12 @@ class TaskMixture(TaskFamily):
         checks.instance("families", families, Sequence, "a sequence of families of tasks")
         if not families:
             raise ValueError(checks.invalid("families", "at least one family of tasks", families))
-        for family in families:
-            checks.instance("families", family, TaskFamily)
-        self.families = tuple(families)
-        first = self.families[0]
+        self.families = tuple(checks.instance("families", family, TaskFamily) for family in families)
         for name in ("input_shape", "shots", "query_shots", "num_classes"):
             values = [getattr(family, name, None) for family in self.families]
             if len(set(values)) > 1:
                 raise ValueError(checks.invalid("families", f"families with one `{name}`", values))
-        self.input_shape, self.shots, self.query_shots = first.input_shape, first.shots, first.query_shots
-        self.num_classes = getattr(first, "num_classes", None)
+            setattr(self, name, values[0])
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Return a task of one of the families, with all randomness from `rng`."""

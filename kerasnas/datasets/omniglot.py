@@ -14,7 +14,7 @@ from PIL import Image
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
-from kerasnas.datasets.pools import LabelledImages
+from kerasnas.datasets.pools import LabelledImages, wrong
 from kerasnas.files import untrusted
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
@@ -33,7 +33,7 @@ def omniglot(
     cache_dir: str | os.PathLike | None = None,
     path: str | os.PathLike | None = None,
 ) -> LabelledImages:
-    """Omniglot (Lake et al., 2015), the classical dataset of few-shot learning.
+    """Load Omniglot (Lake et al., 2015), the classical data set of few-shot learning.
 
     It is read from the two official archives, downloaded once (10 and 6 MB), or from an `.npz` file. Images, 105 x 105
     in the archives, are resized to `size` by averaging over the area of each pixel; ink is 1, paper 0.
@@ -44,14 +44,14 @@ def omniglot(
             training: `split_classes(data.y, (1200, 423))` of `"all"`. Defaults to `"background"`.
         size: height and width of the images. Defaults to 28.
         cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
-        path: an `.npz` file, or a folder with a single one in it, to read instead of a download. Its arrays are
-            `images`, uint8 `(classes, samples, height, width)`, ink up to 255, or up to 15; `split` `(classes,)`, 0 for
+        path: an `.npz` file, or a folder with a single one, to read instead of a download. Its arrays are `images`,
+            uint8 `(classes, samples, height, width)`, ink up to 255, or up to 15; `split` `(classes,)`, 0 for
             background, 1 for evaluation; `alphabet` `(classes,)`, an index into `alphabet_names`; and `class_names`.
             Defaults to None.
 
     Raises:
         TypeError: if `cache_dir` or `path` is not a path.
-        ValueError: if another argument is out of its range, or a file is damaged or has another format.
+        ValueError: if another argument is out of range, or a file is damaged or has another format.
         ConnectionError: if a download is needed and fails.
         FileNotFoundError: if there is nothing at `path`.
 
@@ -81,24 +81,20 @@ def omniglot(
     except ConnectionError as error:
         hint = "For generated characters, without a download, see kerasnas.datasets.glyphs."
         raise ConnectionError(f"{error} {hint}") from error
-    characters = [character for archive in archives for character in _read_archive(archive, size)]
-    return _labelled([images for _, _, images in characters], *zip(*[names[:2] for names in characters], strict=True))
-
-
-def _labelled(images: list[np.ndarray], alphabets: tuple[str, ...], characters: tuple[str, ...]) -> LabelledImages:
+    classes = [images for archive in archives for images in _read_archive(archive, size)]
+    alphabets, characters, images = zip(*classes, strict=True)
     names = tuple(f"{alphabet}/{character}" for alphabet, character in zip(alphabets, characters, strict=True))
     y = np.repeat(np.arange(len(images)), [len(samples) for samples in images])
-    return LabelledImages(np.concatenate(images)[..., None], y, names, tuple(alphabets))
+    return LabelledImages(np.concatenate(images)[..., None], y, names, alphabets)
 
 
 def _read_archive(path: Path, size: int) -> list[tuple[str, str, np.ndarray]]:
-    """Alphabet, character and images of every class, in the order of the names."""
+    """Return alphabet, character and images of every class, in the order of the names."""
     with zipfile.ZipFile(path) as archive:
         members: dict[tuple[str, str], list[str]] = {}
         for name in sorted(archive.namelist()):
-            found = _MEMBER.fullmatch(name)
-            if found:
-                members.setdefault((found[1], found[2]), []).append(name)
+            if match := _MEMBER.fullmatch(name):
+                members.setdefault((match[1], match[2]), []).append(name)
         if not members:
             raise ValueError(f"{path}: Expected images_.../<alphabet>/<character>/<image>.png. Received: none of these")
         return [
@@ -108,7 +104,7 @@ def _read_archive(path: Path, size: int) -> list[tuple[str, str, np.ndarray]]:
 
 
 def _ink(content: bytes, name: str) -> np.ndarray:
-    """One image: 1 where there is ink, which is black in the file."""
+    """Return one image: 1 for ink, which is black in the file."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             return np.asarray(image.convert("L")) < 128
@@ -117,13 +113,13 @@ def _ink(content: bytes, name: str) -> np.ndarray:
 
 
 def _resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Images `(samples, height, width)` at another size: the means over the area of each new pixel, float32."""
+    """Return images `(samples, height, width)` at another size: the means over the area of each new pixel, float32."""
     rows, columns = (_areas(length, size) for length in images.shape[1:])
     return rows @ images.astype(np.float32) @ columns.T
 
 
 def _areas(length: int, size: int) -> np.ndarray:
-    """The shares of the old pixels, each of width 1, in new pixel i, of width `length / size`, in row i."""
+    """Return in row i the shares of the old pixels, each of width 1, in new pixel i, of width `length / size`."""
     edges = np.arange(size + 1)[:, None] * (length / size)
     inside = np.clip(edges - np.arange(length), 0, 1)  # the part of each old pixel before an edge
     return (np.diff(inside, axis=0) * (size / length)).astype(np.float32)
@@ -135,13 +131,10 @@ def _find_npz(path: Path) -> Path:
         if not path.exists():
             raise FileNotFoundError(f"There is no file or folder {path}")
         return path
-    found = sorted(path.glob("*.npz"))
-    if len(found) != 1:
-        raise ValueError(
-            f"Invalid value received for argument `path`. Expected a folder with a single .npz file. Received: {path} "
-            f"with {[file.name for file in found]}"
-        )
-    return found[0]
+    files = sorted(path.glob("*.npz"))
+    if len(files) != 1:
+        raise wrong("path", "a folder with a single .npz file", f"{path} with {[file.name for file in files]}")
+    return files[0]
 
 
 def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:

@@ -1,4 +1,4 @@
-"""Labeled inputs in memory, to draw episodes from: images with names, arrays, datasets read by iterating."""
+"""Labeled inputs in memory to draw episodes from: images with names, arrays, iterable data sets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class LabelledImages:
     """Images with their labels: the result of `omniglot`, `glyphs` and `mini_imagenet`.
 
     Args:
-        x: images, of characters float32 in [0, 1], ink 1, shape `(samples, size, size, 1)`; in color uint8, shape
-            `(samples, size, size, 3)`.
+        x: images: characters as float32 in [0, 1], ink 1, `(samples, size, size, 1)`; color images as uint8, `(samples,
+            size, size, 3)`.
         y: class numbers, int64, shape `(samples,)`.
         classes: the name of every class; a label is an index into it.
-        alphabets: the alphabet of every class. Defaults to `()`: the classes have none.
+        alphabets: the alphabet of every class. Defaults to `()`: no alphabets.
 
     Raises:
-        ValueError: if the arrays do not hold as many labels as images, a label has no class, or a class no alphabet.
+        ValueError: if numbers of labels and images differ, a label has no class, or a class no alphabet.
 
     Example:
 
@@ -64,7 +64,7 @@ class LabelledImages:
         """Return the labels of all classes of these alphabets, sorted, for `classes` of an `EpisodeSampler`.
 
         Raises:
-            ValueError: if there is no alphabet of such a name; the message has the nearest one.
+            ValueError: for an unknown alphabet; names the nearest one.
         """
         wanted = checks.names("names", [names] if isinstance(names, str) else names, set(self.alphabets))
         return np.flatnonzero([alphabet in wanted for alphabet in self.alphabets])
@@ -79,8 +79,8 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
         y: labels, an integer array `(samples,)`. Defaults to None.
 
     Raises:
-        ValueError: if the dataset is infinite or does not yield such pairs; inputs and labels differ in length or are
-            empty; inputs are not numbers, or integers outside of 0..255, or not finite; or labels are not integers.
+        ValueError: if the data set is infinite or has other elements; if numbers of inputs and labels differ or are 0;
+            if inputs are not numbers, integers outside of 0..255, or not finite; or if labels are not integers.
     """
     if y is None:
         x, y = _read_pairs(x)
@@ -88,28 +88,28 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y  # the shape in keras.datasets
     if x.ndim < 2 or not x.size or x.dtype.kind not in "iufb":
         expected = "an array of numbers (samples, ...), not empty, or pairs (x, y)"
-        raise _invalid("x", expected, f"shape {x.shape}, dtype {x.dtype}")
+        raise wrong("x", expected, f"shape {x.shape}, dtype {x.dtype}")
     if x.dtype.kind in "iu" and (x.min() < 0 or x.max() > 255):
         fix = "Pass numbers other than pixels as floats, by x.astype('float32')"
-        raise _invalid("x", "integers from 0 to 255, or floats", f"integers from {x.min()} to {x.max()}. {fix}")
+        raise wrong("x", "integers from 0 to 255, or floats", f"integers from {x.min()} to {x.max()}. {fix}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise _invalid("x", "finite values", "NaN or infinity")
+        raise wrong("x", "finite values", "NaN or infinity")
     if y.ndim != 1:
         fix = ". One-hot labels become class numbers by y.argmax(axis=-1)" if y.ndim == 2 else ""
-        raise _invalid("y", "one label a sample, shape (samples,)", f"shape {y.shape}{fix}")
+        raise wrong("y", "one label a sample, shape (samples,)", f"shape {y.shape}{fix}")
     if y.dtype.kind not in "iu":
-        raise _invalid("y", "labels of an integer dtype", f"dtype {y.dtype}")
+        raise wrong("y", "labels of an integer dtype", f"dtype {y.dtype}")
     if len(x) != len(y):
-        raise _invalid("y", "as many labels as inputs", f"{len(x)} inputs and {len(y)} labels")
+        raise wrong("y", "as many labels as inputs", f"{len(x)} inputs and {len(y)} labels")
     return x, y
 
 
 def _read_pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(dataset, np.ndarray) or not (hasattr(dataset, "__iter__") or hasattr(dataset, "__getitem__")):
         expected = "the labels of `x`; it may be left out only where `x` is a dataset of pairs (x, y)"
-        raise _invalid("y", expected, f"None, with `x` of type {type(dataset).__name__}")
+        raise wrong("y", expected, f"None, with `x` of type {type(dataset).__name__}")
     if hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _INFINITE_CARDINALITY:
-        raise _invalid("x", "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
+        raise wrong("x", "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
     for x, y in _pairs(dataset):
@@ -117,11 +117,11 @@ def _read_pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
         if not x.ndim or len(x) != len(y) or (xs and x.shape[1:] != xs[0].shape[1:]):
             expected = "batches (x, y) of as many labels as inputs, or single pairs, all inputs of one shape"
             first = f" after inputs of shape {xs[0].shape}" if xs else ""
-            raise _invalid("x", expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
+            raise wrong("x", expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
         xs.append(x)
         ys.append(y)
     if not xs:
-        raise _invalid("x", "a dataset of pairs (x, y), not empty", "no pair")
+        raise wrong("x", "a dataset of pairs (x, y), not empty", "no pair")
     return np.concatenate(xs), np.concatenate(ys)
 
 
@@ -130,28 +130,21 @@ def _pairs(dataset: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for element in dataset.as_numpy_iterator() if hasattr(dataset, "as_numpy_iterator") else dataset:
         if not isinstance(element, (tuple, list)) or len(element) != 2:
             received = f"{type(element).__name__}{f' of {len(element)}' if isinstance(element, (tuple, list)) else ''}"
-            raise _invalid("x", "a dataset of pairs (x, y)", f"an element of type {received}")
+            raise wrong("x", "a dataset of pairs (x, y)", f"an element of type {received}")
         yield _as_array("x", element[0]), _as_array("y", element[1])
 
 
 def check_named(
     x_name: str, x: Any, y_name: str, y: Any, classes: tuple[str, ...], task: Task = CLASSIFICATION
 ) -> None:
-    """Raise ValueError unless `x` are samples and `y` as many labels of `task`, for these classes or outputs.
-
-    Args:
-        x_name, y_name: names of the arguments.
-        x, y: samples and labels, NumPy arrays.
-        classes: names of the classes, or of what else the outputs are.
-        task: what the labels are. Defaults to classification: each is an index into `classes`.
-    """
+    """Raise ValueError unless `x` are samples and `y` as many labels of `task`, for these classes or outputs."""
     for name, array in ((x_name, x), (y_name, y)):
         if not isinstance(array, np.ndarray):
             raise ValueError(checks.invalid(name, "a NumPy array", array))
     if x.ndim < 2 or x.dtype.kind not in "iuf":
-        raise _invalid(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
+        raise wrong(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
     if len(y) != len(x):
-        raise _invalid(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
+        raise wrong(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
     task.check(y, len(classes), "", y_name)
 
 
@@ -159,10 +152,9 @@ def _as_array(argument: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except (TypeError, ValueError):
-        raise _invalid(
-            argument, "an array, all rows of one length", f"an object of type {type(value).__name__}"
-        ) from None
+        raise wrong(argument, "an array, all rows of one length", f"an object of type {type(value).__name__}") from None
 
 
-def _invalid(argument: str, expected: str, received: str) -> ValueError:
+def wrong(argument: str, expected: str, received: Any) -> ValueError:
+    """Return the error for a wrong array; `received` describes it."""
     return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -1,4 +1,4 @@
-"""Rollouts: a network moves the agents of mazes and grid worlds, move by move, until they arrive or never will."""
+"""Rollouts: a network moves the agents of mazes and grid worlds until they arrive or repeat a place."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STEPS = np.array(list(MOVES.values()))
 
 
 class Rollouts(NamedTuple):
-    """The way of the agent of each world.
+    """The path of each world's agent.
 
     Args:
         reached: whether it arrived at the goal, bool `(samples,)`.
-        moves: how many moves it made, those into walls included, int `(samples,)`.
-        shortest: how many a shortest path has, int `(samples,)`.
+        moves: number of its moves, those into walls included, int `(samples,)`.
+        shortest: number of moves of a shortest path, int `(samples,)`.
     """
 
     reached: np.ndarray
@@ -31,33 +31,33 @@ class Rollouts(NamedTuple):
 
     @property
     def success_rate(self) -> float:
-        """The share of the agents that arrived."""
+        """Fraction of the agents that arrived."""
         return float(self.reached.mean())
 
     @property
     def length_ratio(self) -> float:
-        """The moves of those that arrived, in shortest paths: 1 where every way was one; NaN if none arrived."""
+        """Mean length of the paths of those that arrived, relative to shortest paths; NaN if none arrived."""
         if not self.reached.any():
             return math.nan
         return float((self.moves[self.reached] / self.shortest[self.reached]).mean())
 
 
 def roll_out(policy: keras.Model | Callable[[np.ndarray], Any], images: Any, max_steps: int | None = None) -> Rollouts:
-    """Let a network move the agent of every world, move by move, until it is at the goal, or goes round in a circle.
+    """Let a network move the agent of every world, move by move, until it arrives or repeats a place.
 
-    All worlds take a step together: the network sees the images of those under way, and each agent makes the move of
-    the highest output. One that would go into a wall stays where it is. As the same image gets the same move, an agent
-    that is at a place for the second time will never arrive, and is stopped.
+    All worlds take a step together: the network receives the images of those still moving, and each agent makes the
+    move of the highest output. An agent that would move into a wall stays. As the same image gets the same move, an
+    agent that repeats a place never arrives, and is stopped.
 
     Args:
-        policy: a model, or a function, from images `(samples, height, width, 3)` to a score for each of `MOVES`: as
-            logits or probabilities.
+        policy: a model, or a function, from images `(samples, height, width, 3)` to a score for each of `MOVES`, such
+            as logits or probabilities.
         images: as those of `mazes`: walls, goal and agent in three channels of 0 and 1.
-        max_steps: the most moves of an agent. Defaults to None: as many as it takes.
+        max_steps: maximum number of moves. Defaults to None: no limit.
 
     Raises:
-        TypeError: if `policy` cannot be called.
-        ValueError: for images that are no such worlds, or whose goal cannot be reached; for outputs that are no finite
+        TypeError: if `policy` is not callable.
+        ValueError: for images that are not such worlds, or whose goal is unreachable; for outputs that are not finite
             scores `(samples, 4)`; and if `max_steps` is not positive.
 
     Example:
@@ -100,27 +100,26 @@ def roll_out(policy: keras.Model | Callable[[np.ndarray], Any], images: Any, max
 
 
 def _read(images: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walls `(samples, height, width)`, and rows and columns of goals and agents `(samples, 2)`."""
+    """Return walls `(samples, height, width)`, and rows and columns of goals and agents `(samples, 2)`."""
     x = checks.array("images", images, kinds="biuf")
     expected = "worlds `(samples, height, width, 3)`: walls, goal and agent as 0 and 1"
     if x.ndim != 4 or x.shape[-1] != len((WALL, GOAL, AGENT)) or not x.size:
         raise ValueError(checks.invalid("images", expected, f"shape {x.shape}"))
     if not np.isin(x, (0, 1)).all():
         raise ValueError(checks.invalid("images", expected, f"values from {x.min():g} to {x.max():g}"))
-    found = []
+    walls, samples, places = x[..., WALL] == 1, np.arange(len(x)), []
     for channel, name in ((GOAL, "goal"), (AGENT, "agent")):
         numbers = x[..., channel].sum(axis=(1, 2))
         if (wrong := np.flatnonzero(numbers != 1)).size:
             received = f"{numbers[wrong[0]]:g} in sample {wrong[0]}"
             raise ValueError(checks.invalid("images", f"one {name} in each", received))
-        found.append(np.argwhere(x[..., channel] == 1)[:, 1:])
-    walls, samples = x[..., WALL] == 1, np.arange(len(x))
-    for own, name in zip(found, ("goal", "agent"), strict=True):
-        if (wrong := np.flatnonzero(walls[samples, own[:, 0], own[:, 1]])).size:
+        places.append(np.argwhere(x[..., channel] == 1)[:, 1:])
+        if (wrong := np.flatnonzero(walls[samples, places[-1][:, 0], places[-1][:, 1]])).size:
             raise ValueError(checks.invalid("images", f"a {name} that is not in a wall", f"one in sample {wrong[0]}"))
-    if (wrong := np.flatnonzero((found[0] == found[1]).all(axis=1))).size:
+    goals, agents = places
+    if (wrong := np.flatnonzero((goals == agents).all(axis=1))).size:
         raise ValueError(checks.invalid("images", "an agent that is not at the goal", f"one in sample {wrong[0]}"))
-    return walls, found[0], found[1]
+    return walls, goals, agents
 
 
 def _scores(policy: Any, images: np.ndarray) -> np.ndarray:
@@ -135,8 +134,8 @@ def _scores(policy: Any, images: np.ndarray) -> np.ndarray:
 
 
 def _predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """The outputs, without the queue of `predict`, which takes longer than a step of few agents."""
-    found = [model.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    if not isinstance(found[0], np.ndarray):
-        raise ValueError(checks.invalid("policy", "a model of one output", f"{len(found[0])} outputs"))
-    return np.concatenate(found)
+    """Return the outputs, without the queue of `predict`, which takes longer than a step of few agents."""
+    outputs = [model.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    if not isinstance(outputs[0], np.ndarray):
+        raise ValueError(checks.invalid("policy", "a model of one output", f"{len(outputs[0])} outputs"))
+    return np.concatenate(outputs)

@@ -24,7 +24,7 @@ class SinusoidTasks(TaskFamily):
         seed: the same seed gives the same tasks. Defaults to 0.
 
     Raises:
-        ValueError: if a number of samples is out of its range, or a range is not finite, low end first.
+        ValueError: if a number of samples is out of range, or a range is not finite or not in order.
 
     Example:
 
@@ -63,13 +63,13 @@ class SinusoidTasks(TaskFamily):
 
 
 def _check_range(name: str, ends: tuple[float, float]) -> tuple[float, float]:
-    expected = "(low, high), finite and low at most high"
+    invalid = ValueError(checks.invalid(name, "(low, high), finite and low at most high", ends))
     if not isinstance(ends, (tuple, list)) or len(ends) != 2:
-        raise ValueError(checks.invalid(name, expected, ends))
+        raise invalid
     try:
         low, high = (checks.number(name, end) for end in ends)
     except ValueError:
-        raise ValueError(checks.invalid(name, expected, ends)) from None
+        raise invalid from None
     if low > high:
-        raise ValueError(checks.invalid(name, expected, ends))
+        raise invalid
     return low, high

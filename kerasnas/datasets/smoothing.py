@@ -12,19 +12,19 @@ from kerasnas.networks.node_mixture import ALPHA, STEPS
 
 
 def smoothed(data: GraphDataset, probabilities: Any, alpha: float = ALPHA, steps: int = STEPS) -> np.ndarray:
-    r"""Smooth predicted probabilities along the edges, as neighbors tend to be of one class.
+    r"""Smooth predicted probabilities along the edges of a graph, as neighbors tend to share a class.
 
-    $Z \leftarrow (1 - \alpha) G + \alpha D^{-1/2} A D^{-1/2} Z$, where $G$ are the probabilities, and of the training
-    nodes their classes. No other node's label is used.
+    $Z \leftarrow (1 - \alpha) G + \alpha D^{-1/2} A D^{-1/2} Z$, where $G$ are the probabilities, and the classes of
+    the training nodes. No other node's label is read.
 
     Args:
         data: the graph, with training nodes.
-        probabilities: `(nodes, classes)`, as a network predicts them.
+        probabilities: `(nodes, classes)`, a network's predictions.
         alpha: weight of the neighbors, from 0 to below 1. Defaults to 0.8.
-        steps: number of repetitions. Defaults to 50, after which `alpha` = 0.8 changes nothing more.
+        steps: number of repetitions. Defaults to 50, at which `alpha` = 0.8 has converged.
 
     Returns:
-        `(nodes, classes)`; rows are scores, whose sum is not 1.
+        `(nodes, classes)` scores; rows do not sum to 1.
 
     Raises:
         TypeError: for data of another kind.
@@ -56,9 +56,9 @@ def smoothed(data: GraphDataset, probabilities: Any, alpha: float = ALPHA, steps
     sources, targets = data.graph.messages
     degrees = data.graph.degrees
     weights = 1 / np.sqrt(degrees[sources] * degrees[targets])
-    found = guess
+    scores = guess
     for _ in range(steps):
-        arrived = np.zeros_like(guess)
-        np.add.at(arrived, targets, weights[:, None] * found[sources])
-        found = (1 - alpha) * guess + alpha * arrived
-    return found
+        received = np.zeros_like(guess)
+        np.add.at(received, targets, weights[:, None] * scores[sources])
+        scores = (1 - alpha) * guess + alpha * received
+    return scores

@@ -1,15 +1,15 @@
-"""Families of tasks for meta-learning: a task as an episode, and families that draw them by number."""
+"""Families of tasks for meta-learning: a task as an episode, and families that draw tasks by number."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.datasets.pools import wrong
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Inputs and targets."""
@@ -19,14 +19,14 @@ Pair = tuple[np.ndarray, np.ndarray]
 class Episode:
     """A task: a few samples to adapt to, and other samples of the same task to evaluate on.
 
-    `TaskFamily.batch` returns an `Episode` as well, with a leading axis of tasks on every array.
+    `TaskFamily.batch` returns an `Episode` too, with a leading axis of tasks on every array.
 
     Args:
         support: `(x, y)`, inputs `(samples, ...)` and labels from 0, int32 `(samples,)`, or targets, float32
             `(samples, ...)`.
         query: as `support`; may be empty.
-        classes: classes of the family that the labels stand for, in the order of the labels, one task after the
-            other; empty where there are no classes. Defaults to `()`.
+        classes: the family's classes behind the labels, in the order of the labels, one task after the other. Defaults
+            to `()`: no classes.
 
     Raises:
         ValueError: if `support` or `query` is not a pair of arrays.
@@ -45,15 +45,15 @@ class Episode:
 
 
 def check_episode(episode: Episode) -> None:
-    """Raise a clear error when a task made by hand cannot be learned and evaluated honestly.
+    """Raise an error if a task cannot be learned and evaluated honestly.
 
     Args:
         episode: a single task, without a leading axis of tasks.
 
     Raises:
         TypeError: if `episode` is not an `Episode`.
-        ValueError: if the inputs and the targets of a part differ in number or hold no numbers, the support is empty,
-            samples differ in shape, or a sample of the query is, number by number, also in the support.
+        ValueError: if inputs and targets differ in number or are not numbers, the support is empty, samples differ in
+            shape, or a sample of the query equals one of the support.
 
     Example:
 
@@ -70,20 +70,20 @@ support, since a score on these is no score on new samples. Received: query samp
         x, y = (checks.array("episode", array, kinds="iufb", finite=False) for array in pair)
         if not x.ndim or not y.ndim or len(x) != len(y):
             expected = f"as many targets as inputs in its {name}"
-            raise _invalid("episode", expected, f"inputs of shape {x.shape} and targets of shape {y.shape}")
+            raise wrong("episode", expected, f"inputs of shape {x.shape} and targets of shape {y.shape}")
     support, query = np.asarray(episode.support[0]), np.asarray(episode.query[0])
     if not len(support):
-        raise _invalid("episode", "at least one sample in its support", "none")
+        raise wrong("episode", "at least one sample in its support", "none")
     if not len(query):
         return
     if support.shape[1:] != query.shape[1:]:
         received = f"support samples of shape {support.shape[1:]}, query samples of shape {query.shape[1:]}"
-        raise _invalid("episode", "samples of one shape", received)
+        raise wrong("episode", "samples of one shape", received)
     dtype = np.result_type(support, query)
     known = {row.tobytes(): index for index, row in enumerate(support.astype(dtype))}
     for index, row in enumerate(query.astype(dtype)):
         if row.tobytes() in known:
-            raise _invalid(
+            raise wrong(
                 "episode",
                 "samples in the query that are not in the support, since a score on these is no score on new samples",
                 f"query sample {index} is also support sample {known[row.tobytes()]}",
@@ -94,7 +94,7 @@ class TaskFamily(abc.ABC):
     """Tasks by number: the source of episodes for meta-learners.
 
     A family implements `draw` and sets `input_shape`, `shots` and `query_shots`; `episode` and `batch` follow. Every
-    episode is a function of `(seed, index)` alone, so that a resumed run sees the episodes of an uninterrupted one.
+    episode depends on `(seed, index)` alone, so that a resumed run sees the episodes of an uninterrupted one.
 
     Args:
         seed: the same seed gives the same episodes. Defaults to 0.
@@ -124,19 +124,11 @@ class TaskFamily(abc.ABC):
         """Return a task, with all randomness from `rng`."""
 
     def episode(self, index: int) -> Episode:
-        """Return task number `index`, the same at every call.
-
-        Raises:
-            ValueError: if `index` is not an integer of at least 0.
-        """
+        """Return task number `index`, the same at every call; raises ValueError for a negative one."""
         return self.draw(np.random.default_rng([self.seed, checks.integer("index", index, 0)]))
 
     def batch(self, index: int, tasks: int) -> Episode:
-        """Return the episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis.
-
-        Raises:
-            ValueError: if `index` is negative or `tasks` is not positive.
-        """
+        """Return the episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis."""
         first = checks.integer("index", index, 0) * checks.integer("tasks", tasks, 1)
         return _stack((self.episode(number) for number in range(first, first + tasks)), tasks)
 
@@ -146,19 +138,19 @@ def stack_episodes(episodes: Sequence[Episode]) -> Episode:
 
     Raises:
         TypeError: if one of them is not an `Episode`.
-        ValueError: if there is no episode, or their arrays differ in shape.
+        ValueError: without episodes, or if their arrays differ in shape.
     """
     if isinstance(episodes, (str, bytes)) or not isinstance(episodes, Sequence):
         raise ValueError(checks.invalid("episodes", "a sequence of episodes", episodes))
     if not episodes:
-        raise _invalid("episodes", "at least one", "none")
+        raise wrong("episodes", "at least one", "none")
     for episode in episodes:
         checks.instance("episodes", episode, Episode)
     return _stack(episodes, len(episodes))
 
 
 def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:
-    # One by one into the result, since allocating memory takes longer than the copy.
+    # Copied one by one into the result: allocating memory takes longer than copying.
     stacked: list[np.ndarray] = []
     classes: list[int] = []
     for task, episode in enumerate(episodes):
@@ -166,12 +158,8 @@ def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:
         stacked = stacked or [np.empty((tasks, *array.shape), array.dtype) for array in arrays]
         for whole, array in zip(stacked, arrays, strict=True):
             if whole.shape[1:] != array.shape:
-                raise _invalid("episodes", "episodes of one shape", f"arrays of shape {whole.shape[1:]}, {array.shape}")
+                raise wrong("episodes", "episodes of one shape", f"arrays of shape {whole.shape[1:]}, {array.shape}")
             whole[task] = array
         classes += episode.classes
     x, y, x_query, y_query = stacked
     return Episode((x, y), (x_query, y_query), tuple(classes))
-
-
-def _invalid(argument: str, expected: str, received: Any) -> ValueError:
-    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -241,7 +241,7 @@ def test_impossible_splits_are_refused(y, sizes, message):
         ({"rotations": (0, 45)}, r"`rotations`. Expected multiples of 90 degrees.*Received: \(0, 45\)"),
         ({"rotations": ()}, "`rotations`. Expected multiples of 90"),
         ({"rotations": (0, 360)}, r"every rotation once \(360 degrees are 0\)"),
-        ({"rotations": (0, 90)}, r"only images .* are rotated. Received: \(0, 90\) for samples of shape \(2,\)"),
+        ({"rotations": (0, 90)}, r"only images .* can be rotated. Received: \(0, 90\) for samples of shape \(2,\)"),
         ({"seed": -1}, "`seed`"),
     ],
 )
