@@ -1,4 +1,4 @@
-"""The few primitives that algorithms are written on, for JAX."""
+"""Primitives that the algorithms are written on, for JAX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import keras
 from kerasnas.annotations import Tensor
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, jax.errors.JaxRuntimeError)
-"""What is raised where a network does not fit into the memory."""
+"""Errors raised when a network does not fit into memory."""
 
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
@@ -22,22 +22,22 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
 
 
 def all_reduce(tensors: Any) -> Any:
-    """The identity: under `keras.distribution` a global batch's gradient is global already."""
+    """Return `tensors`: under `keras.distribution` a global batch's gradient is already global."""
     return tensors
 
 
 def replicas() -> int:
-    """1: on JAX a step is written for the global batch, however that is sharded."""
+    """Return 1: on JAX a step is written for the global batch, however it is sharded."""
     return 1
 
 
 def share(size: Any) -> tuple[Any, Any]:
-    """The global batch, twice; see `kerasnas.backend.tensorflow_replicas.share`."""
+    """Return the global batch's size twice; see `kerasnas.backend.tensorflow_replicas.share`."""
     return size, size
 
 
 def unscaled(loss: Any) -> Any:
-    """The loss unchanged: on JAX Keras does not divide it by the number of replicas."""
+    """Return the loss unchanged: on JAX Keras does not divide it by the number of replicas."""
     return loss
 
 
@@ -66,43 +66,43 @@ def batch_norm(
 
 
 def fused_call(layer: keras.layers.BatchNormalization) -> None:
-    """None: XLA fuses Keras' own formula; see `kerasnas.backend.tensorflow_fused.fused_call`."""
+    """Return None: XLA fuses Keras' own formula; see `kerasnas.backend.tensorflow_fused.fused_call`."""
     return None
 
 
 def devices() -> str:
-    """The devices that computations run on, for a reader."""
-    found = jax.devices()
-    return "CPU" if found[0].platform == "cpu" else f"{len(found)} x {found[0].device_kind}"
+    """Describe the devices used."""
+    visible = jax.devices()
+    return "CPU" if visible[0].platform == "cpu" else f"{len(visible)} x {visible[0].device_kind}"
 
 
 def values(variables: Sequence[Tensor]) -> list[Any]:
-    """The values of Keras variables."""
+    """Return Keras variables' values."""
     return [variable.value for variable in variables]
 
 
 def checked_rows(x: Tensor, rows: int, message: str) -> Any:
-    """`x`, which has so many rows; see `kerasnas.backend.tensorflow.checked_rows`."""
+    """Return `x` if it has `rows` rows; see `kerasnas.backend.tensorflow.checked_rows`."""
     if x.shape[0] not in (None, rows):
         raise ValueError(f"{message}. Received: {x.shape[0]} rows")
     return x
 
 
 def traced_once(function: Callable) -> Callable:
-    """`function`, a pure one of arrays, compiled once for each signature."""
+    """Compile `function`, a pure function of arrays, once per signature."""
     return jax.jit(function)
 
 
 def shared_trace(function: Callable) -> None:
-    """None: XLA compiles each place for itself anyway; see `kerasnas.backend.tensorflow.shared_trace`."""
+    """Return None: XLA compiles each place anyway; see `kerasnas.backend.tensorflow.shared_trace`."""
     return None
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:
-    """`function` vectorized over tasks, the results stacked; see `kerasnas.backend.tensorflow.map_tasks`.
+    """Vectorize `function` over tasks and stack the results; see `kerasnas.backend.tensorflow.map_tasks`.
 
-    Under `keras.distribution.DataParallel` each device computes its own tasks. Left to the partitioner of XLA, the
-    gradient of a 1x1 convolution with respect to a task's kernel is silently wrong (JAX 0.10.2).
+    Under `keras.distribution.DataParallel` each device computes its own tasks. Left to XLA's partitioner, the gradient
+    of a 1x1 convolution with respect to a task's kernel is silently wrong (JAX 0.10.2).
     """
     every, strategy = jax.vmap(function), keras.distribution.distribution()
     tasks = len(jax.tree.leaves(elements)[0])
@@ -113,17 +113,17 @@ def map_tasks(function: Callable, elements: Any) -> Any:
 
 
 def exact_second_order() -> Any:
-    """A context that does nothing: see `kerasnas.backend.tensorflow.exact_second_order`."""
+    """Return a context without effect; see `kerasnas.backend.tensorflow.exact_second_order`."""
     return contextlib.nullcontext()
 
 
 def first_order_only() -> Any:
-    """A context that does nothing: see `kerasnas.backend.tensorflow.first_order_only`."""
+    """Return a context without effect; see `kerasnas.backend.tensorflow.first_order_only`."""
     return contextlib.nullcontext()
 
 
 class TrainStep:
-    """Keras' train step on JAX for a trainer that writes `architecture_gradients` and `network_gradients`."""
+    """Keras' train step on JAX for a trainer with `architecture_gradients` and `network_gradients`."""
 
     def train_step(self: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
         trainable, non_trainable, optimizer_variables, metrics_variables = state
@@ -139,7 +139,7 @@ class TrainStep:
             masks = self.drawn(alphas, non_trainable)
             step = self.architecture_gradients(weights, alphas, non_trainable, data)
         (loss, (predictions, non_trainable)), gradients = step
-        # Selected, not in a branch: over devices, XLA moves the sum of the gradients into it and waits for ever.
+        # Selected, not in a branch: on several devices, XLA moves the sum of the gradients into it and hangs.
         learned, updated = second.stateless_apply(other, gradients, alphas)
         learned = self.after_architecture_step(alphas, learned, masks)
         alphas = self.selected_by_phase(non_trainable, learned, alphas)
@@ -157,11 +157,11 @@ class TrainStep:
 
 
 class SharedStep:
-    """Keras' own train step on JAX, which computes on the global batch however that is sharded."""
+    """Keras' own train step on JAX, which computes on the global batch, however it is sharded."""
 
 
 class MetaStep:
-    """Keras' train step on JAX for a learner that writes `meta_gradients`."""
+    """Keras' train step on JAX for a learner with `meta_gradients`."""
 
     def train_step(self: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
         trainable, non_trainable, optimizer_variables, metrics_variables = state

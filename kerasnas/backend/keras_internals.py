@@ -1,7 +1,7 @@
-"""The seam to Keras' private names: each behind one function that says why the public API does not do.
+"""Seam to Keras' private names: one function each, which says why the public API does not suffice.
 
-Nothing else in the package touches a private name of Keras (a test reads the source for it), and
-`tests/backend/test_internals.py` has one test for each name, so that a release of Keras that drops one says which.
+No other file touches a private name of Keras (`tests/test_architecture.py`), and `tests/backend/test_internals.py` has
+one test per name, so that a release of Keras that drops one is identified.
 """
 
 from __future__ import annotations
@@ -25,71 +25,64 @@ OVERRIDDEN = {
         "variables the optimizer was built for. `Optimizer.build`, which sets it, would make slots as well."
     ),
 }
-"""Private names of Keras that subclasses of ours define or set, which no function can stand in for, with reasons."""
+"""Private names of Keras that our subclasses define or set, which no function can wrap, with reasons."""
 
 
 def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[keras.layers.Layer]:
-    """Every layer inside `layer`, at any depth, each once.
+    """Return every layer inside `layer`, at any depth, each once; `layer` itself first if `include_self`.
 
-    The public `Model.layers` stops at the first level, and a layer that is no model has no `layers`.
-
-    Args:
-        layer: a model or layer.
-        include_self: whether `layer` itself comes first. Defaults to True.
+    The public `Model.layers` stops at the first level, and a layer that is not a model has no `layers`.
     """
     return list(layer._flatten_layers(include_self=include_self, recursive=True))
 
 
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
-    """The number of calls of each layer, by its `id`, in the functional models inside `model`, itself included.
+    """Count the calls of each layer, by its `id`, in the functional models inside `model` and in itself.
 
-    The public API does not say how often a layer is shared.
+    The public API does not expose how often a layer is shared.
     """
-    found: Counter[int] = Counter()
+    calls: Counter[int] = Counter()
     for inner in flatten_layers(model):
         for nodes in getattr(inner, "_nodes_by_depth", {}).values():
-            found.update(id(node.operation) for node in nodes)
-    return found
+            calls.update(id(node.operation) for node in nodes)
+    return calls
 
 
 def own_trainable_variables(layer: keras.layers.Layer) -> list[Any]:
-    """The trainable variables that `layer` made itself, without those of the layers inside it.
-
-    The public `trainable_variables` are of the layers inside as well.
-    """
+    """Return the trainable variables that `layer` made itself; the public `trainable_variables` add inner layers'."""
     return list(layer._trainable_variables)
 
 
 def seed_states(layer: keras.layers.Layer) -> list[Any]:
-    """The variables of the random generators of `layer` and of every layer inside it.
+    """Return the random generators' variables of `layer` and of every layer inside it.
 
-    The public `variables` hold them, among others, and do not say which they are.
+    The public `variables` hold them among others, without marking them.
     """
     return [generator.state for inner in flatten_layers(layer) for generator in inner._seed_generators]
 
 
 def loss_tracker(model: keras.Model) -> keras.metrics.Metric:
-    """The metric `loss` of a compiled model, which its train step updates.
+    """Return a compiled model's metric `loss`, which its train step updates.
 
-    The public `Model.metrics` hold it among others, in an order that is not documented.
+    The public `Model.metrics` hold it among others, in an undocumented order.
     """
     return model._loss_tracker
 
 
 def metrics_are_built(model: keras.Model) -> bool:
-    """Tell if the metrics given to `compile` have their variables; True where none were given.
+    """Return True if the metrics given to `compile` have their variables, or none were given.
 
-    The public `Model.metrics` hold one metric for all of them, in an order that is not documented.
+    The public `Model.metrics` hold one metric for all of them, in an undocumented order.
     """
     metrics = model._compile_metrics
     return metrics is None or metrics.built
 
 
 def build_metrics(model: keras.Model, labels: keras.KerasTensor, predictions: keras.KerasTensor) -> None:
-    """Make the variables of the metrics given to `compile` now, if they are not made.
+    """Build the variables of the metrics given to `compile` now, unless they are built.
 
-    The public API makes them in the first step, which TensorFlow then traces twice, or by a symbolic step on the first
-    batch, which has to be `(x, y)`.
+    The public API builds them in the first step, which TensorFlow then traces twice, or by a symbolic step on the first
+    batch, which must be `(x, y)`.
 
     Args:
         model: a compiled model.
@@ -100,8 +93,8 @@ def build_metrics(model: keras.Model, labels: keras.KerasTensor, predictions: ke
 
 
 def leave_gradients_unreduced(optimizer: keras.optimizers.Optimizer) -> None:
-    """Have an optimizer on TensorFlow take gradients for sums over the replicas, and not sum them itself.
+    """Make an optimizer on TensorFlow treat gradients as sums over the replicas instead of summing them itself.
 
-    By the public API an optimizer always sums, after it has clipped each replica's part.
+    With the public API an optimizer always sums, after it has clipped each replica's part.
     """
     optimizer.__dict__["_all_reduce_sum_gradients"] = list

@@ -1,4 +1,4 @@
-"""Memory that a backend holds on to after a model is gone."""
+"""Memory that a backend holds after a model is gone."""
 
 from __future__ import annotations
 
@@ -11,25 +11,20 @@ from typing import Any
 import keras
 
 _PREFIX = "CustomGradient-"  # TensorFlow's own names, numbered
-_MANY = 1000  # variables, of which TensorFlow keeps some 34 MB
-_gone: list[int] = []  # numbers of variables of owners that were freed since the kernels were
+_MANY = 1000  # variables, for which TensorFlow holds some 34 MB
+_gone: list[int] = []  # numbers of variables of owners freed since the last release
 
 
 def release_kernels_of(owner: Any, variables: int) -> None:
-    """Have the next `release_kernels` free what TensorFlow keeps of an owner's variables, once it is gone.
-
-    Args:
-        owner: any object.
-        variables: how many it has.
-    """
+    """Let the next `release_kernels` free what TensorFlow holds for an owner's variables, once it is gone."""
     weakref.finalize(owner, _gone.append, variables).atexit = False
 
 
 def release_kernels() -> None:
-    """Free what TensorFlow keeps of variables that are gone, 34 KB each, if these are many.
+    """Free what TensorFlow holds for variables that are gone, 34 KB each, once they are many.
 
-    It keeps a kernel for every variable that there ever was, and has no way to free some of them only: kernels in use
-    are made again, which may take a large function seconds. Hence not in a finalizer, which runs anywhere.
+    It holds a kernel for every variable that ever existed, and can only free all of them: kernels in use are made
+    again, which may take seconds for a large function. Hence not in a finalizer, which may run anywhere.
     """
     if sum(_gone) < _MANY or keras.backend.backend() != "tensorflow":
         return
@@ -43,7 +38,7 @@ def release_kernels() -> None:
 def forget_gradients() -> Iterator[None]:
     """A context after which the models traced inside it can be freed.
 
-    TensorFlow keeps the function behind each `tf.custom_gradient` that a graph was differentiated through, and with it
+    TensorFlow holds the function behind each `tf.custom_gradient` that a graph was differentiated through, and with it
     the graph and its variables, for the life of the process. `silu` and Keras' optimizers have such gradients: a plain
     Keras model of 15 layers leaves 8 MB. The trainers' own steps need no such context. Functions traced inside still
     run afterwards; functions traced afterwards cannot be differentiated through them.
@@ -67,7 +62,7 @@ def forget_gradients() -> Iterator[None]:
 
 
 def _gradients() -> MutableMapping[str, Any]:
-    """TensorFlow's registry of gradients by name; empty on other backends."""
+    """Return TensorFlow's registry of gradients by name; empty on other backends."""
     if keras.backend.backend() != "tensorflow":
         return {}
     from kerasnas.backend.tensorflow_internals import gradient_registry
@@ -76,7 +71,7 @@ def _gradients() -> MutableMapping[str, Any]:
 
 
 def peak_memory_gib() -> float | None:
-    """The largest memory that this process has ever held, or None where the system keeps no count."""
+    """Return this process's peak memory, None if the system does not count it."""
     try:
         import resource
     except ImportError:  # Windows

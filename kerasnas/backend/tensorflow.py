@@ -1,4 +1,4 @@
-"""The few primitives that algorithms are written on, for TensorFlow."""
+"""Primitives that the algorithms are written on, for TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inl
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
-"""What is raised where a network does not fit into the memory."""
+"""Errors raised when a network does not fit into memory."""
 
-_first_order: list[bool] = []  # one for each context of `first_order_only` that is open
+_first_order: list[bool] = []  # one entry per open context of `first_order_only`
 
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
@@ -26,8 +26,8 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
         function: takes a list of tensors; returns a scalar loss and an auxiliary value that is passed through.
 
     Returns:
-        A function of the same list: `((loss, auxiliary), gradients)`, one gradient for each tensor
-        (zeros where the loss does not depend on it). It can be differentiated again.
+        A function of the same list: `((loss, auxiliary), gradients)`, one gradient per tensor (zeros if the loss does
+        not depend on it). It can be differentiated again.
     """
 
     def differentiated(parameters: Sequence[Any]) -> tuple[tuple[Any, Any], list]:
@@ -54,10 +54,10 @@ def batch_norm(
 ) -> tuple[Any, Any, Any]:
     """Normalize over all axes but the last, on the fused kernel.
 
-    The fused kernel is not only faster: Keras' own formulation on TensorFlow goes through `tf.nn.moments`, which stops
-    the gradient at the mean inside the variance, so that second-order gradients are silently wrong. The kernel has no
-    float64; the plain formula, exact as well, takes its place there. TensorFlow differentiates the kernel's gradient
-    through some sixty plain operations; here it is a closed form. The kernel takes images only; signals go through it
+    The kernel is faster, and it is right: Keras' own formulation on TensorFlow goes through `tf.nn.moments`, which
+    stops the gradient at the mean inside the variance, so that second-order gradients are silently wrong. The kernel
+    has no float64; the plain formula, exact as well, takes its place there. TensorFlow differentiates the kernel's
+    gradient through some sixty plain operations; here it is a closed form. The kernel takes only images; signals pass
     as images of one row, rows of a matrix as images of one pixel.
 
     Args:
@@ -66,11 +66,11 @@ def batch_norm(
         momentum: fraction of a moving statistic that is kept in a step.
         epsilon: added to the variance.
         training: whether to normalize with the batch's statistics and update the moving ones.
-        synchronized: whether, on several replicas in training, the statistics are those of the global batch instead of
-            the replica's. Defaults to False.
+        synchronized: in training on several replicas, use the statistics of the global batch instead of the replica's.
+            Defaults to False.
 
     Returns:
-        The normalized `x`, and the updated moving mean and (unbiased) variance; outside training as they were given.
+        The normalized `x`, and the updated moving mean and (unbiased) variance; outside training unchanged.
     """
     if synchronized and training and replicas() > 1:
         return synchronized_batch_norm(x, scale, offset, mean, variance, momentum, epsilon)
@@ -91,7 +91,7 @@ def batch_norm(
         return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
     axes = list(range(len(x.shape) - 1))
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
-    some = tf.maximum(count, 1)  # the last batch may leave a replica without samples
+    some = tf.maximum(count, 1)  # a last batch may leave a replica without samples
     batch_mean = tf.reduce_sum(x, axes) / some
     batch_variance = tf.reduce_sum(tf.square(x - batch_mean), axes) / some
     y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
@@ -104,8 +104,8 @@ def batch_norm(
 def first_order_only() -> Iterator[None]:
     """A context in which models are traced to be differentiated once, into a smaller graph.
 
-    Batch norm then goes by the gradient that TensorFlow registered for its kernel, without the nodes of a custom one.
-    Second derivatives are still right, but in some sixty operations for each instead of the closed form.
+    Batch norm then uses the gradient that TensorFlow registered for its kernel, without the nodes of a custom one.
+    Second derivatives stay right, but take some sixty operations each instead of the closed form.
     """
     _first_order.append(True)
     try:
@@ -117,7 +117,7 @@ def first_order_only() -> Iterator[None]:
 def _fused_batch_norm(x: Tensor, scale: Tensor, offset: Tensor, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
     @tf.custom_gradient
     def normalize(x: Tensor, scale: Tensor, offset: Tensor) -> Any:
-        x, scale = tf.identity(x), tf.identity(scale)  # in a branch, derivatives may use only its own tensors
+        x, scale = tf.identity(x), tf.identity(scale)  # in a `tf.cond`, derivatives may only use the branch's tensors
         y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
         return (y, mean, variance), lambda dy, *_: _batch_norm_gradients(dy, x, scale, saved, kernel["epsilon"])
 
@@ -128,7 +128,7 @@ def _fused_batch_norm(x: Tensor, scale: Tensor, offset: Tensor, kernel: dict[str
 def _batch_norm_gradients(
     dy: Any, x: Tensor, scale: Tensor, saved: Sequence[Any], epsilon: float
 ) -> tuple[Any, Any, Any]:
-    """The gradients of y = scale h + offset, h = r (x - mean(x)), r = (var(x) + epsilon)^-1/2, and theirs.
+    """Gradients of y = scale h + offset, h = r (x - mean(x)), r = (var(x) + epsilon)^-1/2, and their gradients.
 
     With P(v) = r (v - mean(v) - h mean(v h)), the gradient of h in the direction v, the gradients are
 
@@ -144,8 +144,8 @@ def _batch_norm_gradients(
 
     @tf.custom_gradient  # of `saved` too, see above
     def gradients(dy: Any, x: Tensor, scale: Tensor, *saved: Any) -> Any:
-        dy, x, scale, *own = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
-        dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, own, epsilon)
+        dy, x, scale, *saved = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
+        dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, saved, epsilon)
 
         def second(u: Any, s: Any, o: Any) -> tuple[Any, ...]:
             one, zero = tf.ones_like(scale), tf.zeros_like(scale)
@@ -153,8 +153,8 @@ def _batch_norm_gradients(
             h, _, variance, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=x, scale=one, offset=zero, mean=zero, variance=zero, epsilon=epsilon, exponential_avg_factor=1.0
             )
-            r = tf.math.rsqrt(variance * (n - 1) / n + epsilon)  # the kernel's is the unbiased variance
-            pu, sum_uh, _ = _batch_norm_gradient_kernel(u, x, one, own, epsilon)
+            r = tf.math.rsqrt(variance * (n - 1) / n + epsilon)  # the kernel returns the unbiased variance
+            pu, sum_uh, _ = _batch_norm_gradient_kernel(u, x, one, saved, epsilon)
             h, v, pu = (tf.cast(tensor, scale.dtype) for tensor in (h, dy, pu))
             a, b = sum_uh / n, dscale / n
             to_scale = tf.reduce_sum(pu * v, list(range(len(x.shape) - 1)))
@@ -173,42 +173,34 @@ def _batch_norm_gradient_kernel(
     dy: Any, x: Tensor, scale: Tensor, saved: Sequence[Any], epsilon: float
 ) -> tuple[Any, Any, Any]:
     first, second, third = saved
-    dx, dscale, doffset, *_ = tf.raw_ops.FusedBatchNormGradV3(
-        y_backprop=dy,
-        x=x,
-        scale=scale,
-        reserve_space_1=first,
-        reserve_space_2=second,
-        reserve_space_3=third,
-        epsilon=epsilon,
-    )
-    return dx, dscale, doffset
+    reserved = {"reserve_space_1": first, "reserve_space_2": second, "reserve_space_3": third}
+    return tf.raw_ops.FusedBatchNormGradV3(y_backprop=dy, x=x, scale=scale, epsilon=epsilon, **reserved)[:3]
 
 
 def accelerators() -> list[Any]:
-    """The GPUs and TPUs that TensorFlow sees."""
+    """Return the GPUs and TPUs visible to TensorFlow."""
     return [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
 
 
 def devices() -> str:
-    """The devices that computations run on, for a reader; on a CPU with the number of threads, where that was set."""
-    if found := accelerators():
-        details = tf.config.experimental.get_device_details(found[0])
-        return f"{len(found)} x {details.get('device_name', found[0].device_type)}"
+    """Describe the devices used; for a CPU with its number of threads, if that was set."""
+    if visible := accelerators():
+        details = tf.config.experimental.get_device_details(visible[0])
+        return f"{len(visible)} x {details.get('device_name', visible[0].device_type)}"
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     return f"CPU, {threads} threads" if threads else "CPU"
 
 
 def values(variables: Sequence[Tensor]) -> list[Any]:
-    """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` returns the variable itself)."""
+    """Return Keras variables' values as tensors (`keras.ops.convert_to_tensor` returns the variable itself)."""
     return [tf.convert_to_tensor(variable) for variable in variables]
 
 
 def checked_rows(x: Tensor, rows: int, message: str) -> Any:
-    """`x`, once it is known to have so many rows: at once where its shape says it, else when it is computed.
+    """Return `x` once it has `rows` rows: checked by its static shape, otherwise when it is computed.
 
     Raises:
-        ValueError: with `message`, if the shape says otherwise; what is computed raises `InvalidArgumentError` with it.
+        ValueError: with `message`, if the static shape differs; a computed shape raises `InvalidArgumentError`.
     """
     if x.shape[0] is not None and x.shape[0] != rows:
         raise ValueError(f"{message}. Received: {x.shape[0]} rows")
@@ -220,15 +212,15 @@ def checked_rows(x: Tensor, rows: int, message: str) -> Any:
 
 
 def traced_once(function: Callable) -> Any:
-    """`function`, a pure function of tensors, traced once for each signature: one node of the graphs that call it."""
+    """Trace `function`, a pure function of tensors, once per signature, as one node of the graphs that call it."""
     return outlined(function)
 
 
 def shared_trace(function: Callable) -> Callable | None:
-    """`function`, a pure function of nested tensors, traced once, for all places of a graph that call it.
+    """Trace `function`, a pure function of nested tensors, once for all places of a graph that call it.
 
-    The graph is the same as if it were traced at each place, since each call is replaced by the nodes that it needs.
-    None where nothing is traced, and on several replicas, as no function can sum over them.
+    The graph is the same as if it were traced at each place, since each call is replaced by the nodes it needs.
+    Returns None if nothing is traced, and on several replicas, because no function can sum over them.
     """
     if tf.executing_eagerly() or replicas() > 1:
         return None
@@ -237,7 +229,7 @@ def shared_trace(function: Callable) -> Callable | None:
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:
-    """`function` applied to each task, several at a time, and the results stacked.
+    """Apply `function` to each task, several at a time, and stack the results.
 
     Args:
         function: a pure function of one task; it may close over tensors. Traced once for all tasks.
@@ -260,12 +252,12 @@ def map_tasks(function: Callable, elements: Any) -> Any:
 
 @contextlib.contextmanager
 def exact_second_order() -> Iterator[None]:
-    """A context in which models are traced so that they can be differentiated twice, whatever Keras layers they have.
+    """A context in which models of any Keras layers are traced such that they can be differentiated twice.
 
-    Two functions of TensorFlow that Keras' layers call are replaced by the formulas they stand for. `tf.nn.moments`
-    stops the gradient at the mean inside the variance, which is right only to first order. The gradient of
-    `tf.nn.bias_add` is an operation that oneDNN fuses with the gradient of a neighboring convolution, even where the
-    latter depends on it: the graph of a second derivative then has a cycle and does not run.
+    Two functions of TensorFlow that Keras' layers call are replaced by plain formulas. `tf.nn.moments` stops the
+    gradient at the mean inside the variance, which is right only to first order. The gradient of `tf.nn.bias_add` is an
+    operation that oneDNN fuses with the gradient of a neighboring convolution, even if the latter depends on it: the
+    graph of a second derivative then has a cycle and does not run.
     """
 
     def moments(x: Tensor, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:

@@ -12,13 +12,13 @@ from kerasnas.annotations import Tensor
 
 
 def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | None:
-    """A function that computes what `layer.call` does on the fused kernel; None where the kernel cannot.
+    """Return a function that computes `layer.call` on the fused kernel, None if the kernel cannot.
 
     It reads and updates the variables of `layer`. The kernel normalizes over all axes but the last in single or half
-    precision. Its batch variance is the unbiased one; Keras' moving variance is of biased ones, and stays so here.
+    precision. Its batch variance is unbiased; Keras' moving variance averages biased ones, and still does here.
 
-    Unlike `batch_norm`, whose second derivative is a closed form, this goes by the gradient that TensorFlow registered:
-    to first order the same kernel, in fewer nodes, and no graph is kept alive behind a custom gradient.
+    Unlike `batch_norm`, whose second derivative is a closed form, this uses the gradient that TensorFlow registered:
+    the same kernel to first order, in fewer nodes, and without a graph kept alive behind a custom gradient.
     """
     stock = layer.call
     spec = layer.input_spec
@@ -30,7 +30,7 @@ def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | N
         if mask is not None:
             return stock(inputs, training=training, mask=mask)
         x = tf.cast(inputs, layer.compute_dtype)
-        if len(inputs.shape) != 4:  # the kernel takes images only
+        if len(inputs.shape) != 4:  # the kernel takes only images
             x = tf.reshape(x, (1, 1, -1, inputs.shape[-1]))
         mean, variance = tf.convert_to_tensor(layer.moving_mean), tf.convert_to_tensor(layer.moving_variance)
         kernel = {

@@ -1,7 +1,7 @@
-"""The seam to TensorFlow's private names: each behind one function that says why the public API does not do.
+"""Seam to TensorFlow's private names: one function each, which says why the public API does not suffice.
 
-Nothing else in the package touches a private name of TensorFlow (a test reads the source for it), and
-`tests/backend/test_internals.py` has one test for each name, so that a release of TensorFlow that drops one says which.
+No other file touches a private name of TensorFlow (`tests/test_architecture.py`), and `tests/backend/test_internals.py`
+has one test per name, so that a release of TensorFlow that drops one is identified.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PASSES = (
     "shape_optimization",
     "use_plugin_optimizers",
 )
-"""The passes of the graph optimizer that `pruned_only` leaves out, as `RewriterConfig` names them."""
+"""Passes of the graph optimizer that `pruned_only` disables, by their names in `RewriterConfig`."""
 
 
 def gradient_registry() -> MutableMapping[str, Any]:
-    """The registry of gradients by name, from which entries can be deleted.
+    """Return the registry of gradients by name, from which entries can be deleted.
 
     The public `tf.RegisterGradient` only adds to it.
     """
@@ -44,9 +44,9 @@ def gradient_registry() -> MutableMapping[str, Any]:
 def gradients_of_their_graphs() -> Iterator[None]:
     """A context in which a graph with custom gradients can be freed: TensorFlow's registry refers to them weakly.
 
-    By the public `tf.custom_gradient` the registry of gradients by name holds the function behind every custom gradient
-    of a graph, and through it the graph, for the life of the process. Made in this context, such a function belongs to
-    its graph and those around it, and its entry goes with the last of them.
+    With the public `tf.custom_gradient`, the registry holds the function behind every custom gradient of a graph, and
+    through it the graph, for the life of the process. Made in this context, such a function belongs to its graph and
+    the surrounding ones, and its entry goes with the last of them.
     """
     stock = ops.RegisterGradient
     if not issubclass(stock, _GraphsGradient):
@@ -63,8 +63,8 @@ class _GraphsGradient(ops.RegisterGradient):
         if not graph.building_function:
             return super().__call__(function)
         name, entries = self._op_type, gradient_registry()
-        own: Callable[[], Any] = weakref.ref(function, lambda _: entries.pop(name, None))
-        super().__call__(lambda operation, *gradients: own()(operation, *gradients))
+        gradient: Callable[[], Any] = weakref.ref(function, lambda _: entries.pop(name, None))
+        super().__call__(lambda operation, *gradients: gradient()(operation, *gradients))
         while graph.building_function:
             graph._kerasnas_gradients = [*getattr(graph, "_kerasnas_gradients", ()), function]
             graph = graph.outer_graph
@@ -72,26 +72,26 @@ class _GraphsGradient(ops.RegisterGradient):
 
 
 def clear_kernel_cache() -> None:
-    """Forget the kernels of operations that ran eagerly; they are made again where they run again.
+    """Drop the kernels of eagerly run operations; they are made again on their next run.
 
-    By the public API the cache only grows: a variable has a kernel of its own, and it stays when the variable is gone.
+    With the public API the cache only grows: a variable has its own kernel, which outlives the variable.
     `keras.utils.clear_session` clears it too, but also resets the names of layers.
     """
     context.context().clear_kernel_cache()
 
 
 def outlined(function: Callable) -> Any:
-    """`function`, of tensors, as a `tf.function` that stays one node of the graphs that call it.
+    """Wrap `function`, of tensors, as a `tf.function` that stays one node of the graphs that call it.
 
-    By the public API the graph optimizer inlines it where it likes.
+    With the public API the graph optimizer may inline it.
     """
     return inlined(function, experimental_attributes={"_noinline": True})
 
 
 def inlined(function: Callable, **options: Any) -> Any:
-    """`function`, of tensors, as a `tf.function` whose nodes take the place of a call of it.
+    """Wrap `function`, of tensors, as a `tf.function` whose nodes replace a call of it.
 
-    By the public API, many functions made at one place draw a warning about retracing.
+    With the public API, many functions made at one place draw a warning about retracing.
     """
     traced = tf.function(gradients_of_their_graphs()(function), autograph=False, **options)
     traced._omit_frequent_tracing_warning = True
@@ -99,14 +99,14 @@ def inlined(function: Callable, **options: Any) -> Any:
 
 
 def pruned_only(function: Callable) -> Callable:
-    """`function`, whose `tf.function`s run as they were traced, but for nodes that nothing needs.
+    """Run the `tf.function`s that `function` calls as traced, except for pruning.
 
-    Of the passes of the graph optimizer only the pruning is left. The others find little in the graph of a search step
-    and took a third of the first one; the memory optimizer among them made later steps slower and larger. The public
-    `tf.config.optimizer.set_experimental_options` holds for all functions of the process, and knows but some passes.
+    The graph optimizer's other passes find little in the graph of a search step and took a third of the first one; its
+    memory optimizer made later steps slower and larger. The public `tf.config.optimizer.set_experimental_options`
+    applies to all functions of the process, and covers only some passes.
     """
-    own = context.context()
-    stock = own.function_call_options
+    eager = context.context()
+    stock = eager.function_call_options
     config = tf.compat.v1.ConfigProto.FromString(stock.config_proto_serialized)
     passes = config.graph_options.rewrite_options
     for name in _PASSES:
@@ -117,20 +117,20 @@ def pruned_only(function: Callable) -> Callable:
     bare = context.FunctionCallOptions(stock.executor_type, config)
 
     def run(*arguments: Any) -> Any:
-        before = own.function_call_options
-        own.function_call_options = bare
+        before = eager.function_call_options
+        eager.function_call_options = bare
         try:
             return function(*arguments)
         finally:
-            own.function_call_options = before
+            eager.function_call_options = before
 
     return run
 
 
 def in_multi_worker_mode(strategy: tf.distribute.Strategy) -> bool:
-    """Tell if Keras takes the processes of `strategy` for several workers, whose metrics it averages.
+    """Return True if Keras treats the processes of `strategy` as several workers, whose metrics it averages.
 
-    The condition is the one of Keras' own trainer; the public `cluster_resolver` says who the workers are, not if they
-    were connected.
+    Keras' own trainer uses this condition; the public `cluster_resolver` lists the workers, but not if they are
+    connected.
     """
     return strategy.extended._in_multi_worker_mode()

@@ -1,4 +1,4 @@
-"""Operations of a step on several replicas of a TensorFlow strategy; on one replica all of them are the identity."""
+"""Operations of a step on several replicas of a TensorFlow strategy; on one replica each is the identity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasnas.backend.tensorflow_internals import in_multi_worker_mode
 
 
 def replicas() -> int:
-    """The number of replicas of the step that is being run or traced; 1 outside of a replica's context."""
+    """Return the number of replicas of the step being run or traced; 1 outside a replica's context."""
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
@@ -28,7 +28,7 @@ def all_reduce(tensors: Any) -> Any:
 
 
 def _reduced(how: str, tensors: Any) -> Any:
-    # TensorFlow wants all tensors on the replica's device: the identity moves constants and captured ones there.
+    # TensorFlow requires tensors on the replica's device: the identity moves constants and captured ones there.
     flat = [tf.identity(tensor) for tensor in tf.nest.flatten(tensors)]
     context = tf.distribute.get_replica_context()
     for dtype in dict.fromkeys(tensor.dtype for tensor in flat):  # TensorFlow packs tensors of one dtype together
@@ -45,10 +45,10 @@ def unscaled(loss: Any) -> Any:
 
 
 def share(size: Any) -> tuple[Any, Any]:
-    """The numbers of samples of this replica and of all: the weight of its mean in the mean over the global batch.
+    """Return this replica's and the global number of samples: the weight of its mean in the mean over the global batch.
 
     Args:
-        size: number of samples of this replica: a tensor, or a Python integer that is the same on all replicas.
+        size: this replica's number of samples: a tensor, or a Python integer that is the same on all replicas.
     """
     if replicas() == 1 or isinstance(size, int):
         return size, size * replicas()
@@ -56,27 +56,27 @@ def share(size: Any) -> tuple[Any, Any]:
 
 
 def apply_gradients(optimizer: Any, gradients: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
-    """Apply gradients that were already summed over the replicas.
+    """Apply gradients that are already summed over the replicas.
 
     Keras would sum them itself, but after clipping each part, and a sum of clipped parts is not the clipped sum.
     """
     if replicas() > 1:
-        for one in getattr(optimizer, "inner", [optimizer]):
-            leave_gradients_unreduced(getattr(one, "inner_optimizer", one))  # the inner one of loss scaling
+        for inner in getattr(optimizer, "inner", [optimizer]):
+            leave_gradients_unreduced(getattr(inner, "inner_optimizer", inner))  # `LossScaleOptimizer` wraps one
     optimizer.apply(gradients, variables)
 
 
-def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], own: Any = None) -> None:
-    """Assign new values to variables that are not trained, so that all replicas hold the same ones.
+def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], has_samples: Any = None) -> None:
+    """Assign new values to non-trainable variables, such that all replicas hold the same ones.
 
-    Values that depend on a replica's samples (moving statistics) become their mean over the replicas. Random state,
-    which advances alike on all replicas, and variables that are set from outside are assigned as they are.
+    Values that depend on a replica's samples (moving statistics) are averaged over the replicas. Random state, which
+    advances alike on all replicas, and variables set from outside are assigned unchanged.
 
     Args:
         variables: Keras variables.
         values: the new value of each.
-        own: where batches may be empty: a boolean tensor, True if this replica had samples; statistics of an empty
-            batch are not finite. Defaults to None: every replica had samples.
+        has_samples: a boolean tensor, True if this replica had samples; an empty batch's statistics are not finite.
+            Defaults to None: every replica had samples.
     """
     if replicas() == 1:
         for variable, value in zip(variables, values, strict=True):
@@ -90,9 +90,12 @@ def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], own: Any
     ]
     if averaged:
         parts = [values[index] for index in averaged]
-        if own is not None:
+        if has_samples is not None:
             olds = [tf.convert_to_tensor(variables[index]) for index in averaged]
-            parts = [tf.where(own | tf.math.is_finite(part), part, old) for part, old in zip(parts, olds, strict=True)]
+            parts = [
+                tf.where(has_samples | tf.math.is_finite(part), part, old)
+                for part, old in zip(parts, olds, strict=True)
+            ]
         for index, mean in zip(averaged, _reduced("MEAN", parts), strict=True):
             values[index] = mean
 
@@ -107,7 +110,7 @@ def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], own: Any
 def synchronized_batch_norm(
     x: Tensor, scale: Tensor, offset: Tensor, mean: Any, variance: Any, momentum: float, epsilon: float
 ) -> tuple[Any, Any, Any]:
-    """`batch_norm` in training with the statistics of the global batch: two moments, summed over the replicas at once.
+    """Compute `batch_norm` in training with the global batch's statistics, from two moments summed over the replicas.
 
     The second is taken about the moving mean, which is the same on all replicas: about zero it would lose digits.
     """
@@ -126,9 +129,8 @@ def synchronized_batch_norm(
 
 
 def for_workers(logs: dict[str, Any]) -> dict[str, Any]:
-    """The metrics that a step returns, in the shape that Keras can average over several workers: with an axis."""
+    """Return a step's metrics with the axis that Keras needs to average them over several workers."""
     strategy = tf.distribute.get_strategy()
-    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    if not several or not in_multi_worker_mode(strategy):
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or not in_multi_worker_mode(strategy):
         return logs
     return {name: tf.reshape(value, (1,)) for name, value in logs.items()}

@@ -1,4 +1,4 @@
-"""Keras' train steps on TensorFlow, on one replica or several, around pure functions that compute the gradients."""
+"""Keras' train steps on TensorFlow, for any number of replicas, around pure functions that compute the gradients."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from kerasnas.backend.tensorflow_replicas import (
 
 
 class TrainStep:
-    """Keras' train step on TensorFlow for a trainer that writes `architecture_gradients` and `network_gradients`.
+    """Keras' train step on TensorFlow for a trainer with `architecture_gradients` and `network_gradients`.
 
-    Both are pure functions of lists of tensors; their results are assigned here. Gradients come summed over replicas.
+    Both are pure functions of lists of tensors; their results are assigned here. Gradients are summed over replicas.
     """
 
     train_function: Any
@@ -60,7 +60,7 @@ class TrainStep:
             return for_workers(self.update_metrics(data, training, (loss, predictions)))
 
     def make_train_function(self: Any, force: bool = False) -> None:
-        """Make Keras' function of a step; on the CPU with a shorter first call."""
+        """Make Keras' function of a step, with a shorter first call on the CPU."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)  # type: ignore[misc]
@@ -73,13 +73,13 @@ class TrainStep:
         return for_workers(super().test_step(data))  # type: ignore[misc]
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
-        """Skip Keras' own where all is built: it averages a batch over the replicas, which several workers cannot."""
+        """Skip Keras' own if all is built: it averages a batch over the replicas, which several workers cannot."""
         if not metrics_are_built(self):
             super()._maybe_symbolic_build(iterator, data_batch)  # type: ignore[misc]
 
 
 class SharedStep:
-    """Keras' train step on TensorFlow for a model whose children share weights: the global batch's on any replicas.
+    """Keras' train step on TensorFlow for weight sharing; equals the global batch's on any number of replicas.
 
     Keras' own clips each replica's part of a gradient, and weighs parts of different sizes equally.
     """
@@ -107,9 +107,9 @@ class SharedStep:
 
 
 class MetaStep:
-    """Keras' train step on TensorFlow for a learner that writes `meta_gradients`.
+    """Keras' train step on TensorFlow for a learner with `meta_gradients`.
 
-    It is a pure function of lists of tensors; its results are assigned here. Gradients come summed over replicas.
+    It is a pure function of lists of tensors; its results are assigned here. Gradients are summed over replicas.
     """
 
     @gradients_of_their_graphs()
@@ -121,7 +121,7 @@ class MetaStep:
         with _after(data):
             before = values(variables)
             apply_gradients(self.optimizer, gradients, self.trainable_variables)
-            if variables:  # put back, as a branch cannot apply gradients on several replicas
+            if variables:  # restored, because a branch cannot apply gradients on several replicas
                 pairs = zip(before, values(variables), strict=True)
                 assign_state(variables, [tf.where(frozen, old, new) for old, new in pairs])
             assign_state(self.non_trainable_variables, state)
@@ -132,10 +132,9 @@ class MetaStep:
 
 
 def _without_collector(function: Callable) -> Callable:
-    """`function` with Python's garbage collector paused.
+    """Run `function` with Python's garbage collector paused.
 
-    A trace makes a million objects, all of them needed, and the collector goes through them again and again: a sixth of
-    the time.
+    A trace makes a million objects, all of them needed; scanning them repeatedly takes a sixth of the time.
     """
 
     def run(*arguments: Any) -> Any:
@@ -151,24 +150,24 @@ def _without_collector(function: Callable) -> Callable:
 
 
 def _after(data: Any) -> Any:
-    """A context for assignments that must not happen when there is no batch.
+    """A context for assignments that must not happen without a batch.
 
-    Keras finds the end of the data by a step that fails; variables that do not depend on the batch, such as the number
-    of steps or random state, would be updated all the same.
+    Keras detects the end of the data by a step that fails; variables that do not depend on the batch, such as the
+    number of steps or random state, would still be updated.
     """
     return tf.control_dependencies(tf.nest.flatten(data)[:1])
 
 
 def _has_samples(batch: Any) -> Any:
-    """A boolean tensor, True if this replica has samples; None if all have, by the static shape of their batches."""
+    """Return a boolean tensor, True if this replica has samples; None if all have, by their static batch size."""
     first = tf.nest.flatten(batch)[0]
     return None if first.shape[0] else tf.shape(first)[0] > 0
 
 
 def _with_batch_size(data: Any, size: int | None) -> Any:
-    """`data` with a static batch size, which a generator's batches lack: the graph is smaller, and XLA can compile it.
+    """Give `data` a static batch size, which a generator's batches lack: smaller graphs, which XLA can compile.
 
-    A reshape sets it: after `tf.ensure_shape`, XLA takes the size for a dynamic one and aborts in a `switch` (TF 2.21).
+    By a reshape: after `tf.ensure_shape`, XLA treats the size as dynamic and aborts in a `switch` (TF 2.21).
     """
     if size is None or size % replicas():
         return data

@@ -1,4 +1,4 @@
-"""Several virtual devices on a machine that has one, to try out training on replicas."""
+"""Several virtual devices on a machine with one, to try training on replicas."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from kerasnas import checks
 
 def split_cpu(count: int) -> None:
     """Split the CPU into `count` logical devices, before the backend's first computation in this process.
-
-    Args:
-        count: number of devices.
 
     Raises:
         ValueError: if `count` is not a positive integer.

@@ -1,4 +1,4 @@
-"""Checkpoints that a training or a search resumes from, bit-identically."""
+"""Checkpoints from which a training or a search resumes bit-identically."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.distribution.scope import is_chief, replicas_of, workers_of
 from kerasnas.files.storage import CheckpointStore
 
-METRIC = "metric-"  # what the names of their variables begin with in a checkpoint
+METRIC = "metric-"  # prefix of metrics' variables in a checkpoint
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
-    """Saves all that a training needs to resume bit-identically, at its start and after every epoch.
+    """Saves everything that a training needs to resume bit-identically, at its start and after every epoch.
 
-    Written atomically: a kill at any moment leaves the last whole checkpoint, and a damaged one falls
-    back to the one before.
+    Written atomically: a kill at any moment leaves the last whole checkpoint, and a damaged one falls back to the one
+    before.
 
-    SIGTERM, by which machines say that they will be taken away, is answered by saving after the step that runs; then it
-    goes to whoever handled it before, or the process ends with status 143. A search or a meta-training resumes within
-    the epoch; other trainings, and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several
-    workers, the metrics of an epoch that was cut are those of the steps after the cut.
+    On SIGTERM, which preempted machines receive, it saves after the current step; then the signal goes to its previous
+    handler, or the process ends with status 143. A search or a meta-training resumes within the epoch; other trainings,
+    and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several workers, the metrics of an
+    interrupted epoch cover only the steps after the interruption.
 
-    Of several workers the first one saves, and whichever receives SIGTERM; all restore, so that `folder` must be one
-    that all see. Weights do not depend on the number of replicas: a search may resume on more or fewer.
+    Of several workers the first one saves, and any that receives SIGTERM; all restore, so `folder` must be visible to
+    all. Weights do not depend on the number of replicas: a search may resume on more or fewer.
 
     Args:
-        folder: where the checkpoints lie.
-        keep: how many are held. Defaults to 2.
-        log: called with one line when a damaged checkpoint is passed over, and where a search resumes on another number
-            of replicas. Defaults to `print`.
+        folder: folder of the checkpoints.
+        keep: number of checkpoints kept. Defaults to 2.
+        log: called with one line when a damaged checkpoint is skipped, and when a search resumes on another number of
+            replicas. Defaults to `print`.
         grace: seconds after SIGTERM at which the process ends in any case. Defaults to 25.
 
     Attributes:
         history: metric -> value of every epoch since the start of the training, resumed or not.
-        seconds: that the training has taken so far, of all its processes: of this one since the callback was made, of
-            each earlier one up to the checkpoint that the next resumed from.
+        seconds: the training's time so far, in all its processes: in this one since the callback was made, in each
+            earlier one up to the checkpoint that the next resumed from.
 
     Example:
 
@@ -63,9 +63,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._began, self._earlier = time.perf_counter(), 0.0
         self.history: dict[str, list[float]] = {}
         self._epoch: int | None = None
-        self.steps_done = 0  # of epoch `_epoch`, where the checkpoint was taken within it
-        self.metrics: list[np.ndarray] = []  # what the metrics had counted in these
-        self.resumes_within_epochs = False  # whether the data can leave these steps out; `FollowEpochs` says so
+        self.steps_done = 0  # of epoch `_epoch`, if the checkpoint was taken within it
+        self.metrics: list[np.ndarray] = []  # state of the metrics after these steps
+        self.resumes_within_epochs = False  # True if the data can skip these steps; set by `FollowEpochs`
         self._terminated = False
         self._handler: Any = None
 
@@ -75,13 +75,13 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     @checks.arguments(model=keras.Model)
     def restore(self, model: keras.Model) -> int:
-        """Put `model` (built and compiled) into the last saved state; return the epoch to start at.
+        """Restore the last saved state of `model` (built and compiled); return the epoch to start at.
 
         Returns:
-            The `initial_epoch` for `fit`; 0 where nothing is saved.
+            The `initial_epoch` for `fit`; 0 if nothing is saved.
 
         Raises:
-            ValueError: if the checkpoint is of another model.
+            ValueError: if the checkpoint belongs to another model.
         """
         if getattr(model, "optimizer", None) is None:
             raise ValueError(checks.invalid("model", "a compiled model", model.name))
@@ -98,30 +98,26 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         before, now = record.get("replicas", 1), replicas_of(model)
         if before != now:
             self.store.log(
-                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training resumes on {now}, "
-                "with the same global batches. Without synchronized batch norm, statistics are now of other parts."
+                f"This checkpoint was written on {before} replica{'s' if before > 1 else ''}; the training resumes on "
+                f"{now}, with the same global batches. Without synchronized batch norm, each replica's statistics now "
+                "cover other samples."
             )
         return self._epoch
 
     def _take_own(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take what is not a variable out of `arrays`."""
+        """Remove from `arrays` what is not a variable."""
 
     def _own_arrays(self) -> dict[str, np.ndarray]:
         return {}
 
     def _save(self, epoch: int, steps: int = 0) -> None:
         arrays = {**snapshot(self.model), **self._own_arrays()}
-        if steps and workers_of(self.model) == 1:  # of several, one alone cannot read what all have counted
+        if steps and workers_of(self.model) == 1:  # one of several workers cannot read the metrics of all
             counted = enumerate(self.model.metrics_variables)
             arrays |= {f"{METRIC}{index:05d}": keras.ops.convert_to_numpy(variable) for index, variable in counted}
         if is_chief(self.model) or steps:
-            record = {
-                "history": self.history,
-                "replicas": replicas_of(self.model),
-                "steps": steps,
-                "seconds": self.seconds,
-            }
-            self.store.save(epoch, arrays, record)
+            record = {"history": self.history, "replicas": replicas_of(self.model), "steps": steps}
+            self.store.save(epoch, arrays, {**record, "seconds": self.seconds})
         self._epoch = epoch
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -165,11 +161,11 @@ def _callbacks(argument: str, value: Any) -> Any:
 
 
 class FollowEpochs(keras.callbacks.Callback):
-    """Sets the epoch of data whose order is a function of it, and after an interruption the step to resume at.
+    """Sets the epoch of data whose order depends on it, and after an interruption the step to resume at.
 
     Args:
-        data: with `set_epoch(epoch)`, and with `skip(steps)` where it can leave out the first steps of an epoch.
-        callbacks: those of `fit`, among them the `TrainingCheckpoint` that was restored.
+        data: has `set_epoch(epoch)`, and `skip(steps)` if it can leave out the first steps of an epoch.
+        callbacks: those of `fit`, among them the restored `TrainingCheckpoint`.
     """
 
     @checks.arguments(callbacks=checks.maybe(_callbacks))
@@ -193,7 +189,7 @@ class FollowEpochs(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Keras need not warn that an epoch of which steps are left out has fewer."""
+        """Suppress Keras' warning that an epoch with skipped steps is shorter."""
         with warnings.catch_warnings():
             if any(checkpoint.steps_done for checkpoint in self.checkpoints):
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
@@ -201,7 +197,7 @@ class FollowEpochs(keras.callbacks.Callback):
 
 
 class SearchCheckpoint(TrainingCheckpoint):
-    """The `TrainingCheckpoint` of a search: keeps the course of the mixing weights as well.
+    """The `TrainingCheckpoint` of a search; also saves the history of the mixing weights.
 
     Attributes:
         mixing_weights: kind of cell -> array `(1 + epochs, edges, primitives)`, the start first.
@@ -219,8 +215,8 @@ class SearchCheckpoint(TrainingCheckpoint):
         self.mixing_weights: dict[str, np.ndarray] = {}
 
     def _take_own(self, arrays: dict[str, np.ndarray]) -> None:
-        own = [name for name in arrays if name.startswith("mixing-")]
-        self.mixing_weights = {name.removeprefix("mixing-"): arrays.pop(name) for name in own}
+        mixing = [name for name in arrays if name.startswith("mixing-")]
+        self.mixing_weights = {name.removeprefix("mixing-"): arrays.pop(name) for name in mixing}
 
     def _save(self, epoch: int, steps: int = 0) -> None:
         if not steps:

@@ -1,4 +1,4 @@
-"""Drift seen by Keras' `predict`: each batch of outputs is shown to a monitor."""
+"""Drift detection in Keras' `predict`: each batch of outputs goes to a monitor."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from kerasnas import checks
 
 
 class OutputMonitor(Protocol):
-    """A watcher of the outputs of a model, such as a `kerasnas.DriftMonitor`."""
+    """A monitor of a model's outputs, such as a `kerasnas.DriftMonitor`."""
 
     def observe_outputs(self, outputs: Any) -> Any:
-        """Take new outputs; return a report that has `drift`."""
+        """Observe new outputs; return a report that has `drift`."""
 
 
 class DriftCallback(keras.callbacks.Callback):
-    """Shows a drift monitor every batch that `model.predict(x, callbacks=[...])` answers.
+    """Passes every batch of `model.predict(x, callbacks=[...])` to a drift monitor.
 
-    Keras shows callbacks of `predict` the outputs, not the inputs, and those of `evaluate` neither: this callback
-    watches the outputs alone. `DriftMonitor.observe` watches inputs and accuracy too.
+    Keras gives callbacks of `predict` the outputs but not the inputs, and those of `evaluate` neither: this callback
+    monitors only the outputs. `DriftMonitor.observe` monitors inputs and accuracy too.
 
     Args:
         monitor: a `kerasnas.DriftMonitor` of the model.
-        on_drift: called with each report that tells of drift. Defaults to None: reports are kept in `reports`.
+        on_drift: called with each report of drift. Defaults to None: reports are kept in `reports`.
 
     Raises:
-        TypeError: if `monitor` watches no outputs, or `on_drift` cannot be called.
+        TypeError: if `monitor` does not monitor outputs, or `on_drift` cannot be called.
 
     Attributes:
-        reports: those that tell of drift.
+        reports: the reports of drift.
 
     Example:
 

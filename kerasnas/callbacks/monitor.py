@@ -1,4 +1,4 @@
-"""The monitor of a search: its choice, epoch by epoch."""
+"""Monitor of a search: the state of its choice, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ArchitectureMonitor(keras.callbacks.Callback):
     """Adds `alpha_entropy` (nats, mean over edges), `skips` and costs to the logs, and records the mixing weights.
 
     Attributes:
-        mixing_weights: for each kind of cell, one array `(edges, primitives)` for the initialization and each epoch.
+        mixing_weights: for each kind of cell, one array `(edges, primitives)` at the start and after each epoch.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Schedules: functions of the epoch alone, so that a resumed search continues as it would have."""
+"""Schedules that depend on the epoch alone, so that a resumed search continues them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kerasnas import checks
 
 
 class ArchitectureWarmup(keras.callbacks.Callback):
-    """Freezes the alphas, and their optimizer with them, for the first `epochs` epochs, as partial-channel DARTS does.
+    """Freezes the alphas and their optimizer for the first `epochs` epochs, as partial-channel DARTS does.
 
-    `BilevelTrainer.fit` has one of its own, of `architecture_warmup_epochs`; one that is passed takes its place.
+    `BilevelTrainer.fit` adds one for `architecture_warmup_epochs`, unless one is passed to it.
 
     Args:
         epochs: length of the warm-up; 0 for none.
@@ -31,9 +31,9 @@ class ArchitectureWarmup(keras.callbacks.Callback):
 
 
 class AuxiliarySkipSchedule(keras.callbacks.Callback):
-    """Takes the weight of the auxiliary skip connections linearly to 0 over the epochs of `fit`.
+    """Anneals the weight of the auxiliary skip connections linearly to 0 over the epochs of `fit`.
 
-    `BilevelTrainer.fit` has one of its own where there are any.
+    `BilevelTrainer.fit` adds one if the supernet has any.
 
     Args:
         initial: weight in the first epoch; it is 0 in the last. Defaults to 1.
@@ -54,7 +54,7 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
 
     @checks.arguments(epoch=checks.count, epochs=checks.size)
     def weight(self, epoch: int, epochs: int) -> float:
-        """The weight in `epoch` out of `epochs`."""
+        """Return the weight in `epoch` of `epochs`."""
         return self.initial * (1 - epoch / max(epochs - 1, 1))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -62,11 +62,11 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
 
 
 class CosineSchedule(keras.callbacks.Callback):
-    """Anneals the learning rate by a half cosine over the epochs of `fit`; a function of the epoch alone.
+    """Anneals the learning rate by a half cosine over the epochs of `fit`.
 
     Args:
         initial: learning rate of the first epoch.
-        minimum: learning rate that the schedule ends at. Defaults to 0.
+        minimum: learning rate at the end of the schedule. Defaults to 0.
 
     Raises:
         ValueError: if either is negative or not finite.
@@ -84,7 +84,7 @@ class CosineSchedule(keras.callbacks.Callback):
 
     @checks.arguments(epoch=checks.count, epochs=checks.size)
     def rate(self, epoch: int, epochs: int) -> float:
-        """The learning rate of `epoch` out of `epochs`."""
+        """Return the learning rate in `epoch` of `epochs`."""
         return self.minimum + (self.initial - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -94,7 +94,7 @@ class CosineSchedule(keras.callbacks.Callback):
 class TemperatureSchedule(keras.callbacks.Callback):
     """Anneals the temperature of the supernet's relaxation, linearly or by equal ratios, over the epochs of `fit`.
 
-    In a model of your own, that of every `MixedOp` in it.
+    In a custom model it anneals every `MixedOp`'s.
 
     Args:
         initial: temperature of the first epoch. Defaults to 10, where GDAS starts.
@@ -121,7 +121,7 @@ class TemperatureSchedule(keras.callbacks.Callback):
 
     @checks.arguments(epoch=checks.count, epochs=checks.size)
     def temperature(self, epoch: int, epochs: int) -> float:
-        """The temperature of `epoch` out of `epochs`."""
+        """Return the temperature in `epoch` of `epochs`."""
         share = epoch / max(epochs - 1, 1)
         if self.kind == "linear":
             return self.initial + (self.final - self.initial) * share

@@ -1,4 +1,4 @@
-"""The state of a trainer: every variable of it and of its optimizer, as arrays."""
+"""State of a trainer: its and its optimizer's variables, as arrays."""
 
 from __future__ import annotations
 
@@ -13,17 +13,13 @@ from kerasnas import checks
 
 @checks.arguments(search=keras.Model)
 def snapshot(search: keras.Model) -> dict[str, np.ndarray]:
-    """Every variable of a trainer and its optimizer (weights, alphas, statistics, random state, slots)."""
+    """Return every variable of a trainer and its optimizer (weights, alphas, statistics, random state, slots)."""
     return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _variables(search).items()}
 
 
 @checks.arguments(search=keras.Model, arrays=checks.entries(np.ndarray))
 def restore(search: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Put a `snapshot` back.
-
-    Raises:
-        ValueError: if it was taken of a different trainer: says how the variables differ.
-    """
+    """Restore `snapshot`; raise ValueError with the differences if it was taken of another trainer."""
     variables = _variables(search)
     if variables.keys() != arrays.keys():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Guards: what stops a search before it comes to harm."""
+"""Guards that stop a search before it comes to harm."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kerasnas.callbacks.state import restore, snapshot
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss stopped being finite; the search was put back to the start of the epoch."""
+    """Raised when a loss stops being finite; the state of the epoch's start is restored."""
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
     """Stops the search at the first loss that is not finite, with the state of the epoch's start restored.
 
     Raises:
-        NonFiniteError: says at which step, and which loss.
+        NonFiniteError: naming the step and the loss.
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -43,14 +43,14 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
 
 class CurvatureStop(keras.callbacks.Callback):
-    """Stops the search when the alphas run into a sharp place, and puts them back to where it was flat.
+    """Stops the search when the loss becomes sharp in the alphas, and restores them to where it was flat.
 
-    After every epoch the largest eigenvalue of the Hessian of the validation loss with respect to the alphas is
-    measured (in the logs: `curvature`), and averaged over `window` epochs in which the alphas learned. Where that
-    average has grown, from `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are
-    restored and the search ends; an average that is not positive has no multiple. `BilevelTrainer.fit` has one of its
-    own, of `curvature_ratio`, if the alphas learn in `2 * window` epochs, the fewest it can act after. Its memory lies
-    in variables of the trainer, so that a resumed search continues as it would have.
+    After every epoch it measures the largest eigenvalue of the Hessian of the validation loss with respect to the
+    alphas (`curvature` in the logs), and averages it over `window` epochs in which the alphas learned. If that average
+    exceeds `1 / ratio` times its value `window` epochs ago, the alphas of `window` epochs ago are restored and the
+    search ends; an average that is not positive has no multiple. `BilevelTrainer.fit` adds one for `curvature_ratio` if
+    the alphas learn in `2 * window` epochs, the fewest it can act after. Its memory lies in variables of the trainer,
+    so that a resumed search continues it.
 
     Args:
         batch: a function that returns the batch `(x, y)` to measure on.
@@ -58,7 +58,7 @@ class CurvatureStop(keras.callbacks.Callback):
         window: Defaults to the paper's 5.
 
     Attributes:
-        stopped: whether it has stopped the search.
+        stopped: True once it has stopped the search.
 
     Reference:
         Zela et al., "Understanding and Robustifying Differentiable Architecture Search", 2020 (arXiv 1909.09656),

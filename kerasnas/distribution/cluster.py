@@ -1,4 +1,4 @@
-"""The cluster of a multi-worker search: read from TF_CONFIG, and its workers reached before training starts."""
+"""Cluster of a multi-worker search, read from TF_CONFIG, and its workers reached before training starts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kerasnas.files import untrusted
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 ROLES = ("chief", "worker")  # of processes that train; workers are numbered in this order
-PAUSE = 0.2  # seconds between two attempts to reach a peer
+PAUSE = 0.2  # seconds between two attempts to reach a peer: a start takes seconds, so no faster
 
 
 class ClusterError(RuntimeError):
-    """A worker of the cluster does not answer."""
+    """Raised if a worker of the cluster does not answer."""
 
 
 class Cluster(NamedTuple):
-    """The workers of a search, with the position of this process among them.
+    """Workers of a search, and the position of this process among them.
 
     Args:
         addresses: `host:port` of each worker, the chief first.
@@ -33,15 +33,15 @@ class Cluster(NamedTuple):
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """The addresses of the others."""
+        """Addresses of the other workers."""
         return tuple(address for place, address in enumerate(self.addresses) if place != self.own)
 
 
 def read_cluster(text: str | None = None) -> Cluster:
-    """The cluster that TF_CONFIG describes, with every address and the position of this process validated.
+    """Read the cluster that TF_CONFIG describes, with every address and the position of this process validated.
 
     Args:
-        text: the content of TF_CONFIG. Defaults to None: that of the environment.
+        text: content of TF_CONFIG. Defaults to None: that of the environment.
 
     Raises:
         TypeError: if `text` is not a string.
@@ -92,14 +92,10 @@ def read_cluster(text: str | None = None) -> Cluster:
 
 
 def await_peers(cluster: Cluster, timeout: float) -> None:
-    """Wait until every other worker answers at its address.
+    """Wait up to `timeout` seconds until every other worker answers at its address.
 
-    TensorFlow itself waits much longer, without saying for which worker. Workers wait for one another, so this one
+    TensorFlow itself waits much longer, and does not name the worker. As workers wait for one another, this one
     listens at its own address meanwhile, and frees it before it returns.
-
-    Args:
-        cluster: of `read_cluster`.
-        timeout: seconds.
 
     Raises:
         ClusterError: if a worker does not answer in time; names it, with what to check.
@@ -130,11 +126,7 @@ def _answers(address: str) -> bool:
 
 @contextlib.contextmanager
 def _answering(address: str) -> Any:
-    """Accept connections at `address` inside the context.
-
-    Raises:
-        ClusterError: if the port is taken.
-    """
+    """Accept connections at `address` inside the context; raise ClusterError if the port is taken."""
     port = int(address.rpartition(":")[2])
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""From a name to a `tf.distribute` strategy, with the reason for the choice."""
+"""`tf.distribute` strategies by name, with the reason for the choice."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ DISTRIBUTIONS = ("auto", "cpu", "gpu", "tpu", "multi_worker")
 def resolve_strategy(
     strategy: Any = "auto", timeout: float = 120.0, log: Callable[[str], Any] | None = print
 ) -> tf.distribute.Strategy:
-    """The `tf.distribute` strategy of a name. Build the supernet and the trainer, and compile, in its `scope()`.
+    """Return the named `tf.distribute` strategy. Build the supernet and the trainer, and compile, in its `scope()`.
 
-    Call it before any other use of TensorFlow: devices and workers are set up once in a process.
+    Call it before any other use of TensorFlow: devices and workers are set up once per process.
 
     Args:
         strategy: the devices to run on. Defaults to `"auto"`.
             `"auto"`: the workers of TF_CONFIG if it names several, else TPUs, else GPUs, else the CPU.
             `"cpu"`: the CPU; a replica on each of its logical devices, if several were configured.
             `"gpu"`: all visible GPUs of this machine; hide others with CUDA_VISIBLE_DEVICES.
-            `"tpu"`: the TPU named in TPU_NAME, or the one of this machine; connected and initialized here.
+            `"tpu"`: the TPU named in TPU_NAME, or this machine's; connected and initialized here.
             `"multi_worker"`: the workers of TF_CONFIG, each with its GPUs, or its CPU.
-            A `tf.distribute.Strategy` is returned as it is.
+            A `tf.distribute.Strategy` is returned unchanged.
         timeout: with several workers, seconds to wait for the others. Defaults to 120.
         log: called with one line that states the choice and its reason. Defaults to `print`; None for silence.
 
     Returns:
-        A `tf.distribute.Strategy`. On one device it is TensorFlow's default one, which costs nothing.
+        A `tf.distribute.Strategy`. On one device it is TensorFlow's default one, without overhead.
 
     Raises:
         TypeError: if `log` cannot be called.
         ValueError: for an unknown name, a strategy that Keras cannot train under, a malformed TF_CONFIG, or a negative
             `timeout`.
-        RuntimeError: if there is no such device, or TensorFlow was initialized before; says what to do.
+        RuntimeError: if there is no such device, or TensorFlow is already initialized; states what to do.
         ClusterError: if a worker does not answer in time; names it.
 
     Example:
@@ -60,23 +60,23 @@ def resolve_strategy(
         )
     timeout, log = checks.number("timeout", timeout, least=0), checks.optional(checks.function, "log", log)
     if isinstance(strategy, tf.distribute.Strategy):
-        found, reason = _checked(strategy), "as given"
+        resolved, reason = _checked(strategy), "as given"
     elif strategy == "auto":
-        found, reason = _automatic(timeout)
+        resolved, reason = _automatic(timeout)
     elif isinstance(strategy, str) and strategy in DISTRIBUTIONS:
         makers: dict[str, Callable] = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}
-        found = makers[strategy]() if strategy in makers else _multi_worker(timeout)
+        resolved = makers[strategy]() if strategy in makers else _multi_worker(timeout)
         reason = f'"{strategy}"'
     else:
         expected, hint = "a name or a `tf.distribute.Strategy`", checks.nearest(strategy, DISTRIBUTIONS)
         raise ValueError(checks.invalid("strategy", expected, strategy, hint))
     if log is not None:
-        log(f"Strategy: {describe(found)} ({reason}).")
-    return found
+        log(f"Strategy: {describe(resolved)} ({reason}).")
+    return resolved
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """The devices of a strategy, in a few words.
+    """Describe the devices of a strategy in a few words.
 
     Example:
 
@@ -98,7 +98,7 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def count_workers(strategy: tf.distribute.Strategy) -> int:
-    """The number of processes that train together."""
+    """Return the number of processes that train together."""
     resolver = strategy.cluster_resolver
     if resolver is None or _is_tpu(strategy):
         return 1
@@ -114,7 +114,7 @@ def _automatic(timeout: float) -> tuple[tf.distribute.Strategy, str]:
     gpus = len(tf.config.list_logical_devices("GPU"))
     if gpus:
         return _gpu(), f'"auto": {gpus} GPU{"s" if gpus > 1 else ""} on this machine'
-    return _cpu(), '"auto": neither TF_CONFIG, nor a TPU or GPU'
+    return _cpu(), '"auto": no TF_CONFIG, TPU or GPU'
 
 
 def _cpu() -> tf.distribute.Strategy:
@@ -132,7 +132,7 @@ def _gpu() -> tf.distribute.Strategy:
         raise RuntimeError(
             "There is no GPU that TensorFlow can use. Expected one in tf.config.list_physical_devices('GPU'): check "
             "`nvidia-smi`, CUDA_VISIBLE_DEVICES, and that TensorFlow was installed as `tensorflow[and-cuda]`; "
-            "strategy='auto' takes the CPU where there is none."
+            "strategy='auto' falls back to the CPU."
         )
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -149,9 +149,9 @@ def _tpu() -> tf.distribute.Strategy:
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise RuntimeError(
             "There is no TPU that TensorFlow can use. On a TPU machine install `tensorflow-tpu`, whose last version "
-            "is 2.20 (plain `tensorflow` does not support TPUs), and set TPU_NAME unless it is that of the machine "
-            "itself. Where that is not possible, as on Colab, run the same search with KERAS_BACKEND=jax. "
-            f"TensorFlow {tf.__version__} said: {str(error).splitlines()[0][:200]}"
+            "is 2.20 (plain `tensorflow` does not support TPUs), and set TPU_NAME unless it is the machine's own. "
+            "If that is not possible, as on Colab, run the same search with KERAS_BACKEND=jax. "
+            f"TensorFlow {tf.__version__} reported: {str(error).splitlines()[0][:200]}"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -164,7 +164,7 @@ def _multi_worker(timeout: float) -> tf.distribute.Strategy:
     except RuntimeError as error:
         raise RuntimeError(
             "The workers must be connected before TensorFlow does anything else in this process: call "
-            f"`resolve_strategy` at its start. TensorFlow said: {error}"
+            f"`resolve_strategy` at its start. TensorFlow reported: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Checks that a model, its optimizers and its batches fit the strategy that it is trained under."""
+"""Checks that a model, its optimizers and its batches fit the strategy it is trained under."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ BUILD_INSIDE = (
 
 @checks.arguments(model=keras.Model)
 def scope_of(model: keras.Model) -> Any:
-    """A context: the scope of the strategy that `model` was built under; on JAX it does nothing."""
+    """Return the scope of the strategy that `model` was built under; on JAX a context without effect."""
     strategy = _strategy_of(model)
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 @checks.arguments(model=keras.Model)
 def replicas_of(model: keras.Model) -> int:
-    """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` shards one step."""
+    """Return the number of replicas that train `model`; 1 on JAX, where `keras.distribution` shards one step."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
 @checks.arguments(model=keras.Model)
 def workers_of(model: keras.Model) -> int:
-    """The number of processes that train `model` together."""
+    """Return the number of processes that train `model` together."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else count_workers(strategy)
 
 
 @checks.arguments(model=keras.Model)
 def is_chief(model: keras.Model) -> bool:
-    """True in the one process, of those that train `model` together, that writes files for all."""
+    """Return True in the process that writes files for all that train `model` together."""
     resolver = getattr(_strategy_of(model), "cluster_resolver", None)
     if resolver is None or resolver.task_type is None:
         return True
@@ -54,7 +54,7 @@ def is_chief(model: keras.Model) -> bool:
 
 @checks.arguments(model=keras.Model, variables=Iterable, what=checks.name)
 def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
-    """Raise if variables were made outside the strategy of `model`.
+    """Raise if a variable was made outside the strategy of `model`.
 
     Args:
         model: the trainer.
@@ -62,7 +62,7 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
         what: their owner, for the message.
 
     Raises:
-        ValueError: if one was; names it, and shows how to build everything in one scope.
+        ValueError: naming the variable, with how to build everything in one scope.
     """
     variables = list(variables)
     if not all(hasattr(variable, "value") for variable in variables):
@@ -81,15 +81,9 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
 
 @checks.arguments(name=checks.name, replicas=checks.size)
 def check_global_batch(name: str, size: int | None, replicas: int) -> None:
-    """Raise if a global batch, that of all replicas together, has fewer samples than there are replicas.
+    """Raise if a global batch of `size` samples (None if unknown) is smaller than the number of replicas.
 
-    Args:
-        name: name of the argument, for the message.
-        size: samples of the global batch; None if not known.
-        replicas: number of replicas.
-
-    Raises:
-        ValueError: if there are fewer samples than replicas.
+    `name` is the argument's name, for the message.
 
     Example:
 
@@ -97,7 +91,7 @@ def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     Traceback (most recent call last):
         ...
     ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. \
-Received: 4 It counts the samples of all replicas together
+    Received: 4 It counts the samples of all replicas together
     """
     checks.optional(checks.integer, "size", size)
     if size is not None and size < replicas:

@@ -1,4 +1,4 @@
-"""The contract of an executor, and this process as the simplest one."""
+"""Contract of an executor, and this process as the simplest one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _SHOWN = 200  # characters of an item in a message
 
 
 class WorkerLostError(RuntimeError):
-    """An item that ended each worker that was given it: killed, or out of memory.
+    """Raised for an item that ended every worker it was given to: killed, or out of memory.
 
     Attributes:
-        number: of the item; None of a worker that ended before it was given one.
+        number: the item's number; None if a worker ended before it received one.
     """
 
     number: int | None = None
 
 
 class Broadcast:
-    """The `shared` of several calls of an executor: a worker receives it once, and keeps it until it is given another.
+    """A value shared by several calls of an executor, sent to each worker once.
 
-    So do networks remain that a worker has built, and steps that it has traced. The function takes `shared.value`.
-    Changes here do not reach a worker that has it: what changes from call to call belongs in the items.
+    Workers keep it until they receive another one, and with it networks they built and steps they traced. The function
+    reads `shared.value`. Later changes do not reach a worker: what changes from call to call belongs in the items.
 
     Args:
         value: whatever the calls share.
@@ -53,7 +53,7 @@ class Broadcast:
 
 
 def sent_once(executor: Executor, function: Function, shared: Any, send: Callable[[Function, Any], Any]) -> Any:
-    """`send(function, shared)`, or what that returned before of the same function and the same `Broadcast`."""
+    """Return `send(function, shared)`, or its earlier result for the same function and the same `Broadcast`."""
     if not isinstance(shared, Broadcast):
         return send(function, shared)
     if (executor, function) not in shared.sent:
@@ -62,13 +62,13 @@ def sent_once(executor: Executor, function: Function, shared: Any, send: Callabl
 
 
 class Executor:
-    """Independent evaluations, wherever they run: base of all executors, and a context that closes them.
+    """Base of all executors of independent evaluations, and a context that closes them.
 
-    An item is taken when there is room for it and not before, so that a generator of items may decide by the results
-    so far. What function, `shared` and items are made of must be picklable, unless `here`.
+    An item is taken only when a worker is free, so a generator of items may depend on earlier results. The function,
+    `shared` and the items must be picklable, unless `here`.
 
     Attributes:
-        workers: how many items run at a time.
+        workers: number of items that run at a time.
         here: True if they run in this process, one after the other, as the caller's own code would.
     """
 
@@ -76,21 +76,21 @@ class Executor:
     here: bool = False
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """Yield `(number of the item, result)` as items are completed; numbers count the items as they are taken.
+        """Yield `(number of the item, result)` as items are completed; numbers count the items in the order taken.
 
         Args:
-            function: `(shared, item) -> result`. An exception that it raises is raised here, and ends all.
-            items: whatever it is called with.
-            shared: first argument of all calls, which a worker receives once; a `Broadcast` once for all calls that are
-                given the same. Defaults to None.
+            function: `(shared, item) -> result`. An exception that it raises is raised here and ends all.
+            items: the second arguments of the calls.
+            shared: first argument of all calls, sent to each worker once; a `Broadcast` once for all calls given it.
+                Defaults to None.
 
         Raises:
-            WorkerLostError: if an item is lost with its worker again and again.
+            WorkerLostError: if an item is repeatedly lost with its worker.
         """
         raise NotImplementedError
 
     def map(self, function: Function, items: Iterable[Any], shared: Any = None) -> list[Any]:
-        """The results of all items, in the order of the items; arguments as for `completed`."""
+        """Return all results in the order of the items; arguments as for `completed`."""
         results = dict(self.completed(function, items, shared))
         return [results[number] for number in range(len(results))]
 
@@ -105,7 +105,7 @@ class Executor:
 
 
 class Local(Executor):
-    """Evaluations one after the other, in this process.
+    """Evaluations in this process, one after the other.
 
     Example:
 
@@ -117,19 +117,19 @@ class Local(Executor):
     here = True
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """As the contract says."""
+        """Yield results as `Executor.completed` specifies."""
         checks.function("function", function)
         for number, item in enumerate(items):
             yield number, function(shared, item)
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_limits(workers: int) -> dict[str, str]:
-    """Environment variables by which so many workers share the cores; those that are set already are left as they are.
+    """Return environment variables by which `workers` processes share the cores, without those that are already set.
 
     Example:
 
@@ -141,12 +141,12 @@ def thread_limits(workers: int) -> dict[str, str]:
 
 
 def lost(number: int, item: Any, times: int, how: str) -> WorkerLostError:
-    """The error of an item that has ended `times` workers, the last one as `how` says."""
+    """Return the error of an item that ended `times` workers, the last one as `how` says."""
     text = repr(item)
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     error = WorkerLostError(
-        f"Item {number} was lost with its worker {times} times, the last one {how}: {shown}. What ends every worker is "
-        "most often memory: try fewer workers, or a smaller item."
+        f"Item {number} was lost with its worker {times} times, the last one {how}: {shown}. The usual cause is "
+        "memory: try fewer workers, or smaller items."
     )
     error.number = number
     return error

@@ -1,4 +1,4 @@
-"""Processes of this machine as an executor: alive as long as it is open, replaced when they die."""
+"""Processes of this machine as an executor, replaced when they die."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kerasnas.executors.worker import Job, Order, Worker
 class Processes(Executor):
     """Evaluations in processes of this machine, each with its share of the cores.
 
-    A process starts with the first items, which takes as long as its imports, and remains until `close`. One that dies
-    costs the item it was at, which another one runs again: no other item, and no other process. They end with the
-    process that made them, killed or not.
+    Processes start with the first items, which takes as long as their imports, and live until `close`. One that dies
+    costs only its current item, which another one runs again. They end with the process that started them, even if that
+    is killed.
 
-    A script that makes one needs `if __name__ == "__main__":`, as for all of Python's processes.
+    A script that uses it needs `if __name__ == "__main__":`, as for all of Python's processes.
 
     Args:
-        workers: how many.
-        retries: how often an item is run again that is lost with its process. Defaults to 3.
+        workers: number of processes.
+        retries: number of times an item lost with its process is run again. Defaults to 3.
         setup: called once in each process, before it receives anything else. Defaults to None.
 
     Example:
@@ -38,13 +38,13 @@ class Processes(Executor):
         self.setup = checks.optional(checks.function, "setup", setup)
         self._alive: list[Worker] = []
         self._at_work = False
-        self._unready = 0  # that died before they were ready, in a row
+        self._unready = 0  # consecutive processes that died before they were ready
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """As the contract says."""
+        """Yield results as `Executor.completed` specifies."""
         checks.function("function", function)
         if self._at_work:
-            raise RuntimeError("This executor is at work. Take all results of one call before the next.")
+            raise RuntimeError("This executor is busy. Take all results of one call before the next.")
         job = sent_once(self, function, shared, Job)
         orders: Iterator[Order] = map(Order, itertools.count(), items)
         number = min(self.workers, len(items)) if hasattr(items, "__len__") else self.workers  # type: ignore[arg-type]
@@ -72,12 +72,12 @@ class Processes(Executor):
         finally:
             self._at_work = False
             for worker in list(self._alive):
-                if worker.order is not None:  # whose result nobody takes
+                if worker.order is not None:  # its result would not be taken
                     self._alive.remove(worker)
                     worker.end(at_once=True)
 
     def _lost(self, worker: Worker) -> list[Order]:
-        """Remove a dead process; what it was at, if it is to be run again."""
+        """Remove a dead process; return its item if it is to be run again."""
         self._alive.remove(worker)
         code, order = worker.bury(), worker.order
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
@@ -102,7 +102,7 @@ class Processes(Executor):
 
 
 def _answering(workers: list[Worker]) -> list[Worker]:
-    """Those that have answered, or died; waits for one."""
+    """Wait for a worker; return those that have answered or died."""
     answering = wait([worker.connection for worker in workers])
     return [worker for worker in workers if worker.connection in answering]
 

@@ -1,4 +1,4 @@
-"""A process that runs one item after another, as both its ends: the one that gives, and the one that works."""
+"""Worker process that runs one item after another: the end that gives and the end that works."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-_SPAWN = multiprocessing.get_context("spawn")  # not forked: TensorFlow's threads do not survive it
-_END_SECONDS = 10.0  # until a process that was asked to end is killed
-_GONE = (EOFError, OSError)  # of a connection whose other end is
+_SPAWN = multiprocessing.get_context("spawn")  # TensorFlow's threads do not survive a fork
+_END_SECONDS = 10.0  # before a process that was asked to end is killed
+_GONE = (EOFError, OSError)  # raised by a connection whose other end is closed
 _NUMBERS = itertools.count()
 
 
@@ -28,22 +28,22 @@ class Order:
 
 
 class Job:
-    """A function and what its calls share, as they are sent."""
+    """A function and the value its calls share, serialized."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shared: Any):
         self.sent, self.number = bytes(ForkingPickler.dumps((function, shared))), next(_NUMBERS)
 
 
 class Worker:
-    """A process as the one that made it sees it.
+    """A worker process, as seen by the process that started it.
 
     Args:
         setup: called once in the process, or None.
-        variables: of its environment, beside those of this process.
+        variables: environment variables in addition to this process's.
 
     Attributes:
-        ready: whether it has said so.
-        order: what it is at, or None.
+        ready: True once the process has answered for the first time.
+        order: its current item, or None.
     """
 
     def __init__(self, setup: Callable[[], Any] | None, variables: Mapping[str, str]):
@@ -57,15 +57,15 @@ class Worker:
         self._job: int | None = None
 
     def give(self, job: Job, order: Order) -> None:
-        """Send an item, and the job if it is another one than the last."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # dead: so says its next answer
+        """Send an item, and the job unless it is the last one sent."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # dead: its next answer is None
             self.connection.send((None if self._job == job.number else job.sent, order.item))
         self.order, self._job = order, job.number
 
     def answer(self) -> tuple[bool, Any, str] | None:
-        """True or False for done or not, the result or the exception, and where it was raised; None of a dead process.
+        """Return (True if done, the result or the exception, its traceback); None if the process is dead.
 
-        The first answer says that the process is ready.
+        The first answer only reports that the process is ready.
         """
         try:
             answer = self.connection.recv()
@@ -77,7 +77,7 @@ class Worker:
         return answer
 
     def bury(self) -> int:
-        """The exit code of a dead process."""
+        """Return the exit code of a dead process."""
         self.connection.close()
         self.process.join()
         return int(self.process.exitcode or 0)
@@ -94,7 +94,7 @@ class Worker:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """A context with further environment variables, for a process that starts in it."""
+    """A context with additional environment variables, for a process that starts in it."""
     os.environ.update(variables)
     try:
         yield
@@ -105,7 +105,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 # In the process -------------------------------------------------------------------------------------------
 def _work(connection: Connection, setup: Callable[[], Any] | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the process that made this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if setup is not None:
         setup()
@@ -119,13 +119,13 @@ def _work(connection: Connection, setup: Callable[[], Any] | None) -> None:
                 received = received if job is None else ForkingPickler.loads(job)
                 function, shared = received
                 answer = bytes(ForkingPickler.dumps((True, function(shared, item), "")))
-            except Exception as error:  # noqa: BLE001 - it is raised where the result is taken
+            except Exception as error:  # noqa: BLE001 - raised again where the result is taken
                 answer = _failure(error)
             connection.send_bytes(answer)
 
 
 def _failure(error: Exception) -> bytes:
-    """The answer of an exception; as a `RuntimeError` of its words if it cannot be sent."""
+    """Serialize an exception, as a `RuntimeError` with its text if it cannot be sent."""
     trace = traceback.format_exc()
     try:
         answer = bytes(ForkingPickler.dumps((False, error, trace)))
@@ -136,7 +136,7 @@ def _failure(error: Exception) -> bytes:
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as the one that made it is dead: nobody takes its results, another may do its work."""
+    """End this process as soon as its parent is dead: nobody takes its results, and another run may repeat its work."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

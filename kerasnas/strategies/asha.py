@@ -1,4 +1,4 @@
-"""ASHA: successive halving that promotes at once whatever is among the best of its rung, and waits for nobody."""
+"""ASHA: asynchronous successive halving, which promotes the best of a rung at once."""
 
 from __future__ import annotations
 
@@ -14,21 +14,15 @@ from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 class ASHA(MultiFidelitySearch):
     """Asynchronous successive halving: promotes an architecture as soon as it is among the best of its rung.
 
-    Whenever a trial is asked for, rungs are looked through from the highest: of n architectures with a reward at a
-    budget the best `floor(n / eta)` deserve the next one, and the best of them that has not got it yet is promoted. If
-    there is none in any rung, a new architecture starts at the lowest budget. No worker ever waits for another one.
+    Each `ask` scans the rungs from the highest: of n architectures with a reward at a budget, the best `floor(n / eta)`
+    qualify for the next one, and the best of them not yet promoted is. If no rung has one, a new architecture starts
+    at the lowest budget. No worker ever waits for another one. A failed trial counts as the worst of its rung.
 
-    A failed trial counts in its rung as the worst.
-
-    Args:
-        strategy: a search strategy with one objective; it should not repeat itself (`unique=True`). It receives the
-            first reward of each architecture.
-        budgets: lengths of training, positive and ascending. Defaults to `(4, 12, 36, 108)`, NAS-Bench-101's epochs.
-        eta: the best `1 / eta` of a rung are promoted. Defaults to 3.
+    Args: as for `Hyperband`; the strategy receives the first reward of each architecture.
 
     Attributes:
         results: all reported trials.
-        running: the trials that were asked for and are not reported yet.
+        running: trials asked for and not yet reported.
 
     Raises:
         TypeError: if `strategy` is not a search strategy.
@@ -52,8 +46,8 @@ class ASHA(MultiFidelitySearch):
 
     Differences from the paper:
         - Any strategy proposes the architectures that start; the paper draws them at random (`RandomSearch`).
-        - The paper's minimum early-stopping rate s is a list of `budgets` without the lowest s.
-        - A promoted architecture is trained from scratch unless whoever evaluates it resumes its training.
+        - The paper's minimum early-stopping rate s corresponds to `budgets` without the lowest s.
+        - A promoted architecture is trained from scratch unless the evaluator resumes its training.
     """
 
     @property
@@ -61,7 +55,7 @@ class ASHA(MultiFidelitySearch):
         return list(self._running)
 
     def promotable(self) -> Trial | None:
-        """The trial of the best architecture that deserves the next budget, of the highest rung; None if none does."""
+        """Return the next trial of the best architecture that qualifies, from the highest rung; None if none does."""
         for rung in reversed(range(len(self.budgets) - 1)):
             rewards, higher = self._rungs[rung], self.budgets[rung + 1]
             finite = [genotype for genotype, reward in rewards.items() if not math.isnan(reward)]

@@ -1,4 +1,4 @@
-"""AttentionPolicy, ENAS' controller as published: one softmax for all operations, attention for all connections."""
+"""ENAS' controller as published: one softmax for all operations, attention for all connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasnas.spaces.base import Indices
 from kerasnas.strategies.attention_pass import Pass, Value
 from kerasnas.strategies.policies import Arrays, Policy
 
-SKIP_TARGET = 0.4  # the prior probability of a skip
+SKIP_TARGET = 0.4  # prior probability of a skip, the paper's rho
 
 
 class Walk(abc.ABC):
@@ -32,23 +32,19 @@ class Walk(abc.ABC):
 
     @abc.abstractmethod
     def run(self, controller: Pass) -> None:
-        """Make all decisions, by calls of `controller`."""
+        """Make all decisions by calls of `controller`."""
 
     def architecture(self, decisions: Sequence[int]) -> Indices:
-        """The indices of the space that decisions make."""
+        """Map decisions to indices of the space."""
         return tuple(decisions)
 
     def decisions(self, indices: Sequence[int]) -> tuple[int, ...]:
-        """Decisions that make these indices of the space."""
+        """Map indices of the space to decisions."""
         return tuple(indices)
 
 
 class CellWalk(Walk):
-    """ENAS' micro space, node after node: two inputs, each by attention, then two operations; their order is kept.
-
-    Args:
-        space: the space.
-    """
+    """ENAS' micro space, node after node: two inputs by attention, then two operations, in order."""
 
     def __init__(self, space: ENASMicroSpace):
         self.space, self.primitives = space, len(space.primitives)
@@ -73,28 +69,24 @@ class CellWalk(Walk):
                 x = controller.start()
 
     def architecture(self, decisions: Sequence[int]) -> Indices:
-        found: list[int] = []
+        indices: list[int] = []
         names = self.space.primitives
         for place, pairs in enumerate(self._pairs):
             first, second, one, other = decisions[4 * place : 4 * place + 4]
             ordered = sorted([(first, one), (second, other)], key=lambda read: (read[0], names[read[1]]))
-            found += [pairs.index((ordered[0][0], ordered[1][0])), ordered[0][1], ordered[1][1]]
-        return tuple(found)
+            indices += [pairs.index((ordered[0][0], ordered[1][0])), ordered[0][1], ordered[1][1]]
+        return tuple(indices)
 
     def decisions(self, indices: Sequence[int]) -> tuple[int, ...]:
-        found: list[int] = []
+        decisions: list[int] = []
         for place, pairs in enumerate(self._pairs):
             pair, *primitives = indices[3 * place : 3 * place + 3]
-            found += [*pairs[pair], *primitives]
-        return tuple(found)
+            decisions += [*pairs[pair], *primitives]
+        return tuple(decisions)
 
 
 class LayerWalk(Walk):
-    """ENAS' macro space, layer after layer: its operation, then by attention which earlier layers it reads.
-
-    Args:
-        space: the space.
-    """
+    """ENAS' macro space, layer after layer: its operation, then by attention which earlier layers it reads."""
 
     temperature = 1.0  # of the original code for this space
     tanh_constant = 1.5
@@ -114,23 +106,23 @@ class LayerWalk(Walk):
 
 
 def walk_of(space: SearchSpace) -> Walk | None:
-    """The order in which ENAS' controller decides in `space`; None for a space that is not ENAS'."""
+    """Return the order in which ENAS' controller decides in `space`, None for other spaces."""
     if isinstance(space, ENASMicroSpace):
         return CellWalk(space)
     return LayerWalk(space) if isinstance(space, ENASMacroSpace) else None
 
 
 class AttentionPolicy(Policy):
-    """ENAS' controller as published: an LSTM that chooses connections by attention over what it made earlier.
+    """ENAS' controller as published: an LSTM that chooses connections by attention over its earlier outputs.
 
-    With `h_i` the output of the LSTM after node or layer `i`, and `h` that of now, the score of reading `i` is
-    `v^T tanh(W1 h_i + W2 h)`: the parameters are the same for all nodes. So are the softmax over the operations and
-    their embeddings. In the micro space the scores go through a softmax, and the LSTM reads `h_i` of what was chosen;
-    in the macro space each earlier layer is read by a coin of logits `(-score, score)`, and the LSTM reads
+    With `h_i` the output of the LSTM after node or layer `i`, and `h` the current one, the score of reading `i` is
+    `v^T tanh(W1 h_i + W2 h)`, with the same parameters for all nodes, which also share the softmax over the
+    operations and their embeddings. In the micro space the scores go through a softmax, and the LSTM reads the chosen
+    `h_i`; in the macro space each earlier layer is read by a coin of logits `(-score, score)`, and the LSTM reads
     `sum_i skip_i h_i / (1 + sum_i skip_i)`. A score `s` becomes the logit `tanh_constant * tanh(s / temperature)`.
 
-    Its indices, of `sample` and `log_prob`, are its own decisions: in the micro space two nodes and two operations for
-    each node, in the order in which they were drawn; `architecture` makes indices of the space of them.
+    Indices of `sample` and `log_prob` are its own decisions: in the micro space two nodes and two operations for each
+    node, in the order they were drawn; `architecture` maps them to indices of the space.
 
     Args:
         space: an ENAS space.
@@ -141,7 +133,7 @@ class AttentionPolicy(Policy):
         seed: seed of the initialization, uniform in ±0.1. Defaults to 0.
 
     Raises:
-        ValueError: for a space that is not ENAS', and if an argument is out of its range.
+        ValueError: if the space is not ENAS', or an argument is out of its range.
 
     Example:
 
@@ -160,7 +152,7 @@ class AttentionPolicy(Policy):
         - One LSTM layer of 100 units; the original code has one of 64, its class two of 32.
         - No fixed bias towards separable convolutions in the normal cell, and no smaller tanh constant for operations:
           both are in the original code, not in the paper.
-        - The penalty is of the probabilities that skips are drawn with, as in the paper; the original code takes
+        - The penalty uses the probabilities that skips are drawn with, as in the paper; the original code takes
           `sigmoid(logit)`, while it draws with `sigmoid(2 logit)`. As there, it is summed over the earlier layers, and
           averaged over the layers.
     """
@@ -179,8 +171,10 @@ class AttentionPolicy(Policy):
             raise ValueError(checks.invalid("space", "`ENASMicroSpace` or `ENASMacroSpace`", type(space).__name__))
         self.walk, self.units = walk, checks.size("units", units)
         given = {"temperature": temperature, "tanh_constant": tanh_constant}
-        found = {name: getattr(walk, name) if value is None else value for name, value in given.items()}
-        self.temperature, self.tanh_constant = (checks.number(name, value, above=0) for name, value in found.items())
+        self.temperature, self.tanh_constant = (
+            checks.number(name, getattr(walk, name) if value is None else value, above=0)
+            for name, value in given.items()
+        )
         self.skip_target = checks.number("skip_target", skip_target, above=0, below=1)
         shapes: dict[str, tuple[int, ...]] = {
             "start": (units,),
@@ -208,10 +202,10 @@ class AttentionPolicy(Policy):
         return self._run(len(indices), given=np.asarray(indices)).log_prob
 
     def penalty(self, indices: np.ndarray) -> np.ndarray:
-        """The penalty `(n,)` of skips: the divergence of their probabilities from `skip_target`.
+        """Return the penalty `(n,)` of skips: the divergence of their probabilities from `skip_target`.
 
         For each layer the sum over the earlier ones of `KL(Bernoulli(p) || Bernoulli(skip_target))`, then the mean over
-        the layers that have earlier ones. It is 0 in the micro space.
+        the layers that have earlier ones. 0 in the micro space.
         """
         made = self._run(len(indices), given=np.asarray(indices))
         return made.penalty / max(made.penalized, 1)
@@ -219,7 +213,7 @@ class AttentionPolicy(Policy):
     def gradients(
         self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0, penalty_weight: float = 0.0
     ) -> Arrays:
-        """As for every policy, with `- penalty_weight * penalty_i` in the sum."""
+        """Return gradients as every policy does, with `- penalty_weight * penalty_i` in the sum."""
         made = self._run(len(indices), given=np.asarray(indices))
         return made.gradients(coefficients, entropy_weight, penalty_weight / max(made.penalized, 1))
 

@@ -1,4 +1,4 @@
-"""One pass of ENAS' controller over many architectures at once, in NumPy: its decisions, and their gradients."""
+"""One pass of ENAS' controller over many architectures at once, in NumPy: its decisions and their gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kerasnas.strategies.policies import Arrays, draw, lstm_gradients, lstm_step
 
 
 class Settings(Protocol):
-    """The part of an `AttentionPolicy` that a pass reads."""
+    """The attributes of an `AttentionPolicy` that a pass reads."""
 
     parameters: Arrays
     units: int
@@ -36,12 +36,12 @@ class Pass:
         policy: the policy.
         n: number of architectures.
         uniform: numbers in [0, 1) to draw the decisions with, `(n, decisions)`.
-        given: the decisions, where they are not drawn.
+        given: the decisions, if they are not drawn.
 
     Attributes:
         made: the decisions so far, `(n,)` each.
         log_prob, entropy, penalty: their sums so far, `(n,)`.
-        penalized: the number of layers in `penalty`.
+        penalized: number of layers in `penalty`.
     """
 
     def __init__(self, policy: Settings, n: int, uniform: np.ndarray | None, given: np.ndarray | None):
@@ -60,7 +60,7 @@ class Pass:
         return Value(np.zeros((self.n, self.policy.units)))
 
     def start(self) -> Value:
-        """The learned vector that the LSTM reads where there is nothing to read."""
+        """Return the learned vector that the LSTM reads in place of an input."""
         x = Value(np.broadcast_to(self.parameters["start"], (self.n, self.policy.units)))
 
         def back() -> None:
@@ -70,7 +70,7 @@ class Pass:
         return x
 
     def step(self, x: Value) -> Value:
-        """The next output of the LSTM, which reads `x`."""
+        """Return the LSTM's next output after reading `x`."""
         h, c, weights = self._h, self._c, self.parameters["lstm"]
         output, state, cell = lstm_step(weights, x.data, h.data, c.data)
         self._h, self._c = after, after_c = Value(output), Value(state)
@@ -85,18 +85,18 @@ class Pass:
         return after
 
     def key(self, h: Value) -> Value:
-        """`W1 h`, by which later nodes find what `h` is the output for."""
+        """Return `W1 h`, the key by which later nodes attend to `h`."""
         return self._product(h, "attention/keys")
 
     def choose_primitive(self, h: Value) -> Value:
-        """Choose an operation; its embedding."""
+        """Choose an operation and return its embedding."""
         index = self._choose(self._product(h, "softmax"))
         x = Value(self.parameters["embedding"][index])
         self._backward.append(lambda: np.add.at(self._found["embedding"], index, x.gradient))
         return x
 
     def choose_node(self, h: Value, nodes: Sequence[Value], keys: Sequence[Value]) -> Value:
-        """Choose one of the earlier nodes by attention; what the LSTM said after it."""
+        """Choose an earlier node by attention and return the LSTM's output after it."""
         nodes = list(nodes)
         index = self._choose(self._attention(h, keys))
         x = Value(np.stack([node.data for node in nodes])[index, self._rows])
@@ -109,7 +109,7 @@ class Pass:
         return x
 
     def choose_skips(self, h: Value, layers: Sequence[Value], keys: Sequence[Value]) -> Value:
-        """Choose which of the earlier layers are read, each by a coin; the sum of theirs over one more than these."""
+        """Choose which earlier layers to read, each by a coin; return their sum over one more than their number."""
         layers, policy = list(layers), self.policy
         scores = self._attention(h, keys)
         tanh = np.tanh(scores.data / policy.temperature)
@@ -137,7 +137,7 @@ class Pass:
         return x
 
     def gradients(self, coefficients: np.ndarray, entropy_weight: float, penalty_weight: float) -> Arrays:
-        """The gradient of the weighted sum of `log_prob`, `entropy` and `-penalty`, by parameter."""
+        """Return the gradient of the weighted sum of `log_prob`, `entropy` and `-penalty`, by parameter."""
         self._seeds = coefficients, entropy_weight, penalty_weight
         self._found = {name: np.zeros(array.shape) for name, array in self.parameters.items()}
         for back in reversed(self._backward):
@@ -145,14 +145,14 @@ class Pass:
         return self._found
 
     def _decision(self, probabilities: np.ndarray) -> np.ndarray:
-        """The next decision: drawn, or the given one."""
+        """Return the next decision: drawn, or the given one."""
         place = len(self.made)
         drawn = self._given is None
         self.made.append(draw(probabilities, self._uniform[:, place]) if drawn else self._given[:, place])  # type: ignore[index]
         return self.made[-1]
 
     def _choose(self, scores: Value) -> np.ndarray:
-        """One of the columns of `scores`."""
+        """Choose one of the columns of `scores`."""
         policy, rows = self.policy, self._rows
         tanh = np.tanh(scores.data / policy.temperature)
         logits = policy.tanh_constant * tanh
@@ -173,7 +173,7 @@ class Pass:
         return index
 
     def _attention(self, h: Value, keys: Sequence[Value]) -> Value:
-        """`v^T tanh(key_i + W2 h)` of each key, `(n, keys)`."""
+        """Return `v^T tanh(key_i + W2 h)` for each key, `(n, keys)`."""
         keys, query, vector = list(keys), self._product(h, "attention/query"), self.parameters["attention/vector"]
         hidden = np.tanh(np.stack([key.data for key in keys], axis=1) + query.data[:, None])
         scores = Value(hidden @ vector)
@@ -189,7 +189,7 @@ class Pass:
         return scores
 
     def _product(self, x: Value, name: str) -> Value:
-        """`x` times the matrix of this name."""
+        """Return `x` times the named matrix."""
         matrix = self.parameters[name]
         y = Value(x.data @ matrix)
 

@@ -1,4 +1,4 @@
-"""BANANAS: an ensemble of networks predicts the scores of mutations; independent Thompson sampling picks among them."""
+"""BANANAS: an ensemble of networks predicts scores of mutations; independent Thompson sampling picks among them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,21 @@ from kerasnas.strategies.gaussian_process import MatchKernel, normal_quantiles
 
 @STRATEGIES.register("bananas")
 class BANANAS(SearchStrategy):
-    """BANANAS: mutations of the best are predicted by an ensemble of networks, and picked by Thompson sampling.
+    """BANANAS: mutations of the best, scored by an ensemble of networks and picked by Thompson sampling.
 
-    After some random architectures it repeats: train the networks on the scores so far, predict new candidates, draw
-    for each candidate one score from the normal distribution with the mean and the deviation of the predictions,
-    independently, and ask for those with the highest draws. Each draw differs, so that parallel workers need nothing
-    else to be spread.
-
+    After `initial` random architectures it repeats: train the networks on the scores so far, predict new candidates,
+    draw a score for each candidate independently from the normal distribution with the mean and the deviation of the
+    predictions, and propose those with the highest draws. Every draw differs, which also spreads parallel workers.
     Training takes some tens of milliseconds for 100 evaluations on one core.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate. Defaults to True.
+        space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first training. Defaults to 10.
-        batch_size: number of architectures that are chosen with each training. Defaults to 2.
+        batch_size: number of architectures chosen per training. Defaults to 2.
         members: number of networks in the ensemble, at least 2. Defaults to 5.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -55,14 +50,14 @@ class BANANAS(SearchStrategy):
 
     Differences from the paper:
         - The encoding is that of `MatchKernel`: each option in its choice, and how often each occurs. It serves every
-          space, and no space but those of cells has paths from input to output. On NAS-Bench-201 and -101 the paper's
-          path encoding was no better, nor were both together.
+          space, while only cells have paths from input to output. On NAS-Bench-201 and -101 the paper's path encoding
+          was no better, nor were both together.
         - Networks have 2 hidden layers of 32 units instead of 10 of 20, and are trained on all data in each step.
         - The loss is the squared error of the normal quantiles of the rewards' ranks; the paper's relative error needs
           the highest possible reward.
         - Candidates are all neighbors of the 5 best, 150 that are two changes away from one of these, and 50 random
           ones; the paper has 100 mutations of the best.
-        - 2 architectures are chosen with each training; the paper has 10.
+        - 2 architectures are chosen per training; the paper has 10.
     """
 
     def __init__(
@@ -90,19 +85,16 @@ class BANANAS(SearchStrategy):
         observed = [indices for indices, _ in self.succeeded]
         scores = normal_quantiles(np.array([reward for _, reward in self.succeeded]))
         best = [observed[position] for position in np.argsort(-scores, kind="stable")[:INCUMBENTS]]
-        candidates = self._candidates(best)
+        candidates = self._around(best, self.rng, self.is_new)
         if not candidates:
             return []
         draws = thompson_draws(self._predictions(observed, scores, candidates), self.rng)
         return [candidates[position] for position in np.argsort(-draws, kind="stable")[: self.batch_size]]
 
-    def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
-        return self._around(best, self.rng, self.is_new)
-
     def _predictions(
         self, observed: Sequence[Indices], scores: np.ndarray, candidates: Sequence[Indices]
     ) -> np.ndarray:
-        """The scores of m candidates that each member predicts, `(members, m)`."""
+        """Return each member's predicted scores of m candidates, `(members, m)`."""
         known, new = (np.concatenate(self._kernel.encode(some), axis=1) for some in (observed, candidates))
         return NetworkEnsemble(known, scores, self.rng, self.members)(new)
 
@@ -114,7 +106,7 @@ class BANANAS(SearchStrategy):
 
 
 def thompson_draws(predictions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One draw for each candidate, independently, from the normal distribution of an ensemble's predictions.
+    """Draw a score for each candidate, independently, from the normal distribution of an ensemble's predictions.
 
     Args:
         predictions: array `(members, m)`, of at least two members.

@@ -1,4 +1,4 @@
-"""SearchStrategy, the base of every black-box search (ask for a genotype, tell its reward), and random search."""
+"""Base of every black-box search (`ask` for a genotype, `tell` its reward), and random search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kerasnas.spaces.base import Indices
 
 STRATEGIES = Registry("strategy")
 
-_TRIES = 200  # proposals before a strategy that repeats itself gets a random architecture instead
+_TRIES = 200  # proposals before a strategy that repeats itself gets a random architecture
 _BROKEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # raised by a state of another shape
 
 
@@ -29,33 +29,18 @@ class SpaceExhaustedError(ValueError):
 
 
 def check_space(space: Any) -> SearchSpace:
-    """Return `space` if it is a search space.
-
-    Raises:
-        TypeError: otherwise.
-    """
+    """Return `space` if it is a search space; raise TypeError otherwise."""
     return checks.instance("space", space, SearchSpace, "a search space, such as `kerasnas.DARTSSpace()`")
 
 
 def check_genotype(genotype: Any) -> Genotype:
-    """Return `genotype` if it is a genotype.
-
-    Raises:
-        TypeError: otherwise.
-    """
+    """Return `genotype` if it is a genotype; raise TypeError otherwise."""
     return checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
 
 
 @contextlib.contextmanager
 def reading_state(kind: str) -> Iterator[None]:
-    """Turn the errors of a state that lacks something, or holds something else, into one line.
-
-    Args:
-        kind: class of the search that reads it.
-
-    Raises:
-        ValueError: naming the argument `state` and the error.
-    """
+    """Turn errors of a state that a search of class `kind` cannot read into a ValueError about argument `state`."""
     try:
         yield
     except _BROKEN as error:
@@ -68,7 +53,7 @@ def reading_state(kind: str) -> Iterator[None]:
 
 
 def ask_many(ask: Callable[[], Any], n: int) -> list[Any]:
-    """The results of `n` calls of `ask`, or of fewer if a call after the first raises SpaceExhaustedError."""
+    """Call `ask` up to `n` times; stop early if a call after the first raises SpaceExhaustedError."""
     n = checks.integer("n", n, 1)
     asked = [ask()]
     with contextlib.suppress(SpaceExhaustedError):
@@ -78,22 +63,22 @@ def ask_many(ask: Callable[[], Any], n: int) -> list[Any]:
 
 
 class SearchStrategy(abc.ABC):
-    """A black-box search: `ask` for the next genotype, evaluate it somehow, `tell` its reward (higher is better).
+    """A black-box search: `ask` for the next genotype, evaluate it, `tell` its reward (higher is better).
 
-    A strategy implements `propose`, and `observe` where it learns; it computes with architectures as tuples of
-    indices (`SearchSpace.encode`) and draws from `self.rng` alone. It gets for free: batches, pending architectures,
-    no duplicate work, failed evaluations, and a state from which it resumes identically.
+    A strategy implements `propose`, and `observe` if it learns. It works on architectures as tuples of indices
+    (`SearchSpace.encode`) and draws from `self.rng` alone. It gets for free: batches, pending architectures, no
+    duplicate work, failed evaluations, and a state from which it resumes identically.
     `kerasnas.testing.check_strategy` checks one.
 
     Args:
         space: the space to search.
         seed: seed of all random draws. Defaults to 0.
-        unique: whether no architecture is asked for twice. With False a strategy repeats itself as published.
+        unique: if True, no architecture is proposed twice; if False, a strategy repeats itself as published.
             Defaults to True.
 
     Attributes:
-        observations: pairs (indices, reward) in the order of the reports; rewards that are not finite are NaN here.
-        objectives: number of values in a reward: 1, unless a multi-objective strategy says otherwise.
+        observations: pairs (indices, reward) in the order of the reports; NaN for a reward that is not finite.
+        objectives: number of values in a reward; 1 except for multi-objective strategies.
 
     Raises:
         TypeError: if `space` is not a search space.
@@ -119,7 +104,7 @@ class SearchStrategy(abc.ABC):
         self.unique = checks.boolean("unique", unique)
         self.rng = np.random.default_rng(self.seed)
         self.observations: list[tuple[Indices, Any]] = []
-        # Several indices may be one genotype: a strategy learns from those it asked for, not from `encode`'s.
+        # Several indices may decode to one genotype: a strategy must learn from those it proposed, not `encode`'s.
         self._pending: dict[Genotype, list[Indices]] = {}
         self._seen: set[Hashable] = set()
         self._best: tuple[Indices, Any] | None = None
@@ -128,42 +113,38 @@ class SearchStrategy(abc.ABC):
     # Implemented by a strategy -----------------------------------------------------------------------
     @abc.abstractmethod
     def propose(self) -> Indices:
-        """The next architecture to try; `ask` calls it again if that is not feasible, or was tried before."""
+        """Return the next architecture to try; `ask` calls again if it is not feasible or was tried before."""
 
     def observe(self, indices: Indices, reward: Any) -> None:  # noqa: B027
-        """Learn from a finite reward, which is in `observations` already."""
+        """Learn from a finite reward, which `observations` already holds."""
 
     def state(self) -> dict[str, Any]:
-        """The JSON-serializable part of the state beyond the observations and the generator."""
+        """Return the JSON-serializable state beyond the observations and the generator."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
-        """Set the result of `state`; the observations are restored already."""
+        """Set the result of `state`; the observations are already restored."""
 
     def check_reward(self, reward: Any) -> Any:
-        """Return `reward` as `observations` keep it, or None if it is not finite.
-
-        Raises:
-            TypeError: if `reward` is not a number.
-        """
+        """Return `reward` as `observations` stores it, None if not finite; raise TypeError if it is not a number."""
         return real("reward", reward)
 
     # Provided ----------------------------------------------------------------------------------------
     @property
     def pending(self) -> tuple[Indices, ...]:
-        """Architectures that were asked for and are not reported yet."""
+        """Architectures asked for and not yet reported."""
         return tuple(itertools.chain.from_iterable(self._pending.values()))
 
     @property
     def succeeded(self) -> list[tuple[Indices, Any]]:
-        """The observations with a finite reward, in the order of the reports."""
+        """Observations with a finite reward, in the order of the reports."""
         if not self._failures:
             return self.observations
         return [pair for pair in self.observations if not _failed(pair[1])]
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The genotype with the highest reward and that reward; None before the first finite reward."""
+        """Genotype with the highest reward, and that reward; None before the first finite reward."""
         return None if self._best is None else (self.space.decode(self._best[0]), self._best[1])
 
     @overload
@@ -176,8 +157,8 @@ class SearchStrategy(abc.ABC):
         """Return the next genotype to evaluate; may be called again before its reward is reported.
 
         Args:
-            n: number of genotypes for parallel workers. The result is then a list of `n` genotypes, or of all that
-                the space still holds. Defaults to None: a single genotype.
+            n: number of genotypes, for parallel workers; the result is then a list, shorter than `n` if the space is
+                exhausted. Defaults to None: a single genotype.
 
         Raises:
             SpaceExhaustedError: if every architecture has been asked for or reported (and `unique` is True).
@@ -198,7 +179,7 @@ class SearchStrategy(abc.ABC):
         the best.
 
         Raises:
-            ValueError: if `genotype` is not of the space.
+            ValueError: if the space does not contain `genotype`.
             TypeError: if `genotype` is not a genotype, or `reward` is not a number.
         """
         check_genotype(genotype)
@@ -232,7 +213,7 @@ class SearchStrategy(abc.ABC):
         self.observe(indices, checked)
 
     def get_state(self) -> dict[str, Any]:
-        """The JSON-serializable state from which a strategy made with the same arguments resumes identically."""
+        """Return the JSON-serializable state from which a strategy made with the same arguments resumes identically."""
         return {
             "strategy": type(self).__name__,
             "space": self.space.name,
@@ -252,32 +233,32 @@ class SearchStrategy(abc.ABC):
             ValueError: if the state is that of another strategy or space, or cannot be read.
         """
         checks.instance("state", state, Mapping, "the result of `get_state`")
-        for name, own in (("strategy", type(self).__name__), ("space", self.space.name)):
-            if state.get(name) != own:
-                expected = f"a state of {name} '{own}'"
+        for name, wanted in (("strategy", type(self).__name__), ("space", self.space.name)):
+            if state.get(name) != wanted:
+                expected = f"a state of {name} '{wanted}'"
                 raise ValueError(checks.invalid("state", expected, state.get(name), f"It is the state's {name}."))
         with reading_state(type(self).__name__):
             rng = np.random.default_rng()
             rng.bit_generator.state = state["generator"]
-            told = [(self._known(indices), _from_json(reward)) for indices, reward in state["observations"]]
+            observations = [(self._known(indices), _from_json(reward)) for indices, reward in state["observations"]]
             pending = [self._known(indices) for indices in state["pending"]]
             self.rng.bit_generator.state = rng.bit_generator.state
-            self.observations = told
-            self._failures = sum(_failed(reward) for _, reward in told)
+            self.observations = observations
+            self._failures = sum(_failed(reward) for _, reward in observations)
             self._pending = {}
             for indices in pending:
                 self._pending.setdefault(self.space.decode(indices), []).append(indices)
-            self._seen = {self.space.key(indices) for indices in [*(indices for indices, _ in told), *pending]}
+            self._seen = {self.space.key(indices) for indices in [*(indices for indices, _ in observations), *pending]}
             self._best = max(self.succeeded, key=lambda pair: pair[1], default=None)
             self.restore(state["own"])
 
     def _known(self, indices: Iterable[int]) -> Indices:
-        """`indices` of a state as a tuple, if each is that of an option of its choice."""
-        found, sizes = tuple(indices), self.space.cardinalities
-        if len(found) != len(sizes) or not all(0 <= index < size for index, size in zip(found, sizes, strict=True)):
+        """Return `indices` from a state as a tuple; raise ValueError unless each is an option of its choice."""
+        known, sizes = tuple(indices), self.space.cardinalities
+        if len(known) != len(sizes) or not all(0 <= index < size for index, size in zip(known, sizes, strict=True)):
             expected = f"architectures of space '{self.space.name}' with {len(sizes)} choices of {sizes} options"
-            raise ValueError(checks.invalid("state", expected, found))
-        return found
+            raise ValueError(checks.invalid("state", expected, known))
+        return known
 
     def is_new(self, indices: Indices) -> bool:
         """Return True if `indices` was neither asked for nor reported."""
@@ -289,7 +270,7 @@ class SearchStrategy(abc.ABC):
                 indices = draw()
                 if self.space.feasible(indices) and (not self.unique or self.is_new(indices)):
                     return indices
-        # The space is small, or nearly exhausted: choose among all that is left.
+        # The space is small or nearly exhausted: enumerate what is left.
         left = [indices for indices in self.space if self.is_new(indices)]
         if not left:
             raise SpaceExhaustedError(
@@ -299,15 +280,7 @@ class SearchStrategy(abc.ABC):
 
 
 def real(argument: str, value: Any) -> float | None:
-    """Return `value` as a `float` if it is finite, else None.
-
-    Args:
-        argument: name of the argument.
-        value: a number, or an array or tensor of shape `()`.
-
-    Raises:
-        TypeError: if it is not a number.
-    """
+    """Return `value` as a `float`, None if not finite; raise TypeError naming `argument` if it is not a number."""
     try:
         number = checks.number(argument, value, finite=False)
     except ValueError as error:
@@ -327,12 +300,9 @@ def _from_json(reward: Any) -> Any:
 
 @STRATEGIES.register("random")
 class RandomSearch(SearchStrategy):
-    """Random search: every architecture is as likely as any other.
+    """Random search: every architecture is equally likely.
 
-    Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: whether no architecture is asked for twice. Defaults to True.
+    Args: as for `SearchStrategy`.
 
     Reference:
         Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", 2019 (arXiv 1902.07638).

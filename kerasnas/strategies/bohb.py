@@ -13,16 +13,14 @@ from kerasnas.strategies.tpe import TPESearch
 
 
 class BOHB(Hyperband):
-    """Bayesian optimization and Hyperband: the brackets of Hyperband, started by the densities of good and bad ones.
+    """Bayesian optimization and Hyperband: Hyperband's brackets, with architectures proposed by TPE.
 
-    Before an architecture starts, `TPESearch` learns from the rewards at the largest budget that has d + 3 of them,
-    with d choices in the space; before there are as many at any, from none: it is random.
+    Before an architecture starts, `TPESearch` learns from the rewards at the largest budget with at least d + 3 of
+    them, for d choices in the space; until then architectures are random.
 
     Args:
-        space: the space to search.
-        budgets: lengths of training, positive and ascending. Defaults to `(4, 12, 36, 108)`, NAS-Bench-101's epochs.
-        eta: the best `1 / eta` of a rung are promoted. Defaults to 3.
-        seed: seed of all random draws. Defaults to 0.
+        space, seed: as for `SearchStrategy`.
+        budgets, eta: as for `Hyperband`.
         good_share, candidates, random_share, bandwidth_factor: as for `TPESearch`.
 
     Attributes:
@@ -30,8 +28,7 @@ class BOHB(Hyperband):
         results: all reported trials.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -50,8 +47,8 @@ class BOHB(Hyperband):
 
     Differences from the paper:
         - Those of `TPESearch`.
-        - A bracket that waits for rewards blocks nothing: the next one is opened meanwhile.
-        - A promoted architecture is trained from scratch unless whoever evaluates it resumes its training.
+        - A bracket that waits for rewards does not block: the next one opens meanwhile.
+        - A promoted architecture is trained from scratch unless the evaluator resumes its training.
     """
 
     strategy: TPESearch
@@ -71,13 +68,13 @@ class BOHB(Hyperband):
         super().__init__(strategy, budgets, eta)
 
     def rewards_at(self, budget: int) -> list[tuple[Indices, float]]:
-        """The finite rewards of trials of a budget, with their architectures as indices."""
+        """Return pairs (indices, finite reward) of the trials of a budget."""
         encode = self.strategy.space.encode
         finite = (result for result in self.results if result.budget == budget and not math.isnan(result.reward))
         return [(encode(result.genotype), result.reward) for result in finite]
 
     def largest_budget(self) -> int | None:
-        """The largest budget with enough rewards to learn from; None if there is none."""
+        """Return the largest budget with enough rewards to learn from, None if there is none."""
         least = self.strategy.least
         return next((budget for budget in reversed(self.budgets) if len(self.rewards_at(budget)) >= least), None)
 

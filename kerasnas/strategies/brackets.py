@@ -1,4 +1,4 @@
-"""Trial and Bracket: one run of successive halving, rung by rung."""
+"""Trials and brackets of successive halving."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kerasnas.genotypes import Genotype
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """A trial to run: a genotype, and how long to train it (in epochs, say)."""
+    """A trial to run: a genotype and its budget, the length of its training (for example in epochs)."""
 
     genotype: Genotype
     budget: int
 
 
 class Result(NamedTuple):
-    """A reported trial; NaN is the reward of a failed one."""
+    """A reported trial; the reward of a failed one is NaN."""
 
     genotype: Genotype
     reward: float
     budget: int
 
     def to_json(self) -> list[Any]:
-        """The result in JSON-serializable form."""
+        """Return the result in JSON-serializable form."""
         return [self.genotype.to_json(), None if math.isnan(self.reward) else self.reward, self.budget]
 
     @classmethod
@@ -41,11 +41,11 @@ class Bracket:
     """One run of successive halving, at one of its rungs.
 
     Attributes:
-        rung: index of the budget that its trials have now.
-        fresh: number of architectures that it still takes from the strategy; 0 above its first rung.
-        queue: genotypes that wait for their trial at this rung.
-        running: genotypes whose trial at this rung was asked for and is not reported yet.
-        results: the trials reported at this rung.
+        rung: index of its trials' current budget.
+        fresh: number of architectures still to be taken from the strategy; 0 above the first rung.
+        queue: genotypes waiting for their trial at this rung.
+        running: genotypes whose trial at this rung is not yet reported.
+        results: trials reported at this rung.
     """
 
     rung: int
@@ -55,7 +55,7 @@ class Bracket:
     results: list[Result] = dataclasses.field(default_factory=list)
 
     def promote(self, eta: int) -> None:
-        """Once all trials of this rung are reported, continue with the best `1 / eta` of them, at least with one."""
+        """Move up with the best `1 / eta` of this rung (at least one) once all its trials are reported."""
         if self.fresh or self.queue or self.running:
             return
         kept = max(1, len(self.results) // eta)
@@ -64,7 +64,7 @@ class Bracket:
         self.rung, self.results = self.rung + 1, []
 
     def to_json(self) -> dict[str, Any]:
-        """The bracket in JSON-serializable form."""
+        """Return the bracket in JSON-serializable form."""
         return {
             "rung": self.rung,
             "fresh": self.fresh,

@@ -1,4 +1,4 @@
-"""Candidates: the new architectures around the best ones, of which a model chooses."""
+"""New architectures around the best ones, for a model to choose from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import check_space
 
-INCUMBENTS = 5  # number of best architectures of which all neighbors are candidates
+INCUMBENTS = 5  # best architectures whose neighbors are all candidates
 _MUTANTS = 150  # candidates two random changes away from one of them
 _RANDOM = 50  # candidates from anywhere
 
 
 class Candidates:
-    """New architectures around the best: all their neighbors, 150 that are two changes away, and 50 random ones.
+    """New architectures: all neighbors of the best, 150 that are two changes away from one of them, and 50 random ones.
 
     Args:
         space: the space of the architectures.
@@ -25,13 +25,10 @@ class Candidates:
     Call arguments:
         best: the architectures to search around.
         rng: generator of the draws.
-        is_new: returns False for an architecture that is not to be a candidate.
+        is_new: filter; False excludes an architecture.
 
     Returns:
-        The candidates, each once.
-
-    Raises:
-        TypeError: if `space` is not a search space.
+        Distinct candidates.
 
     Example:
 
@@ -54,8 +51,8 @@ class Candidates:
             for indices in best
         }
         drawn = [*itertools.chain(*self._neighbors.values()), *self._mutants(best, rng), *self._random(rng)]
-        found = {self.space.key(indices): indices for indices in drawn}
-        return [indices for indices in found.values() if is_new(indices)]
+        distinct = {self.space.key(indices): indices for indices in drawn}
+        return [indices for indices in distinct.values() if is_new(indices)]
 
     def _mutants(self, best: Sequence[Indices], rng: np.random.Generator) -> list[Indices]:
         parents = rng.integers(len(best), size=_MUTANTS)

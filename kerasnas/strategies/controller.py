@@ -1,4 +1,4 @@
-"""Reinforce and Controller: policies that learn by REINFORCE (or PPO) which architectures are rewarded."""
+"""Policy gradients: REINFORCE, and ENAS' controller (REINFORCE or PPO)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,22 @@ ALGORITHMS = ("reinforce", "ppo")
 
 
 class PolicyGradient(SearchStrategy):
-    """REINFORCE with a moving-average baseline and an entropy bonus: the base of all policy gradients.
+    """Base of all policy gradients: REINFORCE with a moving-average baseline and an entropy bonus.
 
     Args:
-        space: the space to search.
+        space, seed, unique: as for `SearchStrategy`.
         policy: the distribution that architectures are drawn from.
         learning_rate: learning rate of Adam.
         baseline_decay: decay of the moving average of the rewards that is subtracted from them, in [0, 1).
         entropy_weight: weight of the policy's entropy in the objective.
         batch_size: number of rewards between two steps.
-        seed: seed of all random draws. Defaults to 0.
-        unique: whether no architecture is asked for twice. Defaults to True.
 
     Attributes:
         policy: the policy.
         baseline: the moving average, which starts at the first reward; None before it.
 
     Raises:
-        TypeError: if `space` is not a search space, or `policy` is not a `Policy`.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
@@ -77,7 +74,7 @@ class PolicyGradient(SearchStrategy):
         return self.space.sample_indices(self.rng)
 
     def _remember(self, indices: Indices, decisions: tuple[int, ...]) -> None:
-        """Keep decisions that are not the ones which the policy would name for `indices`: it is to learn from these."""
+        """Store decisions that differ from the policy's own for `indices`: it must learn from those it drew."""
         if self._drawn:
             waiting = set(self.pending)
             self._drawn = {known: drawn for known, drawn in self._drawn.items() if known in waiting}
@@ -87,16 +84,16 @@ class PolicyGradient(SearchStrategy):
     def observe(self, indices: Indices, reward: float) -> None:
         self._batch.append((self._drawn.get(indices) or self.policy.decisions(indices), reward))
         if len(self._batch) == self.batch_size:
-            told, rewards = zip(*self._batch, strict=True)
+            decisions, rewards = zip(*self._batch, strict=True)
             self._batch = []
-            self.learn(np.array(told), np.array([self._advantage(reward) for reward in rewards]))
+            self.learn(np.array(decisions), np.array([self._advantage(reward) for reward in rewards]))
 
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
         """Take one step of gradient ascent on the mean of `advantage * log_prob + entropy_weight * entropy`.
 
         Args:
-            indices: rows of the policy's own.
-            advantages: what their rewards exceed the baseline by.
+            indices: rows of the policy's decisions.
+            advantages: rewards minus the baseline.
         """
         self._ascend(indices, advantages)
 
@@ -111,21 +108,21 @@ class PolicyGradient(SearchStrategy):
         self.optimizer.ascend(self.policy.parameters, self._gradients(indices, coefficients / n, 1 / n))
 
     def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
-        """Of the objective, with `weight` for each sample's own terms."""
+        """Return the objective's gradients, with `weight` for each sample's own terms."""
         return self.policy.gradients(indices, coefficients, self.entropy_weight * weight)
 
     def get_parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the policy's parameters by name, from which the next search may start."""
+        """Return copies of the policy's parameters by name, for a later search to start from."""
         return {name: array.copy() for name, array in self.policy.parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Start from `parameters`, as `get_parameters` of a strategy of the same space returned them.
+        """Start from the result of `get_parameters` of a strategy of the same space.
 
-        The optimizer, the baseline and the observations stay as they are.
+        The optimizer, the baseline and the observations stay unchanged.
 
         Raises:
             TypeError: if `parameters` is not a mapping.
-            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+            ValueError: if a name or shape differs, or a number is not finite.
         """
         self.policy.set_parameters(parameters)
 
@@ -154,15 +151,13 @@ class Reinforce(PolicyGradient):
     """REINFORCE over an independent categorical distribution for every choice, as in the NAS-Bench-201 paper.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
+        space, seed: as for `SearchStrategy`.
         learning_rate: learning rate of Adam. Defaults to 0.1.
         baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
-        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
+        unique: as for `SearchStrategy`. Defaults to True; the paper has False.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -200,7 +195,7 @@ class Controller(PolicyGradient):
 
     Args:
         space: the space to search.
-        seed: seed of all random draws, and of the policy's initialization. Defaults to 0.
+        seed: seed of all random draws and of the policy's initialization. Defaults to 0.
         algorithm: `"reinforce"`, or `"ppo"`: several steps on each batch, by the clipped ratio of the new
             probabilities to the old. Defaults to `"reinforce"`.
         units, temperature, tanh_constant: arguments of the policy. Default to 100, 5 and 2.5; in ENAS' macro space to
@@ -211,18 +206,17 @@ class Controller(PolicyGradient):
         batch_size: number of rewards between two updates. Defaults to 1, with PPO to 10.
         ppo_epochs: number of passes of PPO over a batch, each in two halves. Defaults to 4.
         ppo_clip: largest change of the ratio from 1 that PPO rewards. Defaults to 0.2.
-        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
-        attention: whether connections are chosen by attention, and operations by one softmax for all places, with an
-            `AttentionPolicy`; otherwise each choice has a softmax of its own, with an `LSTMPolicy`. Defaults to None:
-            in ENAS' spaces, which are the ones that it can be True for.
+        unique: as for `SearchStrategy`. Defaults to True; the paper has False.
+        attention: if True, connections are chosen by attention and operations by one shared softmax
+            (`AttentionPolicy`, ENAS' spaces only); if False, each choice has its own softmax (`LSTMPolicy`).
+            Defaults to None: True in ENAS' spaces.
         skip_weight: with attention, in the macro space: weight of the divergence of the probabilities of skips from
             `skip_target` in the loss. Defaults to 0.8.
         skip_target: prior probability of a skip, in (0, 1). Defaults to 0.4.
 
     Raises:
         TypeError: if `space` is not a search space.
-        ValueError: for an unknown algorithm, for attention in a space that is not ENAS', or if another argument is out
-            of its range.
+        ValueError: for an unknown algorithm, attention outside ENAS' spaces, or another argument out of its range.
 
     Example:
 
@@ -240,11 +234,11 @@ class Controller(PolicyGradient):
 
     Differences from the paper:
         - The entropy is a term of the objective, with its exact gradient; the original code adds it to the reward.
-        - The baseline starts at the first reward, not at 0, where the first rewards would all count as good; its decay
-          is 0.9, that of the original code 0.99.
-        - Architectures are not repeated unless `unique=False`: outside of weight sharing, the reward of one that was
-          evaluated before is known.
-        - Outside of ENAS' spaces each choice has a softmax and embeddings of its own: there is nothing to attend to.
+        - The baseline starts at the first reward instead of 0, where the first rewards would all count as good; its
+          decay is 0.9, in the original code 0.99.
+        - Architectures are not repeated unless `unique=False`: without weight sharing, the reward of one evaluated
+          before is known.
+        - Outside ENAS' spaces each choice has its own softmax and embeddings: there is nothing to attend to.
         - PPO, which ENAS does not use.
         - See `AttentionPolicy` for its own.
     """
@@ -308,7 +302,7 @@ class Controller(PolicyGradient):
                     self._ascend(indices[half], self.clipped(indices[half], advantages[half], before[half]))
 
     def clipped(self, indices: np.ndarray, advantages: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Coefficients of the log-probabilities' gradients in the gradient of PPO's clipped objective.
+        """Return coefficients of the log-probabilities' gradients in the gradient of PPO's clipped objective.
 
         `min(ratio * advantage, clip(ratio) * advantage)` has the gradient `ratio * advantage * grad(log_prob)`
         until the ratio is further from 1 than `ppo_clip` in the direction of the advantage, and 0 beyond.

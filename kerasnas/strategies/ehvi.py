@@ -1,4 +1,4 @@
-"""EHVISearch: Bayesian optimization of two objectives by the expected growth of the volume under their front."""
+"""EHVI: Bayesian optimization of two objectives by the expected growth of the area under their front."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kerasnas.strategies.candidates import Candidates
 from kerasnas.strategies.gaussian_process import MatchKernel, Posterior, expected_improvement, fit_noise
 from kerasnas.strategies.multi_objective import ParetoSearch
 
-_PARENTS = 10  # number of architectures on the front of which all neighbors are candidates
+_PARENTS = 10  # architectures on the front whose neighbors are all candidates
 
 
 def expected_hypervolume_improvement(
     means: np.ndarray, deviations: np.ndarray, front: np.ndarray, reference: Sequence[float] | np.ndarray
 ) -> np.ndarray:
-    """The expected growth of the area that a front dominates, by a point with two independent normal coordinates.
+    """Return the expected growth of a front's dominated area by points with two independent normal coordinates.
 
     With the front ascending in its first objective, `a_1 < ... < a_n`, and so descending in its second,
-    `b_1 > ... > b_n`; `a_0` and `b_(n+1)` from the reference, and `a_(n+1)` infinite, the point grows the area in n + 1
+    `b_1 > ... > b_n`; `a_0` and `b_(n+1)` from the reference, and `a_(n+1)` infinite, a point grows the area in n + 1
     strips, each a product of two independent terms:
 
     `sum_i (EI_1(a_(i-1)) - EI_1(a_i)) EI_2(b_i)`, `i = 1 ... n + 1`
@@ -33,9 +33,9 @@ def expected_hypervolume_improvement(
     with `EI(y) = E[max(Y - y, 0)]` in closed form (`expected_improvement`).
 
     Args:
-        means, deviations: `(m, 2)`: of the coordinates of m points, both maximized; deviations above 0.
-        front: `(n, 2)`: rewards; those that others dominate, or that are not above the reference, do not count.
-        reference: two numbers: the corner from which the area is measured.
+        means, deviations: `(m, 2)`, coordinates of m points, both maximized; deviations above 0.
+        front: `(n, 2)`, rewards; dominated ones, and those not above the reference, are ignored.
+        reference: two numbers, the corner from which the area is measured.
 
     Returns:
         Array `(m,)`.
@@ -56,7 +56,7 @@ def expected_hypervolume_improvement(
 
     Differences from the paper:
         - Both objectives are maximized.
-        - Strips are told by one-sided improvements, whose differences are the paper's integrals.
+        - Strips use one-sided improvements, whose differences are the paper's integrals.
     """
     means, deviations = (checks.array(n, v, rank=2) for n, v in (("means", means), ("deviations", deviations)))
     front, corner = checks.array("front", front, rank=2), checks.array("reference", reference, rank=1)
@@ -81,31 +81,27 @@ def expected_hypervolume_improvement(
 class EHVISearch(ParetoSearch):
     """Expected hypervolume improvement: Bayesian optimization of two objectives with a Gaussian process for each.
 
-    A reward is a pair, both entries of which are maximized; one with an entry that is not finite has failed. After some
-    random architectures it repeats: fit a process to each objective, predict new candidates, and ask for those that
-    enlarge the area under the front the most in the mean. Candidates are as for `PredictorSearch`, around ten
-    architectures of the front that are far from one another. Pending architectures count as if their rewards were
-    those predicted.
+    A reward is a pair, both entries of which are maximized; one with an entry that is not finite has failed. After
+    `initial` random architectures it repeats: fit a process to each objective, predict new candidates, and propose
+    those with the largest expected growth of the area under the front. Candidates are as for `PredictorSearch`, around
+    up to ten architectures of the front that are far from one another. Pending architectures count with their
+    predicted rewards.
 
-    The area is that of the rewards themselves, each divided by its standard deviation. Rewards that are further below
-    the median than the best is above it count as if they were as far: networks that fail to learn hide nothing. The
-    noise and the scale of each process have the highest marginal likelihood.
-
-    A choice takes some milliseconds after 100 evaluations on one core.
+    The area is that of the rewards, each divided by its standard deviation. A reward further below the median than the
+    best is above it is clipped to that distance, so that networks that fail to learn hide nothing. The noise and the
+    scale of each process have the highest marginal likelihood. A choice takes some milliseconds after 100 evaluations
+    on one core.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate. Defaults to True.
+        space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first fit. Defaults to 10.
-        batch_size: number of architectures that are chosen with each fit. Defaults to 2.
-        reference: two rewards, the corner from which the area is measured: what is not above both counts for nothing.
+        batch_size: number of architectures chosen per fit. Defaults to 2.
+        reference: two rewards, the corner from which the area is measured; points not above both do not count.
             Defaults to None: one standard deviation below the lowest of each.
-        objectives: number of entries in a reward: 2, for which the expectation is exact. Defaults to 2.
+        objectives: number of entries in a reward; 2, for which the expectation is exact. Defaults to 2.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -123,10 +119,10 @@ class EHVISearch(ParetoSearch):
         for Parallel Multi-Objective Bayesian Optimization", 2020 (arXiv 2006.05078).
 
     Differences from the paper:
-        - The processes have a kernel on choices, `MatchKernel`, and the best of a list of candidates is chosen: there
-          is no gradient to follow.
-        - Architectures of a batch, and pending ones, are given the predicted rewards instead of an expectation over
-          their joint rewards.
+        - The processes use a kernel on choices, `MatchKernel`; the best of a list of candidates is chosen: there is
+          no gradient to follow.
+        - Architectures of a batch, and pending ones, get their predicted rewards instead of an expectation over their
+          joint rewards.
     """
 
     def __init__(
@@ -161,7 +157,8 @@ class EHVISearch(ParetoSearch):
         rewards = np.array([reward for _, reward in self.succeeded])
         targets, corner = self._scaled(rewards)
         pending = list(self.pending)
-        candidates = [*pending, *self._candidates([observed[position] for position in _spread_front(rewards)])]
+        best = [observed[position] for position in _spread_front(rewards)]
+        candidates = [*pending, *self._around(best, self.rng, self.is_new)]
         if len(candidates) == len(pending):
             return []
         fits = [fit_noise(self._kernel, observed, target) for target in targets.T]
@@ -184,11 +181,8 @@ class EHVISearch(ParetoSearch):
             _condition(posteriors, chosen[-1])
         return [candidates[position] for position in chosen[len(pending) :]]
 
-    def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
-        return self._around(best, self.rng, self.is_new)
-
     def _scaled(self, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rewards `(n, 2)` with mean 0 and variance 1, those far below the median nearer; the reference likewise."""
+        """Standardize rewards `(n, 2)`, those far below the median clipped; scale the reference likewise."""
         median = np.median(rewards, axis=0)
         raised = np.maximum(rewards, 2 * median - rewards.max(axis=0))
         center, scale = raised.mean(axis=0), raised.std(axis=0)
@@ -204,7 +198,7 @@ class EHVISearch(ParetoSearch):
 
 
 def _spread_front(rewards: np.ndarray) -> list[int]:
-    """Positions of ten rewards at most on the front, those in the thinnest crowd first."""
+    """Return positions of up to ten rewards on the front, the least crowded first."""
     front = non_dominated_sort(rewards)[0]
     order = np.argsort(-crowding_distance(rewards[front]), kind="stable")
     return [int(position) for position in front[order[:_PARENTS]]]

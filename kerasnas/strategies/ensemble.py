@@ -1,4 +1,4 @@
-"""NetworkEnsemble: small neural networks that predict the same targets, and how far they disagree."""
+"""Ensemble of small neural networks, whose disagreement measures the uncertainty of a prediction."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class NetworkEnsemble:
         layers: number of hidden layers. Defaults to 2.
         steps: number of steps. Defaults to 100.
         learning_rate: of Adam. Defaults to 0.01.
-        weight_decay: share of the weights, times the learning rate, that each step takes away. Defaults to 0.1.
+        weight_decay: fraction of the weights, times the learning rate, removed by each step. Defaults to 0.1.
 
     Call arguments:
         inputs: array `(m, features)`.
 
     Returns:
-        The predictions of all members `(members, m)`.
+        All members' predictions `(members, m)`.
 
     Raises:
-        ValueError: if `inputs` or `targets` is not such an array, or another argument is out of its range.
+        ValueError: if an argument has another shape or is out of its range.
 
     Example:
 
@@ -49,8 +49,8 @@ class NetworkEnsemble:
         (arXiv 1612.01474).
 
     Differences from the paper:
-        - The networks predict a value and no variance: their disagreement is the uncertainty.
-        - There are no adversarial examples.
+        - The networks predict a value without a variance; their disagreement is the uncertainty.
+        - No adversarial examples.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class NetworkEnsemble:
         return self._activations(inputs)[-1][:, :, 0]
 
     def gradients(self, inputs: np.ndarray, targets: np.ndarray) -> Arrays:
-        """The gradient of each member's mean squared error with respect to its weights, by name."""
+        """Return the gradient of each member's mean squared error with respect to its weights, by name."""
         activations = self._activations(inputs)
         back = 2 / len(targets) * (activations[-1] - targets[:, None])
         gradients = {}
@@ -104,7 +104,7 @@ class NetworkEnsemble:
         return gradients
 
     def _activations(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """The inputs and the outputs of each layer, `(members, n, units)`."""
+        """Return the inputs and each layer's outputs, `(members, n, units)`."""
         activations = [np.broadcast_to(inputs, (self.members, *inputs.shape))]
         for layer in range(self.layers + 1):
             outputs = activations[-1] @ self.weights[f"kernel/{layer}"] + self.weights[f"bias/{layer}"]

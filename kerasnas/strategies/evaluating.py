@@ -1,4 +1,4 @@
-"""A strategy's genotypes, evaluated through an executor."""
+"""Evaluation of a strategy's genotypes through an executor."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ def evaluate_batches(
     executor: Executor | None = None,
     shared: Any = None,
 ) -> list[tuple[Genotype, Any]]:
-    """Ask for genotypes in batches, evaluate each batch through an executor, and tell the rewards in their order.
+    """Ask for genotypes in batches, evaluate each batch through an executor, and tell the rewards in order.
 
-    What is found depends on `batch`, and not on the executor: which worker is first changes nothing. A batch is waited
-    for, so several genotypes for each worker keep them busy.
+    The result depends on `batch`, but not on the executor or on which worker finishes first. Each batch is waited for,
+    so batches of several genotypes per worker keep the workers busy.
 
     Args:
-        strategy: a search by ask and tell.
-        function: `(shared, genotype) -> reward`. NaN for a failure.
-        evaluations: how many genotypes; fewer where the space is exhausted.
-        batch: genotypes that are asked for at a time. Defaults to 1.
+        strategy: a search with `ask` and `tell`.
+        function: `(shared, genotype) -> reward`; NaN marks a failure.
+        evaluations: number of genotypes; fewer if the space is exhausted.
+        batch: number of genotypes asked for at a time. Defaults to 1.
         executor: Defaults to None: this process.
-        shared: first argument of all calls, which a worker receives once. Defaults to None.
+        shared: first argument of all calls, sent to each worker once. Defaults to None.
 
     Returns:
-        The genotypes and their rewards, in the order in which they were asked for.
+        Pairs (genotype, reward), in the order of the proposals.
 
     Raises:
-        TypeError: if `strategy` is no search, or `function` cannot be called.
-        ValueError: for a number that is not positive.
+        TypeError: if `strategy` is not a search, or `function` is not callable.
+        ValueError: if a number is not positive.
 
     Example:
 
+    >>> from kerasnas.search import RandomSearch
     >>> from kerasnas.spaces import NASBench201Space
-    >>> from kerasnas.strategies import RandomSearch
     >>> space = NASBench201Space()
     >>> reward = lambda shared, genotype: space.encode(genotype).count(3)
     >>> found = evaluate_batches(RandomSearch(space, seed=0), reward, evaluations=6, batch=4)
@@ -53,13 +53,13 @@ def evaluate_batches(
     checks.function("function", function)
     left, batch = checks.size("evaluations", evaluations), checks.size("batch", batch)
     executor = Local() if executor is None else checks.instance("executor", executor, Executor)
-    found: list[tuple[Genotype, Any]] = []
-    while left > len(found):
+    results: list[tuple[Genotype, Any]] = []
+    while left > len(results):
         try:
-            asked = strategy.ask(min(batch, left - len(found)))
+            asked = strategy.ask(min(batch, left - len(results)))
         except SpaceExhaustedError:
             break
         for genotype, reward in zip(asked, executor.map(function, asked, shared), strict=True):
             strategy.tell(genotype, reward)
-            found.append((genotype, reward))
-    return found
+            results.append((genotype, reward))
+    return results

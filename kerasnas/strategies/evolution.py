@@ -1,4 +1,4 @@
-"""RegularizedEvolution: tournaments in a population that drops its oldest member."""
+"""Regularized evolution: tournaments in a population that drops its oldest member."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from kerasnas.strategies.base import STRATEGIES, SearchStrategy
 
 @STRATEGIES.register("evolution")
 class RegularizedEvolution(SearchStrategy):
-    """Regularized (aging) evolution: mutates the best of a random sample; every newcomer replaces the oldest.
+    """Regularized (aging) evolution: mutate the best of a random sample; every newcomer replaces the oldest member.
 
     The first `population_size` architectures are random. A failed one never enters the population.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        population_size: number of the latest architectures that are kept (P). Defaults to 10.
-        sample_size: number of them, drawn with replacement, that compete to be the parent (S), at most
+        space, seed: as for `SearchStrategy`.
+        population_size: size of the population, the latest architectures (P). Defaults to 10.
+        sample_size: number of members, drawn with replacement, that compete to be the parent (S), at most
             `population_size`. Defaults to 3.
-        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
+        unique: as for `SearchStrategy`. Defaults to True; the paper has False.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -67,5 +65,5 @@ class RegularizedEvolution(SearchStrategy):
 
 
 def mutated(space: SearchSpace, parent: Indices, rng: Any) -> Indices:
-    """Return `parent` with one choice changed; `parent` itself where the space leaves nothing to choose."""
+    """Return `parent` with one choice changed; unchanged if no choice has several options."""
     return space.mutate_indices(parent, rng) if max(space.cardinalities) > 1 else parent

@@ -21,20 +21,20 @@ Codes = tuple[np.ndarray, ...]
 
 
 class Kernel(Protocol):
-    """A measure of the similarity of architectures, computed from their codes."""
+    """A similarity of architectures, computed from their codes."""
 
     def encode(self, architectures: Sequence[Indices]) -> Codes:
-        """The codes of n architectures."""
+        """Return the codes of n architectures."""
 
     def __call__(self, first: Codes, second: Codes) -> np.ndarray:
-        """The kernel between n and m architectures `(n, m)`."""
+        """Return the kernel between n and m architectures, `(n, m)`."""
 
     def diagonal(self, codes: Codes) -> np.ndarray:
-        """The kernel of each with itself `(n,)`."""
+        """Return the kernel of each architecture with itself, `(n,)`."""
 
 
 class MatchKernel:
-    """Similarity of two architectures: the options that they share, in the same choices and anywhere.
+    """Similarity of two architectures by the options they share, in the same choices and anywhere.
 
     `k(a, b) = exp(-d / 4) + exp(-o / 2) + 0.1`
 
@@ -49,9 +49,6 @@ class MatchKernel:
 
     Returns:
         Array `(n, m)`.
-
-    Raises:
-        TypeError: if `space` is not a search space.
 
     Example:
 
@@ -78,7 +75,7 @@ class MatchKernel:
         self._level = np.concatenate([np.arange(count) for count in most])
 
     def encode(self, architectures: Sequence[Indices]) -> Codes:
-        """Codes whose products count the options shared in place, and anywhere."""
+        """Return codes whose products count the options shared in place, and anywhere."""
         indices = np.asarray(architectures, np.intp) + self._offsets
         in_place = np.zeros((len(indices), len(self._named)), np.float32)
         np.put_along_axis(in_place, indices, 1, axis=1)
@@ -95,7 +92,7 @@ class MatchKernel:
 
 
 class Posterior:
-    """The posterior of a Gaussian process, given some architectures, at others.
+    """Posterior of a Gaussian process, given some architectures, at other ones.
 
     `mean = k' (K + noise I)^-1 y`, `variance = k(c, c) - k' (K + noise I)^-1 k`
 
@@ -109,7 +106,7 @@ class Posterior:
         noise: variance of the targets that the kernel does not explain. Defaults to 0.3.
 
     Attributes:
-        means: for each of `targets`, an array `(m,)`.
+        means: an array `(m,)` for each of `targets`.
         variance: array `(m,)`, without the noise; it does not depend on the targets.
 
     Reference:
@@ -132,9 +129,9 @@ class Posterior:
         self.variance = kernel.diagonal(self._codes) - np.einsum("nm,nm->m", self._half, self._half)
 
     def condition(self, candidate: int) -> None:
-        """Observe the candidate at that position at its mean: all means stay, variances near it fall."""
-        own = tuple(codes[[candidate]] for codes in self._codes)
-        covariance = self._kernel(own, self._codes)[0] - self._half[:, candidate] @ self._half
+        """Observe the candidate at this position at its mean: means stay, variances near it fall."""
+        codes = tuple(codes[[candidate]] for codes in self._codes)
+        covariance = self._kernel(codes, self._codes)[0] - self._half[:, candidate] @ self._half
         row = covariance / math.sqrt(self.variance[candidate] + self._noise)
         self._half = np.vstack([self._half, row])
         self.variance = self.variance - row**2
@@ -143,17 +140,16 @@ class Posterior:
 def fit_noise(
     kernel: Kernel, observed: Sequence[Indices], target: np.ndarray, noises: Sequence[float] = NOISES
 ) -> tuple[float, float]:
-    """The noise, of a few, and the scale of a process with the highest marginal likelihood of a target.
+    """Choose the noise and the scale of a process with the highest marginal likelihood of a target.
 
-    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`: for each noise the best s is
-    `y' (K + noise I)^-1 y / n`, and the logarithm of the likelihood `-(n log s + log det (K + noise I)) / 2` and a
-    constant.
+    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`. For each noise the best s is
+    `y' (K + noise I)^-1 y / n`, and the log-likelihood is `-(n log s + log det (K + noise I)) / 2` plus a constant.
 
     Args:
         kernel: a kernel such as `MatchKernel`.
         observed: n architectures.
         target: array `(n,)` with mean 0.
-        noises: the noises that are tried. Defaults to 0.001 to 1.
+        noises: noises to try. Defaults to 0.001 to 1.
 
     Returns:
         The noise, as for `Posterior`, and the factor s of its variances.
@@ -167,13 +163,13 @@ def fit_noise(
     for noise in noises:
         half = np.linalg.cholesky(matrix + noise * np.eye(count))
         white = np.linalg.solve(half, target)
-        scale = max(float(white @ white) / count, 1e-12)  # 0 if all are equal
+        scale = max(float(white @ white) / count, 1e-12)  # 0 if all targets are equal
         fits.append((-0.5 * count * math.log(scale) - float(np.log(np.diag(half)).sum()), noise, scale))
     return max(fits)[1:]
 
 
 def normal_quantiles(values: np.ndarray) -> np.ndarray:
-    """The standard normal quantile of the rank of each value; equal values share the middle of their ranks.
+    """Return the standard normal quantile of each value's rank; equal values share the middle of their ranks.
 
     Example:
 
@@ -186,12 +182,12 @@ def normal_quantiles(values: np.ndarray) -> np.ndarray:
 
 
 def normal_cdf(z: np.ndarray) -> np.ndarray:
-    """The standard normal distribution function."""
+    """Return the standard normal distribution function of `z`."""
     return 0.5 + 0.5 * np.array([math.erf(value) for value in (z / math.sqrt(2)).tolist()])
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
-    """The expected amount by which a normal variable exceeds `best`, counted as 0 where it does not.
+    """Return the expected excess of a normal variable over `best`, counted as 0 below it.
 
     `(mean - best) cdf(z) + deviation pdf(z)` with `z = (mean - best) / deviation`.
 

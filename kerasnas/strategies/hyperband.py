@@ -1,4 +1,4 @@
-"""Hyperband and SuccessiveHalving: many architectures on small budgets, the best of them on larger ones."""
+"""Hyperband and successive halving: many architectures on small budgets, the best of them on larger ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 
 
 class Hyperband(MultiFidelitySearch):
-    """Hyperband: brackets of successive halving that start at ever larger budgets, over and over.
+    """Hyperband: brackets of successive halving that start at ever larger budgets, in repeated rounds.
 
     With budgets 0 .. K-1 and s = K-1, ..., 0, a bracket starts `ceil(K / (s + 1) * eta**s)` architectures at budget
-    K-1-s; the best `1 / eta` of each rung are promoted to the next. A bracket that waits for rewards blocks nothing:
-    the next one is opened meanwhile.
+    K-1-s; the best `1 / eta` of each rung are promoted to the next. A bracket that waits for rewards does not block:
+    the next one opens meanwhile.
 
-    Any search strategy proposes the architectures that start. For each, the reward of its first rung alone is reported
-    to it: rewards of longer trainings are on another scale, and belong to a selected few. For an architecture that
-    starts above the lowest budget, the reward of the same rank among those that started there is reported.
+    Any search strategy proposes the architectures that start. It receives only the reward of each architecture's first
+    rung: rewards of longer trainings are on another scale and favor a selected few. For an architecture that starts
+    above the lowest budget, it receives the lowest budget's reward of the same rank.
 
     Args:
         strategy: a search strategy with one objective; it should not repeat itself (`unique=True`).
@@ -50,7 +50,7 @@ class Hyperband(MultiFidelitySearch):
     """
 
     def bracket_sizes(self) -> list[tuple[int, int]]:
-        """For each bracket of a round: (rung it starts at, number of architectures it starts with)."""
+        """Return (first rung, number of architectures started) for each bracket of a round."""
         rungs = len(self.budgets)
         return [(rungs - 1 - s, math.ceil(rungs * self.eta**s / (s + 1))) for s in reversed(range(rungs))]
 
@@ -65,7 +65,7 @@ class Hyperband(MultiFidelitySearch):
             trial = self._next(bracket)
             if trial is not None:
                 return trial
-        # Nothing to do for the open brackets: open the next one.
+        # No open bracket has work: open the next one.
         genotype = self._start()
         sizes = self.bracket_sizes()
         rung, size = sizes[self._opened % len(sizes)]
@@ -102,7 +102,7 @@ class Hyperband(MultiFidelitySearch):
             try:
                 bracket.queue.append(self._start())
                 bracket.fresh -= 1
-            except SpaceExhaustedError:  # the bracket continues with those it has
+            except SpaceExhaustedError:  # the bracket continues with what it has
                 bracket.fresh = 0
                 self._advance(bracket)
         if not bracket.queue:
@@ -121,7 +121,7 @@ class Hyperband(MultiFidelitySearch):
 class SuccessiveHalving(Hyperband):
     """Successive halving: `eta ** (K - 1)` architectures at the lowest of K budgets, the best of them at larger ones.
 
-    Args: as for `Hyperband`, the first bracket of which this is.
+    Args: as for `Hyperband`, whose first bracket this is.
 
     Example:
 
@@ -140,5 +140,5 @@ class SuccessiveHalving(Hyperband):
     """
 
     def bracket_sizes(self) -> list[tuple[int, int]]:
-        """For each bracket of a round: (rung it starts at, number of architectures it starts with)."""
+        """Return (first rung, number of architectures started) of the only bracket of a round."""
         return [(0, self.eta ** (len(self.budgets) - 1))]

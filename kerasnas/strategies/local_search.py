@@ -1,4 +1,4 @@
-"""LocalSearch: steps to better neighbors, and restarts from random architectures."""
+"""Local search: steps to better neighbors, and restarts from random architectures."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from kerasnas.strategies.base import STRATEGIES, SearchStrategy
 
 @STRATEGIES.register("local_search")
 class LocalSearch(SearchStrategy):
-    """Local search: tries neighbors in random order, moves to the first that is better, restarts at a local optimum.
+    """Local search: try neighbors in random order, move to the first better one, restart at a local optimum.
 
-    With several architectures pending it moves as soon as any reward beats the current one. While the last
-    neighbors of an architecture are being evaluated, further calls of `ask` return random architectures: the search
-    moves there if one is better.
+    With several architectures pending it moves as soon as any reward exceeds the current one. While the last neighbors
+    of an architecture are being evaluated, `ask` returns random architectures; the search moves to one that is better.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: whether no architecture is asked for twice: neighbors that were evaluated before are skipped.
-            Defaults to True.
+        space, seed, unique: as for `SearchStrategy`; with `unique`, neighbors evaluated before are skipped.
 
     Attributes:
         current: the architecture whose neighbors are tried, and its reward; None before a (re)start.

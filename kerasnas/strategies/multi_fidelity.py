@@ -1,4 +1,4 @@
-"""MultiFidelitySearch, the base of searches that train many architectures on small budgets, and the best on larger."""
+"""Base of searches that train many architectures on small budgets and the best on larger ones."""
 
 from __future__ import annotations
 
@@ -18,18 +18,14 @@ from kerasnas.strategies.brackets import Result, Trial
 
 
 class MultiFidelitySearch(abc.ABC):
-    """A search by trials, each a genotype and a budget: `ask` for a trial, `tell` its reward (higher is better).
+    """A search over trials, each a genotype and a budget: `ask` for a trial, `tell` its reward (higher is better).
 
-    A subclass implements `_next_trial` and `_told`, and `running`, `_own_state`, `_restore` for what it remembers.
-    A search strategy proposes the architectures that start. For each, the reward of its first trial alone is reported
-    to it: rewards of longer trainings are on another scale, and belong to a selected few. For an architecture that
-    starts above the lowest budget, the reward of the same rank among those that started there is reported.
-
-    Args: as for `Hyperband`.
+    A subclass implements `_next_trial`, `_told`, `running`, `_own_state` and `_restored`. `Hyperband` describes the
+    arguments, and which rewards the strategy receives.
 
     Attributes:
         results: all reported trials.
-        running: the trials that were asked for and are not reported yet.
+        running: trials asked for and not yet reported.
     """
 
     def __init__(self, strategy: SearchStrategy, budgets: Sequence[int] = (4, 12, 36, 108), eta: int = 3):
@@ -49,32 +45,32 @@ class MultiFidelitySearch(abc.ABC):
     @property
     @abc.abstractmethod
     def running(self) -> list[Trial]:
-        """The trials that were asked for and are not reported yet."""
+        """Trials asked for and not yet reported."""
 
     @abc.abstractmethod
     def _next_trial(self) -> Trial:
-        """The next trial; raises SpaceExhaustedError if there is none now."""
+        """Return the next trial; raise SpaceExhaustedError if there is none now."""
 
     @abc.abstractmethod
     def _told(self, result: Result) -> None:
-        """Take note of a result, which is in `results` already."""
+        """Learn from a result, which `results` already holds."""
 
     @abc.abstractmethod
     def _own_state(self) -> dict[str, Any]:
-        """The JSON-serializable part of the state beyond the strategy's and the results."""
+        """Return the JSON-serializable state beyond the strategy's and the results."""
 
     @abc.abstractmethod
     def _restored(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        """Read the result of `_own_state`; the function returned sets it, once the results are restored."""
+        """Read the result of `_own_state`; the returned function sets it once the results are restored."""
 
     def _start(self) -> Genotype:
-        """An architecture that has not been trained yet."""
+        """Return an architecture that has not been trained yet."""
         return self.strategy.ask()
 
     # Provided ----------------------------------------------------------------------------------------
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The best genotype and its reward at the largest budget with a finite reward; None if there is none yet."""
+        """The best genotype at the largest budget with a finite reward, and that reward; None before the first one."""
         finite = [result for result in self.results if not math.isnan(result.reward)]
         if not finite:
             return None
@@ -91,11 +87,11 @@ class MultiFidelitySearch(abc.ABC):
         """Return the next trial; may be called again before its reward is reported.
 
         Args:
-            n: number of trials for parallel workers. The result is then a list of `n` trials, or of all that are
+            n: number of trials, for parallel workers; the result is then a list, shorter than `n` if no more trials are
                 available before one is reported. Defaults to None: a single trial.
 
         Raises:
-            SpaceExhaustedError: if the strategy has no other architecture, and no trial can be promoted now.
+            SpaceExhaustedError: if the strategy has no other architecture and no trial can be promoted now.
             ValueError: if `n` is not a positive integer.
         """
         if n is not None:
@@ -108,7 +104,7 @@ class MultiFidelitySearch(abc.ABC):
         A reward that is not finite marks the trial as failed: it is not promoted and never the best.
 
         Raises:
-            ValueError: if `genotype` is not of the space, or `budget` is none of the budgets.
+            ValueError: if the space does not contain `genotype`, or `budget` is not one of the budgets.
             TypeError: if `genotype` is not a genotype, or `reward` is not a number.
         """
         check_genotype(genotype)
@@ -129,7 +125,7 @@ class MultiFidelitySearch(abc.ABC):
         self._told(result)
 
     def get_state(self) -> dict[str, Any]:
-        """The JSON-serializable state from which a search made with the same arguments resumes identically."""
+        """Return the JSON-serializable state from which a search made with the same arguments resumes identically."""
         return {
             "search": type(self).__name__,
             "budgets": list(self.budgets),
@@ -146,9 +142,9 @@ class MultiFidelitySearch(abc.ABC):
             ValueError: if the state is that of another search, strategy or space, has other budgets, or cannot be read.
         """
         checks.instance("state", state, Mapping, "the result of `get_state`")
-        for name, own in (("search", type(self).__name__), ("budgets", list(self.budgets))):
-            if state.get(name) != own:
-                expected = f"a state with {name} {own!r}"
+        for name, wanted in (("search", type(self).__name__), ("budgets", list(self.budgets))):
+            if state.get(name) != wanted:
+                expected = f"a state with {name} {wanted!r}"
                 raise ValueError(checks.invalid("state", expected, state.get(name), f"It is the state's {name}."))
         with reading_state(type(self).__name__):
             results = [Result.from_json(saved) for saved in state["results"]]
@@ -172,11 +168,11 @@ class MultiFidelitySearch(abc.ABC):
                 self._first_rewards[result.budget].append(result.reward)
 
     def _comparable(self, reward: float, budget: int) -> float:
-        """The reward to report to the strategy for a first reward: that of the same rank at the lowest budget."""
-        lowest, own = self._first_rewards[self.budgets[0]], [*self._first_rewards[budget], reward]
+        """Map a first reward to the reward of the same rank at the lowest budget."""
+        lowest, peers = self._first_rewards[self.budgets[0]], [*self._first_rewards[budget], reward]
         if budget == self.budgets[0] or not lowest or math.isnan(reward):
             return reward
-        rank = np.mean([(other < reward) + 0.5 * (other == reward) for other in own])
+        rank = np.mean([(other < reward) + 0.5 * (other == reward) for other in peers])
         return float(np.quantile(lowest, rank))
 
 

@@ -1,4 +1,4 @@
-"""Searches with several objectives: the Pareto front of all that was evaluated; NSGA2, evolution towards it."""
+"""Multi-objective searches: the Pareto front of everything evaluated, and NSGA-II."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ from kerasnas.strategies.evolution import mutated
 
 
 class ParetoSearch(SearchStrategy):
-    """A search for the Pareto front of several objectives: a reward is a vector, every entry of which is maximized.
+    """A search for the Pareto front: a reward is a vector, every entry of which is maximized.
 
-    A reward with an entry that is not finite has failed.
-
-    Args: as for `SearchStrategy`.
+    A reward with an entry that is not finite has failed. Args: as for `SearchStrategy`.
     """
 
     objectives = 2
 
     @property
     def best(self) -> NoReturn:
-        """Not defined, since vectors have no total order."""
+        """Undefined: vectors have no total order."""
         raise AttributeError("A multi-objective search has no single best. Use `pareto_front()`.")
 
     def pareto_front(self) -> list[tuple[Genotype, tuple[float, ...]]]:
-        """The genotypes that no other one dominates, and their rewards, by descending first objective."""
-        told = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
-        front = non_dominated(np.array([reward for _, reward in told])) if told else ()
-        return [(self.space.decode(told[position][0]), told[position][1]) for position in front]
+        """Return the non-dominated genotypes and their rewards, by descending first objective."""
+        pairs = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
+        front = non_dominated(np.array([reward for _, reward in pairs])) if pairs else ()
+        return [(self.space.decode(pairs[position][0]), pairs[position][1]) for position in front]
 
     def check_reward(self, reward: Any) -> tuple[float, ...] | None:
         expected = f"{self.objectives} numbers, one for each objective"
@@ -50,7 +48,7 @@ class ParetoSearch(SearchStrategy):
 
 @STRATEGIES.register("nsga2")
 class NSGA2(ParetoSearch):
-    """NSGA-II: evolution of a well-spread set of architectures that no other one dominates.
+    """NSGA-II: evolution of a well-spread set of non-dominated architectures.
 
     A reward is a vector, every entry of which is maximized; one with an entry that is not finite has failed.
     Parents are winners of binary tournaments; a child takes each choice from either parent, and has one choice
@@ -58,16 +56,13 @@ class NSGA2(ParetoSearch):
     and children survives: by Pareto front, and in the last front that fits by crowding distance.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
+        space, seed, unique: as for `SearchStrategy`.
         population_size: number of parents, and of children between two selections. Defaults to 20.
         objectives: number of entries in a reward. Defaults to 2.
         mutation_probability: probability that a child is mutated. Defaults to 0.9.
-        unique: whether no architecture is asked for twice. Defaults to True.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -107,7 +102,7 @@ class NSGA2(ParetoSearch):
         first, second = self._parent(), self._parent()
         from_first = self.rng.random(len(first)) < 0.5
         child = tuple(a if take else b for a, b, take in zip(first, second, from_first, strict=True))
-        if not self.space.feasible(child):  # nor can every space mutate it
+        if not self.space.feasible(child):  # which not every space can mutate
             child = first
         if self.rng.random() < self.mutation_probability:
             child = mutated(self.space, child, self.rng)

@@ -31,7 +31,7 @@ class Policy(abc.ABC):
 
         Raises:
             TypeError: if `parameters` is not a mapping.
-            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+            ValueError: if a name or shape differs, or a number is not finite.
         """
         checks.instance("parameters", parameters, Mapping, "a mapping from names to arrays")
         parameters = {name: checks.array("parameters", array, finite=False) for name, array in parameters.items()}
@@ -57,19 +57,19 @@ class Policy(abc.ABC):
 
     @abc.abstractmethod
     def log_prob(self, indices: np.ndarray) -> np.ndarray:
-        """The log-probabilities `(n,)` of `indices`."""
+        """Return the log-probabilities `(n,)` of `indices`."""
 
     @abc.abstractmethod
     def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
-        """Gradient of `sum_i coefficients[i] * log_prob(indices)[i] + entropy_weight * entropy_i`, by parameter."""
+        """Return the gradient of `sum_i coefficients[i] * log_prob_i + entropy_weight * entropy_i`, by parameter."""
 
     # Where the decisions of the policy are not the choices of the space, one for one ---------------------
     def architecture(self, decisions: Sequence[int]) -> tuple[int, ...]:
-        """The indices of the space that a row of the policy's own make; here the same."""
+        """Map a row of the policy's decisions to indices of the space; the identity by default."""
         return tuple(decisions)
 
     def decisions(self, indices: Sequence[int]) -> tuple[int, ...]:
-        """A row of the policy's own indices that makes these of the space; here the same."""
+        """Map indices of the space to a row of the policy's decisions; the identity by default."""
         return tuple(indices)
 
 
@@ -123,7 +123,7 @@ class CategoricalPolicy(Policy):
 
 
 class LSTMPolicy(Policy):
-    """ENAS' controller: an LSTM that decides choice after choice, and reads an embedding of its last decision.
+    """ENAS' controller: an LSTM that decides one choice after another and reads an embedding of its last decision.
 
     Args:
         cardinalities: number of options of each choice.
@@ -146,8 +146,8 @@ class LSTMPolicy(Policy):
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
 
     Differences from the paper:
-        - Each choice has a softmax and embeddings of its own, as fits any space; the published one, of ENAS' spaces
-          alone, is `AttentionPolicy`.
+        - Each choice has its own softmax and embeddings, which suits any space; `AttentionPolicy` is the published one,
+          for ENAS' spaces only.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class LSTMPolicy(Policy):
     def _forward(
         self, n: int, uniform: np.ndarray | None = None, indices: np.ndarray | None = None
     ) -> list[dict[str, Any]]:
-        """All decisions, drawn with the numbers `uniform` or given by `indices`, with the values for the gradients."""
+        """Make all decisions, drawn by the numbers `uniform` or given by `indices`, with values for the gradients."""
         rows, steps = np.arange(n), []
         x = np.broadcast_to(self.parameters["start"], (n, self.units))
         h = c = np.zeros((n, self.units))
@@ -213,7 +213,7 @@ class LSTMPolicy(Policy):
     def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
         n = len(indices)
         steps = self._forward(n, indices=np.asarray(indices))
-        found: Arrays = {}
+        gradients: Arrays = {}
         rows, reads, dgates = np.arange(n), [], []
         dh = dc = np.zeros((n, self.units))
         for choice in reversed(range(len(steps))):  # back-propagation through time
@@ -224,25 +224,25 @@ class LSTMPolicy(Policy):
             dlogits[rows, step["index"]] += coefficients
             dlogits -= entropy_weight * probabilities * (step["logarithms"] + step["entropy"][:, None])
             dscores = dlogits * self.tanh_constant * (1 - step["tanh"] ** 2) / self.temperature
-            found[f"logits/{choice}"] = step["h"].T @ dscores
+            gradients[f"logits/{choice}"] = step["h"].T @ dscores
             dh = dh + dscores @ self.parameters[f"logits/{choice}"].T
 
             reads.append(step["cell"]["read"])
             dgate, dx, dh, dc = lstm_gradients(self.parameters["lstm"], step["cell"], dh, dc)
             dgates.append(dgate)
             if choice:
-                found[f"embedding/{choice - 1}"] = np.zeros((self.cardinalities[choice - 1], self.units))
-                np.add.at(found[f"embedding/{choice - 1}"], steps[choice - 1]["index"], dx)
+                gradients[f"embedding/{choice - 1}"] = np.zeros((self.cardinalities[choice - 1], self.units))
+                np.add.at(gradients[f"embedding/{choice - 1}"], steps[choice - 1]["index"], dx)
             else:
-                found["start"] = dx.sum(axis=0)
-        found["lstm"] = np.concatenate(reads).T @ np.concatenate(dgates)  # of all steps at once
-        return found
+                gradients["start"] = dx.sum(axis=0)
+        gradients["lstm"] = np.concatenate(reads).T @ np.concatenate(dgates)  # of all steps at once
+        return gradients
 
 
 def lstm_step(
     weights: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, Arrays]:
-    """One step of an LSTM without biases: its output and cell state, and the values that its gradients need.
+    """Compute one step of an LSTM without biases: output, cell state, and the values for its gradients.
 
     Args:
         weights: `(2 * units, 4 * units)`, for the gates i, f, o, g in this order.
@@ -261,12 +261,12 @@ def lstm_step(
 def lstm_gradients(
     weights: np.ndarray, cell: Arrays, dh: np.ndarray, dc: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The gradients of `lstm_step`: with respect to the gates (that of the weights is `read.T @` it), x, h and c.
+    """Return gradients of `lstm_step` with respect to the gates, x, h and c; the weights' is `read.T @ gates`.
 
     Args:
         weights: as for `lstm_step`.
         cell: the values that it returned last.
-        dh, dc: the gradients with respect to its output and cell state.
+        dh, dc: gradients with respect to its output and cell state.
     """
     i, f, o, g, squashed = (cell[name] for name in ("i", "f", "o", "g", "squashed"))
     units = i.shape[1]
@@ -285,13 +285,10 @@ def lstm_gradients(
 
 
 class Adam:
-    """Adam for gradient ascent: moves parameters along the gradient of an objective to maximize.
+    """Adam for gradient ascent.
 
     Args:
-        learning_rate: learning rate, above 0.
-
-    Raises:
-        ValueError: if `learning_rate` is not a positive number.
+        learning_rate: learning rate, above 0; otherwise raises ValueError.
 
     Reference:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980).
@@ -320,7 +317,7 @@ class Adam:
 
 
 def pack(arrays: Arrays) -> dict[str, Any]:
-    """Arrays of float64 in JSON-serializable form: exact and compact."""
+    """Return float64 arrays in an exact, compact, JSON-serializable form."""
     return {
         name: [list(array.shape), base64.b64encode(array.astype("<f8").tobytes()).decode("ascii")]
         for name, array in arrays.items()
@@ -336,7 +333,7 @@ def unpack(packed: dict[str, Any]) -> Arrays:
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """The option into whose share of [0, 1] each number of `uniform` falls; rows as in `probabilities`."""
+    """Return the option into whose interval of [0, 1] each number of `uniform` falls; rows as in `probabilities`."""
     shares = probabilities.cumsum(axis=-1)
     return (shares > uniform[..., None] * shares[..., -1:]).argmax(axis=-1)  # their sum may round to less than 1
 

@@ -1,4 +1,4 @@
-"""PredictorSearch: Bayesian optimization with a Gaussian process that predicts the scores of architectures."""
+"""Bayesian optimization with a Gaussian process that predicts the scores of architectures."""
 
 from __future__ import annotations
 
@@ -28,34 +28,31 @@ from kerasnas.strategies.gaussian_process import (
 class PredictorSearch(SearchStrategy):
     """Predictor-based search: Bayesian optimization with a Gaussian process on the choices.
 
-    After some random architectures it repeats: fit the process to the scores so far, predict new candidates, ask for
-    those of the highest expected improvement over the best. Candidates are all neighbors of the five best
+    After `initial` random architectures it repeats: fit the process to the scores so far, predict new candidates, and
+    propose those with the highest expected improvement over the best. Candidates are all neighbors of the five best
     architectures, 150 that are two changes away from one of these, and 50 random ones. Scores are the normal quantiles
-    of the rewards' ranks, so that very low rewards do not hide the differences between good ones. Pending
-    architectures count as if they had scored what was predicted.
+    of the rewards' ranks, so that very low rewards do not hide the differences between good ones. Pending architectures
+    count with their predicted scores.
 
     With a `cost_limit` a second process of the same kind predicts the logarithm of the cost, and the improvement is
-    multiplied by the probability that the limit is kept. The cost is then reported with every reward.
+    multiplied by the probability that the limit is met. The cost must then be reported with every reward.
 
     A fit to n observations takes time in n^3: on one core 2 ms for 100, 0.1 s for 1,000.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate. Defaults to True.
+        space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first fit. Defaults to 10.
-        batch_size: number of architectures that are chosen with each fit. Defaults to 2.
-        cost_limit: cost that must not be exceeded, such as milliseconds. Defaults to None: no limit.
+        batch_size: number of architectures chosen per fit. Defaults to 2.
+        cost_limit: maximum cost, such as milliseconds. Defaults to None: no limit.
         proxy: function that scores a genotype without evaluating it, such as a `kerasnas.proxies.ProxyScore` or the
-            cost of a cost model; the process then predicts what a line through it leaves over. Called once for each of
-            some 250 candidates at each fit. It is no part of the state. Defaults to None.
+            cost of a cost model; the process then predicts the residuals of a line through it. Called once for each of
+            some 250 candidates per fit. Not part of the state. Defaults to None.
 
     Attributes:
-        costs: the costs in the order of `observations`; NaN where none was reported.
+        costs: costs in the order of `observations`; NaN for those not reported.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -103,7 +100,7 @@ class PredictorSearch(SearchStrategy):
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The genotype with the highest reward (within the cost limit) and that reward; None if there is none yet."""
+        """Genotype with the highest reward (within the cost limit), and that reward; None if there is none yet."""
         if self.cost_limit is None:
             return super().best
         within = self._within()
@@ -113,10 +110,10 @@ class PredictorSearch(SearchStrategy):
         return self.space.decode(indices), reward
 
     def recommend(self) -> Genotype | None:
-        """The evaluated genotype (within the cost limit) of which the process expects most; None if there is none yet.
+        """Return the evaluated genotype with the highest posterior mean (within the cost limit), None if there is none.
 
-        Where an evaluation says little, as a short training does, the highest reward is partly luck: `best` is lucky,
-        and this is what similar architectures confirm. The noise is that of the highest marginal likelihood.
+        After noisy evaluations such as short trainings, the highest reward is partly luck; the posterior mean also
+        weighs what similar architectures scored. The noise has the highest marginal likelihood.
         """
         pairs = self._within()
         if not pairs:
@@ -128,14 +125,14 @@ class PredictorSearch(SearchStrategy):
         return self.space.decode(observed[int(np.argmax(expected))])
 
     def _within(self) -> list[tuple[Indices, float]]:
-        """The observations that did not fail, within the cost limit where there is one."""
+        """Return the successful observations within the cost limit, if there is one."""
         costs = self.costs if self.cost_limit is not None else [-math.inf] * len(self.observations)
         most = math.inf if self.cost_limit is None else self.cost_limit
         pairs = zip(self.observations, costs, strict=True)
         return [pair for pair, cost in pairs if cost <= most and math.isfinite(pair[1])]
 
     def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
-        """The posterior mean of the observed architectures' own scores."""
+        """Return the posterior mean of the observed architectures' own scores."""
         noise, _ = fit_noise(self._kernel, observed, scores)
         return Posterior(self._kernel, observed, [scores], observed, noise).means[0]
 
@@ -161,23 +158,23 @@ class PredictorSearch(SearchStrategy):
 
     def propose(self) -> Indices:
         if not self._chosen:
-            told = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
-            if len(told) < self.initial:
+            succeeded = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
+            if len(succeeded) < self.initial:
                 return self.space.sample_indices(self.rng)
-            self._chosen = self._choose(told)
+            self._chosen = self._choose(succeeded)
         return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
 
-    def _choose(self, told: Sequence[int]) -> list[Indices]:
-        observed = [self.observations[index][0] for index in told]
-        scores = normal_quantiles(np.array([self.observations[index][1] for index in told]))
-        targets, within = [scores], np.ones(len(told), bool)
+    def _choose(self, succeeded: Sequence[int]) -> list[Indices]:
+        observed = [self.observations[index][0] for index in succeeded]
+        scores = normal_quantiles(np.array([self.observations[index][1] for index in succeeded]))
+        targets, within = [scores], np.ones(len(succeeded), bool)
         if self.cost_limit is not None:
-            costs = np.log([self.costs[index] for index in told])
+            costs = np.log([self.costs[index] for index in succeeded])
             within = costs <= math.log(self.cost_limit)
             center, scale = costs.mean(), costs.std() or 1.0
             targets.append((costs - center) / scale)
             limit = (math.log(self.cost_limit) - center) / scale
-        # The best ones within the limit; after them, those nearest to it.
+        # First the best within the limit, then those nearest to it.
         order = np.argsort(-scores if within.all() else np.where(within, -scores, 10 + targets[-1]), kind="stable")
         pending = self.pending
         candidates = [*pending, *self._candidates([observed[index] for index in order[:INCUMBENTS]])]
@@ -205,7 +202,7 @@ class PredictorSearch(SearchStrategy):
         return [candidates[position] for position in chosen[len(pending) :]]
 
     def _trend(self, architectures: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
-        """The scores by the proxy alone: on the line through those of the first architectures, for all of them."""
+        """Predict scores by the proxy alone, from the line through the first architectures' scores."""
         if self.proxy is None:
             return np.zeros(len(architectures))
         for indices in architectures:
@@ -214,9 +211,9 @@ class PredictorSearch(SearchStrategy):
         values = np.array([self._proxies[indices] for indices in architectures])
         finite = values[np.isfinite(values)]
         values = np.clip(np.nan_to_num(values, nan=-np.inf), *((finite.min(), finite.max()) if finite.size else (0, 0)))
-        own = values[: len(scores)]
-        standard = (values - own.mean()) / (own.std() or np.inf)
-        # Ridge regression, the penalty worth one observation: from few scores the slope is small.
+        scored = values[: len(scores)]
+        standard = (values - scored.mean()) / (scored.std() or np.inf)
+        # Ridge regression with a penalty worth one observation: few scores give a small slope.
         return standard[: len(scores)] @ scores / (len(scores) + 1) * standard
 
     def _posterior(

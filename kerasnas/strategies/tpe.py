@@ -1,4 +1,4 @@
-"""TPESearch: where the best architectures are dense and the others are not; densities of categorical choices."""
+"""Tree-structured Parzen estimator with densities of categorical choices."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class CategoricalDensity:
     `p(x) = 1/n sum_i prod_j (1 - b_j if x_j = x_ij else b_j / (c_j - 1))`
 
     with c_j the number of options of choice j (Aitchison and Aitken's kernel), and the bandwidth
-    `b_j = 1.06 s_j n^(-1 / (4 + d))` of d choices, where `s_j^2` is half the probability that two observations, drawn
+    `b_j = 1.06 s_j n^(-1 / (4 + d))` for d choices, where `s_j^2` is half the probability that two observations, drawn
     with replacement, differ in choice j: the variance, if it has two options. A bandwidth is at most `(c_j - 1) / c_j`,
     which makes all options equal.
 
     Args:
         architectures: n architectures.
-        cardinalities: the number of options of each choice.
+        cardinalities: number of options of each choice.
 
     Attributes:
-        bandwidths: b, array `(d,)`; 0 where there is one option.
+        bandwidths: b, array `(d,)`; 0 for a choice with one option.
 
     Raises:
-        ValueError: if `architectures` are none.
+        ValueError: if `architectures` is empty.
 
     Example:
 
@@ -58,13 +58,13 @@ class CategoricalDensity:
         self.bandwidths = np.minimum(np.maximum(silverman, _LEAST_BANDWIDTH), self._most)
 
     def __call__(self, architectures: Sequence[Indices]) -> np.ndarray:
-        """The probability of each of m architectures, `(m,)`."""
+        """Return the probability of each of m architectures, `(m,)`."""
         same = np.array(architectures, np.intp)[:, None] == self.architectures
         other = self.bandwidths / np.maximum(self._sizes - 1, 1)
         return np.where(same, 1 - self.bandwidths, other).prod(axis=2).mean(axis=1)
 
     def sample(self, rng: np.random.Generator, count: int, factor: float = 1.0) -> list[Indices]:
-        """Draw architectures, with repetitions, from the density whose bandwidths are `factor` times as large."""
+        """Draw architectures, with repetitions, with bandwidths multiplied by `factor`."""
         drawn = self.architectures[rng.integers(len(self.architectures), size=count)]
         change = rng.random(drawn.shape) < np.minimum(factor * self.bandwidths, self._most)
         shift = rng.integers(1, np.maximum(self._sizes, 2), size=drawn.shape)
@@ -73,27 +73,24 @@ class CategoricalDensity:
 
 @STRATEGIES.register("tpe")
 class TPESearch(SearchStrategy):
-    """Tree-structured Parzen estimator of BOHB: asks where the best architectures are dense, and the others are not.
+    """BOHB's tree-structured Parzen estimator: proposes where good architectures are dense and bad ones are not.
 
-    Of n rewards, the best `good_share` (at least d + 1, with d choices) make the density l, the others (as many at
-    least) the density g. Of `candidates` draws from l, with its bandwidths widened, it asks for the one with the
-    highest l / g; with probability `random_share`, and below d + 3 rewards, for a random architecture.
+    Of n rewards, the best `good_share` (at least d + 1, for d choices) form the density l, the others (at least as
+    many) the density g. Of `candidates` draws from l, with its bandwidths widened, the one with the highest l / g is
+    proposed; with probability `random_share`, and below d + 3 rewards, a random architecture is.
 
     Args:
-        space: the space to search.
-        seed: seed of all random draws. Defaults to 0.
-        unique: whether no architecture is asked for twice. Defaults to True.
-        good_share: share of the rewards that count as good (q). Defaults to 0.15.
+        space, seed, unique: as for `SearchStrategy`.
+        good_share: fraction of the rewards that count as good (q). Defaults to 0.15.
         candidates: number of draws (N_s). Defaults to 64.
-        random_share: share of random architectures (rho). Defaults to 1/3.
-        bandwidth_factor: factor of the bandwidths that draws have (b_w). Defaults to 3.
+        random_share: fraction of random architectures (rho). Defaults to 1/3.
+        bandwidth_factor: factor of the draws' bandwidths (b_w). Defaults to 3.
 
     Attributes:
         evidence: pairs (indices, reward) to learn from instead of the search's own. Defaults to None.
 
     Raises:
-        TypeError: if `space` is not a search space.
-        ValueError: if another argument is out of its range.
+        TypeError, ValueError: if an argument is invalid.
 
     Example:
 
@@ -111,8 +108,7 @@ class TPESearch(SearchStrategy):
 
     Differences from the paper:
         - Bandwidths follow the same rule, but from a spread that does not depend on the order of a choice's options.
-        - Draws that the space does not allow, or that were asked for before, give way to random architectures as
-          candidates, unless `unique` is False.
+        - Infeasible or repeated draws are replaced by random architectures as candidates, unless `unique` is False.
     """
 
     def __init__(
@@ -134,7 +130,7 @@ class TPESearch(SearchStrategy):
 
     @property
     def least(self) -> int:
-        """The number of rewards below which architectures are random: d + 3."""
+        """Number of rewards below which architectures are random: d + 3."""
         return len(self.space.cardinalities) + 3
 
     def propose(self) -> Indices:
@@ -152,7 +148,7 @@ class TPESearch(SearchStrategy):
         return allowed[int(np.argmax(good(allowed) / bad(allowed)))]
 
     def densities(self, evidence: Sequence[tuple[Indices, float]]) -> tuple[CategoricalDensity, CategoricalDensity]:
-        """The densities of good architectures and of bad ones, given pairs (indices, reward)."""
+        """Return the densities of good and of bad architectures, given pairs (indices, reward)."""
         ordered = [indices for indices, _ in sorted(evidence, key=lambda pair: -pair[1])]
         least, sizes = self.least - 2, self.space.cardinalities
         good = max(least, int(self.good_share * len(ordered)))

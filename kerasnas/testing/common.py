@@ -1,4 +1,4 @@
-"""Shared parts of the contract checks."""
+"""Helpers of the contract checks."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def noise(size: tuple[int, ...], channels: int) -> np.ndarray:
-    """Two images `(height, width)`, or two signals `(length,)`, of noise."""
+    """Return two images `(height, width)`, or two signals `(length,)`, of noise."""
     return np.random.default_rng(0).standard_normal((2, *size, channels)).astype("float32")
 
 
 def training_argument(layer: keras.layers.Layer, training: bool) -> dict[str, bool]:
-    """The argument `training` for layers that take one."""
+    """Return the argument `training` for layers that take one."""
     return {"training": training} if takes_training(layer) else {}
 
 
 def scatter(variables: list[Any], seed: int = 0) -> None:
-    """Move variables away from their initialization, where a zero could hide a fault; variances stay positive."""
+    """Move variables away from their initialization, whose zeros could hide a fault; variances stay positive."""
     rng = np.random.default_rng(seed)
     for variable in variables:
         variable.assign_add(rng.uniform(0.1, 0.5, tuple(variable.shape)))

@@ -1,4 +1,4 @@
-"""check_primitive: the contract of primitives."""
+"""Contract check of primitives."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Sizes = tuple[tuple[int, ...], ...]
 
 @checks.arguments(name=checks.name, filters=checks.size, channels=checks.size)
 def check_primitive(name: str, filters: int = 4, channels: int | None = None, rank: int = 2) -> None:
-    """Check that the primitive registered as `name` keeps the contract of primitives.
+    """Check that the primitive registered as `name` satisfies the contract of primitives.
 
-    At strides 1 and 2 (one of which the factory may refuse with a ValueError), on even and odd sizes: the
-    output has the promised shape and is finite, in float32 and in mixed bfloat16; `affine=False` leaves no batch
-    norm with a learned scale; every trainable weight has a gradient; `MixedOp` can use it, with copies.
-    For a built-in `Primitive` also: its configuration recreates the same layer, and `expand` computes the
-    same result with the same number of parameters.
+    At strides 1 and 2 (one of which the factory may reject with a ValueError), on even and odd sizes: the output has
+    the promised shape and is finite, in float32 and in mixed bfloat16; with `affine=False` no batch norm learns a
+    scale; every trainable weight has a gradient; `MixedOp` can use it, with copies. For a built-in `Primitive` also:
+    its configuration recreates the same layer, and `expand` computes the same result with the same number of
+    parameters.
 
     Args:
         name: the name under which it is registered.
-        filters: number of output channels to ask for. Defaults to 4.
+        filters: number of output channels. Defaults to 4.
         channels: number of input channels. Defaults to `filters`.
         rank: 2 to check it on images, 1 on signals. Defaults to 2.
 

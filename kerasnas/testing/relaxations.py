@@ -1,4 +1,4 @@
-"""check_relaxation: the contract of relaxations."""
+"""Contract check of relaxations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kerasnas.testing.common import POLICIES, dtype_policy, remade, require
 
 @checks.arguments(distribution=checks.boolean)
 def check_relaxation(relaxation: Any, distribution: bool = True) -> None:
-    """Check that `relaxation` keeps the contract of relaxations.
+    """Check that `relaxation` satisfies the contract of relaxations.
 
     It maps float32 alphas `(edges, primitives)` to `(weights, active)` with finite, non-negative float32
     weights of the same shape, in training and outside, under a mixed precision policy too; so does `expected`. With
-    `paths`, `active` are that many primitives of each edge, and all others have no weight; without, it is None.
+    `paths`, `active` are that many primitives of each edge, and all others have weight 0; without, it is None.
     `penalty` is None or a finite scalar, and a temperature is a scalar above 0. Gradients reach the alphas of every
     edge; Keras can serialize it.
 

@@ -1,4 +1,4 @@
-"""check_space: the contract of search spaces."""
+"""Contract check of search spaces."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from kerasnas.testing.common import require
 def check_space(
     space: SearchSpace, input_shape: tuple[int, ...] = (8, 8, 3), num_classes: int = 3, samples: int = 50
 ) -> None:
-    """Check that `space` keeps the contract of search spaces.
+    """Check that `space` satisfies the contract of search spaces.
 
     Its choices are ordered and non-empty; its samples are valid, and survive JSON and the conversion to an assignment
-    and back; a mutation changes one choice; genotypes of other spaces and unknown primitives are refused. Its
+    and back; a mutation changes one choice; genotypes of other spaces and unknown primitives are rejected. Its
     networks have the promised output; its supernet divides its variables into architecture parameters and network
     weights, and derives a valid genotype. A supernet of shared weights alone has neither architecture parameters nor
     `derive`; a space without a supernet raises a ValueError that says "no supernet".

@@ -1,4 +1,4 @@
-"""check_strategy: the contract of search strategies."""
+"""Contract check of search strategies."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class GridSpace(SearchSpace):
 
 
 def check_strategy(strategy: str | Make) -> None:
-    """Check that `strategy` keeps the contract of search strategies, on small spaces.
+    """Check that `strategy` satisfies the contract of search strategies, on small spaces.
 
-    It asks for architectures of the space and, with `unique`, for none twice, pending or reported; the seed determines
-    all of them; from `get_state`, through JSON, it resumes identically, with pending architectures too; it accepts
-    rewards of architectures that it did not ask for, and refuses those of other spaces; it warns once of rewards that
-    are not finite and continues; `best` is the highest finite reward; spaces of 1 to 4 architectures are exhausted.
+    It proposes architectures of the space and, with `unique`, none twice, pending or reported; the seed determines all
+    of them; from `get_state`, through JSON, it resumes identically, with pending architectures too; it accepts rewards
+    of architectures that it did not propose, and rejects those of other spaces; it warns once of rewards that are not
+    finite and continues; `best` is the highest finite reward; spaces of 1 to 4 architectures are exhausted.
 
     Args:
         strategy: a registered name, or a callable that returns the strategy for `(space, seed=...)`.
@@ -112,7 +112,7 @@ def _failed_reward(strategy: SearchStrategy, value: float) -> Any:
 
 
 def _advance(strategy: SearchStrategy, evaluations: int, fail: bool = True) -> list[Genotype]:
-    """Run evaluations by parallel workers, reported oldest first; every ninth fails. Return the genotypes asked for."""
+    """Evaluate on parallel workers, the oldest reported first, every ninth a failure; return the proposals."""
     asked = []
     running = [strategy.space.decode(indices) for indices in strategy.pending]
     with warnings.catch_warnings():

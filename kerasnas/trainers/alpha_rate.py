@@ -1,4 +1,4 @@
-"""The default learning rate of the alphas: one function of the number of steps in which they learn."""
+"""Default learning rate of the alphas, from the number of steps in which they learn."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ import keras
 from kerasnas import checks
 
 PAPERS_RATE, PAPERS_STEPS = 3e-4, 50 * 390  # DARTS: CIFAR-10's halves of 25,000 images in batches of 64, 50 epochs
-MOVEMENT = 30.0
-HIGHEST = 0.15
+MOVEMENT = 30.0  # measured, see `architecture_learning_rate`
+HIGHEST = 0.15  # of Adam; the entropy of the alphas falls no further above it
 
 
 def architecture_learning_rate(steps: int) -> float:
-    """The first learning rate of the alphas in a search in which they learn for `steps` steps, annealed by a cosine.
+    """Return the alphas' first learning rate, annealed by a cosine, for a search in which they learn for `steps` steps.
 
-    The rate of `fit`, of the command line and of the tuners where none is given: `MOVEMENT / steps`, between the
-    paper's 3e-4 and 0.15.
+    The default of `fit`, the command line and the tuners: `MOVEMENT / steps`, between the paper's 3e-4 and 0.15.
 
-    Adam moves a parameter by about its rate in a step, whatever the size of the gradient, and a cosine to 0 has half of
-    its first rate on average: an alpha moves by `MOVEMENT / 2` at most, were its gradients all of one sign, in any
-    search. The same rate for all lengths cannot do: at 3e-4, 600 steps move an alpha by 0.2, which is no search, and at
-    0.15, 20,000 steps move it by 1,500, which is a choice by the first few. The bounds count below 200 and above
-    100,000 steps.
+    Adam moves a parameter by about its rate per step, whatever the size of the gradient, and a cosine to 0 averages
+    half of its first rate: an alpha whose gradients all have one sign moves by `MOVEMENT / 2`, in a search of any
+    length. One rate cannot suit all lengths: at 3e-4, 600 steps move an alpha by 0.2, too little to search, and at
+    0.15, 20,000 steps move it by 1,500, so that the first few decide. The bounds apply below 200 and above 100,000
+    steps.
 
-    Where 30 is from: searches of 600 to 750 steps choose at 0.05. On 4,000 images of Fashion-MNIST (3 cells of 2 nodes,
-    4 filters, 372 steps of 32 images) the entropy of the alphas fell from 2.08 to 2.03 with 6 in its place, to 1.99
-    with 12, and to 1.91 with 30 as at the highest rate, 0.15: most of it in the first epoch after the warm-up, and it
-    stayed there. The paper's search at its constant 3e-4 moves as far as with 12. All this is rough: the best rate
-    depends on the space, and one that is given wins.
+    Why 30: searches of 600 to 750 steps choose well at 0.05. On 4,000 images of Fashion-MNIST (3 cells of 2 nodes, 4
+    filters, 372 steps of 32 images) the entropy of the alphas fell from 2.08 to 2.03 with 6 in its place, to 1.99 with
+    12, and to 1.91 with 30 as at the highest rate, 0.15, mostly in the first epoch after the warm-up. The paper's
+    search at its constant 3e-4 moves as far as with 12. This is rough: the best rate depends on the space.
 
     Args:
-        steps: number of steps in which the alphas learn: those of the warm-up are not among them.
+        steps: number of steps in which the alphas learn, without those of the warm-up.
 
     Example:
 
@@ -43,13 +41,10 @@ def architecture_learning_rate(steps: int) -> float:
 
 
 def rate_for(epochs: int, steps: int | None) -> float:
-    """`architecture_learning_rate` of `epochs` epochs of `steps` steps in which the alphas learn.
-
-    Warns where the number of steps is not known, and returns the paper's rate.
-    """
+    """Return the rate for `epochs` epochs of `steps` steps; if that is None, warn and return the paper's."""
     if steps is None:
         checks.warn(
-            f"The number of steps of an epoch is not known, so that the alphas learn at {PAPERS_RATE}, the paper's "
+            f"The number of steps per epoch is unknown, so the alphas learn at {PAPERS_RATE}, the paper's "
             f"rate for {PAPERS_STEPS:,} steps. Pass `steps_per_epoch`, or an `architecture_optimizer` to `compile`."
         )
         return PAPERS_RATE
@@ -59,7 +54,7 @@ def rate_for(epochs: int, steps: int | None) -> float:
 class ArchitectureCosine(keras.callbacks.Callback):
     """Anneals the learning rate of the alphas to 0 by a half cosine over the epochs in which they learn.
 
-    A function of the epoch alone, so that a resumed search continues as it would have.
+    A function of the epoch alone, so that a resumed search continues it.
 
     Args:
         initial: learning rate of the first epoch after the warm-up.
@@ -76,7 +71,7 @@ class ArchitectureCosine(keras.callbacks.Callback):
         self.initial, self.frozen = initial, frozen
 
     def rate(self, epoch: int, epochs: int) -> float:
-        """The learning rate of `epoch` out of `epochs`."""
+        """Return the learning rate in `epoch` of `epochs`."""
         done = max(epoch - self.frozen, 0) / max(epochs - self.frozen, 1)
         return self.initial * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 

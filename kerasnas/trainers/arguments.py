@@ -20,7 +20,7 @@ def optimizer(argument: str, value: Any) -> Any:
 
 
 def _known(argument: str, value: Any, get: Callable[[Any], Any], what: str) -> Any:
-    """Return `value` unless it is a name that Keras does not know."""
+    """Return `value`; raise ValueError if Keras does not know it as a name or configuration."""
     if isinstance(value, (str, dict)):
         try:
             get(value)
@@ -39,15 +39,15 @@ def loss(argument: str, value: Any) -> Any:
 
 def metrics(argument: str, value: Any) -> Any:
     """Return `value` if it is a list of metrics."""
-    known = isinstance(value, (list, tuple)) and all(
-        isinstance(one, (str, dict, keras.metrics.Metric)) or (callable(one) and not isinstance(one, type))
-        for one in value
+    is_list = isinstance(value, (list, tuple)) and all(
+        isinstance(metric, (str, dict, keras.metrics.Metric)) or (callable(metric) and not isinstance(metric, type))
+        for metric in value
     )
-    if not known:
+    if not is_list:
         raise TypeError(checks.invalid(argument, _METRICS, value))
-    for one in value:
-        if isinstance(one, dict) or one not in ("acc", "accuracy", "ce", "crossentropy"):
-            _known(argument, one, keras.metrics.get, "metrics")
+    for metric in value:
+        if isinstance(metric, dict) or metric not in ("acc", "accuracy", "ce", "crossentropy"):
+            _known(argument, metric, keras.metrics.get, "metrics")
     return value
 
 
@@ -57,7 +57,7 @@ def jit_compile(argument: str, value: Any) -> Any:
 
 
 def verbose(argument: str, value: Any) -> Any:
-    """Return `value` if it says how much Keras shows."""
+    """Return `value` if it is one of Keras' verbosity levels."""
     return checks.one_of(argument, value, ("auto", 0, 1, 2, True, False))
 
 

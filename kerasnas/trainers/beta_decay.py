@@ -1,4 +1,4 @@
-"""BetaDecay: a regularization of the alphas that keeps the mixing weights from running apart."""
+"""Beta-decay, a regularization of the alphas that keeps the mixing weights together."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from kerasnas import checks
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class BetaDecay:
-    """Beta-decay as the objective of a search: the validation loss, and the mean log-sum-exp of the alphas' rows.
+    """Beta-decay as the objective of a search: the validation loss plus the mean log-sum-exp of the alphas' rows.
 
     Its gradient with respect to an alpha is `weight` times the softmax over the number of edges: large alphas are
-    pulled down by more than small ones, so that no primitive runs away by an early lead.
+    pulled down more than small ones, so that no primitive wins by an early lead.
 
-    Pass it as `objective` of `BilevelTrainer`, and as a callback of `fit`: it then grows linearly from 0 to `weight`.
+    Pass it as `objective` of `BilevelTrainer`; with its `schedule()` as a callback of `fit` it grows linearly from 0 to
+    `weight`.
 
     Args:
-        weight: factor of the regularization at the end of the search. That of the paper, 50, is for 50 epochs of
-            DARTS' space with a rate of 3e-4; what matters is its size beside the gradient of the loss, some 1e-3 an
-            alpha here: at 50 short searches fall to pools. Defaults to 0.1.
-        objective: what else the alphas minimize, `(loss, supernet) -> loss`, such as a `CostObjective`. Defaults to
-            None: the loss itself.
+        weight: factor of the regularization at the end of the search. The paper's 50 is for 50 epochs of DARTS' space
+            with a rate of 3e-4; what matters is its size relative to the gradient of the loss, some 1e-3 per alpha
+            here: at 50 short searches collapse to pools. Defaults to 0.1.
+        objective: the rest of what the alphas minimize, `(loss, supernet) -> loss`, such as a `CostObjective`. Defaults
+            to None: the loss itself.
 
     Raises:
         ValueError: for a negative weight.
@@ -59,7 +60,7 @@ class BetaDecay:
         return loss + ops.cast(ops.convert_to_tensor(self.factor), loss.dtype) * ops.cast(decay, loss.dtype)
 
     def schedule(self) -> keras.callbacks.Callback:
-        """The callback under which it grows from 0 in the first epoch to its weight in the last."""
+        """Return the callback that grows the factor from 0 in the first epoch to `weight` in the last."""
 
         def grow(epoch: int, logs: Any = None) -> None:
             self.factor.assign(self.weight * epoch / max(callback.params["epochs"] - 1, 1))

@@ -1,4 +1,4 @@
-"""BilevelTrainer: differentiable architecture search as a Keras model with `fit`."""
+"""Differentiable architecture search as a Keras model with `fit`."""
 
 from __future__ import annotations
 
@@ -27,41 +27,40 @@ from kerasnas.trainers.warmup import AlphaWarmup
 class BilevelTrainer(TrainStep, BilevelFit):
     """Searches an architecture by gradient: alphas on one half of the data, network weights on the other.
 
-    Every training step first moves the architecture parameters down the validation loss, then the
-    network weights down the training loss. It is a Keras model: `fit`, callbacks, metrics, `evaluate`
-    and saving work as everywhere in Keras.
+    Every training step first moves the architecture parameters down the validation loss, then the network weights down
+    the training loss. It is a Keras model: `fit`, callbacks, metrics, `evaluate` and saving work as usual.
 
     Args:
-        supernet: any Keras model with architecture parameters: of a space's `build_supernet`, or your
-            own with `MixedOp` layers in it.
+        supernet: any Keras model with architecture parameters: from a space's `build_supernet`, or your own with
+            `MixedOp` layers.
         hypergradient: how the gradient with respect to the alphas is computed: `"first_order"`; `"unrolled"`, the
-            second-order form to use (exact, for about three times the work); `"finite_difference"`, the published
+            recommended second-order form (exact, for about three times the work); `"finite_difference"`, the published
             approximation of it; or a function as in `kerasnas.trainers.hypergradients`. Defaults to `"first_order"`.
         weight_decay: L2 coefficient of the network weights, added to their gradient. Defaults to 3e-4.
         architecture_weight_decay: the same for the alphas. Defaults to 1e-3.
         objective: what the alphas minimize on the validation half: a function `(loss, supernet) -> loss`, such as a
-            `CostObjective`. What is reported as `val_loss` stays the loss. Defaults to None: the loss itself.
-        architecture_warmup_epochs: guard: length of the warm-up, in which the alphas are frozen, and their optimizer
-            with them; 0 for none. Defaults to None: a quarter of the epochs of `fit`.
-        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, so that the
-            choice need not provide what training needs; over the epochs of `fit` it decays linearly to 0, so that the
-            alphas learn what a skip is worth as an operation. 0 for none. Defaults to `"auto"`: 1 wherever there is
-            such an edge. A number warns where there is none.
-        max_skips: guard: most skip connections that `derive` leaves in each kind of cell; None for any number.
-            Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
-        curvature_ratio: guard: the search ends, and the alphas are put back, where the curvature of the validation loss
-            with respect to them has grown to more than `1 / curvature_ratio` times; see
+            `CostObjective`. `val_loss` still reports the loss. Defaults to None: the loss itself.
+        architecture_warmup_epochs: guard: length of the warm-up, in which the alphas and their optimizer are frozen; 0
+            for none. Defaults to None: a quarter of the epochs of `fit`.
+        auxiliary_skip: guard: weight of a skip connection alongside every edge of stride 1, as in DARTS-, so that the
+            choice need not provide what training needs; it decays linearly to 0 over the epochs of `fit`, so that the
+            alphas learn the value of a skip as an operation. 0 for none. Defaults to `"auto"`: 1 wherever there is such
+            an edge. A number warns if there is none.
+        max_skips: guard: maximum number of skip connections that `derive` leaves in each kind of cell; None for no
+            limit. Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
+        curvature_ratio: guard: the search ends, and the alphas are restored, once the curvature of the validation loss
+            with respect to them exceeds `1 / curvature_ratio` times its earlier value; see
             `kerasnas.callbacks.CurvatureStop`. None for no such stop. It needs ten epochs after the warm-up and a
-            relaxation that computes every primitive; without, nothing is measured, and a number warns. Defaults to
-            `"auto"`: 0.25 where that is given.
-        synchronized_batch_norm: on several replicas: whether batch norm uses the statistics of the global batch, so
-            that a search is that of one device, instead of each replica's. It costs a sum over the replicas for each
-            batch norm, forward and backward. Not with a relaxation that samples paths. Defaults to False.
+            relaxation that computes every primitive; otherwise nothing is measured, and a number warns. Defaults to
+            `"auto"`: 0.25 if these hold.
+        synchronized_batch_norm: on several replicas, use the statistics of the global batch, so that a search equals
+            that of one device, instead of each replica's. It costs a sum over the replicas for each batch norm, forward
+            and backward. Not with a relaxation that samples paths. Defaults to False.
 
     Raises:
-        ValueError: if the supernet is not built or has no architecture parameters, for an unknown hypergradient, for a
+        ValueError: if the supernet is not built or has no architecture parameters, for an unknown hypergradient, a
             negative decay or warm-up, or if the supernet was built under another `tf.distribute` strategy.
-        TypeError: for a `CostObjective` with a model of your own, whose choices have no known cost.
+        TypeError: for a `CostObjective` with your own model, whose choices have no known cost.
 
     Example:
 
@@ -80,12 +79,12 @@ class BilevelTrainer(TrainStep, BilevelFit):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), algorithm 1.
 
     Differences from the paper:
-        - First order unless `hypergradient` says otherwise; the paper's best results are of second order.
+        - First order by default; the paper's best results are of second order.
         - The guards, each of which its argument turns off: the warm-up, an auxiliary skip, the cap of skips, the stop
           by curvature.
-        - Moving statistics of batch norm follow the training half alone; in the original code the step of the alphas
+        - Moving statistics of batch norm follow only the training half; in the original code the step of the alphas
           moves them too.
-        - Images are augmented where `augment` says so; the original code crops and flips.
+        - Images are augmented only by `augment`; the original code crops and flips.
     """
 
     @checks.arguments(supernet=keras.Model, objective=checks.function, architecture_warmup_epochs=checks.count)
@@ -136,7 +135,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
             )
         self.synchronized_batch_norm = checks.boolean("synchronized_batch_norm", synchronized_batch_norm)
         if synchronized_batch_norm:
-            sampling = [type(own).__name__ for own in self.relaxations() if own.paths is not None]
+            sampling = [type(relaxation).__name__ for relaxation in self.relaxations() if relaxation.paths is not None]
             if sampling and replicas_of(self) > 1:
                 raise ValueError(
                     "Invalid value received for argument `synchronized_batch_norm`. Expected False with the relaxation "
@@ -149,9 +148,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
         self.curvature_memory = self._guards.memory
         self.built = True
 
-    # A method, as Keras would save the supernet under the name of a property that returns it.
+    # A method: Keras would also save the supernet under the name of a property that returns it.
     def _searched(self) -> Any:
-        """The supernet, or the view of a plain model."""
+        """Return the supernet, or the view of a plain model."""
         return self.supernet if self._plain is None else self._plain
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -173,29 +172,28 @@ class BilevelTrainer(TrainStep, BilevelFit):
         self.architecture_warmup.epochs = epochs
 
     def relaxations(self) -> list[Relaxation]:
-        """The relaxation of the supernet, or, in a model of your own, those of its mixed operations."""
+        """Return the supernet's relaxation, or those of your own model's mixed operations."""
         return [self.supernet.relaxation] if self._plain is None else self._plain.relaxations()
 
     # The choice --------------------------------------------------------------------------------------
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The relaxed choices as they stand: name -> weights `(edges, primitives)`."""
+        """Return the relaxed choices: name -> weights `(edges, primitives)`."""
         return self._searched().mixing_weights()
 
     @property
     def can_derive(self) -> bool:
-        """True if the supernet has a rule to derive a genotype by."""
+        """True if the supernet has a rule to derive a genotype."""
         return self._plain is None or self._plain.rule is not None
 
     @checks.arguments(allow_none=checks.boolean)
     def derive(self, allow_none: bool = False) -> Genotype:
-        """The genotype that the alphas point to now, within `max_skips` and the target of a `CostObjective`.
+        """Return the genotype that the alphas point to, within `max_skips` and the target of a `CostObjective`.
 
         Args:
-            allow_none: as for `kerasnas.networks.Supernet.derive`; a model's own rule does not know it. Defaults to
-                False.
+            allow_none: as for `kerasnas.networks.Supernet.derive`; ignored by a model's own rule. Defaults to False.
 
         Raises:
-            TypeError: if the supernet is not of a space and has no rule.
+            TypeError: if the supernet was not built by a space and has no rule.
         """
         if self._plain is not None:
             return self._plain.derive()
@@ -204,12 +202,12 @@ class BilevelTrainer(TrainStep, BilevelFit):
 
     @property
     def skip_limit(self) -> int | None:
-        """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
+        """Maximum number of skip connections that `derive` leaves in each kind of cell; None for no limit."""
         return self._guards.skip_limit
 
     @property
     def cost_limits(self) -> dict[str, Any]:
-        """The `cost` and its `limit` that networks keep to, by the target of a `CostObjective`; empty without one."""
+        """The `cost` and `limit` of derived networks, from the target of a `CostObjective`; empty without one."""
         objective = self.objective
         if not isinstance(objective, CostObjective) or objective.target is None:
             return {}
@@ -217,21 +215,21 @@ class BilevelTrainer(TrainStep, BilevelFit):
 
     @checks.arguments(genotype=Genotype)
     def costs(self, genotype: Genotype) -> dict[str, float]:
-        """With a `CostObjective`: the cost of the derived `genotype`, and the one expected by the mixing weights."""
+        """Return the cost of the derived `genotype` and the expected cost; empty without a `CostObjective`."""
         return self.objective.costs(genotype, self.supernet) if isinstance(self.objective, CostObjective) else {}
 
     @checks.arguments(iterations=checks.size)
     def curvature(self, batch: Any, iterations: int = 6) -> float:
-        """The largest eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
+        """Return the largest eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
 
-        A few iterations of the Lanczos method, from the eigenvector that the last call found.
+        Computed by a few iterations of the Lanczos method, from the eigenvector of the last call.
 
         Args:
             batch: `(x, y)`.
-            iterations: number of them. Defaults to 6.
+            iterations: number of iterations. Defaults to 6.
 
         Raises:
-            ValueError: if this search measures no curvature; says why.
+            ValueError: if this search measures no curvature; states why.
         """
         if not isinstance(batch, (tuple, list)) or not batch:
             raise ValueError(checks.invalid("batch", "a pair (x, y)", batch))
@@ -241,7 +239,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
         return self._guards.curvature(self, batch, iterations)
 
     def idle_curvature_stop(self, epochs: int, initial_epoch: int = 0) -> str | None:
-        """The reason why a `fit` is too short for `curvature_ratio` to act; None where it is not, or none is measured.
+        """Return why a `fit` is too short for `curvature_ratio` to act; None if it is not, or nothing is measured.
 
         Args:
             epochs: epoch at which the search ends.

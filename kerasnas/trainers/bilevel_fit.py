@@ -1,4 +1,4 @@
-"""`compile` and `fit` of a bilevel search: Keras' interface to its two levels and its two halves of data."""
+"""`compile` and `fit` of a bilevel search: Keras' interface to two levels and two halves of data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from kerasnas.trainers.metrics import batch_size_of, validation_metric
 
 
 class BilevelFit(BilevelGradients):
-    """The part of `BilevelTrainer` that is Keras' interface."""
+    """Keras' interface of `BilevelTrainer`."""
 
     train_function: Any
     _guards: SearchGuards
@@ -49,7 +49,7 @@ class BilevelFit(BilevelGradients):
 
     @property
     def num_classes(self) -> int | None:
-        """The number of classes of the supernet, where it says."""
+        """Number of classes of the supernet, None if it does not say."""
         return num_classes_of(self.supernet)
 
     def update_metrics(self, data: Any, training: Any, validation: Any) -> dict[str, Any]:
@@ -74,23 +74,22 @@ class BilevelFit(BilevelGradients):
         auto_scale_loss: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Set optimizers, loss and metrics; everything left out is the paper's.
+        """Set optimizers, loss and metrics; defaults are the paper's.
 
         Args:
             optimizer: for the network weights. Defaults to SGD at `learning_rate`, annealed to 0.001 by a cosine over
-                the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
-                holds both.
+                the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer` holds both.
             architecture_optimizer: for the alphas. Defaults to Adam, betas 0.5 and 0.999, at a rate that fits the
                 number of steps of `fit`, annealed to 0 by a cosine: `kerasnas.trainers.alpha_rate`.
             loss: Defaults to sparse categorical cross-entropy from logits.
-            metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
-                Defaults to `["accuracy"]`.
-            learning_rate: first one of the default optimizer. Defaults to 0.025.
-            jit_compile: whether to compile with XLA. None stands for False on TensorFlow, where XLA's depthwise
-                convolutions are 17 to 120 times slower on a CPU (set it to True on a TPU), and for True on JAX, which
-                would run operation by operation without it. Defaults to None.
-            auto_scale_loss: whether the loss of each level is scaled, dynamically and by itself, where the supernet's
-                policy is `mixed_float16`. Defaults to True.
+            metrics: list of metrics; each is reported for both halves, as `name` and `val_name`. Defaults to
+            `["accuracy"]`.
+            learning_rate: first rate of the default optimizer. Defaults to 0.025.
+            jit_compile: whether to compile with XLA. Defaults to None: False on TensorFlow, where XLA's depthwise
+                convolutions are 17 to 120 times slower on a CPU (set it to True on a TPU), and True on JAX, which would
+                run operation by operation without it.
+            auto_scale_loss: whether the loss of each level gets its own dynamic scale if the supernet's policy is
+                `mixed_float16`. Defaults to True.
             kwargs: as for `keras.Model.compile`.
 
         Raises:
@@ -102,43 +101,43 @@ class BilevelFit(BilevelGradients):
         self._default_alphas = architecture_optimizer is None and not isinstance(optimizer, BilevelOptimizer)
 
         def both() -> BilevelOptimizer:
-            first, second, found = optimizer, architecture_optimizer, optimizer
+            first, second, pair = optimizer, architecture_optimizer, optimizer
             if not isinstance(optimizer, BilevelOptimizer):
                 if first is None:
                     first = keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
                 if second is None:
                     second = keras.optimizers.Adam(PAPERS_RATE, beta_1=0.5, beta_2=0.999)
-                found = BilevelOptimizer(first, second)
+                pair = BilevelOptimizer(first, second)
             scaled = auto_scale_loss and self.supernet.dtype_policy.name == "mixed_float16"
-            return found.with_loss_scaling() if scaled else found
+            return pair.with_loss_scaling() if scaled else pair
 
         loss, metrics = default_loss(loss), default_metrics(metrics)
         with scope_of(self):
             if self._validation_metrics:
-                self._validation_metrics.clear()  # else Keras would go on reporting those of an earlier `compile`
+                self._validation_metrics.clear()  # or Keras would still report those of an earlier `compile`
             if self._validation_loss is None:
                 self._validation_loss = keras.metrics.Mean(name="val_loss")
             self._validation_metrics = [validation_metric(metric, loss) for metric in metrics]
         # Keras would scale the loss of both levels by one factor.
         compile_trainer(self, super().compile, both, loss, metrics, jit_compile, auto_scale_loss=False, **kwargs)
-        self._inner_step()  # raises where there is none and one is needed
+        self._inner_step()  # raises if one is needed and there is none
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
         if not config:
             return {}
-        own = {"initial_learning_rate": self._initial_learning_rate, "default_alphas": self._default_alphas}
-        return {**config, **own}
+        defaults = {"initial_learning_rate": self._initial_learning_rate, "default_alphas": self._default_alphas}
+        return {**config, **defaults}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
         initial, alphas = config.pop("initial_learning_rate"), config.pop("default_alphas", False)
         self.compile(**config, auto_scale_loss=False)  # the optimizers have their scales
-        # The cosines continue where the optimizers are the default ones.
+        # The cosines of default optimizers continue.
         self._initial_learning_rate, self._default_alphas = initial, alphas
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Keras builds metrics from a batch `(x, y)`; of a pair of batches that is the training one."""
+        """Build metrics from the training batch of a pair: Keras expects `(x, y)`."""
         if data_batch is None and iterator is not None:
             for _, _, batches in iterator:
                 data_batch = batches[0] if isinstance(batches, list | tuple) else next(batches)
@@ -178,36 +177,36 @@ class BilevelFit(BilevelGradients):
 
         Args:
             x: images `(n, height, width, channels)`, or a `tf.data.Dataset`, a Keras `PyDataset` or a generator of
-                batches, or without `validation_data` of pairs of batches `((x, y), (x_val, y_val))`. Images in integers
-                from 0 to 255 are searched on as `x / 255`, with a warning.
+                batches, or without `validation_data` of pairs of batches `((x, y), (x_val, y_val))`. Integer images
+                from 0 to 255 are scaled to `x / 255`, with a warning.
             y: labels, with arrays.
             batch_size: with arrays; of either half, over all replicas together. Defaults to 64, or to the size of the
-                smaller half where that is less.
+                smaller half if that is less.
             epochs: epoch at which the search ends. Defaults to 50.
             verbose: as in Keras.
             callbacks: as in Keras.
-            validation_split: with arrays: the share of every class that goes to the alphas. Defaults to 0.5,
-                unless `validation_data` is given.
-            validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`. Not the test
-                set: the architecture is fitted to it. Arrays that begin with the labels of the test set of MNIST,
-                Fashion-MNIST or CIFAR-10 warn; no other test set, and none in a dataset, can be recognized.
+            validation_split: with arrays: fraction of every class that goes to the alphas. Defaults to 0.5, unless
+                `validation_data` is given.
+            validation_data: moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`. Not the test set: the
+                architecture is fitted to it. Arrays that start with the labels of the test set of MNIST, Fashion-MNIST
+                or CIFAR-10 warn; other test sets, and those in datasets, cannot be recognized.
             class_weight: class index -> weight in the training loss.
             sample_weight: with arrays: weight of each sample in the training loss.
-            initial_epoch: epoch at which to start. With arrays, the order of the data is a function of
-                `seed` and the epoch, so a resumed search reads what an uninterrupted one would have.
-            steps_per_epoch: as in Keras; arrays and `PyDataset`s are read over and over, so that every epoch has that
-                many steps. Defaults to one pass over `x`.
-            validation_steps: how many batches of the half that moves the alphas an epoch uses, again and again, since
-                each step takes one. Defaults to all of them.
+            initial_epoch: epoch at which to start. With arrays, the order of the data is a function of `seed` and the
+                epoch, so that a resumed search reads the same data as an uninterrupted one.
+            steps_per_epoch: as in Keras; arrays and `PyDataset`s are read repeatedly, so that every epoch has this many
+                steps. Defaults to one pass over `x`.
+            validation_steps: number of batches of the alphas' half that an epoch uses, repeatedly, since each step
+                takes one. Defaults to all.
             augment: with arrays: `(batch, rng) -> batch` for the training images.
             seed: seed of the split and of the order of the data.
 
         Returns:
-            Keras' `History`, with `alpha_entropy` (nats, the mean over edges) and `skips` (edges of the
-            derived genotype that are skip connections) beside losses and metrics.
+            Keras' `History`, with `alpha_entropy` (nats, the mean over edges) and `skips` (edges of the derived
+            genotype that are skip connections) in addition to losses and metrics.
 
         Raises:
-            ValueError: for data that cannot be searched on; the message says what was expected.
+            ValueError: for data that cannot be searched on; states what was expected.
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
         check_compiled(self, "fit")
@@ -231,33 +230,33 @@ class BilevelFit(BilevelGradients):
         )
         if isinstance(data, PairedBatches):  # an epoch of it has these steps
             steps_per_epoch = None
-        own: list[keras.callbacks.Callback]
-        own, frozen = self._own_warmup(epochs, callbacks)
+        added: list[keras.callbacks.Callback]
+        added, frozen = self._own_warmup(epochs, callbacks)
         total = epochs
         size, label_shape = batch_spec(data)
         self._set_constants(class_weight, size if y is not None else None)
         check_global_batch("batch_size", size, replicas_of(self))
         if label_shape is not None and self.num_classes:
             build_metrics(self, (None, *label_shape), (None, self.num_classes))
-        own += [ArchitectureMonitor(), NonFiniteGuard()]
+        added += [ArchitectureMonitor(), NonFiniteGuard()]
         guards, epochs = self._guards.callbacks(data, initial_epoch, epochs, frozen)
-        own += guards
+        added += guards
         quiet: Any = contextlib.nullcontext()
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
             follow = FollowEpochs(data, callbacks)
-            own.append(follow)
+            added.append(follow)
             quiet = follow.quiet()
         if self._initial_learning_rate is not None:
-            own.append(papers_cosine(self._initial_learning_rate))
+            added.append(papers_cosine(self._initial_learning_rate))
         if self._default_alphas:
             rate = rate_for(total - frozen, steps_of(data, steps_per_epoch))
-            own.append(ArchitectureCosine(rate, frozen))
+            added.append(ArchitectureCosine(rate, frozen))
         with quiet:
             return super().fit(
                 data,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=[*own, *(callbacks or [])],
+                callbacks=[*added, *(callbacks or [])],
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
                 shuffle=False,
@@ -266,20 +265,20 @@ class BilevelFit(BilevelGradients):
     def _own_warmup(
         self, epochs: int, callbacks: Sequence[keras.callbacks.Callback] | None
     ) -> tuple[list[keras.callbacks.Callback], int]:
-        """The callback that freezes the alphas, unless `callbacks` has one, and for how many epochs.
+        """Return the callback that freezes the alphas, unless `callbacks` has one, and its number of epochs.
 
-        The step's graph is made for it.
+        The step's graph is traced again if it lacks that phase.
         """
-        given = [own for own in callbacks or [] if isinstance(own, ArchitectureWarmup)]
-        own = given or [ArchitectureWarmup(self.architecture_warmup.length(epochs))]
-        frozen = max(warmup.epochs for warmup in own)
+        given = [callback for callback in callbacks or [] if isinstance(callback, ArchitectureWarmup)]
+        warmups = given or [ArchitectureWarmup(self.architecture_warmup.length(epochs))]
+        frozen = max(warmup.epochs for warmup in warmups)
         needed = frozen > 0
         if needed != self.architecture_warmup.needed:
             self.architecture_warmup.needed, self.train_function = needed, None
-        return ([], frozen) if given else (own, frozen)
+        return ([], frozen) if given else (warmups, frozen)
 
     def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
-        """Constants of the step's graph: it is traced again where they change."""
+        """Set constants of the step's graph, which is traced again if they change."""
         table = None if class_weight is None else class_weight_table(class_weight, self.num_classes)
         if (table, batch_size) != (self._class_weight, self._batch_size):
             self._class_weight, self._batch_size = table, batch_size

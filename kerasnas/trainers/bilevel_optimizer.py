@@ -1,4 +1,4 @@
-"""One Keras optimizer that holds two: one for the network weights, one for the architecture parameters."""
+"""One Keras optimizer that holds two: for the network weights and for the architecture parameters."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kerasnas.trainers.hypergradients import InnerStep
 class BilevelOptimizer(keras.optimizers.Optimizer):
     """Applies each gradient with the optimizer of its variable's level.
 
-    Keras saves, restores and reports one optimizer a model; held in one, the states of both levels
-    travel with `.keras` files, `BackupAndRestore` and checkpoints. `learning_rate` is that of the
-    network weights, so that `LearningRateScheduler` and `ReduceLROnPlateau` act on it.
+    Keras saves, restores and reports one optimizer per model; held in one, the states of both levels are part of
+    `.keras` files, `BackupAndRestore` and checkpoints. `learning_rate` is that of the network weights, so that
+    `LearningRateScheduler` and `ReduceLROnPlateau` act on it.
 
     Args:
         optimizer: for the network weights.
@@ -44,26 +44,26 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
             raise ValueError("The two levels need an optimizer each. Received the same object for both.")
 
     def with_loss_scaling(self) -> BilevelOptimizer:
-        """The same with dynamic loss scaling, for each level its own, as float16 needs it."""
+        """Return the same with dynamic loss scaling for each level, which float16 needs."""
         scaled = keras.optimizers.LossScaleOptimizer
-        first, second = (one if isinstance(one, scaled) else scaled(one) for one in self.inner)
+        first, second = (inner if isinstance(inner, scaled) else scaled(inner) for inner in self.inner)
         return BilevelOptimizer(first, second, name=self.name)
 
-    # What follows reads variables; in a `keras.StatelessScope` their values there.
+    # `loss_scales` and `inner_step` read variables; in a `keras.StatelessScope` their values there.
     @property
     def loss_scales(self) -> list[Any]:
-        """The factor of the loss of each level before it is differentiated: 1.0 without loss scaling."""
+        """Factor of each level's loss before it is differentiated: 1.0 without loss scaling."""
         return [optimizer.scale_loss(1.0) for optimizer in self.inner]
 
     def inner_step(self, weight_decay: float = 0.0, required: bool = True) -> InnerStep | None:
-        """The next step of the network weights as a function, from the rate and the momentum buffers of now.
+        """Return the next step of the network weights as a function, from the current rate and momentum buffers.
 
         Args:
-            weight_decay: what the gradient of the weights is to contain of it. Defaults to 0.
-            required: whether it is an error if the weights' optimizer takes no such step; otherwise None is returned.
+            weight_decay: weight decay that the weights' gradient should include. Defaults to 0.
+            required: raise if the weights' optimizer takes no such step, instead of returning None.
 
         Raises:
-            ValueError: says what was expected.
+            ValueError: states what was expected.
         """
         sgd = getattr(self.inner[0], "inner_optimizer", self.inner[0])
         plain = isinstance(sgd, keras.optimizers.SGD) and not (sgd.weight_decay or sgd.gradient_accumulation_steps)
@@ -112,9 +112,9 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
         self.build(variables)
         pairs = list(zip(grads, variables, strict=True))
         for optimizer, level in zip(self.inner, (False, True), strict=True):
-            own = [(gradient, variable) for gradient, variable in pairs if is_alphas(variable) is level]
-            if own:
-                optimizer.apply([gradient for gradient, _ in own], [variable for _, variable in own])
+            selected = [(gradient, variable) for gradient, variable in pairs if is_alphas(variable) is level]
+            if selected:
+                optimizer.apply([gradient for gradient, _ in selected], [variable for _, variable in selected])
                 if not level:
                     self.iterations.assign_add(1)
 

@@ -1,4 +1,4 @@
-"""`compile` of every trainer: its defaults, made under the strategy's scope, and metrics built ahead of `fit`."""
+"""`compile` of every trainer: defaults, made under the strategy's scope, and metrics built ahead of `fit`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from kerasnas.backend.memory import release_kernels, release_kernels_of
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.distribution.scope import check_scope, scope_of
 
-MINIMUM_LEARNING_RATE = 0.001  # at which the papers' cosines end
+MINIMUM_LEARNING_RATE = 0.001  # final rate of the papers' cosines
 
 
 def default_loss(loss: Any) -> Any:
-    """`loss`, or sparse categorical cross-entropy from logits in place of None."""
+    """Return `loss`, by default sparse categorical cross-entropy from logits."""
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss
 
 
 def default_metrics(metrics: Any) -> list[Any]:
-    """`metrics` as a list, or the accuracy in place of None."""
+    """Return `metrics` as a list, by default the accuracy."""
     return ["accuracy"] if metrics is None else list(metrics)
 
 
@@ -34,15 +34,15 @@ def compile_trainer(
     jit_compile: bool | str | None,
     **kwargs: Any,
 ) -> None:
-    """Compile `trainer` under the scope of its strategy, and build its optimizer; free what is left of earlier ones.
+    """Compile `trainer` under the scope of its strategy and build its optimizer; free leftovers of earlier ones.
 
     Args:
         trainer: the model.
-        keras_compile: Keras' own method of it, `super().compile`.
+        keras_compile: its `super().compile`.
         make_optimizer: returns the optimizer, the given or the default one.
         loss, metrics: as for Keras.
-        jit_compile: as for Keras, but None stands for True on JAX, unless it is run eagerly, and for False elsewhere:
-            XLA's depthwise convolutions are slow on a CPU.
+        jit_compile: as for Keras; None means True on JAX, unless run eagerly, and False elsewhere: XLA's depthwise
+            convolutions are slow on a CPU.
         kwargs: as for Keras.
 
     Raises:
@@ -56,8 +56,8 @@ def compile_trainer(
         trainer.optimizer.build(trainer.trainable_variables)
     release_kernels_of(trainer, len(trainer.variables) + len(trainer.optimizer.variables))
     check_scope(trainer, trainer.optimizer.variables, "An optimizer")
-    own = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
-    check_scope(trainer, [variable for metric in own for variable in metric.variables], "A metric")
+    made = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
+    check_scope(trainer, [variable for metric in made for variable in metric.variables], "A metric")
 
 
 def check_compiled(trainer: keras.Model, caller: str) -> None:
@@ -67,7 +67,7 @@ def check_compiled(trainer: keras.Model, caller: str) -> None:
 
 
 def build_metrics(trainer: keras.Model, label_shape: Sequence[int | None], output_shape: Sequence[int | None]) -> None:
-    """Build the compiled metrics before the first step: built in it, their variables have TensorFlow trace it twice.
+    """Build the compiled metrics before the first step, in which TensorFlow would trace it twice for their variables.
 
     Args:
         trainer: the model.
@@ -80,17 +80,17 @@ def build_metrics(trainer: keras.Model, label_shape: Sequence[int | None], outpu
 
 
 def papers_cosine(initial: float) -> CosineSchedule:
-    """The schedule of a default optimizer: a cosine from `initial` to 0.001, as in DARTS and ENAS."""
+    """Return the schedule of a default optimizer: a cosine from `initial` to 0.001, as in DARTS and ENAS."""
     return CosineSchedule(initial, min(MINIMUM_LEARNING_RATE, initial))
 
 
 def sample_shape_of(model: keras.Model) -> tuple[int, ...] | None:
-    """The shape of one sample that `model` expects, where it says."""
+    """Return the shape of one sample that `model` expects, None if unknown."""
     shape = getattr(model, "image_shape", None) or getattr(model, "input_shape", (None,))[1:]
     return None if not shape or None in shape else tuple(shape)
 
 
 def num_classes_of(model: keras.Model) -> int | None:
-    """The number of classes of `model`, where it says."""
+    """Return the number of classes of `model`, None if unknown."""
     classes = getattr(model, "num_classes", None)
     return getattr(model, "output_shape", (None,))[-1] if classes is None else classes

@@ -1,4 +1,4 @@
-"""The expected cost of the network, as a part of the loss that the alphas minimize."""
+"""Expected cost of the network as part of the loss that the alphas minimize."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from kerasnas.networks import Supernet
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class CostObjective:
-    """The validation loss with the expected cost of the network in it.
+    """The validation loss combined with the expected cost of the network.
 
-    `form="add"`: `loss + weight * E[cost]`, the regularization of ProxylessNAS; `weight` is loss for a unit of cost.
+    `form="add"`: `loss + weight * E[cost]`, the regularization of ProxylessNAS; `weight` is loss per unit of cost.
     `form="multiply"`: `loss * (E[cost] / target) ** weight`, the trade-off of MnasNet written for a loss.
 
     Args:
-        cost: what networks cost.
-        weight: how much the cost counts. Defaults to 0: not at all, so that the target alone does.
-        target: the cost that a network may have: `BilevelTrainer.derive` returns none that exceeds it, whatever the
-            alphas say. Defaults to None: any.
+        cost: the cost model of networks.
+        weight: weight of the cost. Defaults to 0: only the target counts.
+        target: maximum cost of networks that `BilevelTrainer.derive` returns, whatever the alphas. Defaults to None: no
+            limit.
         form: `"add"` or `"multiply"`. Defaults to `"add"`.
 
     Raises:
-        ValueError: if `weight` is negative, if the target is below the cost of every network (says the least), and if
-            the form is `"multiply"` and there is no target.
+        ValueError: if `weight` is negative, if the target is below the cost of every network (states the least), or if
+            the form is `"multiply"` without a target.
 
     Example:
 
@@ -47,9 +47,9 @@ class CostObjective:
         (arXiv 1812.00332), section 3.3; Tan et al., "MnasNet", 2019 (arXiv 1807.11626), equation 2.
 
     Differences from the paper:
-        - Any cost that adds up over the choices, not latency alone.
-        - `none` has no share in the expected cost, as no network is derived with it.
-        - MnasNet multiplies a reward, by a ratio to a negative power; here a loss is multiplied, by one to a positive
+        - Any cost that adds up over the choices, not only latency.
+        - `none` does not count in the expected cost, because no network is derived with it.
+        - MnasNet multiplies a reward by a ratio to a negative power; here a loss is multiplied by one to a positive
           power.
     """
 
@@ -62,8 +62,8 @@ class CostObjective:
         least = cost.least_cost()
         if target is not None and not target >= least:
             raise ValueError(
-                f"Invalid value received for argument `target`. Expected at least {least:.6g}{cost.unit}, what the "
-                f"{cost.least} network of the space has. Received: {target:g}"
+                f"Invalid value received for argument `target`. Expected at least {least:.6g}{cost.unit}, the cost of "
+                f"the {cost.least} network of the space. Received: {target:g}"
             )
         self.cost, self.weight, self.target, self.form = cost, weight, target, form
 
@@ -78,7 +78,7 @@ class CostObjective:
 
     @checks.arguments(genotype=Genotype, supernet=Supernet)
     def costs(self, genotype: Genotype, supernet: Any) -> dict[str, float]:
-        """The cost of a derived genotype, and the one to expect by the mixing weights of the supernet."""
+        """Return the cost of a derived genotype, and the expected cost under the supernet's mixing weights."""
         expected = float(self.cost.expected(supernet.expected_weights()))
         return {f"expected_{self.cost.name}": expected, f"derived_{self.cost.name}": self.cost.cost(genotype)}
 

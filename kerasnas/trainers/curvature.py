@@ -1,4 +1,4 @@
-"""The curvature of the validation loss in the alphas: the top eigenvalue of its Hessian, by the Lanczos method."""
+"""Curvature of the validation loss in the alphas: the top eigenvalue of its Hessian, by the Lanczos method."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Loss = Callable[[Sequence[Any]], Any]
 
 
 def hessian_vector_product(loss: Loss, point: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
-    """`H v` of a scalar function at `point`, exact: the gradient of `<grad loss, v>`.
+    """Return `H v` of a scalar function at `point`, exactly: the gradient of `<grad loss, v>`.
 
     Args:
         loss: list of tensors -> scalar.
-        point: where.
+        point: list of tensors.
         vector: tensors of the shapes of `point`.
 
     Example:
@@ -42,16 +42,15 @@ def hessian_vector_product(loss: Loss, point: Sequence[Any], vector: Sequence[An
 def top_eigenvalue(
     loss: Loss, point: Sequence[Any], start: Sequence[Any], iterations: int = 20
 ) -> tuple[Any, list[Any]]:
-    """The largest eigenvalue of the Hessian of `loss` at `point`, by the Lanczos method with full orthogonalization.
+    """Return the largest eigenvalue of the Hessian of `loss` at `point`, by Lanczos with full orthogonalization.
 
-    The largest, not that of largest magnitude, which a power iteration finds: where the loss curves downwards the most,
-    that one is negative.
+    The largest, not that of largest magnitude, which a power iteration finds and which may be negative.
 
     Args:
         loss: list of tensors -> scalar.
-        point: where.
+        point: list of tensors.
         start: the first vector, of the shapes of `point`; not orthogonal to the eigenvector.
-        iterations: how many Hessian-vector products; as many as there are dimensions are exact. Defaults to 20.
+        iterations: number of Hessian-vector products; exact if they are as many as the dimensions. Defaults to 20.
 
     Returns:
         The largest Ritz value, a scalar tensor, which is at most the eigenvalue, and its unit vector.
@@ -84,16 +83,16 @@ def top_eigenvalue(
         place = ops.cast(ops.equal(ops.arange(size), row), dtype)[:, None]
         basis, products = basis + place * vector, products + place * product
         rest = product
-        for _ in range(2):  # once more, as the first time loses digits
+        for _ in range(2):  # Gram-Schmidt twice: once loses digits in float32
             rest = rest - ops.matmul(ops.matmul(basis, rest), basis)
-        found = ops.norm(rest) > 1e-6 * ops.norm(product)  # else the basis spans all that can be reached
+        is_new = ops.norm(rest) > 1e-6 * ops.norm(product)  # else the basis spans the whole Krylov space
         rest = unit(rest)
-        return basis, products, ops.where(found, unit(rest - ops.matmul(ops.matmul(basis, rest), basis)), 0)
+        return basis, products, ops.where(is_new, unit(rest - ops.matmul(ops.matmul(basis, rest), basis)), 0)
 
     empty = ops.zeros((size, sum(sizes)), dtype)
     basis, products, _ = ops.fori_loop(0, size, body, (empty, empty, unit(flat(start))))
     projected = ops.matmul(basis, ops.transpose(products))
-    # Rows that stayed empty have the eigenvalue 0, which is to be the least of all.
+    # Rows that stayed empty have the eigenvalue 0: shift it below all others.
     vacant = 1 - ops.sum(ops.square(basis), axis=-1)
     least = 1 + 2 * ops.norm(projected)
     values, vectors = ops.eigh((projected + ops.transpose(projected)) / 2 - ops.diag(least * ops.round(vacant)))
@@ -101,16 +100,14 @@ def top_eigenvalue(
 
 
 class CurvatureMemory(keras.layers.Layer):
-    """The last curvatures of a search and the alphas at which they were measured, in variables.
-
-    Checkpoints hold variables, so that an interrupted search remembers.
+    """The last curvatures of a search and the alphas they were measured at, in variables that checkpoints save.
 
     Args:
         alphas: the architecture parameters.
-        capacity: how many are remembered.
+        capacity: number of measurements kept.
 
     Attributes:
-        stopped: a variable: 1 where the search was ended for its curvature.
+        stopped: a variable: 1 if the search was ended for its curvature.
         vector: variables: where the next measurement starts.
     """
 
@@ -131,19 +128,19 @@ class CurvatureMemory(keras.layers.Layer):
         self.built = True
 
     def remember(self, curvature: float, alphas: Sequence[Tensor]) -> None:
-        """Add what was measured, and where."""
+        """Add a measurement and the alphas it was made at."""
         for memory, now in [(self.values, np.array(curvature)), *zip(self.places, alphas, strict=True)]:
             past = ops.convert_to_numpy(memory)
             memory.assign(np.concatenate([past[1:], ops.convert_to_numpy(now)[None]]))
         self.count.assign_add(1.0)
 
     def averages(self, window: int) -> list[float]:
-        """The means over `window` curvatures in a row, oldest first."""
+        """Return the means over `window` consecutive curvatures, oldest first."""
         count = min(int(ops.convert_to_numpy(self.count)), self.capacity)
         values = ops.convert_to_numpy(self.values)[self.capacity - count :]
         return [float(values[end - window : end].mean()) for end in range(window, count + 1)]
 
     def restore(self, ago: int, alphas: Sequence[Tensor]) -> None:
-        """Put the alphas back to where they were `ago` measurements ago."""
+        """Restore the alphas of `ago` measurements ago."""
         for variable, places in zip(alphas, self.places, strict=True):
             variable.assign(ops.convert_to_numpy(places)[self.capacity - 1 - ago])

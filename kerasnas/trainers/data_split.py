@@ -1,4 +1,4 @@
-"""The two halves of a bilevel search, from whatever kind of data `fit` receives."""
+"""The two halves of a bilevel search, from any data that `fit` accepts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kerasnas.datasets import check_images, split_samples, unit_pixels
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.tasks import CLASSIFICATION, Task
 
-BATCH_SIZE = 64  # the default, where the data have as many samples
+BATCH_SIZE = 64  # DARTS'; the default if the data have that many samples
 _PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"
 _FIRST_TEST_LABELS = {
     "MNIST": (7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1),
@@ -41,23 +41,23 @@ def pair_halves(
     replicas: int = 1,
     task: Task = CLASSIFICATION,
 ) -> Any:
-    """One dataset of `((x, y), (x_val, y_val))`: the half that trains the weights, the half that moves the alphas.
+    """Return one dataset of `((x, y), (x_val, y_val))`: the weights' half and the alphas' half.
 
     Args:
         x: images, or a `tf.data.Dataset`, a `PyDataset` or a generator of batches (of pairs of batches without
             `validation_data`).
         y: labels, with arrays; None with datasets.
         validation_data: the second half: `(x, y)`, or a dataset of the kind of `x`; or None.
-        validation_split: with arrays: share of every class that becomes the second half; None stands for 0.5.
+        validation_split: with arrays: fraction of every class that becomes the second half; None means 0.5.
         batch_size, sample_weight, initial_epoch, augment, seed: with arrays: as for `BilevelTrainer.fit`.
-        input_shape, num_classes: what arrays are checked against, where known.
-        steps_per_epoch, validation_steps: as for `BilevelTrainer.fit`. What `tf.data` and generators have of steps is
-            left to Keras.
+        input_shape, num_classes: what arrays are checked against, if known.
+        steps_per_epoch, validation_steps: as for `BilevelTrainer.fit`. Steps of `tf.data` and generators are left to
+        Keras.
         replicas: number of replicas, of which the default batch size is a multiple.
-        task: what arrays of labels are checked as. Defaults to classification.
+        task: task that arrays of labels are checked for. Defaults to classification.
 
     Raises:
-        ValueError: for data that cannot be searched on; the message says what was expected.
+        ValueError: for data that cannot be searched on; states what was expected.
     """
     checks.optional(checks.integer, "steps_per_epoch", steps_per_epoch, least=1)
     checks.optional(checks.integer, "validation_steps", validation_steps, least=1)
@@ -103,29 +103,25 @@ def pair_halves(
     )
 
 
-_MOST_CLASSES = 10**6  # that weights are given for where their number is not known: a label that is an id is none
+_MOST_CLASSES = 10**6  # highest weighted class if their number is unknown: larger labels are ids
 
 
 def _warn_of_test_set(y: np.ndarray) -> None:
-    """Warn if labels begin as those of a well-known test set do: by chance, one in 10^15 does."""
+    """Warn if labels start like a well-known test set's, which chance does once in 10^15."""
     for name, labels in _FIRST_TEST_LABELS.items():
         if tuple(y[: len(labels)].tolist()) == labels:
             checks.warn(
-                f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas: the "
-                "accuracy of the network that is found would not be one on data that the search has not seen. Leave it "
-                "out, or pass a part of the training data."
+                f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas, so the "
+                "derived network's accuracy on it would not be that on unseen data. Leave it out, or pass a part of "
+                "the training data."
             )
 
 
 def class_weight_table(class_weight: Mapping[int, float], num_classes: int | None) -> list[float]:
-    """The weight of each class in the training loss, by its number; 1 for those that are not named.
-
-    Args:
-        class_weight: class index -> weight.
-        num_classes: the number of classes, where known.
+    """Return the weight of each class in the training loss, by its number; 1 for classes not named.
 
     Raises:
-        ValueError: for a class that there is not, or a weight that is negative or not finite.
+        ValueError: for an unknown class, or a weight that is negative or not finite.
 
     Example:
 
@@ -143,7 +139,7 @@ def class_weight_table(class_weight: Mapping[int, float], num_classes: int | Non
 
 
 def batch_spec(data: Any) -> tuple[int | None, tuple[int, ...] | None]:
-    """The size of the training batches of pairs of batches, and the shape of one label; None for what is not known."""
+    """Return the size of the training batches and the shape of one label; None if unknown."""
     if hasattr(data, "element_spec"):
         training = data.element_spec[0]
         labels = training[1].shape if isinstance(training, tuple) and len(training) > 1 else None
@@ -155,12 +151,12 @@ def batch_spec(data: Any) -> tuple[int | None, tuple[int, ...] | None]:
 
 
 def steps_of(data: Any, steps_per_epoch: int | None = None) -> int | None:
-    """The number of steps of an epoch on a dataset; None where it is not known."""
+    """Return the number of steps per epoch on a dataset, None if unknown."""
     if steps_per_epoch is not None:
         return steps_per_epoch
     if hasattr(data, "cardinality"):
-        found = int(data.cardinality())
-        return found if found > 0 else None  # negative: infinite, or not known
+        cardinality = int(data.cardinality())
+        return cardinality if cardinality > 0 else None  # negative: infinite or unknown
     return getattr(data, "num_batches", None)
 
 
@@ -175,10 +171,7 @@ def _pair_datasets(training: Any, validation: Any, split: float | None, steps: M
     needed = steps["validation_steps"]
     if validation is None:  # the dataset yields pairs of batches itself
         if needed is not None:
-            raise ValueError(
-                "`validation_steps` is of `validation_data`, which there is none of. Received: "
-                f"validation_steps={needed}"
-            )
+            raise ValueError(f"`validation_steps` requires `validation_data`. Received: validation_steps={needed}")
         if inspect.isgenerator(training):
             return _checked(training)
         _require_pairs(training)
@@ -204,7 +197,7 @@ def _pair_datasets(training: Any, validation: Any, split: float | None, steps: M
 
 
 def _is_pair(item: Any) -> bool:
-    """Return True for a pair of batches, each with labels, or for the specification of one."""
+    """Return True for a pair of batches with labels, or for its specification."""
     return isinstance(item, tuple | list) and len(item) == 2 and all(isinstance(part, tuple | list) for part in item)
 
 
@@ -218,13 +211,13 @@ def _no_pair(kind: str) -> ValueError:
         "`fit(batches.skip(n), validation_data=batches.take(n))`",
     )
     return ValueError(
-        f"Expected `x` to be of {_PAIRS}, one to move the weights and one to move the alphas. Received: a {kind} of "
-        f"single batches. Make it such, or {how}. Arrays are split by `fit` itself."
+        f"Expected `x` to be of {_PAIRS}, one for the weights and one for the alphas. Received: a {kind} of "
+        f"single batches. Pair them, or {how}. `fit` splits arrays itself."
     )
 
 
 def _require_pairs(data: Any) -> None:
-    """Raise ValueError for a dataset that is known to be of single batches: the alphas would have none."""
+    """Raise ValueError for a dataset known to hold single batches: the alphas would have none."""
     if hasattr(data, "element_spec"):
         if not _is_pair(data.element_spec):
             raise _no_pair("tf.data.Dataset")

@@ -1,4 +1,4 @@
-"""Steps of alphas that move probability among the drawn primitives of an edge alone, as in ProxylessNAS."""
+"""Steps of the alphas that move probability only among an edge's drawn primitives, as in ProxylessNAS."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from keras import ops
 
 from kerasnas.annotations import Tensor
 
-_NEVER = -1e30  # the logit of a primitive that was not drawn: finite, so that no difference is NaN
+_NEVER = -1e30  # logit of a primitive that was not drawn: finite, so that no difference is NaN
 
 
 def drawn_mask(active: Tensor, primitives: int) -> Any:
-    """A boolean tensor `(edges, primitives)`, True for the primitives `(edges, paths)` that were drawn."""
+    """Return a boolean tensor `(edges, primitives)`, True for the drawn primitives `(edges, paths)`."""
     return ops.any(ops.one_hot(active, primitives, dtype="bool"), axis=1)
 
 
 def within_drawn(gradients: Sequence[Tensor], alphas: Sequence[Tensor], masks: Sequence[Any]) -> list[Any]:
-    """The part of gradients with respect to the alphas that leaves the probability of the drawn primitives together.
+    """Project gradients with respect to the alphas such that the drawn primitives' total probability stays.
 
-    With `q` the softmax over the drawn ones: `g_i - q_i sum_j g_j` for these, 0 for the others. A gate's gradient adds
-    up to 0 over the pair and stays as it is; a loss with a term in all probabilities has other parts too.
+    With `q` the softmax over the drawn ones: `g_i - q_i sum_j g_j` for these, 0 for the others. A gate's gradient sums
+    to 0 over the pair and is unchanged; a loss with a term in all probabilities has other parts too.
 
     Args:
         gradients, alphas: a tensor `(edges, primitives)` for each table.
-        masks: of each table the result of `drawn_mask`; None for one that may move freely.
+        masks: the result of `drawn_mask` for each table; None for one that may move freely.
     """
-    found = []
+    projected = []
     for gradient, alpha, mask in zip(gradients, alphas, masks, strict=True):
         if mask is not None:
             gradient = ops.where(mask, gradient, 0)
             q = ops.softmax(ops.where(mask, alpha, _NEVER), axis=-1)
             gradient = gradient - q * ops.sum(gradient, axis=-1, keepdims=True)
-        found.append(gradient)
-    return found
+        projected.append(gradient)
+    return projected
 
 
 def rescaled(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
-    """Alphas after a step, such that the probabilities of the primitives that were not drawn are those before it.
+    """Rescale alphas after a step such that primitives that were not drawn keep their probabilities.
 
     `alpha_i - log(sum_j exp(after_j) / sum_j exp(before_j))` for the drawn ones, summed over these; the others as
     before.
@@ -59,12 +59,12 @@ def rescaled(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) 
         (arXiv 1812.00332), section 3.2.1: "multiplying a ratio to the updated probabilities".
 
     Differences from the paper:
-        - None in what becomes of the probabilities; see `kerasnas.relaxations.BinaryGates`.
+        - None in the resulting probabilities; see `kerasnas.relaxations.BinaryGates`.
     """
-    found = []
+    corrected = []
     for old, new, mask in zip(before, after, masks, strict=True):
         if mask is not None:
-            totals = [ops.logsumexp(ops.where(mask, one, _NEVER), axis=-1, keepdims=True) for one in (new, old)]
+            totals = [ops.logsumexp(ops.where(mask, x, _NEVER), axis=-1, keepdims=True) for x in (new, old)]
             new = ops.where(mask, new - (totals[0] - totals[1]), old)
-        found.append(new)
-    return found
+        corrected.append(new)
+    return corrected

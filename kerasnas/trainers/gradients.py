@@ -24,13 +24,14 @@ from kerasnas.trainers.warmup import AlphaWarmup
 class BilevelGradients(keras.Model):
     """A model whose trainable variables are of two levels, and the gradient of each level's loss.
 
-    The part of `BilevelTrainer` that is mathematics. `w` are values of the network weights, `a` of the architecture
-    parameters, `state` of the variables that are not trained (moving statistics, random state), in the order of the
-    model; `data` is a pair of batches, the one that trains the weights first. What is read of the optimizers (rate,
-    momentum, loss scale) are the values in the surrounding `keras.StatelessScope`.
+    The mathematics of `BilevelTrainer`. `w` are values of the network weights, `a` of the architecture parameters,
+    `state` of the non-trainable variables (moving statistics, random state), in the order of the model; `data` is a
+    pair of batches, the one that trains the weights first. Optimizers' values (rate, momentum, loss scale) are read
+    from the surrounding `keras.StatelessScope`.
 
     On several replicas each sees its part of a batch. A loss is then the replica's part of the loss over the global
-    batch, such that the parts, and their gradients, add up to that of one device; gradients are returned added up.
+    batch, such that the parts, and their gradients, add up to that of one device; returned gradients are already
+    summed.
     """
 
     supernet: Any
@@ -45,7 +46,7 @@ class BilevelGradients(keras.Model):
 
     @property
     def network_weights(self) -> list[Any]:
-        """The trainable variables that are not alphas."""
+        """Trainable variables that are not alphas."""
         return split_variables(self.trainable_variables)[0]
 
     @property
@@ -54,21 +55,21 @@ class BilevelGradients(keras.Model):
         return split_variables(self.trainable_variables)[1]
 
     def partition(self, values: Sequence[Tensor]) -> tuple[list[Any], list[Any]]:
-        """Part values in the order of `trainable_variables` into (network weights, alphas)."""
+        """Split values in the order of `trainable_variables` into (network weights, alphas)."""
         flags = [is_alphas(variable) for variable in self.trainable_variables]
         pairs = list(zip(values, flags, strict=True))
         return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
 
     def merge(self, weights: Sequence[Tensor], alphas: Sequence[Tensor]) -> list[Any]:
-        """The inverse of `partition`."""
+        """Invert `partition`."""
         sources = iter(weights), iter(alphas)
         return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
 
     def _loss(self, state: Sequence[Tensor], batch: Any, scale: Tensor, objective: Callable | None = None) -> Callable:
-        """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
+        """Return `loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
 
-        The objective is the value of the loss, or what `objective` makes of it. On several replicas the value is that
-        of this replica's samples, and what is returned first its part of the objective of all samples.
+        The objective is the value of the loss, or `objective` of it. On several replicas the value is that of this
+        replica's samples, and the first result its part of the objective of all samples.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         own, every = self._shares(x)
@@ -99,26 +100,26 @@ class BilevelGradients(keras.Model):
         return loss
 
     def by_phase(self, state: Sequence[Tensor], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
-        """The result of `learning()`, or in the warm-up of `frozen()`; see `AlphaWarmup.choose`."""
+        """Return `learning()`, or in the warm-up `frozen()`; see `AlphaWarmup.choose`."""
         return self.architecture_warmup.choose(self._active(state), learning, frozen)
 
     def selected_by_phase(self, state: Sequence[Tensor], learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
-        """The tensors `learned`, or in the warm-up `frozen`; see `AlphaWarmup.select`."""
+        """Return the tensors `learned`, or in the warm-up `frozen`; see `AlphaWarmup.select`."""
         return self.architecture_warmup.select(self._active(state), learned, frozen)
 
     def _active(self, state: Sequence[Tensor]) -> Any:
-        """The value of the warm-up's variable in `state`."""
+        """Return the value of the warm-up's variable in `state`."""
         active = self.architecture_warmup.active
         return state[[variable is active for variable in self.non_trainable_variables].index(True)]
 
     @contextlib.contextmanager
     def one_pass(self) -> Iterator[None]:
-        """A context in which both gradients are traced as one function where they are of one function.
+        """A context in which both gradients are traced as one function if they are of one function.
 
         The weights' step and, in first order, that of the alphas differentiate the same loss, on another batch and at
-        other alphas. One function computes its gradients with respect to both; each step takes one of them, and what is
-        left without a reader falls out of the graph. Nothing is shared where the two losses differ, and none of sampled
-        paths, whose functions stand in the graph as a whole.
+        other alphas. One function computes its gradients with respect to both; each step takes one of them, and the
+        unused one is pruned from the graph. Nothing is shared if the two losses differ, or with sampled paths, whose
+        functions stay whole in the graph.
         """
         sampled = any(relaxation.paths is not None for relaxation in self.relaxations())
         scaled = any(not isinstance(scale, float) for scale in self.optimizer.loss_scales)
@@ -133,7 +134,7 @@ class BilevelGradients(keras.Model):
     def _value_and_both_gradients(
         self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], batch: Any
     ) -> Any:
-        """`(value, predictions, new state)` of the loss on a batch, and its gradients: of `w`, of `a`."""
+        """Return `(value, predictions, new state)` of the loss on a batch, and its gradients: of `w`, of `a`."""
         loss, count = self._loss(state, batch, 1.0), len(w)
         with first_order_only():
             (_, results), gradients = value_and_grad(lambda both: loss(both[:count], both[count:]))([*w, *a])
@@ -142,9 +143,9 @@ class BilevelGradients(keras.Model):
     def architecture_gradients(
         self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], data: Any
     ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
-        """`((validation loss, (predictions, new state)), gradient)` with respect to the alphas.
+        """Return `((validation loss, (predictions, new state)), gradient)` with respect to the alphas.
 
-        Of the state, only the random one is new: moving statistics are the weights' step's alone. A second-order
+        Of the state, only the random one advances: moving statistics belong to the weights' step. A second-order
         hypergradient makes several passes, on either batch; all of them draw the same random numbers. Its validation
         loss and predictions are those one step ahead. With loss scaling the gradient is that of the scaled loss.
         """
@@ -183,7 +184,7 @@ class BilevelGradients(keras.Model):
     def network_gradients(
         self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], data: Any
     ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
-        """`(((training loss, predictions), new state), gradient)` with respect to the network weights.
+        """Return `(((training loss, predictions), new state), gradient)` with respect to the network weights.
 
         With loss scaling the gradient is that of the scaled loss.
         """
@@ -203,9 +204,9 @@ class BilevelGradients(keras.Model):
         return ((value, predictions), new_state), decayed
 
     def drawn(self, a: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
-        """For each of the alphas the mask of the primitives that a pass from `state` draws; None where all may move.
+        """Return for each alpha table the mask of the primitives that a pass from `state` draws; None if all may move.
 
-        The draws are functions of the random state: they are made again, which costs a few numbers an edge.
+        The draws are functions of the random state; they are made again, which costs a few numbers per edge.
         """
         masks: dict[int, Any] = {}
         if any(relaxation.keeps_others for relaxation in self.relaxations()):
@@ -216,7 +217,7 @@ class BilevelGradients(keras.Model):
         return [masks.get(id(alphas)) for alphas in self.architecture_parameters]
 
     def after_architecture_step(self, before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
-        """The alphas that a step is to leave, which took them from `before` to `after`; see `drawn`."""
+        """Correct the alphas that a step took from `before` to `after`; see `drawn`."""
         return rescaled(before, after, masks)
 
     def architecture_curvature(
@@ -228,22 +229,22 @@ class BilevelGradients(keras.Model):
         start: Sequence[Any],
         iterations: int,
     ) -> tuple[Any, list[Any]]:
-        """The largest eigenvalue, and its vector, of the Hessian of the loss on `batch` in the alphas.
+        """Return the largest eigenvalue, and its vector, of the Hessian of the loss on `batch` in the alphas.
 
-        A relaxation that draws is taken at its mean. Objectives beside the loss are no part of it.
+        A relaxation that draws is taken at its mean. Other objectives do not count.
         """
         loss = self._loss(state, batch, 1.0)
         with self.supernet.at_expected_weights():
             return top_eigenvalue(lambda alphas: loss(w, alphas)[0], a, start, iterations)
 
     def _shares(self, x: Tensor) -> tuple[Any, Any]:
-        """The samples of this replica and of all."""
+        """Return the numbers of samples of this replica and of all."""
         if self._batch_size is not None and self._batch_size % replicas() == 0:
             return share(self._batch_size // replicas())
         return share(ops.convert_to_tensor(batch_size_of(x), "int32"))
 
     def _summed(self, gradients: list[Any], batch: Any) -> list[Any]:
-        """Gradients added up over the replicas; one that got no sample has nothing to add."""
+        """Sum gradients over the replicas; one without samples adds 0."""
         if replicas() == 1:
             return gradients
         own, _ = self._shares(batch[0])
@@ -252,7 +253,7 @@ class BilevelGradients(keras.Model):
         return all_reduce(gradients)
 
     def _inner_step(self) -> InnerStep | None:
-        """The weights' next step as a function; None for first order, which reads nothing of the optimizer.
+        """Return the weights' next step as a function; None for first order, which does not read the optimizer.
 
         Raises:
             ValueError: if the hypergradient needs one and the optimizer has none.
@@ -263,7 +264,7 @@ class BilevelGradients(keras.Model):
         return self.optimizer.inner_step(self.weight_decay, required=function in (unrolled, finite_difference))
 
     def _seed_positions(self) -> list[int]:
-        """Which of the state's values are those of random generators."""
+        """Return the positions of random generators' values in the state."""
         states = set(map(id, seed_states(self)))
         return [position for position, v in enumerate(self.non_trainable_variables) if id(v) in states]
 

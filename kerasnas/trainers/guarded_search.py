@@ -1,4 +1,4 @@
-"""The guards of a differentiable search: what keeps it from collapse."""
+"""Guards that keep a differentiable search from collapse."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kerasnas.trainers.curvature import CurvatureMemory
 from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.protocol import PlainSupernet, SupernetProtocol
 
-CURVATURE_WINDOW = 5  # epochs, of RobustDARTS
-AUXILIARY_SKIP, CURVATURE_RATIO = 1.0, 0.25  # what "auto" stands for
+CURVATURE_WINDOW = 5  # epochs, as in RobustDARTS
+AUXILIARY_SKIP, CURVATURE_RATIO = 1.0, 0.25  # the values of "auto"; `CurvatureStop` says why 0.25
 
 
 def _is_auto(value: Any) -> bool:
@@ -24,17 +24,17 @@ def _is_auto(value: Any) -> bool:
 
 
 class SearchGuards:
-    """The guards of a `BilevelTrainer`; see there for the arguments.
+    """The guards of a `BilevelTrainer`, which documents the arguments.
 
-    A guard that finds nothing to act on says so, unless it is `"auto"`.
+    A guard without effect warns, unless it is `"auto"`.
 
     Args:
-        supernet: what the guards act on.
+        supernet: the supernet, or the view of a plain model.
         auxiliary_skip, max_skips, curvature_ratio: as for `BilevelTrainer`.
 
     Attributes:
-        auxiliary_skip: weight of the auxiliary skip at the start of a search; 0 where there is none.
-        memory: the curvatures measured so far; None where none are.
+        auxiliary_skip: weight of the auxiliary skip at the start of a search; 0 if there is none.
+        memory: the curvatures measured so far; None if none are.
 
     Raises:
         ValueError: for a value outside its range.
@@ -62,7 +62,7 @@ class SearchGuards:
         if weight:
             edges = supernet.add_auxiliary_skip(weight)
             if edges == 0 and auxiliary_skip != "auto":
-                _warn(f"auxiliary_skip={weight}", "the supernet has no edge of stride 1 to put a skip beside")
+                _warn(f"auxiliary_skip={weight}", "the supernet has no edge of stride 1 for a skip")
         self.auxiliary_skip = 0.0 if edges == 0 else weight
         obstacle = self._obstacle()
         if ratio and obstacle and curvature_ratio != "auto":
@@ -75,7 +75,7 @@ class SearchGuards:
         self._measure: Callable | None = None
 
     def _obstacle(self) -> str | None:
-        """The reason why no curvature can be measured; None where it can."""
+        """Return why no curvature can be measured, None if it can."""
         if isinstance(self.supernet, PlainSupernet):
             return "the supernet was not built by a space"
         relaxation = self.supernet.relaxation
@@ -83,43 +83,43 @@ class SearchGuards:
 
     @property
     def skip_limit(self) -> int | None:
-        """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
+        """Maximum number of skip connections that `derive` leaves in each kind of cell; None for no limit."""
         return self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
 
     def idle_stop(self, initial_epoch: int, epochs: int, frozen: int) -> str | None:
-        """The reason why a `fit` is too short to end for its curvature; None where it is not, or none is measured.
+        """Return why a `fit` is too short to end for its curvature; None if it is not, or nothing is measured.
 
         Args:
             initial_epoch, epochs: the first epoch and the one at which `fit` ends.
-            frozen: the epochs of the warm-up, which do not count.
+            frozen: epochs of the warm-up, which do not count.
         """
         if self.memory is None:
             return None
         past = int(ops.convert_to_numpy(self.memory.count))
-        found, needed = past + max(epochs - max(initial_epoch, frozen), 0), 2 * CURVATURE_WINDOW
-        if found >= needed:
+        learning, needed = past + max(epochs - max(initial_epoch, frozen), 0), 2 * CURVATURE_WINDOW
+        if learning >= needed:
             return None
-        return f"it compares {needed} epochs in which the alphas learn, and the search has {found}"
+        return f"it needs {needed} epochs with trainable alphas, and this search has {learning}"
 
     def callbacks(
         self, data: Any, initial_epoch: int, epochs: int, frozen: int
     ) -> tuple[list[keras.callbacks.Callback], int]:
-        """The callbacks of the guards for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
-        own: list[keras.callbacks.Callback] = []
+        """Return the guards' callbacks for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
+        guards: list[keras.callbacks.Callback] = []
         if self.auxiliary_skip:
-            own.append(AuxiliarySkipSchedule(self.auxiliary_skip))
+            guards.append(AuxiliarySkipSchedule(self.auxiliary_skip))
         if self.memory is None or self.ratio is None:
-            return own, epochs
+            return guards, epochs
         if float(ops.convert_to_numpy(self.memory.stopped)):
-            return own, initial_epoch  # the search that this one resumes was ended
+            return guards, initial_epoch  # the resumed search had already ended
         if idle := self.idle_stop(initial_epoch, epochs, frozen):
             if self._asked:
                 _warn(f"curvature_ratio={self.ratio}", idle)
-            return own, epochs
-        return [*own, CurvatureStop(lambda: _validation_batch(data), self.ratio, CURVATURE_WINDOW)], epochs
+            return guards, epochs
+        return [*guards, CurvatureStop(lambda: _validation_batch(data), self.ratio, CURVATURE_WINDOW)], epochs
 
     def curvature(self, search: BilevelGradients, batch: Any, iterations: int) -> float:
-        """The curvature on a batch; see `BilevelTrainer.curvature`."""
+        """Return the curvature on a batch; see `BilevelTrainer.curvature`."""
         memory = self.memory
         if memory is None:
             obstacle = self._obstacle() or "`curvature_ratio` is None"
@@ -144,6 +144,6 @@ def _warn(guard: str, reason: str) -> None:
 
 
 def _validation_batch(data: Any) -> Any:
-    """The first batch of the half that moves the alphas."""
+    """Return the first batch of the half that moves the alphas."""
     pair = data[0] if isinstance(data, keras.utils.PyDataset) else next(iter(data))
     return pair[1]

@@ -5,17 +5,17 @@ Each takes the two losses of the bilevel problem
     min_a  L_val(w*(a), a)   with   w*(a) = argmin_w L_train(w, a)
 
 as functions of two lists of tensors, `loss(w, a) -> (value, auxiliary)`, the values `w` and `a`, and the step of the
-weights' optimizer as a function; and returns `((value, auxiliary), gradient)` of the validation loss.
+weights' optimizer as a function; it returns `((value, auxiliary), gradient)` of the validation loss.
 
-`unrolled` is the second-order form to use: it is exact. `finite_difference` is here to repeat published results, and
+`unrolled` is the recommended second-order form: it is exact. `finite_difference` reproduces published results, and
 saves little: a search step takes 2.6 times that of `first_order`, with `unrolled` 2.9 times (the README's supernet on
 two cores).
 
-A function of your own takes the same five arguments. `inner_step` is None where the weights' optimizer is not SGD.
-Under `mixed_float16` both losses come multiplied by a scale: return the gradient of the scaled validation loss, and
-divide by `inner_step.loss_scale` what you derive from the training loss, as `inner_step` itself does. On several
-replicas both losses are this replica's part of those of the global batch, and so is the gradient that you return: what
-you put into `inner_step` must be the sum over all, `kerasnas.backend.all_reduce(gradients)`, which is differentiable.
+A custom function takes the same five arguments. `inner_step` is None if the weights' optimizer is not SGD. Under
+`mixed_float16` both losses are multiplied by a scale: return the gradient of the scaled validation loss, and divide by
+`inner_step.loss_scale` what you derive from the training loss, as `inner_step` itself does. On several replicas both
+losses are this replica's part of those of the global batch, and so is the returned gradient: what you put into
+`inner_step` must be the sum over all, `kerasnas.backend.all_reduce(gradients)`, which is differentiable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Loss = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Any]]
 
 
 class InnerStep(NamedTuple):
-    """One step of SGD as a function `(w, gradients) -> w'`: what the second-order forms look ahead by.
+    """One step of SGD as a function `(w, gradients) -> w'`, by which the second-order forms look ahead.
 
     `m' = momentum m - learning_rate (g + weight_decay w)`, and `w' = w + m'`; with `nesterov`,
     `w' = w + momentum m' - learning_rate (g + weight_decay w)`. As published, the gradient is not clipped here.
@@ -43,11 +43,11 @@ class InnerStep(NamedTuple):
     Args:
         learning_rate: a number or a scalar tensor.
         momentum: Defaults to 0.
-        velocity: the momentum buffers `m` as Keras' SGD holds them, with the rate in them. None stands for zeros.
+        velocity: the momentum buffers `m` of Keras' SGD, which include the rate. None means zeros.
         weight_decay: L2 coefficient. Defaults to 0.
         nesterov: whether momentum is Nesterov's. Defaults to False.
-        loss_scale: what the training loss, and so `gradients`, were multiplied by. A tensor stands for a dynamic scale,
-            at which the step is skipped (`w' = w`) where gradients overflow. Defaults to 1.
+        loss_scale: factor of the training loss, and so of `gradients`. A tensor is a dynamic scale, at which the step
+            is skipped (`w' = w`) if gradients overflow. Defaults to 1.
 
     Example:
 
@@ -65,12 +65,12 @@ class InnerStep(NamedTuple):
 
     @property
     def rate(self) -> Any:
-        """The factor of the gradient in the step: `-dw'/dg`."""
+        """Factor of the gradient in the step: `-dw'/dg`."""
         return self.learning_rate * (1 + self.momentum) if self.nesterov else self.learning_rate
 
     @property
     def drift(self) -> float:
-        """The factor of the velocity in the step."""
+        """Factor of the velocity in the step."""
         return self.momentum**2 if self.nesterov else self.momentum
 
     def __call__(self, w: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Any]:
@@ -103,7 +103,7 @@ def first_order(
         training_loss: `L_train(w, a)`, not needed here.
         w: values of the network weights.
         a: values of the architecture parameters.
-        inner_step: not needed here, so that any optimizer will do for the weights.
+        inner_step: not needed here, so that the weights may have any optimizer.
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.3, xi = 0.
@@ -123,7 +123,7 @@ def unrolled(
     `grad_a L_val(w'(a), a)` with `w'(a) = inner_step(w, grad_w L_train(w, a))`, differentiated through the step.
 
     Args:
-        validation_loss: `L_val(w, a) -> (value, auxiliary)`; the result's are those at `w'`.
+        validation_loss: `L_val(w, a) -> (value, auxiliary)`; the results are those at `w'`.
         training_loss: `L_train(w, a) -> (value, auxiliary)`.
         w: values of the network weights.
         a: values of the architecture parameters.
@@ -134,8 +134,8 @@ def unrolled(
 
     Differences from the paper:
         - The derivative is exact, where the paper approximates it: see `finite_difference`.
-        - The step that is looked through is that of the optimizer, with its momentum; in equation 6 it has none, in the
-          original code it does.
+        - The step looked through is the optimizer's, with its momentum; in equation 6 it has none, in the original code
+          it does.
     """
 
     def unrolled_loss(alphas: Sequence[Tensor]) -> tuple[Any, Any]:
@@ -162,10 +162,10 @@ def finite_difference(
 
     The difference needs a gradient that is smooth over the shift. A supernet's is not: ReLU has kinks, and batch norm
     turns sharply where a channel hardly varies. Measured in float64 on the README's supernet (8 filters, 3 cells of 4
-    nodes, but no max pooling; Fashion-MNIST) at the published radius: the second-order part came out 3.4 to 3.6 times
-    too long and pointed elsewhere (cosine 0.2 to 0.4), so that the whole gradient was 14 to 18 % off, where that of
-    first order is 17 to 21 % off. At radius 0.001 it was farther off. It was right, to 1e-8, at 1e-7, for which float32
-    is too coarse; in mixed precision it drowns in rounding. On a smooth cell it is 1e-7 off at the published radius.
+    nodes, but no max pooling; Fashion-MNIST) at the published radius: the second-order part was 3.4 to 3.6 times too
+    long and pointed elsewhere (cosine 0.2 to 0.4), so that the whole gradient was 14 to 18 % off, while that of first
+    order is 17 to 21 % off. At radius 0.001 it was farther off. It was right, to 1e-8, at 1e-7, for which float32 is
+    too coarse; in mixed precision it drowns in rounding. On a smooth cell it is 1e-7 off at the published radius.
 
     Args:
         radius: length of the shift `epsilon d` of all weights together: `epsilon = radius / |d|`. Defaults to 0.01,
@@ -176,7 +176,7 @@ def finite_difference(
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 8.
 
     Differences from the paper:
-        - The step that is looked through, as for `unrolled`.
+        - The step looked through, as for `unrolled`.
     """
     _, gradients = value_and_grad(lambda weights: training_loss(weights, a))(w)
     ahead = inner_step(w, all_reduce(gradients))

@@ -11,12 +11,12 @@ from kerasnas.annotations import Tensor
 
 
 def batch_size_of(x: Tensor) -> Any:
-    """The number of samples of a batch."""
+    """Return the number of samples of a batch."""
     return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
 
 
 def validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
-    """A copy of `metric` for the validation half, named `val_...`."""
+    """Return a copy of `metric` for the validation half, named `val_...`."""
     if isinstance(metric, str) and metric in ("accuracy", "acc"):
         kind = loss if isinstance(loss, str) else type(loss).__name__
         kind = kind.replace("_", "").lower()
@@ -25,7 +25,7 @@ def validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
         if "binary" in kind:
             return keras.metrics.BinaryAccuracy(name="val_accuracy")
         return keras.metrics.CategoricalAccuracy(name="val_accuracy")
-    found = keras.metrics.get(metric)
-    if isinstance(found, keras.metrics.Metric):
-        return type(found).from_config({**found.get_config(), "name": f"val_{found.name}"})
-    return keras.metrics.MeanMetricWrapper(found, name=f"val_{found.__name__}")
+    given = keras.metrics.get(metric)
+    if isinstance(given, keras.metrics.Metric):
+        return type(given).from_config({**given.get_config(), "name": f"val_{given.name}"})
+    return keras.metrics.MeanMetricWrapper(given, name=f"val_{given.__name__}")

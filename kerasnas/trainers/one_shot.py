@@ -1,4 +1,4 @@
-"""ENASTrainer: children that share weights, and the controller that learns which of them to build."""
+"""ENAS: children that share weights, and the controller that learns which of them to build."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from kerasnas.trainers.data_split import pair_halves
 from kerasnas.trainers.one_shot_children import Children, mean_reward
 from kerasnas.trainers.one_shot_phases import ChildBatches, ENASGuard, Phases
 
-CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps an epoch
+CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps per epoch
 
 
 class ENASTrainer(backend.SharedStep, keras.Model):
@@ -42,12 +42,12 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     Two phases alternate. For an epoch of the training half, each step draws a child from the controller and moves the
     shared weights down its loss. Then the controller learns from rewards: the accuracies of children that it proposes,
-    each on a batch of the held-out half, with the shared weights as they are. Of several labels the reward is the share
-    of them that are right, of numbers the explained share of the variance: the loss says what the labels are. To keep a
-    search, use `ENASCheckpoint`; to keep the shared weights alone, save the supernet.
+    each on a batch of the held-out half, with the shared weights fixed. For several labels the reward is the fraction
+    of correct ones, for regression the explained fraction of the variance, by the compiled loss. `ENASCheckpoint` saves
+    a search; saving the supernet saves only the shared weights.
 
     Args:
-        supernet: of the space's `build_supernet`.
+        supernet: from the space's `build_supernet`.
         space: a space whose supernet shares weights, such as `ENASMicroSpace`.
         controller: any strategy with `unique=False`. Defaults to `Controller`, with the paper's learning rate.
         seed: seed of the default controller. Defaults to 0.
@@ -77,12 +77,11 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     Differences from the paper:
         - One cosine of the learning rate over the search, where the paper restarts it.
-        - Half of the images are held out for the rewards unless `validation_split` says otherwise; the original code
-          has a tenth.
-        - As many rewards an epoch as there are held-out batches, where the paper has 2,000 steps of the controller.
+        - Half of the images are held out for the rewards by default; the original code has a tenth.
+        - One reward per held-out batch and epoch, where the paper has 2,000 steps of the controller.
         - No auxiliary head, drop-path or dropout in the search.
         - `derive` evaluates 100 children on all held-out images; the paper a few, on one batch.
-        - Of the controller: see `kerasnas.search.Controller`.
+        - For the controller see `kerasnas.search.Controller`.
     """
 
     @checks.arguments(space=SearchSpace, controller=SearchStrategy, seed=checks.seed)
@@ -139,22 +138,22 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         jit_compile: bool | str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Set optimizers, loss and metrics; everything left out is the paper's.
+        """Set optimizers, loss and metrics; defaults are the paper's.
 
         Args:
             optimizer: for the shared weights. Defaults to SGD with Nesterov momentum 0.9 and weight decay 1e-4 at
                 `learning_rate`, annealed to 0.001 by a cosine over the epochs of `fit` (the paper restarts its cosine).
-            controller_learning_rate: rate of the controller's own optimizer, Adam in NumPy. Defaults to None: the one
-                that the controller was made with.
+            controller_learning_rate: rate of the controller's optimizer, Adam in NumPy. Defaults to None: the
+            controller's own.
             loss: Defaults to sparse categorical cross-entropy from logits.
             metrics: of the children in training. Defaults to `["accuracy"]`.
-            learning_rate: first one of the default optimizer. Defaults to 0.05.
-            jit_compile: whether to compile with XLA. None stands for False on TensorFlow and True on JAX, as for
-                `BilevelTrainer`. Defaults to None.
+            learning_rate: first rate of the default optimizer. Defaults to 0.05.
+            jit_compile: whether to compile with XLA. Defaults to None: False on TensorFlow and True on JAX, as for
+                `BilevelTrainer`.
             kwargs: as for `keras.Model.compile`.
 
         Raises:
-            ValueError: if a rate is not positive, if the controller is not a `PolicyGradient`, which alone have one, or
+            ValueError: if a rate is not positive, if the controller has no rate because it is not a policy gradient, or
                 if the optimizer or a metric was made outside the strategy's scope.
         """
         checks.number("learning_rate", learning_rate, above=0)
@@ -198,34 +197,30 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         """Search. `loss` and metrics are the children's in training, `reward` is the mean over the controller's steps.
 
         Args:
-            x: images `(n, height, width, channels)`. In integers from 0 to 255 they are searched on as `x / 255`, with
-                a warning.
-            y: class numbers `(n,)`; labels `(n, outputs)` of a binary cross-entropy; numbers of a squared error.
+            x: images `(n, height, width, channels)`. Integers from 0 to 255 are scaled to `x / 255`, with a warning.
+            y: class numbers `(n,)`; labels `(n, outputs)` for a binary cross-entropy; numbers for a squared error.
             batch_size: of either half, over all replicas together. Defaults to 64, or to the size of the smaller half
-                where that is less. Each of several workers measures all
-                rewards, so that their controllers learn the same.
+                if that is less. Each of several workers measures all rewards, so that their controllers learn the same.
             epochs: epoch at which the search ends. Defaults to 150.
             verbose: as in Keras.
             callbacks: as in Keras; `ENASCheckpoint` is one.
-            validation_split: the share of every class that is held out for the rewards. Defaults to 0.5, unless
+            validation_split: fraction of every class held out for the rewards. Defaults to 0.5, unless
                 `validation_data` is given.
-            validation_data: what the rewards are measured on instead: `(x, y)`. Not the test set, which warns where it
-                is recognized; see `BilevelTrainer.fit`.
+            validation_data: data for the rewards instead: `(x, y)`. Not the test set; see `BilevelTrainer.fit`.
             initial_epoch: epoch at which to start.
-            steps_per_epoch: steps of the shared weights in an epoch; the data are read over and over. Defaults to one
-                pass over them.
-            validation_steps: how many batches of the held-out half an epoch uses for its rewards, again and again.
-                Defaults to all.
-            controller_steps: rewards that are reported to the controller after each epoch (the paper: 2,000). Defaults
-                to one for each batch of the held-out half that is used.
+            steps_per_epoch: steps of the shared weights per epoch; the data are read repeatedly. Defaults to one pass.
+            validation_steps: number of held-out batches that an epoch uses for its rewards, repeatedly. Defaults to
+            all.
+            controller_steps: rewards reported to the controller after each epoch (the paper: 2,000). Defaults to one
+                for each held-out batch used.
             augment: `(batch, rng) -> batch` for the training images.
             seed: seed of the split and of the order of the data.
 
         Returns:
-            Keras' `History`, with `reward`, and with `controller_entropy` (nats) where the controller has a policy.
+            Keras' `History`, with `reward`, and with `controller_entropy` (nats) if the controller has a policy.
 
         Raises:
-            ValueError: for data that cannot be searched on; the message says what was expected.
+            ValueError: for data that cannot be searched on; states what was expected.
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
         check_compiled(self, "fit")
@@ -259,14 +254,14 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         children = ChildBatches(pairs.training, self.supernet.num_choices, steps_per_epoch)
         rewarding = min(len(pairs.validation), validation_steps or len(pairs.validation))
         steps = rewarding if controller_steps is None else controller_steps
-        own: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps, rewarding)]
+        added: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps, rewarding)]
         if self._initial_learning_rate is not None:
-            own.append(papers_cosine(self._initial_learning_rate))
+            added.append(papers_cosine(self._initial_learning_rate))
         return super().fit(
             children,
             epochs=epochs,
             verbose=verbose,
-            callbacks=[*own, *(callbacks or [])],
+            callbacks=[*added, *(callbacks or [])],
             initial_epoch=initial_epoch,
             shuffle=False,
         )
@@ -274,21 +269,21 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     # Children ----------------------------------------------------------------------------------------
     @checks.arguments(n=checks.size)
     def draw(self, n: int) -> list[Indices]:
-        """`n` children, as indices, that the controller proposes without waiting for their rewards."""
+        """Draw `n` children, as indices, from the controller without waiting for their rewards."""
         proposals = iter(self.controller.propose, None)
         feasible = filter(self.space.feasible, proposals)
         return [next(feasible) for _ in range(n)]
 
     @checks.arguments(n=checks.size)
     def sample(self, n: int) -> list[Genotype]:
-        """`n` genotypes that the controller proposes."""
+        """Draw `n` genotypes from the controller."""
         return [self.space.decode(indices) for indices in self.draw(n)]
 
     @checks.arguments(genotype=Genotype, x=checks.tensor, y=checks.tensor)
     def reward(self, genotype: Genotype, x: Tensor, y: Tensor) -> float:
-        """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite.
+        """Return one child's accuracy on one batch with the shared weights; NaN if its logits are not finite.
 
-        Of labels that are no classes, their mean score, as `kerasnas.tasks.Task.scores` has it.
+        For labels other than classes it is their mean score, `kerasnas.tasks.Task.scores`.
         """
         task = self._task(y)
         labels = task.label_shape(self.supernet.num_classes)
@@ -298,7 +293,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         return self._children.reward(genotype, x, y, task, self.run_eagerly)
 
     def _task(self, y: Tensor) -> Task:
-        """The task of these labels, by the compiled loss."""
+        """Return the task of these labels, by the compiled loss."""
         return task_of_loss(getattr(self, "loss", None), y)
 
     @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size, executor=Executor)
@@ -310,14 +305,14 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         batch_size: int = 64,
         executor: Executor | None = None,
     ) -> np.ndarray:
-        """The rewards of children on all of `x`, in batches of nearly equal size: batch norm depends on them.
+        """Return the rewards of children on all of `x`, in batches of nearly equal size, as batch norm depends on it.
 
         Args:
             genotypes: of the space.
             x, y: images and their labels.
-            batch_size: the largest size of a batch. Defaults to 64.
-            executor: what children are evaluated on. A worker receives the shared weights and the data once. Defaults
-                to None: this process.
+            batch_size: maximum size of a batch. Defaults to 64.
+            executor: evaluates the children; each worker receives the shared weights and the data once. Defaults to
+                None: this process.
 
         Returns:
             A reward for each of `genotypes`.
@@ -326,33 +321,33 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         classes, shape = self.supernet.num_classes, self.supernet.image_shape
         task, executor = self._task(y), Local() if executor is None else executor
         check_images(x, y, num_classes=classes, input_shape=shape, what="test", task=task)
-        there = partial(self._children.reward, task=task, eagerly=self.run_eagerly)
-        shared = (self.reward if executor.here else there, x, y, batch_size)
+        remote = partial(self._children.reward, task=task, eagerly=self.run_eagerly)
+        shared = (self.reward if executor.here else remote, x, y, batch_size)
         return np.array(executor.map(mean_reward, list(genotypes), shared))
 
     @checks.arguments(n=checks.size, executor=Executor)
     def rank(
         self, n: int = 100, x: Tensor = None, y: Tensor = None, executor: Executor | None = None
     ) -> list[tuple[Genotype, float]]:
-        """The different ones of `n` sampled children with their rewards, the best first.
+        """Return the distinct ones of `n` sampled children with their rewards, the best first.
 
         Args:
             n: number of samples. Defaults to 100.
-            x, y: images and labels to reward on. Default to the held-out half of the last `fit`.
+            x, y: images and labels for the rewards. Default to the held-out half of the last `fit`.
             executor: as for `evaluate_children`. Defaults to None: this process.
 
         Raises:
-            ValueError: if there is nothing to reward on.
+            ValueError: if there is no data for the rewards.
         """
         if x is None and y is None and self._held_out is not None:
             x, y = self._held_out
         if x is None or y is None:
-            raise ValueError("Pass `x` and `y` to reward children on: there was no `fit` with a held-out half before.")
+            raise ValueError("Pass `x` and `y` for the rewards: there is no held-out half of an earlier `fit`.")
         children = list(dict.fromkeys(self.sample(n)))
         rewards = self.evaluate_children(children, x, y, executor=executor)
         order = np.argsort(-np.nan_to_num(rewards, nan=-np.inf), kind="stable")
         return [(children[index], float(rewards[index])) for index in order]
 
     def derive(self, n: int = 100, x: Tensor = None, y: Tensor = None, executor: Executor | None = None) -> Genotype:
-        """The best of `n` children that the controller samples, by `rank`."""
+        """Return the best of `n` children that the controller samples, by `rank`."""
         return self.rank(n, x, y, executor)[0][0]

@@ -1,4 +1,4 @@
-"""The children of a supernet, evaluated with its shared weights, here or in workers."""
+"""Children of a supernet, evaluated with its shared weights, here or in workers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,14 @@ Reward = Callable[[Genotype, Tensor, Tensor], float]
 
 
 class Children:
-    """The children of a supernet. To a worker go the supernet and its weights; it traces a graph of its own.
-
-    Args:
-        supernet: whose weights they share.
-        space: that it is of.
-    """
+    """Children of `supernet`, built by `space`. A worker receives both and traces its own graph."""
 
     def __init__(self, supernet: WeightSharingSupernet, space: SearchSpace):
         self.supernet, self.space = supernet, space
         self._compiled_logits = backend.traced_once(self._logits)
 
     def reward(self, genotype: Genotype, x: Tensor, y: Tensor, task: Task, eagerly: bool) -> float:
-        """The mean score of one child on one batch; NaN where its logits are not finite."""
+        """Return one child's mean score on one batch; NaN if its logits are not finite."""
         logits = self._logits if eagerly else self._compiled_logits
         architecture = ops.convert_to_tensor(self.space.encode(genotype), "int32")
         images = ops.convert_to_tensor(x, self.supernet.compute_dtype)
@@ -47,10 +42,10 @@ class Children:
 
 
 def mean_reward(shared: tuple[Reward, np.ndarray, np.ndarray, int], genotype: Genotype) -> float:
-    """The reward of a child on all of the data, in batches of nearly equal size: a function for an executor.
+    """Return a child's reward on all of the data, in batches of nearly equal size: a function for an executor.
 
     Args:
-        shared: the reward of a child on a batch; images, their labels, and the largest size of a batch.
+        shared: the reward of a child on a batch; images, their labels, and the maximum size of a batch.
         genotype: of the child.
     """
     reward, x, y, batch_size = shared

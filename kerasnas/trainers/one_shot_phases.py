@@ -1,4 +1,4 @@
-"""The two phases of an ENAS epoch as data and callbacks, their guard and their checkpoint."""
+"""Phases of an ENAS epoch as data and callbacks, their guard and their checkpoint."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kerasnas.strategies.controller import PolicyGradient
 
 
 class ChildBatches(keras.utils.PyDataset):
-    """Batches `((images, child), labels)`, with the child once for every image, so that each replica gets it."""
+    """Batches `((images, child), labels)`, with the child repeated for every image, so that each replica gets it."""
 
     def __init__(self, batches: ArrayBatches, num_choices: int, steps: int | None = None):
         super().__init__()
         self.batches, self.steps = batches, steps
-        self.children = np.zeros((len(self), num_choices), "int32")  # until an epoch begins
+        self.children = np.zeros((len(self), num_choices), "int32")  # until an epoch starts
 
     def __len__(self) -> int:
         return len(self.batches) if self.steps is None else self.steps
@@ -58,7 +58,7 @@ class Phases(keras.callbacks.Callback):
 
 
 class ENASGuard(NonFiniteGuard):
-    """The `NonFiniteGuard` of an `ENASTrainer`: restores the controller as well."""
+    """The `NonFiniteGuard` of an `ENASTrainer`, which also restores the controller."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
@@ -73,7 +73,7 @@ class ENASGuard(NonFiniteGuard):
 
 
 class ENASCheckpoint(TrainingCheckpoint):
-    """The `TrainingCheckpoint` of an `ENASTrainer`: keeps the controller as well.
+    """The `TrainingCheckpoint` of an `ENASTrainer`, which also saves the controller.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Perturbation-based selection: a primitive is worth what the supernet loses without it."""
+"""Perturbation-based selection: a primitive's value is what the supernet loses without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kerasnas.networks.derivation import NONE
 from kerasnas.trainers.bilevel import BilevelTrainer
 from kerasnas.trainers.supernet_score import SupernetScore
 
-_DECIDED = 30.0  # alpha of a chosen primitive: its softmax is 1 to within rounding
+_DECIDED = 30.0  # alpha of a chosen primitive: its softmax is 1 up to rounding
 
 
 @checks.arguments(held_out=checks.pair, tuning_steps=checks.count, batch_size=checks.size, log=checks.function)
@@ -30,27 +30,27 @@ def select_by_perturbation(
     seed: int = 0,
     log: Callable[[str], object] = lambda line: None,
 ) -> Genotype:
-    """The genotype of a finished search by what its supernet loses: in place of `search.derive()`.
+    """Derive the genotype of a finished search by what its supernet loses, instead of `search.derive()`.
 
     Edge by edge, in random order: each primitive is left out in turn, and the one whose absence costs the most held-out
-    accuracy is kept; the weights are then tuned for some steps. Where nodes keep some of their edges, those are kept
+    accuracy is kept; the weights are then tuned for some steps. If nodes keep only some of their edges, those are kept
     whose absence costs most. The alphas of decided edges end at one primitive.
 
     Args:
-        search: a compiled `BilevelTrainer` after `fit`, of a supernet that a space built, with a relaxation that
+        search: a compiled `BilevelTrainer` after `fit`, whose supernet was built by a space, with a relaxation that
             computes every primitive.
         x, y: arrays that the weights are tuned on.
-        held_out: `(x, y)` that accuracies are measured on: the alphas' half.
+        held_out: `(x, y)` for the accuracies: the alphas' half.
         tuning_steps: after each edge; 0 for none. Defaults to 20.
-        batch_size: of the tuning, and least of the measurements. Defaults to 64.
+        batch_size: of the tuning, and the least of the measurements. Defaults to 64.
         seed: of the order of edges and images. Defaults to 0.
         log: called with a line for each edge. Defaults to nothing.
 
     Returns:
-        The genotype. No cap of skip connections applies: that is what the method is for.
+        The genotype. No cap of skip connections applies: the method makes it unnecessary.
 
     Raises:
-        TypeError: if the supernet is not of a space.
+        TypeError: if the supernet was not built by a space.
         ValueError: with a relaxation that samples paths.
 
     Example:
@@ -67,8 +67,8 @@ def select_by_perturbation(
 
     Differences from the paper:
         - Batch norm uses the statistics of the held-out batch while accuracies are measured.
-        - `none` is never kept, as nowhere here.
-        - Edges of a node that keeps some are judged after the primitives of all edges, as there, by accuracy alone.
+        - `none` is never kept, as everywhere in this package.
+        - Edges of a node that keeps some are chosen after the primitives of all edges, as there, by accuracy alone.
     """
     checks.instance("search", search, BilevelTrainer)
     supernet, size = search.supernet, min(len(held_out[0]), max(batch_size, 250))
@@ -77,14 +77,14 @@ def select_by_perturbation(
         expected = "one of a relaxation that computes every primitive"
         raise ValueError(checks.invalid("search", expected, type(supernet.relaxation).__name__))
     rng = np.random.default_rng(checks.seed(seed))
-    order = [(kind, row) for kind, own in supernet.choices.items() for row in range(len(own.edges))]
+    order = [(kind, row) for kind, choice in supernet.choices.items() for row in range(len(choice.edges))]
     kept: dict[tuple[str, int], int] = {}
     for turn, position in enumerate(rng.permutation(len(order))):
         kind, row = order[position]
         weights = supernet.mixing_weights()
         options = [column for column, name in enumerate(supernet.choices[kind].primitives) if name != NONE]
         left = {column: score.accuracy(_without(weights, kind, row, column)) for column in options}
-        kept[kind, row] = min(options, key=lambda column: left[column])  # of equals the first
+        kept[kind, row] = min(options, key=lambda column: left[column])  # the first on ties
         log(f"{kind} {supernet.choices[kind].edges[row]}: {supernet.choices[kind].primitives[kept[kind, row]]}")
         alphas = keras.ops.convert_to_numpy(supernet.alphas[kind]).copy()
         alphas[row] = 0.0
@@ -103,20 +103,20 @@ def select_by_perturbation(
                 callbacks=[ArchitectureWarmup(1)],
             )
     cells: dict[str, list[Edge]] = {}
-    for kind, own in supernet.choices.items():
+    for kind, choice in supernet.choices.items():
         weights = supernet.mixing_weights()
-        for rows in own.rows_by_node.values():
+        for rows in choice.rows_by_node.values():
             chosen = list(rows)
-            if own.keep is not None and own.keep < len(chosen):
+            if choice.keep is not None and choice.keep < len(chosen):
                 left = {row: score.accuracy(_without(weights, kind, row)) for row in chosen}
-                chosen = sorted(sorted(chosen, key=lambda row: left[row])[: own.keep])
-            edges = [Edge(own.primitives[kept[kind, row]], *own.edges[row]) for row in chosen]
-            cells.setdefault(own.cell or kind, []).extend(edges)
+                chosen = sorted(sorted(chosen, key=lambda row: left[row])[: choice.keep])
+            edges = [Edge(choice.primitives[kept[kind, row]], *choice.edges[row]) for row in chosen]
+            cells.setdefault(choice.cell or kind, []).extend(edges)
     return Genotype(supernet.space.name, cells)
 
 
 def _without(weights: dict[str, np.ndarray], kind: str, row: int, column: int | None = None) -> dict[str, np.ndarray]:
-    """The mixing weights with one primitive of an edge left out, or the whole edge; the others as they were."""
+    """Return the mixing weights without one primitive of an edge, or without the whole edge."""
     table = weights[kind].copy()
     table[row, slice(None) if column is None else column] = 0
     return {**weights, kind: table}

@@ -1,4 +1,4 @@
-"""The supernet protocol: what trainers, callbacks and meta-learners ask of one, and a plain model seen as one."""
+"""Supernet protocol: what trainers, callbacks and meta-learners require, and an adapter of plain models."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from kerasnas.relaxations.base import split_variables
 
 
 class SupernetProtocol(Protocol):
-    """The interface of a supernet, beside that of a Keras model, to trainers, callbacks and meta-learners."""
+    """Interface of a supernet, in addition to that of a Keras model."""
 
     relaxation: Relaxation
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The trainable variables that are alphas."""
+        """The alphas."""
 
     @property
     def network_weights(self) -> list[Any]:
-        """The trainable variables that are not."""
+        """Trainable variables that are not alphas."""
 
     @property
     def skip_cap(self) -> int | None:
-        """Most skip connections that each kind of derived cell should have; None for any number."""
+        """Recommended maximum of skip connections in each kind of derived cell; None for no limit."""
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The relaxed choices as they stand: name -> weights `(edges, primitives)`."""
+        """Return the relaxed choices: name -> weights `(edges, primitives)`."""
 
     def expected_weights(self) -> Mapping[str, Any]:
-        """The same as tensors, differentiable."""
+        """Return the same as differentiable tensors."""
 
     def at_expected_weights(self) -> AbstractContextManager[None]:
         """A context in which every primitive is computed, with its mean weight."""
 
     def add_auxiliary_skip(self, weight: float) -> int | None:
-        """Put a skip connection beside every edge of stride 1; returns how many edges got one, None if not known."""
+        """Add a skip connection alongside every edge of stride 1; return the number of edges, None if unknown."""
 
     def derive(self, max_skips: int | None = None, cost: Any = None, limit: float | None = None) -> Genotype:
-        """The genotype that the mixing weights point to, within limits."""
+        """Return the genotype that the mixing weights point to, within limits."""
 
 
 _MEMBERS = [name for name in vars(SupernetProtocol) if not name.startswith("_")]
@@ -59,7 +59,7 @@ def is_supernet(model: Any) -> bool:
 
 
 class PlainSupernet:
-    """A user's own Keras model with `MixedOp` layers in it, as trainers see it: alphas, but no space behind them.
+    """Adapter of a user's own Keras model with `MixedOp` layers: alphas, but no space.
 
     Args:
         model: the model; it is held, not changed.
@@ -76,20 +76,20 @@ class PlainSupernet:
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The trainable variables that are alphas."""
+        """The alphas."""
         return split_variables(self.model.trainable_variables)[1]
 
     @property
     def network_weights(self) -> list[Any]:
-        """The trainable variables that are not."""
+        """Trainable variables that are not alphas."""
         return split_variables(self.model.trainable_variables)[0]
 
     def relaxations(self) -> list[Relaxation]:
-        """Those of the mixed operations that own their alphas."""
+        """Return the relaxations of mixed operations that own their alphas."""
         return [mixed.relaxation for mixed in self._mixed_operations()]
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The mean weights of every mixed operation, by the path of its alphas; of other alphas their softmax."""
+        """Return every mixed operation's mean weights by the path of its alphas; for other alphas the softmax."""
         owners = {id(mixed.alphas): mixed.relaxation.expected for mixed in self._mixed_operations()}
         return {
             variable.path: ops.convert_to_numpy(owners.get(id(variable), ops.softmax)(ops.convert_to_tensor(variable)))
@@ -97,22 +97,20 @@ class PlainSupernet:
         }
 
     def drawn_paths(self) -> list[tuple[Any, Any]]:
-        """The alphas of each mixed operation that draws, with the primitives of its next pass in training."""
-        own = [mixed for mixed in self._mixed_operations() if mixed.relaxation.keeps_others]
-        return [(m.alphas, m.relaxation(ops.convert_to_tensor(m.alphas), training=True)[1]) for m in own]
+        """Return the alphas of each mixed operation that draws, and the primitives of its next training pass."""
+        drawing = [mixed for mixed in self._mixed_operations() if mixed.relaxation.keeps_others]
+        return [(m.alphas, m.relaxation(ops.convert_to_tensor(m.alphas), training=True)[1]) for m in drawing]
 
     def add_auxiliary_skip(self, weight: float) -> int:
-        """Do nothing, and say so: the edges of a plain model are not known."""
+        """Return 0: the edges of a plain model are unknown."""
         return 0
 
     def derive(self) -> Genotype:
-        """The genotype by the model's own rule.
-
-        Raises:
-            TypeError: if it has none.
-        """
+        """Return the genotype by the model's own rule; raise TypeError if it has none."""
         if self.rule is None:
-            raise TypeError(f"The supernet '{self.model.name}' was not built by a space: it has no rule to derive.")
+            raise TypeError(
+                f"The supernet '{self.model.name}' was not built by a space: it has no rule to derive a genotype."
+            )
         return self.rule()
 
     def _mixed_operations(self) -> list[MixedOp]:

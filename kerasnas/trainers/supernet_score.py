@@ -1,4 +1,4 @@
-"""SupernetScore: the accuracy of a genotype with the weights that a supernet shares."""
+"""Accuracy of a genotype with the weights that a supernet shares."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from kerasnas.networks import Supernet
 
 
 class SupernetScore:
-    """The accuracy of networks with the weights of a supernet, on held-out images: no training, no building.
+    """The held-out accuracy of networks with a supernet's weights, without training or building them.
 
-    Batch norm uses the statistics of each batch: the moving ones are those of the mixture, and no network's.
+    Batch norm uses the statistics of each batch: the moving ones belong to the mixture, not to any network.
 
     With a supernet whose paths were drawn evenly (`relaxation="gumbel"`, alphas frozen for the whole of `fit`) and an
-    evolution that is told these scores, this is single-path one-shot search.
+    evolution that receives these scores, this is single-path one-shot search.
 
     Args:
-        supernet: of a space's `build_supernet`, its weights learned.
+        supernet: from a space's `build_supernet`, trained.
         x: images or signals that the weights were not trained on.
         y: class numbers.
-        batch_size: the accuracy is over whole batches; what is left over is not used. Defaults to 250.
+        batch_size: the accuracy is over whole batches; the rest is dropped. Defaults to 250.
 
     Raises:
-        TypeError: if the supernet is not of a space.
-        ValueError: if `x` and `y` differ in length, or hold no batch.
+        TypeError: if the supernet was not built by a space.
+        ValueError: if `x` and `y` differ in length, or hold less than a batch.
 
     Example:
 
@@ -51,7 +51,7 @@ class SupernetScore:
         sections 3.2 and 3.4.
 
     Differences from the paper:
-        - Statistics of batch norm are those of the batch, not recomputed over training images beforehand.
+        - Batch norm uses the batch's statistics, which are not recomputed over training images beforehand.
         - All primitives are computed, those that the network lacks with weight 0.
     """
 
@@ -70,31 +70,23 @@ class SupernetScore:
         self._hits = backend.traced_once(self._count)
 
     def _count(self, x: Tensor, y: Tensor, weights: Tensor, trainable: Any, state: Any) -> Any:
-        """The number of images of a batch that are recognized."""
+        """Count the correctly classified images of a batch."""
         with self.supernet.mixing_by(weights):
             logits, _ = self.supernet.stateless_call(trainable, state, x, training=True)
         return ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), y), "int32"))
 
     def accuracy(self, weights: Mapping[str, Any]) -> float:
-        """The accuracy of the supernet with the given mixing weights.
-
-        Args:
-            weights: for each kind of cell an array `(edges, primitives)`.
-        """
-        given = {kind: ops.convert_to_tensor(np.asarray(table, "float32")) for kind, table in weights.items()}
+        """Return the supernet's accuracy with mixing weights, an array `(edges, primitives)` for each kind of cell."""
+        tables = {kind: ops.convert_to_tensor(np.asarray(table, "float32")) for kind, table in weights.items()}
         variables = backend.values(self.supernet.trainable_variables)
         state = backend.values(self.supernet.non_trainable_variables)
         hits, batches = 0, len(self.x) // self.batch_size
         for index in range(batches):
-            own = slice(index * self.batch_size, (index + 1) * self.batch_size)
-            y = ops.convert_to_tensor(self.y[own].astype("int64"))
-            hits += int(self._hits(ops.convert_to_tensor(self.x[own]), y, given, variables, state))
+            batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+            y = ops.convert_to_tensor(self.y[batch].astype("int64"))
+            hits += int(self._hits(ops.convert_to_tensor(self.x[batch]), y, tables, variables, state))
         return hits / (batches * self.batch_size)
 
     def __call__(self, genotype: Genotype) -> float:
-        """The accuracy of the network of `genotype`.
-
-        Raises:
-            ValueError: if it is not of the space.
-        """
+        """Return the accuracy of the network of `genotype`; raise ValueError if it is not in the space."""
         return self.accuracy(self.supernet.one_hot_weights(genotype))

@@ -1,4 +1,4 @@
-"""The warm-up of a search: the first epochs, in which the alphas are frozen."""
+"""Warm-up of a search: the first epochs, in which the alphas are frozen."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kerasnas.backend import replicas
 class AlphaWarmup:
     """The warm-up of a search: the first epochs of `fit`, in which the alphas are frozen.
 
-    Nothing of the alphas' level changes in them: neither the alphas nor any variable of their optimizer. An optimizer
-    that is fed zeros still counts its steps: after a warm-up, Adam's bias correction would be spent while its second
-    moment is still zero, and the first steps would be up to `sqrt(1 / (1 - beta_2)) (1 - beta_1)` times its rate, 16
-    times with the defaults of `BilevelTrainer`.
+    Neither the alphas nor any variable of their optimizer change. An optimizer that receives zeros still counts its
+    steps: after a warm-up, Adam's bias correction would be spent while its second moment is still zero, and the first
+    steps would be up to `sqrt(1 / (1 - beta_2)) (1 - beta_1)` times its rate, 16 times with the defaults of
+    `BilevelTrainer`.
 
     On one replica, and on JAX, the graph of a step holds both phases and the variable `active` picks one, so that the
     end of the warm-up traces nothing. A branch of a graph cannot sum over replicas: on several, the phase is a constant
-    of the graph, which is traced again where it changes. Without a warm-up the graph holds no choice at all.
+    of the graph, which is traced again when it changes. Without a warm-up the graph holds one phase.
 
     Args:
         epochs: length of the warm-up. Defaults to None: a quarter of the epochs of `fit`.
@@ -30,7 +30,7 @@ class AlphaWarmup:
         replicated: whether the trainer runs on several replicas.
 
     Attributes:
-        needed: whether the alphas are frozen in any epoch: whether the graph must hold that phase.
+        needed: True if the alphas are frozen in any epoch, so that the graph must hold that phase.
     """
 
     def __init__(self, epochs: int | None, active: Tensor, replicated: bool = False):
@@ -40,7 +40,7 @@ class AlphaWarmup:
         self._frozen_graph = False  # on several replicas: the phase that the graph is traced for
 
     def length(self, epochs: int) -> int:
-        """The epochs of a `fit` of `epochs` epochs in which the alphas are frozen."""
+        """Return for how many of the `epochs` epochs of a `fit` the alphas are frozen."""
         return epochs // 4 if self.epochs is None else self.epochs
 
     @property
@@ -49,11 +49,7 @@ class AlphaWarmup:
         return not float(ops.convert_to_numpy(self.active))
 
     def freeze(self, frozen: bool) -> bool:
-        """Freeze the alphas, or let them learn, from the next step on.
-
-        Returns:
-            Whether the step must be traced again for it.
-        """
+        """Freeze the alphas, or let them learn, from the next step on; return True if it must be traced again."""
         self.active.assign(float(not frozen))
         if self.replicated:
             stale, self._frozen_graph = self._frozen_graph is not frozen, frozen
@@ -63,7 +59,7 @@ class AlphaWarmup:
         return stale
 
     def choose(self, active: Tensor, learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
-        """The result of `learning()`, or in the warm-up of `frozen()`; for use in a step.
+        """Return `learning()`, or in the warm-up `frozen()`, for use in a step.
 
         Args:
             active: the value of the variable `active` in this step.
@@ -74,7 +70,7 @@ class AlphaWarmup:
         return ops.cond(active > 0, learning, frozen) if self.needed else learning()
 
     def select(self, active: Tensor, learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
-        """The tensors `learned`, or in the warm-up `frozen`: both are computed, so that no branch waits for a device.
+        """Return the tensors `learned`, or in the warm-up `frozen`; both are computed, so that no branch waits.
 
         Args:
             active: the value of the variable `active` in this step.

@@ -174,7 +174,7 @@ def test_objective_in_closed_form():
         ({"weight": float("nan")}, "at least 0"),
         ({"form": "divide"}, r"`form`.*Received: 'divide'.*Known: \['add', 'multiply'\]"),
         ({"form": "multiply", "weight": 1.0}, "a number with form='multiply'"),
-        ({"target": 10.0}, "at least .* parameters, what the smallest network of the space has. Received: 10"),
+        ({"target": 10.0}, "at least .* parameters, the cost of the smallest network of the space. Received: 10"),
     ],
 )
 def test_objective_says_what_is_wrong(arguments, message):

@@ -25,7 +25,7 @@ def test_auto_takes_the_cpu_and_says_why(monkeypatch):
     said = []
     strategy = resolve_strategy("auto", log=said.append)
     assert strategy is tf.distribute.get_strategy()
-    assert said == ['Strategy: one device, the CPU ("auto": neither TF_CONFIG, nor a TPU or GPU).']
+    assert said == ['Strategy: one device, the CPU ("auto": no TF_CONFIG, TPU or GPU).']
     assert resolve_strategy("cpu", log=None) is strategy
 
 

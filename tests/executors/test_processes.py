@@ -159,7 +159,7 @@ def test_a_call_that_is_left_ends_what_it_began(work, two, tmp_path):
     results = two.completed(work.sleeps, [0, 60], shared=str(tmp_path))
     assert next(results) == (0, 0)
     begun = until(lambda: list(tmp_path.glob("60-*")))[0]
-    with pytest.raises(RuntimeError, match="at work"):
+    with pytest.raises(RuntimeError, match="busy"):
         next(two.completed(work.times, [1], shared=1))
     results.close()
     with pytest.raises(ProcessLookupError):

@@ -1,37 +1,15 @@
 """ENAS' controller as published: attention over earlier nodes, shared operations, ordered inputs, the skip penalty."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from kerasnas.search import Controller, ENASTrainer
-from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace, NASBench201Space
+from kerasnas.spaces import ENASMicroSpace, NASBench201Space
 from kerasnas.strategies.attention import AttentionPolicy
+from tests.strategies.kit import ENAS_SPACES as SPACES
+from tests.strategies.kit import everything, policy_of, scattered
 
-PRIMITIVES = ("skip_connect", "max_pool_3x3")
-SPACES = {
-    "micro": ENASMicroSpace(filters=2, num_cells=1, num_nodes=2, primitives=PRIMITIVES),
-    "cells": ENASMicroSpace(filters=2, num_cells=3, num_nodes=1, primitives=PRIMITIVES),
-    "macro": ENASMacroSpace(filters=2, num_layers=3, primitives=PRIMITIVES),
-}
-OPTIONS = {"micro": (2, 2, 2, 2, 3, 3, 2, 2), "cells": (2,) * 8, "macro": (2,) * 6}
 each = pytest.mark.parametrize("name", SPACES)
-
-
-def scattered(policy, seed=0):
-    rng = np.random.default_rng(seed)
-    for value in policy.parameters.values():
-        value += rng.normal(scale=0.7, size=value.shape)
-    return policy
-
-
-def make(name):
-    return scattered(AttentionPolicy(SPACES[name], 4))
-
-
-def everything(name):
-    return np.array(list(itertools.product(*map(range, OPTIONS[name]))))
 
 
 def lstm(parameters, x, h, c):
@@ -98,67 +76,25 @@ def macro_by_hand(policy, decisions):
 
 
 def test_micro_log_probability_is_the_hand_written_one():
-    policy, rows = make("micro"), everything("micro")[::7]
+    policy, rows = policy_of("micro"), everything("micro")[::7]
     np.testing.assert_allclose(policy.log_prob(rows), [micro_by_hand(policy, row) for row in rows], rtol=1e-12)
 
 
 def test_macro_log_probability_and_penalty_are_the_hand_written_ones():
-    policy, rows = make("macro"), everything("macro")
+    policy, rows = policy_of("macro"), everything("macro")
     expected = np.array([macro_by_hand(policy, row) for row in rows])
     np.testing.assert_allclose(policy.log_prob(rows), expected[:, 0], rtol=1e-12)
     np.testing.assert_allclose(policy.penalty(rows), expected[:, 1], rtol=1e-12)
-    assert not make("micro").penalty(everything("micro")[:3]).any()
+    assert not policy_of("micro").penalty(everything("micro")[:3]).any()
 
 
 def test_the_penalty_vanishes_where_skips_have_the_prior_probability():
-    policy = make("macro")
+    policy = policy_of("macro")
     policy.parameters["attention/vector"][:] = 0  # every coin is fair
     divergence = 0.5 * np.log(0.5 / 0.4) + 0.5 * np.log(0.5 / 0.6)
     np.testing.assert_allclose(policy.penalty(everything("macro")[:2]), (1 + 2) / 2 * divergence, rtol=1e-12)
     policy.skip_target = 0.5
     np.testing.assert_allclose(policy.penalty(everything("macro")[:2]), 0, atol=1e-15)
-
-
-@each
-def test_probabilities_are_a_distribution_and_samples_follow_it(name):
-    policy, rows = make(name), everything(name)
-    probabilities = np.exp(policy.log_prob(rows))
-    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
-    drawn, log_probs, entropies = policy.sample(np.random.default_rng(0), 20_000)
-    np.testing.assert_allclose(policy.log_prob(drawn), log_probs, atol=1e-12)
-    counts = dict.fromkeys(map(tuple, rows.tolist()), 0)
-    for row in drawn.tolist():
-        counts[tuple(row)] += 1
-    deviation = np.array(list(counts.values())) / 20_000 - probabilities
-    assert (np.abs(deviation) < 5 * np.sqrt(probabilities / 20_000)).all()
-    # The entropies along the paths, on average, are the entropy.
-    whole = -(probabilities * np.log(probabilities)).sum()
-    assert abs(entropies.mean() - whole) < 5 * entropies.std() / np.sqrt(20_000) + 1e-9
-
-
-@each
-def test_gradients_equal_central_differences(name):
-    policy = make(name)
-    rows, _, _ = policy.sample(np.random.default_rng(1), 4)
-    coefficients = np.random.default_rng(2).normal(size=4)
-
-    def objective():
-        made = policy._run(4, given=rows)
-        return coefficients @ made.log_prob + 0.3 * made.entropy.sum() - 0.8 * policy.penalty(rows).sum()
-
-    gradients = policy.gradients(rows, coefficients, 0.3, 0.8)
-    assert gradients.keys() == policy.parameters.keys()
-    for parameter, value in policy.parameters.items():
-        found, numeric = [], []
-        for position in list(np.ndindex(value.shape))[:: 5 if parameter == "lstm" else 1]:
-            kept, values = value[position], []
-            for value[position] in (kept + 1e-5, kept - 1e-5):
-                values.append(objective())
-            value[position] = kept
-            found.append(gradients[parameter][position])
-            numeric.append((values[0] - values[1]) / 2e-5)
-        assert np.any(numeric), parameter
-        np.testing.assert_allclose(found, numeric, rtol=1e-6, atol=1e-8 * np.abs(numeric).max() + 1e-9)
 
 
 def test_parameters_do_not_grow_with_the_nodes():
@@ -182,7 +118,7 @@ def test_defaults_are_those_of_the_space():
 
 @each
 def test_decisions_make_architectures_and_back(name):
-    policy, space = make(name), SPACES[name]
+    policy, space = policy_of(name), SPACES[name]
     found = set()
     for row in everything(name).tolist():
         indices = policy.architecture(row)
@@ -192,7 +128,7 @@ def test_decisions_make_architectures_and_back(name):
 
 
 def test_both_orders_of_a_nodes_inputs_are_one_architecture_with_probabilities_of_their_own():
-    policy = make("micro")
+    policy = policy_of("micro")
     one, other = (0, 1, 0, 1, 0, 0, 0, 0), (1, 0, 1, 0, 0, 0, 0, 0)
     assert policy.architecture(one) == policy.architecture(other)
     assert np.ptp(policy.log_prob(np.array([one, other]))) > 1e-3

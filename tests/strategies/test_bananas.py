@@ -1,37 +1,18 @@
 """BANANAS and its ensemble of networks: gradients, training, Thompson sampling in closed form, the search."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 
-from kerasnas.search import BANANAS, LocalSearch, RandomSearch, RegularizedEvolution
-from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space
-from kerasnas.spaces.subset import SubsetSpace
+from kerasnas.search import BANANAS, LocalSearch, RegularizedEvolution
+from kerasnas.spaces import NASBench101Space
 from kerasnas.strategies.bananas import thompson_draws
 from kerasnas.strategies.candidates import Candidates
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.gaussian_process import normal_quantiles
 from kerasnas.tabular import NASBench201
-
-SPACE = NASBench201Space()
-
-
-def architectures(count, seed=0, space=SPACE):
-    rng = np.random.default_rng(seed)
-    return list({space.sample_indices(rng): None for _ in range(count)})
-
-
-def additive(indices):
-    return sum((position + 1) * (index == 2) for position, index in enumerate(indices))
-
-
-def run(strategy, reward, evaluations):
-    for _ in range(evaluations):
-        genotype = strategy.ask()
-        strategy.tell(genotype, reward(strategy.space.encode(genotype)))
-    return strategy
+from tests.strategies.kit import SPACE, additive, architectures, run
 
 
 # The ensemble --------------------------------------------------------------------------------------------
@@ -95,19 +76,6 @@ def test_training_fits_and_members_disagree_far_from_the_data():
     assert ensemble(np.array([[6.0]])).std() > 3 * ensemble(inputs).std(axis=0).max()
 
 
-def test_bad_arguments_of_the_ensemble():
-    inputs, targets, rng = *data(), np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"`targets`\. Expected 12 numbers, one for each of `inputs`"):
-        NetworkEnsemble(inputs, targets[:5], rng)
-    for argument in ("members", "units", "layers", "steps", "learning_rate"):
-        with pytest.raises(ValueError, match=f"`{argument}`"):
-            NetworkEnsemble(inputs, targets, rng, **{argument: 0})
-    with pytest.raises(ValueError, match="`weight_decay`"):
-        NetworkEnsemble(inputs, targets, rng, weight_decay=-1)
-    with pytest.raises(TypeError, match="`rng`"):
-        NetworkEnsemble(inputs, targets, 0)
-
-
 # Candidates and draws ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("space", [SPACE, NASBench101Space()], ids=["nasbench201", "nasbench101"])
 def test_candidates_hold_all_neighbors_and_come_once(space):
@@ -130,17 +98,6 @@ def test_draws_have_the_mean_and_the_sample_deviation_of_the_members():
 
 
 # The search ----------------------------------------------------------------------------------------------
-def test_it_starts_at_random_and_counts_successes_only():
-    strategy, random = BANANAS(SPACE, seed=4, initial=6), RandomSearch(SPACE, seed=4)
-    with pytest.warns(UserWarning, match="not finite"):
-        for step in range(8):
-            genotype = strategy.ask()
-            assert genotype == random.ask()
-            strategy.tell(genotype, math.nan if step < 2 else 1.0)
-    strategy.ask()
-    assert len(strategy._chosen) == strategy.batch_size - 1
-
-
 def test_the_highest_draws_of_one_training_are_asked_for(monkeypatch):
     cells = architectures(60)
     strategy = BANANAS(SPACE, initial=4, batch_size=3)
@@ -155,12 +112,12 @@ def test_the_highest_draws_of_one_training_are_asked_for(monkeypatch):
         assert candidates == cells[20:40]
         return np.stack([values, values])  # no disagreement: draws are these
 
-    def candidates(best):
+    def candidates(best, rng, is_new):
         assert best == cells[11:6:-1]  # the five best, the best first
         return cells[20:40]
 
     monkeypatch.setattr(strategy, "_predictions", predictions)
-    monkeypatch.setattr(strategy, "_candidates", candidates)
+    monkeypatch.setattr(strategy, "_around", candidates)
     asked = [SPACE.encode(genotype) for genotype in strategy.ask(3)]
     assert asked == [cells[20 + position] for position in np.argsort(-values)[:3]]
     assert len(calls) == 1
@@ -188,30 +145,3 @@ def test_it_finds_more_than_others_on_a_table():
     own = reached(BANANAS)
     assert own > reached(LocalSearch)
     assert own > reached(RegularizedEvolution)
-
-
-def test_it_resumes_within_a_batch_with_pending_ones():
-    strategy, again = run(BANANAS(SPACE, seed=1), additive, 16), BANANAS(SPACE, seed=5)
-    pending = strategy.ask(3)
-    again.set_state(json.loads(json.dumps(strategy.get_state())))
-    for one in (strategy, again):
-        for genotype in pending:
-            one.tell(genotype, 3.0)
-    assert run(strategy, additive, 12).observations == run(again, additive, 12).observations
-
-
-@pytest.mark.parametrize("case", ["darts", "nasbench101", "subset"])
-def test_other_spaces(case):
-    space = {"darts": DARTSSpace, "nasbench101": NASBench101Space}.get(case, NASBench201Space)()
-    if case == "subset":
-        space = SubsetSpace(space, architectures(40))
-    strategy = run(BANANAS(space, seed=1), sum, 24)
-    assert len({space.key(indices) for indices, _ in strategy.observations}) == 24
-    rewards = [reward for _, reward in strategy.observations]
-    assert np.mean(rewards[10:]) > np.mean(rewards[:10])
-
-
-@pytest.mark.parametrize(("argument", "value"), [("initial", 0), ("batch_size", 0), ("members", 1)])
-def test_arguments_are_checked(argument, value):
-    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {value}"):
-        BANANAS(SPACE, **{argument: value})

@@ -1,88 +1,16 @@
-"""Policies: probabilities and gradients in closed form or against differences; what REINFORCE and PPO do with them."""
+"""Policies in closed form, and how REINFORCE and PPO train them."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 
 from kerasnas.search import Controller, Reinforce
-from kerasnas.spaces import NASBench201Space
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, pack, unpack
 from kerasnas.testing.strategies import GridSpace
+from tests.strategies.kit import OPTIONS, SPACE, everything, policy_of, scattered
 
-SIZES = (3, 1, 2, 4)
-SPACE = NASBench201Space()
-
-
-def scattered(policy, seed=0):
-    rng = np.random.default_rng(seed)
-    for value in policy.parameters.values():
-        value += np.where(value < -1e9, 0, rng.normal(scale=0.5, size=value.shape))
-    return policy
-
-
-def make(kind):
-    return scattered(CategoricalPolicy(SIZES) if kind == "categorical" else LSTMPolicy(SIZES, units=5))
-
-
-each_policy = pytest.mark.parametrize("kind", ["categorical", "lstm"])
-
-
-def entropies(policy, indices):
-    """The entropy along each path, from probabilities alone: of every choice given those before it."""
-    found = np.zeros(len(indices))
-    everything = np.array(list(itertools.product(*map(range, SIZES))))
-    probabilities = np.exp(policy.log_prob(everything))
-    for n, path in enumerate(indices):
-        for choice, size in enumerate(SIZES):
-            same = (everything[:, :choice] == path[:choice]).all(axis=1)
-            shares = np.array([probabilities[same & (everything[:, choice] == option)].sum() for option in range(size)])
-            shares /= shares.sum()
-            found[n] -= (shares * np.log(shares)).sum()
-    return found
-
-
-@each_policy
-def test_probabilities_are_a_distribution_and_samples_follow_it(kind):
-    policy = make(kind)
-    everything = np.array(list(itertools.product(*map(range, SIZES))))
-    probabilities = np.exp(policy.log_prob(everything))
-    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
-    indices, log_probs, told_entropies = policy.sample(np.random.default_rng(0), 20_000)
-    assert np.allclose(policy.log_prob(indices), log_probs, atol=1e-12)
-    assert np.allclose(told_entropies[:5], entropies(policy, indices[:5]), atol=1e-12)
-    counts = {tuple(row): 0 for row in everything.tolist()}
-    for row in indices.tolist():
-        counts[tuple(row)] += 1
-    deviation = np.array(list(counts.values())) / 20_000 - probabilities
-    assert np.all(np.abs(deviation) < 5 * np.sqrt(probabilities / 20_000))
-
-
-@each_policy
-def test_gradients_equal_central_differences(kind):
-    policy = make(kind)
-    indices, _, _ = policy.sample(np.random.default_rng(1), 6)
-    coefficients, weight = np.random.default_rng(2).normal(size=6), 0.3
-
-    def objective():
-        return coefficients @ policy.log_prob(indices) + weight * entropies(policy, indices).sum()
-
-    gradients = policy.gradients(indices, coefficients, weight)
-    assert gradients.keys() == policy.parameters.keys()
-    for name, value in policy.parameters.items():
-        numeric = np.zeros_like(value)
-        for position in np.ndindex(value.shape) if name != "lstm" else list(np.ndindex(value.shape))[::7]:
-            kept, step = value[position], 1e-5
-            values = []
-            for value[position] in (kept + step, kept - step):
-                values.append(objective())
-            value[position] = kept
-            numeric[position] = (values[0] - values[1]) / (2 * step)
-        checked = numeric != 0
-        assert checked.any() or SIZES[int(name[-1])] == 1, name
-        scale = np.abs(numeric).max(initial=1e-3)
-        assert np.abs(gradients[name] - numeric)[checked].max(initial=0) <= 1e-7 * scale, name
+SIZES = OPTIONS["lstm"]
 
 
 def test_policies_start_uniform_or_nearly_so():
@@ -94,19 +22,19 @@ def test_policies_start_uniform_or_nearly_so():
 
 
 def test_tanh_constant_and_temperature_bound_the_lstm():
-    policy = make("lstm")
+    policy = policy_of("lstm")
     for value in policy.parameters.values():
         value *= 1000
     ratio = np.exp(2 * 2.5)  # logits between -2.5 and 2.5
     smallest = np.prod([1 / (1 + (size - 1) * ratio) for size in SIZES])
-    everything = np.array(list(itertools.product(*map(range, SIZES))))
-    assert np.exp(policy.log_prob(everything)).min() >= smallest * (1 - 1e-9)
+    rows = everything("lstm")
+    assert np.exp(policy.log_prob(rows)).min() >= smallest * (1 - 1e-9)
     hot = scattered(LSTMPolicy(SIZES, units=5, temperature=1e9))
-    assert np.allclose(hot.log_prob(everything), -sum(map(math.log, SIZES)), atol=1e-6)
+    assert np.allclose(hot.log_prob(rows), -sum(map(math.log, SIZES)), atol=1e-6)
 
 
 def test_the_lstm_depends_on_its_earlier_decisions():
-    policy = make("lstm")
+    policy = policy_of("lstm")
     last = np.array([[first, 0, 0, 2] for first in range(3)])
     both = np.array([[first, 0, 0, other] for first in range(3) for other in range(4)])
     shares = np.exp(policy.log_prob(last)) / np.exp(policy.log_prob(both)).reshape(3, 4).sum(axis=1)
@@ -274,11 +202,3 @@ def test_ppo_steps_once_a_batch_and_remembers_half_of_one():
 def test_unknown_algorithm():
     with pytest.raises(ValueError, match=r"`algorithm`.*Did you mean 'ppo'"):
         Controller(SPACE, algorithm="pppo")
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"), [("learning_rate", 0), ("baseline_decay", 1.0), ("entropy_weight", -1), ("batch_size", 0)]
-)
-def test_numbers_are_checked(argument, value):
-    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {value}"):
-        Controller(SPACE, units=2, **{argument: value})

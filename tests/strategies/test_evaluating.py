@@ -47,13 +47,3 @@ def test_failures_are_told_and_an_exhausted_space_ends():
     with pytest.warns(UserWarning, match="count as failed"):
         found = evaluate_batches(strategy, lambda shared, genotype: math.nan, 5, batch=2)
     assert len(found) == 1 and len(strategy.observations) == 1
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [("strategy", SPACE), ("function", 3), ("evaluations", 0), ("batch", 0), ("executor", "ray")],
-)
-def test_bad_arguments(argument, value):
-    settings = {"strategy": RandomSearch(SPACE), "function": convolutions, "evaluations": 1}
-    with pytest.raises((TypeError, ValueError), match=f"`{argument}`"):
-        evaluate_batches(**{**settings, argument: value})

@@ -121,11 +121,3 @@ def test_rewards_of_another_shape_are_refused(reward, error, message):
     strategy = NSGA2(SPACE)
     with pytest.raises(error, match=message):
         strategy.tell(strategy.ask(), reward)
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"), [("population_size", 1), ("objectives", 0), ("mutation_probability", 2)]
-)
-def test_arguments_are_checked(argument, value):
-    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {value}"):
-        NSGA2(SPACE, **{argument: value})

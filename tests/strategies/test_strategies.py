@@ -75,11 +75,6 @@ def test_a_reward_that_is_no_number_is_refused_and_changes_nothing(reward):
     assert len(strategy.pending) == 1 and not strategy.observations
 
 
-def test_a_batch_has_at_least_one():
-    with pytest.raises(ValueError, match="`n`"):
-        RandomSearch(SPACE).ask(0)
-
-
 def test_a_combination_that_is_no_architecture_is_refused():
     strategy = RandomSearch(GridSpace((4, 4), constrained=True))
     with pytest.raises(ValueError, match="not in space 'grid'"):
@@ -168,12 +163,6 @@ def test_every_option_is_a_mutation_away():
     told(strategy, (1, 1), 1.0)
     children = {strategy.space.encode(genotype) for genotype in strategy.ask(4)}
     assert children == {(0, 1), (2, 1), (1, 0), (1, 2)}
-
-
-@pytest.mark.parametrize("argument", ["population_size", "sample_size"])
-def test_sizes_are_checked(argument):
-    with pytest.raises(ValueError, match=f"`{argument}`.*at least 1.*Received: 0"):
-        RegularizedEvolution(SPACE, **{argument: 0})
 
 
 def test_a_sample_is_at_most_the_population():

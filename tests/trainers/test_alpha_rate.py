@@ -71,7 +71,7 @@ def test_data_of_unknown_length_take_the_papers_rate_and_say_so(make_search, dat
     make_search().fit(forever(), steps_per_epoch=2, epochs=1, verbose=0, callbacks=[seen])
     assert seen.rates == pytest.approx([0.15])
     few = (pair for pair, _ in zip(forever(), range(3), strict=False))
-    with pytest.warns(UserWarning, match="number of steps of an epoch is not known.*`steps_per_epoch`"):
+    with pytest.warns(UserWarning, match="number of steps.*`steps_per_epoch`"):
         make_search().fit(few, epochs=1, verbose=0, callbacks=[seen])
     assert seen.rates[1:] == pytest.approx([3e-4])
 

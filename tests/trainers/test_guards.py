@@ -248,7 +248,7 @@ def test_no_curvature_is_measured_where_the_stop_cannot_act(
     assert len(seen) == measured
     words = [str(warning.message) for warning in said if "guard" in str(warning.message)]
     learning = epochs - (warmup if isinstance(warmup, int) else 3)
-    reason = f"it compares 10 epochs in which the alphas learn, and the search has {learning}"
+    reason = f"it needs 10 epochs with trainable alphas, and this search has {learning}"
     assert words == [f"The guard curvature_ratio=0.25 has no effect: {reason}."] * asked
     if not given:
         assert search.idle_curvature_stop(epochs) == (None if measured else reason)
@@ -377,7 +377,7 @@ def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch, found, warns):
         assert not said and asked == [1.0]
         BilevelTrainer(supernet, auxiliary_skip=0.5)
     messages = [str(warning.message) for warning in said]
-    reason = "the supernet has no edge of stride 1 to put a skip beside"
+    reason = "the supernet has no edge of stride 1 for a skip"
     assert messages == [f"The guard auxiliary_skip=0.5 has no effect: {reason}."] * warns
     if warns:
         assert said[0].filename == __file__

@@ -171,7 +171,7 @@ def test_one_dataset_without_validation_data(make_search, data, make, words):
 
 def test_validation_steps_without_data_of_their_own(make_search, data):
     both = PairedBatches(ArrayBatches(*data, 8), ArrayBatches(*data, 8))
-    with pytest.raises(ValueError, match="`validation_steps` is of `validation_data`, which there is none of"):
+    with pytest.raises(ValueError, match="`validation_steps` requires `validation_data`"):
         make_search().fit(both, validation_steps=2, **QUICK)
     with pytest.raises(ValueError, match="a generator cannot"):
         make_search().fit(pairs_of(*data), validation_data=pairs_of(*data), validation_steps=2, **QUICK)

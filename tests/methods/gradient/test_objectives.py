@@ -102,7 +102,7 @@ def interrupt_at(stop):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--cost=macs", "--cost_target=10"], "what the lightest network of the space has. Received: 10"),
+        (["--cost=macs", "--cost_target=10"], "the cost of the lightest network of the space. Received: 10"),
         (["--cost=mac"], "Did you mean 'macs'?"),
         (["--cost_target=10"], "flag --cost_target. Expected nothing without --cost. Received: 10.0"),
         (["--cost=macs", "--cost_weight=-1"], "flag --cost_weight. Expected at least 0. Received: -1.0"),
@@ -141,7 +141,7 @@ def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
     fastest = table.cost_model(space, (8, 8, 1), 3).least_cost()
     command = ["search", f"--dataset={dataset}", *CHAIN, f"--latency_table={tmp_path / 'table.json'}"]
     assert cli.main([*command, "--latency_target_ms=0.0001", f"--output_dir={tmp_path / 'run'}"]) == 2
-    assert f"Expected at least {fastest:.6g} ms, what the fastest network of the space has." in capsys.readouterr().err
+    assert f"Expected at least {fastest:.6g} ms, the cost of the fastest network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
