@@ -78,10 +78,10 @@ def make_task(folder, domain):
 
 
 def train(domain, data, split, plan, seconds):
-    from kerasnas.methods.race.running import RECIPE
     from value_contenders import augmentation
 
     from kerasnas.datasets.batches import ArrayBatches
+    from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.spaces import MacroSpace

@@ -184,7 +184,7 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
     from kerasnas.callbacks import NonFiniteError
     from kerasnas.datasets.batches import ArrayBatches
-    from kerasnas.methods.race.running import RECIPE
+    from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing import Contestant
     from kerasnas.racing.winners import DECAY
     from kerasnas.spaces import MacroSpace

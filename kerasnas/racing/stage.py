@@ -2,109 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.executors import Executor, Local
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
-from kerasnas.intervals import paired_difference
 from kerasnas.racing.baseline import pixel_baseline
-from kerasnas.racing.budget import Budget
 from kerasnas.racing.contestant import Contestant
-from kerasnas.racing.contestants import Contestants, packed, read_progress
-from kerasnas.racing.elsewhere import train_elsewhere
-from kerasnas.racing.gains import control_of, gain_of
-from kerasnas.racing.portfolio import Candidate
-from kerasnas.racing.rungs import (
-    FIRST_SHARE,
-    FIRST_STEPS,
-    MOST,
-    RECIPE_SHARE,
-    advancing,
-    expected,
-    fading,
-    first_steps,
-    fitting_batch_size,
-    race_share,
-)
-from kerasnas.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED, batches_of
+from kerasnas.racing.contestants import read_progress
+from kerasnas.racing.field import Field
+from kerasnas.racing.gains import control_of
+from kerasnas.racing.ranking import comparison, gain, ranked
+from kerasnas.racing.remote import train_remotely
+from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
+from kerasnas.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
 from kerasnas.racing.symmetries import found, kept_accuracies
-from kerasnas.tasks import CLASSIFICATION, Task
 
-Arrays = tuple[Any, Any]
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _FORK_PRIOR = -0.005  # they have to help visibly
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 
 
-def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
-    """Tell nobody."""
-
-
-@dataclasses.dataclass
-class Race:
-    """Candidates trained side by side on the same data, until those are left that are expected to end best.
+class Race(Field):
+    """A race, run until those candidates are left that are expected to end best; arguments as for `Field`.
 
     Everything is saved after each slice of training: killed at any moment, it resumes and loses that slice.
     `train_winners` trains those that are left.
-
-    Args:
-        stages: the store of the run's folder.
-        budget: what it all must fit in.
-        candidates: number -> so many candidates at most, the one to begin with first.
-        build: genotype -> its network, compiled with a constant learning rate.
-        data: `(x, y)` to train on.
-        held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
-        num_classes: number of outputs.
-        augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
-        watch: called with the name of a network, its accuracy on held-out data or its training's loss and metrics, and
-            the steps after which it has them. Defaults to nothing.
-        tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
-            to True.
-        batch_size: Defaults to 64; small data make smaller batches.
-        seed: Defaults to 0.
-        most: how many candidates take part at most. Defaults to `MOST`.
-        winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
-        log: called with each line of progress. Defaults to `print`.
-        initialize: as for `Contestants`. Defaults to None.
-        task: what the networks predict. Defaults to classification.
-        executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
-            then. Defaults to this process.
     """
-
-    stages: Stages
-    budget: Budget
-    candidates: Callable[[int], list[Candidate]]
-    build: Callable[[Genotype], keras.Model]
-    data: Arrays
-    held_out: Arrays
-    num_classes: int
-    augment: tuple[str, ...] | None = None
-    batch_size: int = 64
-    seed: int = 0
-    most: int = MOST
-    winners: int = 1
-    log: Callable[[str], Any] = print
-    initialize: Callable[[keras.Model, str], Any] | None = None
-    task: Task = CLASSIFICATION
-    tolerant: bool = True
-    executor: Executor = dataclasses.field(default_factory=Local)
-    watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
-
-    def __post_init__(self) -> None:
-        self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
-        self.progress, self._entries = self.contestants.progress, self.contestants.entries
-        self.name = uuid.uuid4().hex  # by which workers tell it from others
-        self.most_seconds = math.inf  # that the candidate which is to start may take
 
     def run(self) -> dict[str, Any]:
         """Run the race as stage `"race"`, unless it is finished; return the stage's record."""
@@ -122,21 +49,21 @@ class Race:
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
         for name in winners:
-            self._entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
+            self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
             # Its state is where its training as a stage of its own begins.
             self.begun(name)
             self.contestants.save(name, self.budget.spent(), "searched")
         record |= {
-            "comparison": self._comparison(winners[0]),
-            "initialization": [gain for name in self._entries if (gain := self._gain(name))],
+            "comparison": comparison(self, winners[0]),
+            "initialization": [lead for name in self.entries if (lead := gain(self, name))],
         }
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {
             "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task)
-            if len(self._entries) > 1
+            if len(self.entries) > 1
             else None
         }
-        for name, entry in self._entries.items():
+        for name, entry in self.entries.items():
             rungs_of = [
                 {key: value for key, value in rung.items() if key not in ("hits", "scores")} for rung in entry["rungs"]
             ]
@@ -168,13 +95,13 @@ class Race:
         else:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
         augment = (*always, *found(kept)) if self.augment is None else self.augment
-        self._entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
+        self.entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
             "augment": list(augment),
             "kept": kept if self.augment is None else {},
             "steps": contestant.steps,  # fewer, where half of a short budget is spent: then there is no race
             "rungs": [],
-            "waiting": [other.name for other in pool if other.name not in self._entries],
+            "waiting": [other.name for other in pool if other.name not in self.entries],
             "standing": [candidate.name],
             "first": candidate.name,
         }
@@ -205,18 +132,18 @@ class Race:
         if index == 0:
             self._train(self._first_rung(steps, allowance), index, steps)
             for name in self.progress["waiting"]:
-                del self._entries[name]
+                del self.entries[name]
             self.progress["waiting"] = []
-        elif self._spent_on_others() + self._rung_seconds(steps) > allowance:
+        elif self.spent_on_others() + self._rung_seconds(steps) > allowance:
             standing = self.progress["standing"]
-            self._keep(standing, self._ranked(standing, index - 1, self.winners), index)
+            self._keep(standing, ranked(self, standing, index - 1, self.winners), index)
             return False
         self._train(self.progress["standing"], index, steps)
         standing = self._trained(self.progress["standing"])
         self.progress["rungs"].append([len(standing), steps])
         # One more than is asked for is trained beside them as long as there is time, or until it is hopeless.
         number = max(self.winners + 1, math.ceil(len(standing) / 2))
-        self._keep(standing, self._ranked(standing, index, number), index + 1)
+        self._keep(standing, ranked(self, standing, index, number), index + 1)
         return True
 
     def _compare_recipes(self) -> None:
@@ -231,11 +158,11 @@ class Race:
         trained = self._trained([leader, *plan["names"]])
         self.progress["rungs"].append([len(trained), plan["steps"]])
         plan["done"] = True
-        self._keep(trained, [*self._ranked(trained, plan["index"], 1), *others], plan["index"] + 1)
+        self._keep(trained, [*ranked(self, trained, plan["index"], 1), *others], plan["index"] + 1)
 
     def _fork(self, leader: str) -> None:
         """Plan the comparison of augmentations: none where the time is too short to tell."""
-        entry, samples = self._entries[leader], len(self.data[0])
+        entry, samples = self.entries[leader], len(self.data[0])
         time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
         forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
         each = int(time / (entry["step_seconds"] * (1 + len(forks))))
@@ -249,7 +176,7 @@ class Race:
 
     def _trained(self, names: list[str]) -> list[str]:
         """Those of `names` that did not fail."""
-        trained = [name for name in names if not self._entries[name]["outcome"]]
+        trained = [name for name in names if not self.entries[name]["outcome"]]
         if not trained:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
         return trained
@@ -258,7 +185,7 @@ class Race:
         """Let those that were compared after so many rungs drop out, but for `names`, which stand."""
         out = set(compared) - set(names)
         for name in out:
-            self._entries[name]["outcome"] = f"out after rung {rungs}"
+            self.entries[name]["outcome"] = f"out after rung {rungs}"
         self.progress["standing"] = names
         self.contestants.write(self.budget.spent())
         for name in out:  # last: a race that is killed before would compare them again, and may keep another one
@@ -268,16 +195,16 @@ class Race:
         """Those that stand, and those that wait, as many as there is time for; one that is too slow does not start."""
         yield from tuple(self.progress["standing"])
         while self.progress["waiting"]:
-            costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
+            costs = [entry["cost"] for entry in self.entries.values() if entry["rungs"]]
             share = FIRST_SHARE if len(costs) > 1 else 1.0
-            left = share * allowance - self._spent_on_others()
+            left = share * allowance - self.spent_on_others()
             name = self.progress["waiting"][0]
-            given = self._entries[name]["kind"] == "given"  # the user's own start, unless they take most of the budget
+            given = self.entries[name]["kind"] == "given"  # the user's own start, unless they take most of the budget
             if min(costs, default=0.0) > left and not given:
                 break
             self.progress["waiting"].pop(0)
             # A control may take the room of two: without it, nobody knows what the initialization gave.
-            fewest = 1 if any(control_of(self._entries, other) == name for other in self._entries) else _FEWEST
+            fewest = 1 if any(control_of(self.entries, other) == name for other in self.entries) else _FEWEST
             self.most_seconds = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / fewest)
             if (
                 self.executor.here and self._first_rung_seconds(name, steps) > self.most_seconds
@@ -287,23 +214,13 @@ class Race:
             self.progress["standing"].append(name)
             yield name
 
-    def leave_out(self, name: str) -> None:
-        """Note that a candidate is too slow to start."""
-        self._entries[name]["outcome"] = "not started: too slow for this budget"
-        self.contestants.forget(name)
-
     def _first_rung_seconds(self, name: str, steps: int) -> float:
         """Seconds that the first rung of a candidate will take, by its multiply-adds beside those of the others."""
         try:
             self.begun(name)
         except FAILURES:
             return 0.0  # to fail where failures are dealt with
-        return steps * self.pace() * self._entries[name]["macs"]
-
-    def pace(self) -> float:
-        """Seconds of a step for each multiply-add, of those that have been trained; 0 where none has."""
-        trained = [entry for entry in self._entries.values() if entry["rungs"]]
-        return float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) if trained else 0.0
+        return steps * self.pace() * self.entries[name]["macs"]
 
     def _train(self, names: Iterable[str], index: int, steps: int) -> None:
         """Train contestants up to `steps` steps and compare them, but for those of which that is done.
@@ -314,22 +231,11 @@ class Race:
             for name in names:
                 self._train_here(name, index, steps)
             return
-        train_elsewhere(self, names, index, steps)
-
-    def note(self, name: str, scores: np.ndarray, steps: int, seconds: float) -> None:
-        """Note how a contestant did in a rung."""
-        entry = self._entries[name]
-        progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
-        entry["rungs"].append({**progress, **packed(scores)})
-        self.log(
-            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {steps:,} steps, "
-            f"{1000 * entry['step_seconds']:.0f} ms each"
-        )
-        self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
+        train_remotely(self, names, index, steps)
 
     def _train_here(self, name: str, index: int, steps: int) -> None:
         """Train a contestant in this process, unless that is done."""
-        entry = self._entries[name]
+        entry = self.entries[name]
         if entry["outcome"] or len(entry["rungs"]) > index:
             return
         before = self.budget.spent()
@@ -350,71 +256,10 @@ class Race:
         self.note(name, scores, contestant.steps, contestant.seconds)
         self.contestants.save(name, self.budget.spent())
 
-    def _ranked(self, names: list[str], index: int, number: int) -> list[str]:
-        """The best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
-        found = {name: self._scores(name, index) for name in names}
-        priors = {name: self._entries[name]["prior"] for name in names}
-        left = max(self.budget.left() - FINISH_SECONDS, 0.0)
-        ends = {name: self._entries[name]["rungs"][index]["steps"] for name in names}
-        slower = self.progress.get("slower", 1.0)  # a worker's steps than those of this process, which trains winners
-        totals = {name: ends[name] + slower * left / self._entries[name]["step_seconds"] for name in names}
-        samples = len(self.data[0])
-        epochs = {name: total * self.batch_size_for(samples) / samples for name, total in totals.items()}
-        share = float(np.mean([ends[name] / totals[name] for name in names]))
-        accuracies = {name: float(own.mean()) for name, own in found.items()}
-        gains = {name: gain["difference"] for name in names if (gain := self._gain(name))}
-        faded = fading(gains, share)
-        accuracies = {name: accuracy - faded.get(name, 0.0) for name, accuracy in accuracies.items()}
-        several = [float(own.std()) for own in found.values() if own.dtype != bool]
-        deviation = float(np.mean(several)) if several else None
-        scores = expected(accuracies, priors, epochs, len(self.held_out[0]), share, deviation)
-        for name, score in scores.items():
-            self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
-        return advancing(found, scores, number, share, faded)
-
-    def _spent_on_others(self) -> float:
-        """Seconds that candidates other than the first have taken."""
-        return sum(entry.get("cost", 0.0) for name, entry in self._entries.items() if name != self.progress["first"])
-
     def _rung_seconds(self, steps: int) -> float:
         """Seconds that those that stand, other than the first, need to get to `steps` steps."""
-        standing = [self._entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
+        standing = [self.entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
-
-    def _scores(self, name: str, rung: int) -> np.ndarray:
-        return self.contestants.scores(name, rung, len(self.held_out[0]))
-
-    def _comparison(self, winner: str) -> list[dict[str, Any]]:
-        """The winner's lead over each other contestant when both had been trained for as many steps."""
-        compared = []
-        for name, entry in self._entries.items():
-            if name == winner or not entry["rungs"]:
-                continue
-            last = len(entry["rungs"]) - 1
-            difference, error = paired_difference(self._scores(winner, last), self._scores(name, last))
-            compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
-        return compared
-
-    def _gain(self, name: str) -> dict[str, Any] | None:
-        return gain_of(self._entries, name, self._scores)
-
-    def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
-        """A contestant as far as it has come."""
-        augment = self.augment_of(name) if augment is None else augment
-        return self.contestants.get(name, self.batches(self.data, augment))
-
-    def augment_of(self, name: str) -> tuple[str, ...]:
-        """The names of the augmentations that a contestant is trained with."""
-        own = self._entries[name].get("augment")
-        return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
-
-    def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
-        """Batches of `data` for a training, to whose images the named augmentations are done."""
-        return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
-
-    def batch_size_for(self, samples: int) -> int:
-        """The batch size of a training on so many samples."""
-        return fitting_batch_size(samples, self.batch_size)
 
 
 def spent_before(stages: Stages) -> float:

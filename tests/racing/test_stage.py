@@ -11,7 +11,7 @@ import pytest
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing import Budget, Candidate, Race, contestants, spent_before, stage, train_winners
+from kerasnas.racing import Budget, Candidate, Contestant, Race, contestants, spent_before, stage, train_winners
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
@@ -226,7 +226,7 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     for name, options in {"given": {"augment": ("shift",)}, "one": {"most": 1}}.items():
         options = {"most": 2, "candidates": lambda number: candidates(1)} | options
         assert list(race(tmp_path / name, **options).run()["contestants"]) == ["conv"]
-    monkeypatch.setattr(stage.Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
+    monkeypatch.setattr(Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
     found = race_of_one(tmp_path / "level").run()
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
 
@@ -249,7 +249,7 @@ class Interrupting:
     """Raises in the given step of all contestants together."""
 
     def __init__(self, monkeypatch, at):
-        self.left, take = at, stage.Contestant._batch
+        self.left, take = at, Contestant._batch
 
         def batch(contestant):
             self.left -= 1
@@ -257,7 +257,7 @@ class Interrupting:
                 raise KeyboardInterrupt
             return take(contestant)
 
-        monkeypatch.setattr(stage.Contestant, "_batch", batch)
+        monkeypatch.setattr(Contestant, "_batch", batch)
 
 
 @pytest.mark.parametrize("at", [40, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 15, 70, 100, 160))])
@@ -339,7 +339,7 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
 def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
     """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
     x, y = images(30, 2)
-    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.scores
+    seen, take, correct = [], Contestant._batch, Contestant.scores
     predict, evaluated = keras.Model.predict, []
 
     def batch(contestant):
@@ -355,8 +355,8 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
         evaluated.append(float(np.max(images)))
         return predict(model, images, *args, **kwargs)
 
-    monkeypatch.setattr(stage.Contestant, "_batch", batch)
-    monkeypatch.setattr(stage.Contestant, "scores", compare)
+    monkeypatch.setattr(Contestant, "_batch", batch)
+    monkeypatch.setattr(Contestant, "scores", compare)
     monkeypatch.setattr(keras.Model, "predict", count)
     _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
     assert max(seen) < MARK and [value for value in evaluated if value == MARK] == [MARK] == evaluated[-1:]
@@ -368,14 +368,14 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
 def test_the_winner_is_trained_on_all_of_the_data(tmp_path, monkeypatch):
     x, y = images(48, 1)
     x[:, 0, 0, 0] = MARK
-    seen, take = [], stage.Contestant._batch
+    seen, take = [], Contestant._batch
 
     def batch(contestant):
         found = take(contestant)
         seen.append(float(found[0].max()))
         return found
 
-    monkeypatch.setattr(stage.Contestant, "_batch", batch)
+    monkeypatch.setattr(Contestant, "_batch", batch)
     entrant = race(tmp_path, held_out=(x, y), augment=())
     entrant.run()
     assert max(seen) < MARK

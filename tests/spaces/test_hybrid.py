@@ -8,7 +8,7 @@ import pytest
 
 from kerasnas.cost.counting import macs
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.methods.race.running import RECIPE
+from kerasnas.methods.race.making import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
 from kerasnas.racing import Contestant
 from kerasnas.racing.portfolio import portfolio

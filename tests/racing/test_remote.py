@@ -18,8 +18,8 @@ from kerasnas.executors import Executor, Local, Processes
 from kerasnas.executors.base import lost
 from kerasnas.files import Stages
 from kerasnas.methods import RaceConfig
-from kerasnas.methods.race.running import Networks
-from kerasnas.racing import Budget, Candidate, Race, elsewhere, slices, spent_before, stage
+from kerasnas.methods.race.making import Networks
+from kerasnas.racing import Budget, Candidate, Race, remote, slices, spent_before, stage
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
 
@@ -110,7 +110,7 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs):
         assert rungs[: len(own)] == own[: len(rungs)], name
     assert found["rungs"][0] == here["rungs"][0] == [3, 12] and len(found["rungs"]) == 2
     first, *rest = there.orders
-    assert (first.name, first.timed, first.most) == ("conv", elsewhere.TIMED, None)
+    assert (first.name, first.timed, first.most) == ("conv", remote.TIMED, None)
     assert other.progress["slower"] > 0 and all(order.most is not None for order in rest[:2])
     assert all(order.state is not None and order.most is None for order in rest[2:])  # the second rung continues
     assert found["winner"] == "conv"  # its training continues where workers left it

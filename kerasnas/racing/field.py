@@ -1,0 +1,131 @@
+"""The field of a race: its settings, its contestants, and what each of them cost and reached."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.datasets.batches import ArrayBatches
+from kerasnas.executors import Executor, Local
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.racing.budget import Budget
+from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.contestants import Contestants, packed
+from kerasnas.racing.portfolio import Candidate
+from kerasnas.racing.rungs import MOST, fitting_batch_size
+from kerasnas.racing.slices import batches_of
+from kerasnas.tasks import CLASSIFICATION, Task
+
+Arrays = tuple[Any, Any]
+
+
+def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
+    """Log to nobody."""
+
+
+@dataclasses.dataclass
+class Field:
+    """The candidates of a race on the same data, and how far each has come.
+
+    Args:
+        stages: the store of the run's folder.
+        budget: what it all must fit in.
+        candidates: number -> so many candidates at most, the one to begin with first.
+        build: genotype -> its network, compiled with a constant learning rate.
+        data: `(x, y)` to train on.
+        held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
+        num_classes: number of outputs.
+        augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
+        watch: called with the name of a network, its accuracy on held-out data or its training's loss and metrics, and
+            the steps after which it has them. Defaults to nothing.
+        tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
+            to True.
+        batch_size: Defaults to 64; small data make smaller batches.
+        seed: Defaults to 0.
+        most: how many candidates take part at most. Defaults to `MOST`.
+        winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
+        log: called with each line of progress. Defaults to `print`.
+        initialize: as for `Contestants`. Defaults to None.
+        task: what the networks predict. Defaults to classification.
+        executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
+            then. Defaults to this process.
+    """
+
+    stages: Stages
+    budget: Budget
+    candidates: Callable[[int], list[Candidate]]
+    build: Callable[[Genotype], keras.Model]
+    data: Arrays
+    held_out: Arrays
+    num_classes: int
+    augment: tuple[str, ...] | None = None
+    batch_size: int = 64
+    seed: int = 0
+    most: int = MOST
+    winners: int = 1
+    log: Callable[[str], Any] = print
+    initialize: Callable[[keras.Model, str], Any] | None = None
+    task: Task = CLASSIFICATION
+    tolerant: bool = True
+    executor: Executor = dataclasses.field(default_factory=Local)
+    watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
+
+    def __post_init__(self) -> None:
+        self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
+        self.progress, self.entries = self.contestants.progress, self.contestants.entries
+        self.name = uuid.uuid4().hex  # by which workers tell it from others
+        self.most_seconds = math.inf  # that the candidate which is to start may take
+
+    def leave_out(self, name: str) -> None:
+        """Note that a candidate is too slow to start."""
+        self.entries[name]["outcome"] = "not started: too slow for this budget"
+        self.contestants.forget(name)
+
+    def pace(self) -> float:
+        """Seconds of a step for each multiply-add, of those that have been trained; 0 where none has."""
+        trained = [entry for entry in self.entries.values() if entry["rungs"]]
+        return float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) if trained else 0.0
+
+    def note(self, name: str, scores: np.ndarray, steps: int, seconds: float) -> None:
+        """Note how a contestant did in a rung."""
+        entry = self.entries[name]
+        progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
+        entry["rungs"].append({**progress, **packed(scores)})
+        self.log(
+            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {steps:,} steps, "
+            f"{1000 * entry['step_seconds']:.0f} ms each"
+        )
+        self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
+
+    def scores(self, name: str, rung: int) -> np.ndarray:
+        """The score of a contestant on each held-out sample, after a rung."""
+        return self.contestants.scores(name, rung, len(self.held_out[0]))
+
+    def spent_on_others(self) -> float:
+        """Seconds that candidates other than the first have taken."""
+        return sum(entry.get("cost", 0.0) for name, entry in self.entries.items() if name != self.progress["first"])
+
+    def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
+        """A contestant as far as it has come."""
+        augment = self.augment_of(name) if augment is None else augment
+        return self.contestants.get(name, self.batches(self.data, augment))
+
+    def augment_of(self, name: str) -> tuple[str, ...]:
+        """The names of the augmentations that a contestant is trained with."""
+        own = self.entries[name].get("augment")
+        return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
+
+    def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
+        """Batches of `data` for a training, to whose images the named augmentations are done."""
+        return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
+
+    def batch_size_for(self, samples: int) -> int:
+        """The batch size of a training on so many samples."""
+        return fitting_batch_size(samples, self.batch_size)
