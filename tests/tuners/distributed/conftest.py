@@ -5,16 +5,10 @@ import threading
 from concurrent import futures
 
 import grpc
-import keras_tuner
 import pytest
 
-from kerasnas.testing.strategies import GridSpace
-from tests.tuners.distributed.peers import (
-    CALLS,
-    MESSAGES,
-    SERVICE,
-    Recorder,
-)
+from tests.tuners.distributed.peers import CALLS, MESSAGES, SERVICE, Recorder
+from tests.tuners.small import GRID, OBJECTIVE
 from tuners import PredictorOracle
 from tuners.distributed import chief, secret
 from tuners.distributed.chief import serve
@@ -29,8 +23,7 @@ def oracle_of():
     """Make an oracle, the same one everywhere."""
 
     def make(max_trials=4, **options):
-        objective = keras_tuner.Objective("val_accuracy", "max")
-        oracle = PredictorOracle(GridSpace((4, 4, 3, 3)), objective, max_trials, lease=10, **options)
+        oracle = PredictorOracle(GRID, OBJECTIVE, max_trials, lease=10, **options)
         oracle.verbose = 0
         return oracle
 

@@ -10,8 +10,6 @@ from keras_tuner.engine.trial import Trial
 from tuners import keras_tuner_internals as internals
 from tuners.distributed.environment import address
 
-SERVICE = "/keras_tuner.Oracle/"
-
 MESSAGES = internals.service_messages()
 SERVICE = "/keras_tuner.Oracle/"
 BAD_IDS = ["x/../../elsewhere", "..", "0/..", "0\\1", "", "0" * 21, "\u0663"]

@@ -32,16 +32,27 @@ class Processes:
             free.bind(("127.0.0.1", 0))
             self.port = str(free.getsockname()[1])
 
+    def environment(self, name, **more):
+        chief = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": self.port}
+        return {**chief, "KERASTUNER_TUNER_ID": name, "SEARCH_FOLDER": str(self.folder), **more}
+
     def start(self, *names, **env):
         for name in names:
-            own = {
-                "KERASTUNER_ORACLE_IP": "127.0.0.1",
-                "KERASTUNER_ORACLE_PORT": self.port,
-                "KERASTUNER_TUNER_ID": name,
-                "SEARCH_FOLDER": str(self.folder),
-                **env,
-            }
-            self.started[name] = self.server(env=own, log=str(self.folder / f"log.{name}"))
+            log = str(self.folder / f"log.{name}")
+            self.started[name] = self.server(env=self.environment(name, **env), log=log)
+
+    def programs(self, program, *arguments):
+        """Start a program as such, as chief and two workers."""
+        python = {**os.environ, "PYTHONPATH": str(HERE.parents[2])}
+        return [
+            subprocess.Popen(
+                [sys.executable, str(program), *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**python, **self.environment(name)},
+            )
+            for name in ("chief", "w1", "w2")
+        ]
 
     def kill(self, name):
         os.kill(self.started[name], signal.SIGKILL)
@@ -358,16 +369,7 @@ for tuner in (first, second):
 def test_networks_are_trained_by_workers_and_loaded_by_all(processes, tmp_path):
     """Two searches in one program: stock models with GenotypeTuner, then SupernetTuner."""
     (tmp_path / "program.py").write_text(NETWORKS)
-    env = {**os.environ, "PYTHONPATH": str(HERE.parents[2]), "KERASTUNER_ORACLE_IP": "127.0.0.1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**env, "KERASTUNER_ORACLE_PORT": processes.port, "KERASTUNER_TUNER_ID": name},
-        )
-        for name in ("chief", "w1", "w2")
-    ]
+    started = processes.programs(tmp_path / "program.py", tmp_path)
     said = [process.communicate(timeout=400)[0].splitlines() for process in started]
     assert [process.returncode for process in started] == [0, 0, 0]
     found = [[line for line in lines if line.startswith("found")] for lines in said]
@@ -377,19 +379,6 @@ def test_networks_are_trained_by_workers_and_loaded_by_all(processes, tmp_path):
 @pytest.mark.slow
 def test_the_program_as_such(processes, tmp_path):
     """Not forked: each process imports everything, and ends as Python ends."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(HERE / "search_program.py")],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(HERE.parents[2]),
-                "KERASTUNER_ORACLE_IP": "127.0.0.1",
-                "KERASTUNER_ORACLE_PORT": processes.port,
-                "KERASTUNER_TUNER_ID": name,
-                "SEARCH_FOLDER": str(tmp_path),
-            },
-        )
-        for name in ("chief", "w1", "w2")
-    ]
+    started = processes.programs(HERE / "search_program.py")
     assert [process.wait(240) for process in started] == [0, 0, 0]
     assert collections.Counter(ended(processes.runs())) == {f"{number:02d}": 1 for number in range(30)}

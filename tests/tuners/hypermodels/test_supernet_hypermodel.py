@@ -7,11 +7,8 @@ import pytest
 
 import kerasnas
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import SPACE, X, Y
 from tuners import SupernetHyperModel
-
-SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
 
 
 def make(**options):
@@ -41,25 +38,10 @@ def test_hyperparameters_are_what_is_built():
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
     small = hypermodel.build(hp)
-    names = {
-        "filters",
-        "num_cells",
-        "relaxation",
-        "hypergradient",
-        "learning_rate",
-        "architecture_learning_rate",
-        "batch_size",
-        "epochs",
-    }
-    assert set(hp.values) == names
-    hp.values.update(
-        filters=4,
-        num_cells=2,
-        relaxation="gumbel",
-        hypergradient="finite_difference",
-        learning_rate=0.05,
-        architecture_learning_rate=1e-3,
-    )
+    chosen = {"filters": 4, "num_cells": 2, "relaxation": "gumbel", "hypergradient": "finite_difference"}
+    chosen |= {"learning_rate": 0.05, "architecture_learning_rate": 1e-3}
+    assert set(hp.values) == {*chosen, "batch_size", "epochs"}
+    hp.values.update(chosen)
     large = hypermodel.build(hp)
     assert large.supernet.count_params() > small.supernet.count_params()
     assert large.hypergradient == "finite_difference"
@@ -117,7 +99,5 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match=r"argument `hypergradient`. .* Did you mean 'unrolled'"):
         make(hypergradient="unroled")
     for rate in ((0.1, 0.01), (0.0, 0.1), -1.0, "fast", (0.1, 0.2, 0.3)):
-        with pytest.raises(
-            ValueError, match=r"argument `learning_rate`. Expected a positive number, or two that ascend"
-        ):
+        with pytest.raises(ValueError, match="argument `learning_rate`"):
             make(learning_rate=rate)

@@ -1,18 +1,11 @@
 """Oracles of several budgets: the bare searches, with the epochs as a value of each trial."""
 
-import keras_tuner
 import pytest
 
 from kerasnas.search import ASHA, BOHB, STRATEGIES, Hyperband, SuccessiveHalving
-from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import GRID as SPACE
+from tests.tuners.small import OBJECTIVE, reward
 from tuners import ASHAOracle, BOHBOracle, HyperbandOracle, SuccessiveHalvingOracle
-
-SPACE = GridSpace((4, 4, 3, 3))
-OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
-
-
-def reward(space, genotype):
-    return sum((position + 1.5) * index for position, index in enumerate(space.encode(genotype))) / 30
 
 
 @pytest.mark.parametrize(
@@ -26,7 +19,7 @@ def reward(space, genotype):
 )
 def test_multi_fidelity_is_the_bare_search(oracle, search, run, tmp_path):
     def value(genotype, epochs):
-        return reward(SPACE, genotype) * (1 - 0.5 / epochs)
+        return reward(genotype) * (1 - 0.5 / epochs)
 
     own = {} if search is BOHB else {"strategy": "evolution"}
     bare_search, expected = search(STRATEGIES["evolution"](SPACE, seed=0) if own else SPACE, (1, 3, 9)), []

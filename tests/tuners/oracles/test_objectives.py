@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras_tuner.engine.trial import Trial
 
-from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import GRID
 from tuners import PredictorOracle
 from tuners.oracles.objectives import (
     ReportedObjective,
@@ -17,8 +17,6 @@ from tuners.oracles.objectives import (
     require_finite,
     require_reported,
 )
-
-SPACE = GridSpace((4, 4, 3, 3))
 
 
 def test_a_diverged_epoch_does_not_hide_the_good_ones():
@@ -46,7 +44,7 @@ def test_directions_are_given_or_known_by_name():
 )
 def test_bad_objectives(objective, message):
     with pytest.raises(ValueError, match=message):
-        PredictorOracle(SPACE, objective)
+        PredictorOracle(GRID, objective)
 
 
 def test_an_objective_that_is_not_reported_ends_the_search_with_those_that_are():

@@ -6,19 +6,15 @@ import pytest
 from kerasnas.cost import COSTS
 from kerasnas.search import NSGA2, EHVISearch
 from kerasnas.spaces import NASBench201Space
-from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import GRID as SPACE
+from tests.tuners.small import OBJECTIVE
+from tests.tuners.small import reward as accuracy
 from tuners import ParetoOracle
 
-SPACE = GridSpace((4, 4, 3, 3))
-OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 COST = {
     "latency": lambda genotype: 1.0 + SPACE.encode(genotype)[0],
     "parameters": lambda genotype: 10.0 + SPACE.encode(genotype)[1],
 }
-
-
-def accuracy(genotype):
-    return sum((position + 1.5) * index for position, index in enumerate(SPACE.encode(genotype))) / 30
 
 
 def test_front_is_that_of_the_bare_search(run, tmp_path):

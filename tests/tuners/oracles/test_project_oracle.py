@@ -12,11 +12,10 @@ import pytest
 import tuners
 from kerasnas.search import STRATEGIES
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import GRID as SPACE
+from tests.tuners.small import OBJECTIVE
 from tuners import HyperbandOracle, PredictorOracle
 from tuners.persistence import json_files
-
-SPACE = GridSpace((4, 4, 3, 3))
-OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
 def make(max_trials=4, clock=None, **options):

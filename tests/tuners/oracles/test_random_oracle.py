@@ -61,19 +61,3 @@ def test_bad_arguments():
         RandomOracle(["val_loss", "val_accuracy"])
     with pytest.raises(ValueError, match=r"argument `seed`. Expected an integer of at least 0. Received: -1"):
         RandomOracle(seed=-1)
-
-
-def test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must():
-    hp = keras_tuner.HyperParameters()
-    hp.Choice("a", [1, 2, 3])
-    hp.Choice("b", ["x", "y"])
-
-    def values(seed):
-        oracle = RandomOracle("val_accuracy", 7, seed, hyperparameters=hp.copy())
-        return [dict(oracle.create_trial(str(number)).hyperparameters.values) for number in range(7)]
-
-    drawn = values(0)
-    assert drawn[0] == {"a": 1, "b": "x"} and drawn == values(0) and drawn != values(1)
-    assert len({tuple(one.items()) for one in drawn}) >= 5
-    with pytest.raises(ValueError, match=r"argument `objective`. Expected one. Received: \['val_accuracy', 'val_loss'"):
-        RandomOracle(["val_accuracy", "val_loss"])

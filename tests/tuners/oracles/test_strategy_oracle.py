@@ -9,15 +9,11 @@ import pytest
 from kerasnas.search import STRATEGIES, Hyperband, PredictorSearch, RegularizedEvolution
 from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import GRID as SPACE
+from tests.tuners.small import OBJECTIVE, reward
 from tuners import HyperbandOracle, PredictorOracle, StrategyOracle
 
-SPACE = GridSpace((4, 4, 3, 3))
 CONSTRAINED = GridSpace((4, 4, 3, 3), constrained=True)
-OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
-
-
-def reward(space, genotype):
-    return sum((position + 1.5) * index for position, index in enumerate(space.encode(genotype))) / 30
 
 
 def costs(strategy, space):
@@ -35,7 +31,7 @@ def test_trajectory_is_the_bare_strategy_s(name, space, bare, run, tmp_path):
     expected = bare(name, space, 0, 30)
     tuner = run(wrapped(name, space, 0, 30), tmp_path)
     assert tuner.asked == expected
-    assert tuner.oracle.get_best_trials(1)[0].score == max(reward(space, genotype) for genotype in expected)
+    assert tuner.oracle.get_best_trials(1)[0].score == max(reward(genotype, space) for genotype in expected)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -51,7 +47,7 @@ def test_trajectory_continues_after_a_kill_and_reload(name, bare, run, tmp_path)
 
 def test_minimized_objective(bare, run, tmp_path):
     oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_loss", "min"), 40)
-    tuner = run(oracle, tmp_path, answer=lambda genotype, trial: {"val_loss": -reward(SPACE, genotype)})
+    tuner = run(oracle, tmp_path, answer=lambda genotype, trial: {"val_loss": -reward(genotype)})
     assert tuner.asked == bare("predictor", SPACE, 0, 40)
     assert oracle.get_best_trials(1)[0].score == -oracle.strategy.best[1]
     assert oracle.get_best_genotypes(1) == [oracle.strategy.best[0]]
@@ -119,12 +115,9 @@ def test_objective_that_is_not_reported(run, tmp_path):
     oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_acc", "max"), 5)
     oracle._set_project_dir(str(tmp_path), "other")
     trial = oracle.create_trial("tuner0")
-    with pytest.raises(
-        ValueError, match=r"objective 'val_acc'. Did you mean 'val_accuracy'\? Known: \['loss', 'val_acc"
-    ):
+    with pytest.raises(ValueError, match="Did you mean 'val_accuracy'"):
         oracle.update_trial(trial.trial_id, {"loss": 1.0, "val_accuracy": 0.5})
-    # No lock is held after the error.
-    oracle.update_trial(trial.trial_id, {"val_acc": 0.5})
+    oracle.update_trial(trial.trial_id, {"val_acc": 0.5})  # no lock is held after the error
 
 
 def test_a_search_with_budgets_is_a_strategy_too():

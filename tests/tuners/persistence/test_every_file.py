@@ -11,12 +11,12 @@ import warnings
 
 import keras
 import keras_tuner
-import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace
-from kerasnas.spaces import ENASMicroSpace
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.small import CHILDREN as ENAS
+from tests.tuners.small import SPACE as DARTS
+from tests.tuners.small import X, Y, eager
 from tuners import (
     DistributedTuner,
     EvolutionOracle,
@@ -30,19 +30,7 @@ from tuners import (
     TrainingRecipe,
 )
 
-DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-ENAS = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
 DATA = {"x": X, "y": Y, "validation_data": (X[::2], Y[::2]), "verbose": 0}
-
-
-def eager(model, hp=None):
-    """Without a graph: tracing one takes most of the time of such a training."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True)
-
-
 RECIPE = TrainingRecipe(epochs=2, batch_size=12, compile=eager)
 
 

@@ -5,28 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import kerasnas
-from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner, TrainingRecipe
+from tests.tuners.small import CHILDREN, EAGER, RECIPE, SPACE, X_VAL, Y_VAL, X, Y
+from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner
 from tuners.tuners.trial_inputs import arrays_of, make_data
-
-SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-CHILDREN = kerasnas.spaces.ENASMicroSpace(
-    filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"]
-)
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
-
-
-def eager(model):
-    """Without a graph: tracing one takes most of the time of such a training."""
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
-    )
-
-
-RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
-EAGER = {"run_eagerly": True}
 
 
 def supernets(folder, **options):

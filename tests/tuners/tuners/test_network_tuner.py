@@ -11,20 +11,15 @@ from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.executors import Processes
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
+from tests.tuners.small import CLASSES, SHAPE, SPACE, eager
 from tuners import EvolutionOracle, RandomOracle, TrainingRecipe
 from tuners.persistence import json_files
 from tuners.persistence.seals import DamagedFileError, seal
 from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.trial_inputs import SearchData
 
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-SHAPE, CLASSES = (8, 8, 1), 3
 SCORES = (0.25, 0.75, np.nan, 0.5)
 DATA = SearchData(*[np.zeros((6, *SHAPE), "float32"), np.arange(6) % CLASSES] * 2)
-
-
-def eager(model):
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
 
 
 class Untrained(NetworkTuner):

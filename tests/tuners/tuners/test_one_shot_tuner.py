@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -11,59 +10,22 @@ from kerasnas.datasets import stratified_split
 from kerasnas.meta import ReptileInitializer
 from kerasnas.search import Controller
 from kerasnas.spaces import DARTSSpace, ENASMicroSpace
-from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle, TrainingRecipe
+from tests.tuners.small import CHILDREN as SPACE
+from tests.tuners.small import EAGER, RECIPE, VALIDATION, Epochs, X, Y
+from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle
 from tuners.tuners.progress import primitives_in_words
-
-SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
-
-
-def eager(model):
-    """Without a graph: tracing one takes most of the time of such a training."""
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
-    )
-
-
-def shared(**options):
-    return SharedWeights(compile_options={"run_eagerly": True}, **options)
-
-
-RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
 
 
 def make(folder, **options):
-    settings = {
-        "max_trials": 6,
-        "retrain_best": 2,
-        "training": RECIPE,
-        "report": False,
-        "shared_weights": shared(),
-        "directory": folder,
-        "project_name": "project",
-    }
+    settings = {"max_trials": 6, "retrain_best": 2, "training": RECIPE, "report": False, "project_name": "project"}
+    settings |= {"shared_weights": SharedWeights(compile_options=EAGER), "directory": folder}
     return OneShotTuner(SPACE, (8, 8, 1), 3, **{**settings, **options})
 
 
 def search(tuner, **options):
-    data = {} if tuner.folds else {"validation_data": (X_VAL, Y_VAL)}
+    data = {} if tuner.folds else {"validation_data": VALIDATION}
     tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
     return tuner
-
-
-class Epochs(keras.callbacks.Callback):
-    """Notes whose epochs begin; interrupts one."""
-
-    def __init__(self, seen, stop=None):
-        super().__init__()
-        self.seen, self.stop = seen, stop
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.seen.append((type(self.model).__name__, epoch))
-        if self.seen[-1] == self.stop:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +51,7 @@ def test_the_best_children_are_trained_from_scratch_and_ordered_again(searched):
     assert len(models) == 2
     for model, loss in zip(models, losses, strict=True):
         assert type(model).__module__.startswith("keras.")
-        assert model.evaluate(X_VAL, Y_VAL, verbose=0)[0] == pytest.approx(loss, rel=1e-5)
+        assert model.evaluate(*VALIDATION, verbose=0)[0] == pytest.approx(loss, rel=1e-5)
 
 
 def test_the_best_genotypes_begin_with_the_trained_ones(searched):
@@ -162,9 +124,8 @@ def test_shared_weights_and_controller_start_from_initializations(tmp_path):
     initializer = ReptileInitializer(supernet, parameters, {"space": SPACE.name})
     initializer.save(tmp_path / "initializer")
     oracle = StrategyOracle(Controller(SPACE, 0), "val_accuracy", 1)
-    tuner = make(
-        tmp_path, initializer=tmp_path / "initializer", oracle=oracle, shared_weights=shared(learning_rate=1e-9)
-    )
+    weights = SharedWeights(compile_options=EAGER, learning_rate=1e-9)
+    tuner = make(tmp_path, initializer=tmp_path / "initializer", oracle=oracle, shared_weights=weights)
     for name, value in oracle.strategy.get_parameters().items():
         np.testing.assert_array_equal(value, parameters[name])
     search(tuner, controller_steps=0)
@@ -203,7 +164,7 @@ def test_a_project_of_another_search_is_refused(searched):
     with pytest.raises(ValueError, match=r"shared weights in .* with other settings: .*epochs: 1 there, 2 here"):
         search(make(folder, objective="val_loss"), epochs=2)
     with pytest.raises(ValueError, match=r"trained with other settings: .*data: "):
-        make(folder, objective="val_loss").search(X + 1, Y, validation_data=(X_VAL, Y_VAL), batch_size=12, verbose=0)
+        make(folder, objective="val_loss").search(X + 1, Y, validation_data=VALIDATION, batch_size=12, verbose=0)
     other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
     with pytest.raises(ValueError, match=r"of another search.*overwrite=True"):
         OneShotTuner(other, (8, 8, 1), 3, directory=folder, project_name="project")

@@ -2,49 +2,26 @@
 
 import contextlib
 
-import keras
 import numpy as np
 import pytest
 
 from kerasnas.search import RandomSearch
-from kerasnas.spaces import ENASMicroSpace
 from kerasnas.training import NetworkTraining
+from tests.tuners.small import CHILDREN as SPACE
+from tests.tuners.small import EAGER, Epochs, X, Y
 from tuners import SharedWeights
 from tuners.tuners.trial_inputs import SearchData
 
-SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
 DATA = SearchData(X, Y, X[::2], Y[::2])
 FIT = {"epochs": 1, "batch_size": 12, "validation_split": 0.5, "controller_steps": 1}
 
 
-class Epochs(keras.callbacks.Callback):
-    """Notes the epochs that begin; interrupts one."""
-
-    def __init__(self, seen, stop=None):
-        super().__init__()
-        self.seen, self.stop = seen, stop
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.seen.append(epoch)
-        if epoch == self.stop:
-            raise KeyboardInterrupt
-
-
 def train(folder, data=DATA, fit=(), seen=None, stop=None, said=None, warm=lambda search: None, scope=None, **settings):
-    weights = SharedWeights(**{"compile_options": {"run_eagerly": True}, **settings})
-    return weights.train(
-        NetworkTraining(SPACE, (8, 8, 1), 3),
-        data,
-        folder,
-        {**FIT, **dict(fit)},
-        3,
-        warm,
-        [].append if said is None else said.append,
-        callbacks=lambda: [Epochs([] if seen is None else seen, stop)],
-        scope=scope,
-    )
+    weights = SharedWeights(**{"compile_options": EAGER, **settings})
+    say = [].append if said is None else said.append
+    options = {"callbacks": lambda: [Epochs([] if seen is None else seen, stop, names=False)], "scope": scope}
+    network = NetworkTraining(SPACE, (8, 8, 1), 3)
+    return weights.train(network, data, folder, {**FIT, **dict(fit)}, 3, warm, say, **options)
 
 
 def test_they_are_trained_once(tmp_path):

@@ -1,8 +1,6 @@
 """SupernetTuner: a trial is a search whose network is trained and evaluated; killed ones resume where they were."""
 
-import contextlib
 import dataclasses
-import io
 import sys
 import threading
 import warnings
@@ -15,90 +13,43 @@ import pytest
 import kerasnas
 from kerasnas import BilevelTrainer
 from kerasnas.datasets import stratified_split
-from tuners import CheckedHyperModel, SupernetHyperModel, SupernetTuner, TrainingRecipe
+from tests.tuners.small import EAGER, RECIPE, RNG, SPACE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, eager
+from tuners import CheckedHyperModel, SupernetHyperModel, SupernetTuner
 from tuners.tuners.trial_inputs import make_data
-
-SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
-
-
-def eager(model):
-    """Without a graph: tracing one takes most of the time of such a training."""
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
-    )
-
-
-RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
 
 
 def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
     if hypermodel is None:
-        hypermodel = SupernetHyperModel(
-            space,
-            (8, 8, 1),
-            3,
-            filters=list(filters),
-            compile_options={"run_eagerly": True},
-        )
-    settings = {
-        "max_trials": 2,
-        "training": RECIPE,
-        "report": False,
-        "directory": folder,
-    }
-    return SupernetTuner(hypermodel, **{**settings, "project_name": "project", **options})
+        hypermodel = SupernetHyperModel(space, (8, 8, 1), 3, filters=list(filters), compile_options=EAGER)
+    settings = {"max_trials": 2, "training": RECIPE, "report": False, "directory": folder, "project_name": "project"}
+    return SupernetTuner(hypermodel, **{**settings, **options})
 
 
 def search(tuner, **options):
-    data = {} if tuner.folds else {"validation_data": (X_VAL, Y_VAL)}
+    data = {} if tuner.folds else {"validation_data": VALIDATION}
     tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
     return tuner
 
 
 @pytest.fixture(scope="module")
-def shown():
-    """The output of the search of `searched`."""
-    return io.StringIO()
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory, shown):
-    with contextlib.redirect_stdout(shown), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+def searched(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
         warnings.filterwarnings("error", message="currentThread")  # of KerasTuner's own locks
-        return search(make(tmp_path_factory.mktemp("searched")), verbose="rows")
+        return search(make(tmp_path_factory.mktemp("searched")), verbose=0)
 
 
 # What a search gives -----------------------------------------------------------------------------
 def test_the_score_is_what_the_saved_network_gets_on_the_validation_data(searched):
     trials = searched.oracle.get_best_trials(5)
     assert len(trials) == 2
-    for trial, model in zip(trials, searched.get_best_models(5), strict=True):
+    for trial, model, genotype in zip(trials, searched.get_best_models(5), searched.get_best_genotypes(5), strict=True):
         assert type(model).__module__.startswith("keras.")
-        assert model.evaluate(X_VAL, Y_VAL, verbose=0)[1] == pytest.approx(trial.score)
-    assert trials[0].score >= trials[1].score
-
-
-def test_the_best_genotypes_are_those_of_the_best_models(searched):
-    for genotype, model in zip(searched.get_best_genotypes(2), searched.get_best_models(2), strict=True):
-        SPACE.validate(genotype)
+        assert model.evaluate(*VALIDATION, verbose=0)[1] == pytest.approx(trial.score)
         assert SPACE.build_network(genotype, (8, 8, 1), 3).count_params() == model.count_params()
-
-
-def test_the_hyperparameters_of_the_best(searched):
+    assert trials[0].score >= trials[1].score
     values = [hp.values for hp in searched.get_best_hyperparameters(2)]
-    assert {"filters", "learning_rate"} == set(values[0])
-    assert values[0] != values[1]
-
-
-def test_results_summary(searched, capsys):
-    searched.results_summary()
-    output = capsys.readouterr().out
-    assert output.startswith("2 best of 2 trials") and "Genotype of space 'darts'" in output
-    assert "val_accuracy" in output and "search_val_accuracy" in output
+    assert {"filters", "learning_rate"} == set(values[0]) and values[0] != values[1]
 
 
 def test_finished_trials_leave_no_checkpoints(searched):
@@ -171,16 +122,8 @@ def test_each_part_of_a_trial_reads_its_own_images_alone(tmp_path, monkeypatch):
 # Hyperparameters ---------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
-    hypermodel = SupernetHyperModel(
-        SPACE,
-        (8, 8, 1),
-        3,
-        learning_rate=0.1,
-        architecture_learning_rate=0.01,
-        batch_size=8,
-        epochs=1,
-        compile_options={"run_eagerly": True},
-    )
+    rates = {"learning_rate": 0.1, "architecture_learning_rate": 0.01}
+    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, **rates, batch_size=8, epochs=1, compile_options=EAGER)
     tuner = search(make(tmp_path, hypermodel, objective="val_loss"), epochs=None, batch_size=None)
     results = [tuner.result(name)["metrics"] for name in "01"]
     assert tuner.oracle.trials["0"].hyperparameters.values == {}
@@ -216,20 +159,6 @@ def test_the_supernet_starts_from_an_initialization_in_a_folder(tmp_path, capsys
     assert "variables start from the initialization" in tuner.result("0")["warm_start"]
 
 
-def test_an_initialization_that_does_not_fit_ends_the_search_and_says_why(tmp_path):
-    initializer = kerasnas.meta.ReptileInitializer(SPACE.resized(filters=3).build_supernet((8, 8, 1), 3))
-    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"cannot start from `initializer`.*filters 3, expec"):
-        search(make(tmp_path, initializer=initializer))
-
-
-# Progress ----------------------------------------------------------------------------------------
-def test_progress_is_one_table(searched, shown):
-    lines = shown.getvalue().splitlines()
-    assert lines[0].split() == ["trial", "what", "val_accuracy", "best", "time"]
-    assert [line.split()[:2] for line in lines[1:]] == [["1", "filters"], ["2", "filters"]]
-    assert len({len(line) for line in lines}) == 1
-
-
 # Bad input ---------------------------------------------------------------------------------------
 class Returning(SupernetHyperModel):
     answer: object = None
@@ -255,28 +184,9 @@ def test_a_hypermodel_that_returns_nothing_or_something_else(tmp_path):
 
 def test_an_objective_that_nothing_reports_ends_the_search_before_it_begins(tmp_path):
     tuner = make(tmp_path, objective=keras_tuner.Objective("val_acuracy", "max"))
-    with pytest.raises(
-        keras_tuner.errors.FatalValueError, match=r"report the objective 'val_acuracy'. Did you mean 'va"
-    ):
+    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"'val_acuracy'. Did you mean 'va"):
         search(tuner)
     assert not tuner.oracle.trials
-
-
-def test_a_number_of_trials_out_of_range(tmp_path):
-    with pytest.raises(ValueError, match=r"argument `max_trials`. Expected an integer of at least 1. Received: 0"):
-        make(tmp_path, max_trials=0)
-
-
-def test_data_that_cannot_be_searched_on(tmp_path):
-    tuner = make(tmp_path)
-    with pytest.raises(ValueError, match=r"argument `validation_data`. Expected `\(x, y\)`.*or a tuner with `folds`"):
-        tuner.search(X, Y)
-    with pytest.raises(ValueError, match=r"argument `x` \(training data\). Expected images of shape"):
-        tuner.search(X[..., 0], Y, validation_data=(X_VAL, Y_VAL))
-    with pytest.raises(ValueError, match=r"\(validation data\). Expected labels from 0 to 2"):
-        tuner.search(X, Y, validation_data=(X_VAL, Y_VAL + 1))
-    with pytest.raises(ValueError, match="leave out `validation_data`"):
-        make(tmp_path, folds=2).search(X, Y, validation_data=(X_VAL, Y_VAL))
 
 
 class Locked(keras.callbacks.Callback):
@@ -292,7 +202,7 @@ class Locked(keras.callbacks.Callback):
 
 def test_callbacks_that_cannot_be_copied_come_from_a_function(tmp_path):
     seen = []
-    with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"Locked cannot be copied.*callbacks=lambda: \[...\]"):
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"Locked .*callbacks=lambda: \[...\]"):
         search(make(tmp_path), callbacks=[Locked(seen)])
     search(make(tmp_path, max_trials=1), callbacks=lambda: [Locked(seen)])
     assert seen == ["BilevelTrainer", "Functional"]
@@ -311,7 +221,7 @@ def test_a_project_of_another_space_or_search_is_refused(searched):
 
 @pytest.mark.slow
 def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_path, capsys):
-    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, learning_rate=1e30, compile_options={"run_eagerly": True})
+    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, learning_rate=1e30, compile_options=EAGER)
     with pytest.warns(UserWarning, match="No trial was completed.*Not finite: val_accuracy"):
         tuner = search(make(tmp_path, hypermodel, max_trials=4), epochs=3, batch_size=4, verbose=1)
     statuses = [trial.status for trial in tuner.oracle.trials.values()]
@@ -320,19 +230,6 @@ def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_
 
 
 # Interrupted -------------------------------------------------------------------------------------
-class Epochs(keras.callbacks.Callback):
-    """Notes whose epochs begin; raises in one."""
-
-    def __init__(self, seen, stop=None, error=KeyboardInterrupt):
-        super().__init__()
-        self.seen, self.stop, self.error = seen, stop, error
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.seen.append((type(self.model).__name__, epoch))
-        if self.seen[-1] == self.stop:
-            raise self.error
-
-
 @pytest.mark.slow
 def test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted(tmp_path):
     """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""

@@ -8,27 +8,18 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace, Genotype
+from kerasnas import Genotype
 from kerasnas.executors import Executor
 from kerasnas.files import Stages
 from kerasnas.training import NetworkTraining, TrainingRecipe
+from tests.tuners.small import SPACE, Epochs, X, Y, eager
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import SearchData, make_data
 from tuners.tuners.trial_networks import TrialNetworks, signed
 
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 GENOTYPES = [SPACE.sample(np.random.default_rng(seed)) for seed in range(2)]
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
 DATA = SearchData(X[:16], Y[:16], X[16:], Y[16:])
 LOSS, ACCURACY = keras_tuner.Objective("val_loss", "min"), keras_tuner.Objective("val_accuracy", "max")
-
-
-def eager(model):
-    """Without a graph: tracing one takes most of the time of such a training."""
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
-    )
 
 
 def make(folds=None, report=False, said=None, scope=contextlib.nullcontext):
@@ -36,22 +27,9 @@ def make(folds=None, report=False, said=None, scope=contextlib.nullcontext):
     return TrialNetworks(training, folds, report, scope, [].append if said is None else said.append)
 
 
-class Epochs(keras.callbacks.Callback):
-    """Notes the epochs that begin; interrupts one."""
-
-    def __init__(self, seen, stop=None):
-        super().__init__()
-        self.seen, self.stop = seen, stop
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.seen.append(epoch)
-        if epoch == self.stop:
-            raise KeyboardInterrupt
-
-
 def train(networks, stages, seen, stop=None, data=DATA):
     stages.path.mkdir(exist_ok=True)
-    return networks.train(stages, GENOTYPES[0], data, 0, None, lambda: [Epochs(seen, stop)], 0)
+    return networks.train(stages, GENOTYPES[0], data, 0, None, lambda: [Epochs(seen, stop, names=False)], 0)
 
 
 @pytest.mark.parametrize(

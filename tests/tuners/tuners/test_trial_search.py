@@ -9,24 +9,21 @@ import time
 from multiprocessing.reduction import ForkingPickler
 
 import keras_tuner
-import numpy as np
 import pytest
 
 import kerasnas
 from kerasnas.executors import Processes
 from kerasnas.training import NetworkTraining
+from tests.tuners.small import EAGER, SPACE, X, Y
 from tuners import SupernetHyperModel, SupernetTuner, TrainingRecipe
 from tuners.tuners.trial_networks import TrialNetworks, silent
 from tuners.tuners.trial_search import TrialSearch
 
-SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
 RECIPE = TrainingRecipe(epochs=2, batch_size=12)
 
 
 def hypermodel():
-    return SupernetHyperModel(SPACE, (8, 8, 1), 3, filters=[2], compile_options={"run_eagerly": True})
+    return SupernetHyperModel(SPACE, (8, 8, 1), 3, filters=[2], compile_options=EAGER)
 
 
 def test_a_copy_in_a_worker_is_the_same_search_and_silent(tmp_path):
