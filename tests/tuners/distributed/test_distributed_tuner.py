@@ -125,10 +125,18 @@ class Formula(DistributedTuner):
         return {"val_accuracy": int(trial.trial_id) / 10}
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "a byte", "missing", "all gone"])
-def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path):
-    """Stock KerasTuner cannot read it, and where it is missing begins another search over the first."""
+DAMAGES = {
+    "empty": lambda path, text: path.write_text(""),
+    "half": lambda path, text: path.write_text(text[: len(text) // 2]),
+    "a byte": lambda path, text: path.write_text(text.replace("1", "2", 1)),
+    "missing": lambda path, text: [one.unlink() for one in path.parent.glob("tuner0*")],
+    "all gone": lambda path, text: [one.unlink() for one in path.parent.glob("*.*")],
+}
 
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path):
+    """Stock KerasTuner cannot read it, and where it is missing starts another search over the first."""
     ran = []
 
     def search(kill):
@@ -142,14 +150,7 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
     path = tmp_path / "project" / "tuner0.json"
     text = path.read_text()
     assert "checksum" in text
-    if damage in ("missing", "all gone"):
-        path.unlink()
-        json_files.previous(path).unlink(missing_ok=True)
-        if damage == "all gone":
-            for state in (tmp_path / "project").glob("oracle*"):
-                state.unlink()
-    else:
-        path.write_text({"empty": "", "half": text[: len(text) // 2], "a byte": text.replace("1", "2", 1)}[damage])
+    DAMAGES[damage](path, text)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         oracle = search(kill=False)

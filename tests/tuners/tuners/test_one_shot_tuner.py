@@ -1,6 +1,9 @@
 """OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones resume."""
 
+import contextlib
 import dataclasses
+import io
+import shutil
 
 import keras_tuner
 import numpy as np
@@ -30,7 +33,10 @@ def search(tuner, **options):
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    return search(make(tmp_path_factory.mktemp("searched"), objective="val_loss"))
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        tuner = search(make(tmp_path_factory.mktemp("searched"), objective="val_loss"), verbose="rows")
+    tuner.output = output.getvalue()
+    return tuner
 
 
 def test_children_are_evaluated_with_the_shared_weights_on_the_held_out_half(searched):
@@ -76,18 +82,17 @@ def test_results_summary(searched, capsys):
     output = capsys.readouterr().out
     assert output.startswith("3 best of 6 trials") and output.count("val_loss") == 2 and "score" in output
     assert primitives_in_words(searched.get_best_genotypes()[0]) in output
+    assert searched.output.startswith("Shared weights trained for 1 epochs") and "from scratch" in searched.output
 
 
-def test_more_trials_continue_with_the_same_shared_weights(tmp_path, capsys):
-    first = search(make(tmp_path, max_trials=3, retrain_best=1), verbose="rows")
-    output = capsys.readouterr().out
-    assert output.startswith("Shared weights trained for 1 epochs") and "from scratch" in output
+def test_more_trials_continue_with_the_same_shared_weights(tmp_path, searched):
+    shutil.copytree(searched.project_dir, tmp_path / "project")
     seen = []
-    second = search(make(tmp_path, max_trials=5, retrain_best=1), callbacks=lambda: [Epochs(seen)])
-    assert len(second.oracle.trials) == 5 and "ENASTrainer" not in {kind for kind, _ in seen}
-    for name, trial in first.oracle.trials.items():
-        assert second.oracle.trials[name].score == trial.score
-    for mine, other in zip(first.trainer.variables, second.trainer.variables, strict=True):
+    again = search(make(tmp_path, objective="val_loss", max_trials=8), callbacks=lambda: [Epochs(seen)])
+    assert len(again.oracle.trials) == 8 and "ENASTrainer" not in {kind for kind, _ in seen}
+    for name, trial in searched.oracle.trials.items():
+        assert again.oracle.trials[name].score == trial.score
+    for mine, other in zip(searched.trainer.variables, again.trainer.variables, strict=True):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
 
 

@@ -72,21 +72,6 @@ def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_i
     assert [reloaded.oracle.trials[name].score for name in "01"] == second and not seen
 
 
-def test_a_trial_leaves_a_report_and_a_card(tmp_path):
-    tuner = search(make(tmp_path, max_trials=1, report=True))
-    folder = tuner.trial_folder("0")
-    names = {"report.html", "card.md", "history.csv", "alphas.png", "search.png", "training.png", "cell_reduce.png"}
-    assert names <= {path.name for path in folder.iterdir()}
-    score = 100 * tuner.oracle.trials["0"].score
-    for name in ("report.html", "card.md"):
-        text = (folder / name).read_text()
-        assert f"reaches {score:.2f} % validation accuracy" in text and "test accuracy" not in text
-        assert "24" in text and "retrain" not in text
-    result = tuner.result("0")
-    assert result["searched"]["val_accuracy"] == result["metrics"]["val_accuracy"]
-    assert result["settings"]["training"]["batch_size"] == 12
-
-
 # Which data each part reads -----------------------------------------------------------------------
 def test_each_part_of_a_trial_reads_its_own_images_alone(tmp_path, monkeypatch):
     """Images of one pixel value a part: 1 moves weights, 2 alphas; 1 and 2 train the network, 3 evaluates it."""
@@ -146,17 +131,28 @@ def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
 
 
 # Warm start --------------------------------------------------------------------------------------
-def test_the_supernet_starts_from_an_initialization_in_a_folder(tmp_path, capsys):
+def test_the_supernet_starts_from_an_initialization_in_a_folder_and_the_trial_leaves_a_report(tmp_path, capsys):
     supernet = SPACE.build_supernet((8, 8, 1), 3, seed=5)
     for variable in supernet.architecture_parameters:
         table = np.zeros(variable.shape, "float32")
         table[..., 1] = 50.0  # so sure of max_pool_3x3 that one epoch does not change it
         variable.assign(table)
     kerasnas.meta.ReptileInitializer(supernet).save(tmp_path / "initializer")
-    tuner = search(make(tmp_path, initializer=tmp_path / "initializer", filters=[2], max_trials=1), verbose=1)
+    options = {"initializer": tmp_path / "initializer", "filters": [2], "max_trials": 1, "report": True}
+    tuner = search(make(tmp_path, **options), verbose=1)
     assert tuner.get_best_genotypes()[0].count("max_pool_3x3") == 2
     assert "Warm start:" in capsys.readouterr().out
-    assert "variables start from the initialization" in tuner.result("0")["warm_start"]
+    result, folder = tuner.result("0"), tuner.trial_folder("0")
+    assert "variables start from the initialization" in result["warm_start"]
+    names = {"report.html", "card.md", "history.csv", "alphas.png", "search.png", "training.png", "cell_reduce.png"}
+    assert names <= {path.name for path in folder.iterdir()}
+    score = 100 * tuner.oracle.trials["0"].score
+    for name in ("report.html", "card.md"):
+        text = (folder / name).read_text()
+        assert f"reaches {score:.2f} % validation accuracy" in text and "test accuracy" not in text
+        assert "24" in text and "retrain" not in text
+    assert result["searched"]["val_accuracy"] == result["metrics"]["val_accuracy"]
+    assert result["settings"]["training"]["batch_size"] == 12
 
 
 # Bad input ---------------------------------------------------------------------------------------

@@ -3,53 +3,50 @@
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
 from kerasnas.tasks import MULTILABEL, Regression
 from kerasnas.training import TrainingRecipe
-from tuners import EvolutionOracle, GenotypeHyperModel, OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner
+from tuners import EvolutionOracle, GenotypeHyperModel, OneShotTuner, SupernetHyperModel, SupernetTuner
 
 SPACE = NASBench201Space(filters=2, num_cells=1, primitives=["skip_connect", "avg_pool_3x3"])
 CHILDREN = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 RNG = np.random.default_rng(0)
-X = RNG.random((48, 8, 8, 1)).astype("float32")
-LABELS = {"multilabel": (RNG.random((48, 2)) < 0.5).astype("float32"), "regression": RNG.normal(size=(48, 2))}
+X = RNG.random((24, 8, 8, 1)).astype("float32")
+LABELS = {"multilabel": (RNG.random((24, 2)) < 0.5).astype("float32"), "regression": RNG.normal(size=(24, 2))}
 TASKS = {"multilabel": MULTILABEL, "regression": Regression((0.0, 0.0), (1.0, 1.0))}
 
 
+@pytest.fixture
+def eagerly():
+    """Nothing is traced, with loss and metrics as the task makes them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["regression", pytest.param("multilabel", marks=pytest.mark.slow)])
 def test_a_search_of_supernets(name, tmp_path):
     hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 2, epochs=1, batch_size=8, task=TASKS[name])
     metric = keras_tuner.Objective("val_f1" if name == "multilabel" else "val_r2", "max")
-    tuner = SupernetTuner(
-        hypermodel,
-        objective=metric,
-        max_trials=1,
-        training=TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name]),
-        report=False,
-        directory=tmp_path,
-        folds=None,
-    )
+    training = TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name])
+    options = {"objective": metric, "max_trials": 1, "training": training, "report": False, "directory": tmp_path}
+    tuner = SupernetTuner(hypermodel, **options)
     tuner.search(X, LABELS[name], validation_split=0.25, verbose=0)
     (trial,) = tuner.oracle.get_best_trials(1)
     assert np.isfinite(trial.score)
     assert tuner.get_best_models()[0].output_shape == (None, 2)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["multilabel", pytest.param("regression", marks=pytest.mark.slow)])
 def test_shared_weights_and_the_best_from_scratch(name, tmp_path):
-    tuner = OneShotTuner(
-        CHILDREN,
-        (8, 8, 1),
-        2,
-        max_trials=3,
-        retrain_best=1,
-        training=TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name]),
-        shared_weights=SharedWeights(compile_options={"run_eagerly": True}),
-        report=False,
-        directory=tmp_path,
-    )
+    training = TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name])
+    options = {"max_trials": 3, "retrain_best": 1, "training": training, "report": False, "directory": tmp_path}
+    tuner = OneShotTuner(CHILDREN, (8, 8, 1), 2, **options)
     tuner.search(X, LABELS[name], validation_split=0.25, epochs=1, batch_size=8, verbose=0)
     assert tuner.objective.name == {"multilabel": "val_f1", "regression": "val_r2"}[name]
     assert len({trial.score for trial in tuner.oracle.get_best_trials(3)}) > 1
@@ -87,5 +84,5 @@ def test_tasks_that_do_not_go_together(tmp_path):
         )
     with pytest.raises(ValueError, match="`y`"):
         SupernetTuner(hypermodel, directory=tmp_path, project_name="labels").search(
-            X, np.arange(48) % 2, validation_split=0.25
+            X, np.arange(24) % 2, validation_split=0.25
         )
