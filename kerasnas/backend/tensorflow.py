@@ -144,8 +144,8 @@ def _batch_norm_gradients(
 
     @tf.custom_gradient  # of `saved` too, see above
     def gradients(dy: Any, x: Tensor, scale: Tensor, *saved: Any) -> Any:
-        dy, x, scale, *saved = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
-        dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, saved, epsilon)
+        dy, x, scale, *reserved = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
+        dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, reserved, epsilon)
 
         def second(u: Any, s: Any, o: Any) -> tuple[Any, ...]:
             one, zero = tf.ones_like(scale), tf.zeros_like(scale)
@@ -154,7 +154,7 @@ def _batch_norm_gradients(
                 x=x, scale=one, offset=zero, mean=zero, variance=zero, epsilon=epsilon, exponential_avg_factor=1.0
             )
             r = tf.math.rsqrt(variance * (n - 1) / n + epsilon)  # the kernel returns the unbiased variance
-            pu, sum_uh, _ = _batch_norm_gradient_kernel(u, x, one, saved, epsilon)
+            pu, sum_uh, _ = _batch_norm_gradient_kernel(u, x, one, reserved, epsilon)
             h, v, pu = (tf.cast(tensor, scale.dtype) for tensor in (h, dy, pu))
             a, b = sum_uh / n, dscale / n
             to_scale = tf.reduce_sum(pu * v, list(range(len(x.shape) - 1)))

@@ -31,9 +31,6 @@ class BANANAS(SearchStrategy):
         batch_size: number of architectures chosen per training. Defaults to 2.
         members: number of networks in the ensemble, at least 2. Defaults to 5.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space

@@ -27,9 +27,6 @@ class BOHB(Hyperband):
         strategy: the `TPESearch`.
         results: all reported trials.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space

@@ -32,9 +32,6 @@ class PolicyGradient(SearchStrategy):
         policy: the policy.
         baseline: the moving average, which starts at the first reward; None before it.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
 
@@ -155,9 +152,6 @@ class Reinforce(PolicyGradient):
         learning_rate: learning rate of Adam. Defaults to 0.1.
         baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
         unique: as for `SearchStrategy`. Defaults to True; the paper has False.
-
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
 
     Example:
 

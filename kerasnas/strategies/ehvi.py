@@ -100,9 +100,6 @@ class EHVISearch(ParetoSearch):
             Defaults to None: one standard deviation below the lowest of each.
         objectives: number of entries in a reward; 2, for which the expectation is exact. Defaults to 2.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space

@@ -24,9 +24,6 @@ class RegularizedEvolution(SearchStrategy):
             `population_size`. Defaults to 3.
         unique: as for `SearchStrategy`. Defaults to True; the paper has False.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import DARTSSpace

@@ -61,9 +61,6 @@ class NSGA2(ParetoSearch):
         objectives: number of entries in a reward. Defaults to 2.
         mutation_probability: probability that a child is mutated. Defaults to 0.9.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import DARTSSpace

@@ -272,12 +272,7 @@ def lstm_gradients(
     units = i.shape[1]
     dc = dc + dh * o * (1 - squashed**2)
     dgate = np.concatenate(
-        [
-            dc * g * i * (1 - i),
-            dc * cell["before"] * f * (1 - f),
-            dh * squashed * o * (1 - o),
-            dc * i * (1 - g**2),
-        ],
+        [dc * g * i * (1 - i), dc * cell["before"] * f * (1 - f), dh * squashed * o * (1 - o), dc * i * (1 - g**2)],
         axis=1,
     )
     dread = dgate @ weights.T

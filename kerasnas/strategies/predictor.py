@@ -51,9 +51,6 @@ class PredictorSearch(SearchStrategy):
     Attributes:
         costs: costs in the order of `observations`; NaN for those not reported.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space

@@ -89,9 +89,6 @@ class TPESearch(SearchStrategy):
     Attributes:
         evidence: pairs (indices, reward) to learn from instead of the search's own. Defaults to None.
 
-    Raises:
-        TypeError, ValueError: if an argument is invalid.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space

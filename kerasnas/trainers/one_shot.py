@@ -196,25 +196,23 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     ) -> keras.callbacks.History:
         """Search. `loss` and metrics are the children's in training, `reward` is the mean over the controller's steps.
 
+        Arguments that are not listed are as for `BilevelTrainer.fit`, with arrays.
+
         Args:
             x: images `(n, height, width, channels)`. Integers from 0 to 255 are scaled to `x / 255`, with a warning.
             y: class numbers `(n,)`; labels `(n, outputs)` for a binary cross-entropy; numbers for a squared error.
             batch_size: of either half, over all replicas together. Defaults to 64, or to the size of the smaller half
                 if that is less. Each of several workers measures all rewards, so that their controllers learn the same.
             epochs: epoch at which the search ends. Defaults to 150.
-            verbose: as in Keras.
             callbacks: as in Keras; `ENASCheckpoint` is one.
             validation_split: fraction of every class held out for the rewards. Defaults to 0.5, unless
                 `validation_data` is given.
-            validation_data: data for the rewards instead: `(x, y)`. Not the test set; see `BilevelTrainer.fit`.
-            initial_epoch: epoch at which to start.
+            validation_data: data for the rewards instead: `(x, y)`, not the test set.
             steps_per_epoch: steps of the shared weights per epoch; the data are read repeatedly. Defaults to one pass.
             validation_steps: number of held-out batches that an epoch uses for its rewards, repeatedly. Defaults to
             all.
             controller_steps: rewards reported to the controller after each epoch (the paper: 2,000). Defaults to one
                 for each held-out batch used.
-            augment: `(batch, rng) -> batch` for the training images.
-            seed: seed of the split and of the order of the data.
 
         Returns:
             Keras' `History`, with `reward`, and with `controller_entropy` (nats) if the controller has a policy.

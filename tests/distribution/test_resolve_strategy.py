@@ -35,8 +35,7 @@ def test_a_strategy_is_returned_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "name, said",
-    [("gpus", "Did you mean 'gpu'"), ("multiworker", "Did you mean 'multi_worker'"), (3, "Received: 3")],
+    "name, said", [("gpus", "Did you mean 'gpu'"), ("multiworker", "Did you mean 'multi_worker'"), (3, "Received: 3")]
 )
 def test_unknown_names_name_the_nearest(name, said):
     with pytest.raises(ValueError, match=said):

@@ -207,16 +207,3 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
     until(gone)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"workers": 0}, "`workers`"),
-        ({"workers": 1, "retries": -1}, "`retries`"),
-        ({"workers": 1, "setup": 3}, "`setup`"),
-    ],
-)
-def test_bad_arguments(settings, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        Processes(**settings)

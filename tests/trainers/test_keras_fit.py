@@ -197,13 +197,7 @@ def test_the_steps_of_an_epoch():
     dataset = tf.data.Dataset.range(6)
     assert [
         steps_of(one) for one in (dataset, dataset.repeat(), dataset.filter(lambda i: i > 2), Batches(), iter([]))
-    ] == [
-        6,
-        None,
-        None,
-        2,
-        None,
-    ]
+    ] == [6, None, None, 2, None]
     assert steps_of(dataset.repeat(), 9) == 9
 
 
