@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -96,6 +97,9 @@ class Modality:
         drift: whether drift statistics exist.
         transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
         adapts: whether a deployed network can be adapted to new samples.
+        reference_models: whether `references` fits models without a network to compare with.
+        most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
+        race_share: of a race's budget, that candidates other than the first may take. Defaults to what suits images.
         example: argument of `kerasnas predict` in the closing text; empty if it takes none.
         hub_tasks: task -> its name on the Hugging Face Hub.
         in_words: format of the sizes of a sample.
@@ -117,6 +121,9 @@ class Modality:
     drift = True
     adapts = True
     transductive = False
+    reference_models = False
+    most_epochs = math.inf
+    race_share = 0.0
     example = ""
     hub_tasks: ClassVar[Mapping[str, str]] = {}
     in_words = ""
@@ -256,14 +263,18 @@ class Modality:
         """Return the linear model next to a network; None where there is none of size 0."""
         return None
 
-    def references(self, data: tuple[Any, Any], task: Task, seed: int) -> dict[str, Any]:
-        """Return fitted models to compare a race's winner with: name -> object with `predict(x)`; none by default."""
+    def references(self, task: Task, seed: int) -> dict[str, Callable[..., np.ndarray]]:
+        """Return models without a network to compare with: name -> `(x, y, x_test) -> answers`; none by default."""
         return {}
 
     # Description ----------------------------------------------------------------------------------------
     def measured(self, x: np.ndarray) -> tuple[float, ...]:
         """Return the numbers that `sizes` names, of network inputs."""
         return x.shape[1:]
+
+    def shaped(self, shape: Sequence[int]) -> str:
+        """Return samples of a shape in words, such as `"28x28x1 images"`."""
+        return f"{'x'.join(map(str, shape))} {self.plural}"
 
     def small(self, x: np.ndarray) -> np.ndarray:
         """Return network inputs as short rows, on which the nearest sample is quick to find."""

@@ -111,6 +111,12 @@ def labels_in(columns: Columns, sample: str, target: Sequence[str] = ()) -> np.n
     Raises:
         ValueError: if there is no such column, which names the nearest, or a label is missing.
     """
+    parts = [_values(name, columns[name]) for name in label_names(columns, sample, target)]
+    return parts[0] if len(parts) == 1 else np.column_stack(parts)
+
+
+def label_names(columns: Iterable[str], sample: str, target: Sequence[str] = ()) -> list[str]:
+    """Return the names of the columns of labels; arguments and errors as for `labels_in`."""
     others = [name for name in columns if name != sample]
     for name in target:
         checks.one_of("target", name, others)
@@ -118,8 +124,7 @@ def labels_in(columns: Columns, sample: str, target: Sequence[str] = ()) -> np.n
     if len(names) != 1 and not target:
         expected = f"a table with a column of labels, named {', '.join(LABELS)}, or as the setting `target` says"
         raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", _close(others, LABELS)))
-    parts = [_values(name, columns[name]) for name in names]
-    return parts[0] if len(parts) == 1 else np.column_stack(parts)
+    return names
 
 
 def _values(name: str, column: Iterable[Any]) -> np.ndarray:

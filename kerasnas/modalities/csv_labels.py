@@ -1,4 +1,4 @@
-"""Labels of image files, or of texts, in a CSV file: classes, several labels, or numbers."""
+"""CSV files: labels of image files or texts, and tables of numbers and categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities.folders import left_out, read_pixels
+from kerasnas.modalities.columns import LABELS
+from kerasnas.modalities.folders import is_image, left_out, read_pixels
 from kerasnas.tasks import TASKS, task_of
 from kerasnas.tasks.base import task_class
 from kerasnas.tasks.splits import split_samples
@@ -21,6 +22,7 @@ PATH_COLUMNS = ("image", "path", "file", "filename")
 _SPLIT, _GROUP = "split", "group"
 _PARTS = ("train", "test")
 _TEST_SHARE = 0.2
+_FEW_ROWS, _MOST_CLASSES = 20, 0.05  # whole numbers of more values than either, the latter by row, are no classes
 
 
 def read_csv(
@@ -32,7 +34,7 @@ def read_csv(
     image_fit: str = "stretch",
     text_column: str = "",
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
-    """Read the images that a CSV file names, or the texts in it, with their labels.
+    """Read the images that a CSV file names, or the texts or rows in it, with their labels.
 
     Args:
         file: the file; see `kerasnas.datasets.load`.
@@ -50,11 +52,15 @@ def read_csv(
         ValueError: for a column that does not exist (the nearest is named), a value that is missing or of another kind
             than the others, an image that is not there, and as for `read_folder`.
     """
-    columns = _columns(file)
+    columns = read_columns(file)
     if text_column:
         checks.one_of("text_column", text_column, columns)
     place = next((name for name in columns if name.lower() in PATH_COLUMNS), "")
     text = text_column or ("" if place else next((name for name in columns if name.lower() in TEXT_COLUMNS), ""))
+    if not text and not place and not _names_images(columns):
+        if image_size is not None:
+            raise ValueError(checks.invalid("image_size", "None, as rows of a table have no size", image_size))
+        return _read_table(columns, target, task, seed)
     place = text or place or next(iter(columns))
     known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
     for name in target:
@@ -82,6 +88,54 @@ def read_csv(
     return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes)
 
 
+def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:
+    """Return True if the first column names files of images."""
+    return any(is_image(Path(text)) for text in next(iter(columns.values()))[:100])
+
+
+def _read_table(
+    columns: Mapping[str, Sequence[str]], target: Sequence[str], task: str, seed: int
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Return the result of `read_csv` for rows of numbers and categories."""
+    known = [name for name in columns if name.lower() not in (_SPLIT, _GROUP)]
+    for name in target:
+        checks.one_of("target", name, known)
+    labels = tuple(target) or tuple(name for name in known if name.lower() in LABELS)[:1]
+    if not labels:
+        raise ValueError(
+            f"Expected a column of labels, named {', '.join(LABELS)}, or as the target (--target=COLUMN). Received: "
+            f"columns {', '.join(known)}"
+        )
+    features = [name for name in known if name not in labels]
+    if not features:
+        raise ValueError(f"Expected a column next to {', '.join(labels)}. Received: {', '.join(columns)}")
+    if len(labels) == 1:
+        task = _task_of_rows(labels[0], columns[labels[0]], task)
+    x = np.array([columns[name] for name in features], dtype=str).T
+    found = f"{len(x):,} rows, {len(features)} columns"
+    arrays, classes, notes = _split_arrays(x, columns, labels, task, seed, found, [])
+    return arrays | {"columns": np.array(features), "kind": np.array("tables")}, classes, notes
+
+
+def _task_of_rows(name: str, values: Sequence[str], task: str) -> str:
+    """Return the task of one column of labels; whole numbers of many values are numbers, not classes.
+
+    Raises:
+        ValueError: for ids, which are different in each row.
+    """
+    numbers, different = _numbers(values), len(set(values))
+    whole = numbers is not None and bool((numbers == np.round(numbers)).all())
+    in_turn = whole and numbers is not None and numbers.max() - numbers.min() + 1 == len(values)
+    if different == len(values) > _FEW_ROWS and (numbers is None or in_turn):
+        raise ValueError(
+            f"Expected labels in column '{name}'. Received: ids, a different value in each of {len(values):,} rows. "
+            "Name another column as the target"
+        )
+    if task == "auto" and whole and different > max(_FEW_ROWS, _MOST_CLASSES * len(values)):
+        return "regression"
+    return task
+
+
 def _split_arrays(
     x: np.ndarray,
     own: Mapping[str, Sequence[str]],
@@ -104,8 +158,12 @@ def _split_arrays(
     return arrays, classes, tuple(notes)
 
 
-def _columns(file: Path) -> dict[str, list[str]]:
-    """The columns of a CSV file by the names in its first row."""
+def read_columns(file: Path) -> dict[str, list[str]]:
+    """Return the columns of a CSV file by the names in its first row.
+
+    Raises:
+        ValueError: for a file that is empty, not in UTF-8, or whose rows differ in length.
+    """
     try:
         with open(file, encoding="utf-8-sig", newline="") as opened:
             rows = [row for row in csv.reader(opened) if row]

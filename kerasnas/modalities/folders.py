@@ -282,19 +282,19 @@ def read_image(path: Path, input_shape: tuple[int, ...], image_fit: str = "stret
 
 def image_files(path: Path) -> list[Path]:
     """The image files in a folder and in those below it, in the order of their names; a file is itself."""
-    return sorted(one for one in path.rglob("*") if _is_image(one)) if path.is_dir() else [path]
+    return sorted(one for one in path.rglob("*") if is_image(one)) if path.is_dir() else [path]
 
 
 def _list_images(folder: Path, root: Path, others: collections.Counter[str]) -> dict[str, list[Path]]:
     """The image files of each class, both in the order of their names; the suffixes of other files are counted."""
     found = {
-        child.name: sorted(path for place in _places(child) for path in place.iterdir() if _is_image(path))
+        child.name: sorted(path for place in _places(child) for path in place.iterdir() if is_image(path))
         for child in sorted(folder.iterdir())
         if _is_place(child)
     }
     for child in filter(_is_place, folder.iterdir()):
         beside = (path for place in _places(child) for path in place.iterdir() if path.is_file())
-        others.update(path.suffix.lower() for path in beside if not _is_image(path) and not path.name.startswith("."))
+        others.update(path.suffix.lower() for path in beside if not is_image(path) and not path.name.startswith("."))
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"
@@ -313,7 +313,8 @@ def _places(folder: Path) -> list[Path]:
     return [folder, *(child for child in folder.iterdir() if _is_place(child))]
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Return True if the name of a file is that of an image."""
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 

@@ -1,23 +1,252 @@
-"""Tables: rows of numbers."""
+"""Tables: rows of numbers and categories."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
 import numpy as np
+from keras import ops
 
-from kerasnas.modalities.base import Modality
+from kerasnas import checks
+from kerasnas.companions.linear import regression
+from kerasnas.modalities import table_columns
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
+from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
+from kerasnas.modalities.csv_labels import read_columns
+from kerasnas.modalities.fronts import Front
+from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
+from kerasnas.modalities.values import invalid_data
+from kerasnas.tasks import Task
+from kerasnas.tasks.splits import split_samples
 
-_MOST_COLUMNS = 32  # of drift statistics
+_MOST_STATISTICS = 32  # columns of drift statistics
+_CLIP = 3.0  # standard deviations that no scaled number exceeds: smooth clipping of RealMLP (arXiv 2407.04491)
+_HELD, _STRENGTHS = 0.2, np.logspace(-3, 3, 7)  # of the linear model: held-out share, inverse penalties
+_MOST_ROWS = 20_000  # that reference models are fitted to: more take too much of a short budget
+
+
+class TableFront(Front):
+    """The step from rows to network inputs: scaled numbers, indicators of missing ones, and one-hot categories.
+
+    A number is centered at the median of the training rows, divided by their spread and softly clipped; a missing one
+    is the median. In a raw row, a category is its index, and NaN stands for what is missing or unknown.
+
+    Args:
+        columns: of the training rows.
+    """
+
+    name = "table"
+
+    def __init__(self, columns: Sequence[Column]):
+        self.columns = tuple(columns)
+
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (len(self.columns),)
+
+    def apply(self, x: Any) -> Any:
+        parts = []
+        numbers = [index for index, column in enumerate(self.columns) if column.kind == NUMBER]
+        gaps = [index for index in numbers if self.columns[index].missing]
+        if numbers:
+            center = np.array([self.columns[index].center for index in numbers])
+            scale = np.array([self.columns[index].scale for index in numbers])
+            scaling = keras.layers.Rescaling((1 / scale).tolist(), (-center / scale).tolist(), dtype="float32")
+            z = ops.nan_to_num(scaling(ops.take(x, numbers, axis=1)))
+            parts.append(z / ops.sqrt(1 + ops.square(z / _CLIP)))
+        if gaps:
+            taken = ops.take(x, gaps, axis=1)
+            parts.append(ops.cast(ops.not_equal(taken, taken), "float32"))
+        for index, column in enumerate(self.columns):
+            if column.kind == CATEGORY:
+                known = len(column.categories)
+                code = ops.cast(ops.nan_to_num(x[:, index], nan=float(known)), "int32")
+                parts.append(ops.one_hot(code, known + column.missing, dtype="float32"))
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+
+    def encoded(self, raw: np.ndarray) -> np.ndarray:
+        """Return the network's inputs of raw rows, float32 `(samples, inputs)`."""
+        return np.asarray(ops.convert_to_numpy(self.apply(ops.convert_to_tensor(raw.astype("float32")))))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "columns": [column.to_dict() for column in self.columns]}
 
 
 class Tables(Modality):
-    """Rows `(columns,)` of numbers."""
+    """Rows of a table, to networks `(columns,)` of scaled numbers and one-hot categories.
+
+    Args:
+        columns: that rows are read by. Defaults to none: they are learned from training rows.
+    """
 
     name = "tables"
     singular, plural = "row", "rows"
     inputs = "table"
     axes = ("columns",)
+    race_space = "tables"
+    reference_models = True
+    example = "rows.csv"
+    hub_tasks = {"classification": "tabular-classification", "regression": "tabular-regression"}
     in_words = "{columns} columns"
+    most_epochs = 150
+    race_share = 0.6
+
+    def __init__(self, columns: Sequence[Column] = ()):
+        self.own = tuple(columns)
+
+    def restored(self, record: Mapping[str, Any]) -> Modality:
+        columns = (record.get("front") or {}).get("columns") or ()
+        return type(self)([Column.from_dict(column) for column in columns])
+
+    # Reading --------------------------------------------------------------------------------------------
+    def claims(self, x: np.ndarray) -> bool:
+        return x.ndim == 2 and x.dtype.kind in "iufbU"
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        rows: dict[str, np.ndarray] = {}
+        y: dict[str, np.ndarray] = {}
+        for part, what in PARTS:
+            rows[part], y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
+            x = rows[part]
+            if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
+                expected = "rows of numbers or texts, (samples, columns), at least one"
+                raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
+            check_labels(y[part], len(x), self.plural, what, task)
+        width = rows["train"].shape[1]
+        if rows["test"].shape[1] != width:
+            raise invalid_data("x", "test", f"rows of {width} columns", f"{rows['test'].shape[1]} columns")
+        names = [str(name) for name in np.ravel(arrays.get("columns", [f"column {n}" for n in range(1, width + 1)]))]
+        if len(names) != width:
+            raise ValueError(
+                checks.invalid("columns", f"a name for each of the {width} columns", f"{len(names)} names")
+            )
+        columns, notes = (self.own, ()) if self.own else table_columns.learned(names, rows["train"])
+        bound = type(self)(columns)
+        raw = {part: bound.coded(dict(zip(names, x.T, strict=True))) for part, x in rows.items()}
+        front = TableFront(columns)
+        inputs = {part: front.encoded(one) for part, one in raw.items()}
+        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": notes, "modality": bound}
+        return dataset_arguments(inputs, y, task, **more)
+
+    def coded(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Return raw rows, float32 `(samples, columns)`, of columns by name.
+
+        Raises:
+            ValueError: for a column that lacks; names the nearest.
+        """
+        found = []
+        for column in self.own:
+            if column.name not in values:
+                hint = checks.nearest(column.name, values)
+                raise ValueError(f"The rows lack column '{column.name}'. {hint}")
+            found.append(column.codes(np.asarray(values[column.name])))
+        return np.stack(found, axis=1).astype("float32")
+
+    def from_table(self, columns: Columns, target: Sequence[str], reading: Reading) -> tuple[Any, np.ndarray]:
+        taken = label_names(columns, "", target)
+        rows = {name: values for name, values in columns.items() if name not in taken}
+        return rows, labels_in(columns, "", taken)
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        columns = x if isinstance(x, Mapping) else columns_of(x)
+        if columns is None:
+            found = np.asarray(x if hasattr(x, "__array__") else list(x))
+            return found.astype(str) if found.dtype.kind == "O" else found
+        return np.stack([np.asarray(list(values)).astype(str) for values in columns.values()], axis=1)
+
+    def queries(self, x: Any, reading: Reading) -> np.ndarray:
+        if isinstance(x, str | os.PathLike):
+            return self.from_paths([x], reading)[1]
+        columns = columns_of(x)
+        if columns is not None:
+            return self.coded({name: list(values) for name, values in columns.items()})
+        rows = self.samples(x, reading)
+        if rows.ndim != 2 or rows.shape[1] != len(self.own):
+            raise ValueError(checks.invalid("x", f"rows of {len(self.own)} columns", f"shape {rows.shape}"))
+        return self.coded(dict(zip((column.name for column in self.own), rows.T, strict=True)))
+
+    def from_paths(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        names: list[str] = []
+        parts = []
+        for path in map(Path, paths):
+            if not path.is_file() or path.suffix != ".csv":
+                raise FileNotFoundError(f"Expected .csv files of rows. Received: {path}, which is none.")
+            try:
+                parts.append(self.coded({name: np.array(values) for name, values in read_columns(path).items()}))
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
+            names += [f"{path.name}, row {row}" for row in range(2, len(parts[-1]) + 2)]
+        if not parts:
+            raise ValueError("Expected .csv files of rows. Received: none")
+        return names, np.concatenate(parts), {}
+
+    # Learning -------------------------------------------------------------------------------------------
+    def check_dtype(self, x: np.ndarray, what: str) -> None:
+        if x.dtype.kind not in "fiu":
+            raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
+
+    def references(self, task: Task, seed: int) -> dict[str, Callable[..., np.ndarray]]:
+        return {
+            "linear regression" if not task.logits else "logistic regression": partial(_linear_answers, task, seed),
+            "histogram gradient boosting": partial(_boosted_answers, task, seed),
+        }
+
+    # Description ----------------------------------------------------------------------------------------
+    def shaped(self, shape: Sequence[int]) -> str:
+        return f"rows of {len(self.own) or shape[0]} columns"
 
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        chosen = np.unique(np.linspace(0, x.shape[1] - 1, min(x.shape[1], _MOST_COLUMNS)).astype(int))
-        return x[:, chosen].astype("float32"), tuple(f"input {column}" for column in chosen)
+        chosen = np.unique(np.linspace(0, x.shape[1] - 1, min(x.shape[1], _MOST_STATISTICS)).astype(int))
+        values = x[:, chosen].astype("float32")
+        names = [column.name for column in self.own] or [f"input {column}" for column in range(x.shape[1])]
+        return values, tuple(names[column] for column in chosen)
+
+
+def _some(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_ROWS])
+    return x[rows], np.asarray(y)[rows]
+
+
+def _linear_answers(task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
+    """Return the answers of a linear model with the task's loss, whose penalty held-out rows choose."""
+    from scipy.sparse import csr_matrix
+
+    x, y = _some(x, y, seed)
+    targets = task.targets(y, int(y.max()) + 1 if y.ndim == 1 else y.shape[1])
+    scale = np.ones((x.shape[1], targets.shape[1]))
+    first, second = split_samples(task, y, _HELD, seed)
+    losses = []
+    for strength in _STRENGTHS:
+        weights, bias = regression(csr_matrix(x[first]), targets[first], task, scale, strength)
+        losses.append(task.linear_loss(x[second] @ weights + bias, targets[second])[0])
+    weights, bias = regression(csr_matrix(x), targets, task, scale, _STRENGTHS[int(np.argmin(losses))])
+    return np.asarray(task.answers(x_test @ weights + bias))
+
+
+def _boosted_answers(task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
+    """Return the answers of gradient boosting: of classes as one model, of labels and numbers a model for each."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    x, y = _some(x, y, seed)
+    if not task.logits:
+        columns = task.raw(y).T
+        models = [HistGradientBoostingRegressor(random_state=seed).fit(x, column) for column in columns]
+        return np.stack([model.predict(x_test) for model in models], axis=1)
+    if y.ndim == 1:
+        model = HistGradientBoostingClassifier(random_state=seed).fit(x, y)
+        answers = np.zeros((len(x_test), int(y.max()) + 1))
+        answers[:, model.classes_] = model.predict_proba(x_test)
+        return answers
+    probabilities = []
+    for label in y.T:
+        constant = np.full(len(x_test), label[0])  # a label that all rows have, or none
+        if label.min() < label.max():
+            constant = HistGradientBoostingClassifier(random_state=seed).fit(x, label).predict_proba(x_test)[:, 1]
+        probabilities.append(constant)
+    return np.stack(probabilities, axis=1)

@@ -26,6 +26,7 @@ _AXES = {
     "signal": "(length, channels)",
     "text": "(length,)",
     "node": "(features,)",
+    "table": "(columns,)",
 }
 
 

@@ -110,7 +110,7 @@ class MaskedPooling(FixedPrimitive):
         return [_Pooling(self.kind)]
 
 
-class _Dropout(Stage):
+class Dropout(Stage):
     """Dropout in a discrete network; nothing in a supernet, whose training is short."""
 
     def __init__(self, rate: float):
@@ -131,4 +131,4 @@ class FeatureDropout(FixedPrimitive):
     rate: float
 
     def stages(self) -> list[keras.layers.Layer]:
-        return [_Dropout(self.rate)]
+        return [Dropout(self.rate)]

@@ -54,6 +54,10 @@ class Field:
         log: called with each line of progress. Defaults to `print`.
         initialize: as for `Contestants`. Defaults to None.
         task: what the networks predict. Defaults to classification.
+        baseline: whether a support vector machine is fitted to the samples, to compare with. Defaults to True.
+        most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
+        share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
+        samples: in words. Defaults to `"images"`.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
     """
@@ -74,6 +78,10 @@ class Field:
     initialize: Callable[[keras.Model, str], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
+    baseline: bool = True
+    most_epochs: float = math.inf
+    share: float = 0.0
+    samples: str = "images"
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
 
@@ -99,7 +107,7 @@ class Field:
         progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
         entry["rungs"].append({**progress, **packed(scores)})
         self.log(
-            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {steps:,} steps, "
+            f"  {name}: {self.task.score_in_words(scores.mean(), f'held-out {self.samples}')} after {steps:,} steps, "
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
         self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)

@@ -47,6 +47,7 @@ class Race(Field):
             self._compare_recipes()
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
+        record |= {} if self.samples == "images" else {"samples": self.samples}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
         for name in winners:
             self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
@@ -60,7 +61,7 @@ class Race(Field):
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {
             "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task)
-            if len(self.entries) > 1
+            if len(self.entries) > 1 and self.baseline
             else None
         }
         for name, entry in self.entries.items():
@@ -88,7 +89,7 @@ class Race(Field):
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 contestant.advance(self.budget.clock, spare, steps - contestant.steps)
-                kept = self._kept(contestant)
+                kept = self._kept(contestant) if self.augment is None else {}
                 break
             except FAILURES as error:
                 self.contestants.drop(candidate.name, error)
@@ -98,7 +99,7 @@ class Race(Field):
         self.entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
             "augment": list(augment),
-            "kept": kept if self.augment is None else {},
+            "kept": kept,
             "steps": contestant.steps,  # fewer, where half of a short budget is spent: then there is no race
             "rungs": [],
             "waiting": [other.name for other in pool if other.name not in self.entries],
@@ -108,7 +109,8 @@ class Race(Field):
         for other in pool:
             if other.name in self.progress["waiting"]:
                 self.contestants.enter(other)
-        self.log(f"Done to the training images: {', '.join(augment) or 'nothing'}.")
+        if augment or self.augment is None:
+            self.log(f"Augmentations: {', '.join(augment) or 'none'}.")
         self.contestants.save(candidate.name, self.budget.spent())
 
     def _kept(self, contestant: Contestant) -> dict[str, float]:
@@ -126,7 +128,8 @@ class Race(Field):
 
     def _run_rung(self) -> bool:
         """Train and compare those that stand, at first those that wait too; False where there is no time for more."""
-        index, allowance = len(self.progress["rungs"]), race_share(self.budget.seconds) * self.budget.seconds
+        share = self.share or race_share(self.budget.seconds)
+        index, allowance = len(self.progress["rungs"]), share * self.budget.seconds
         allowance *= self.executor.workers
         steps = self.progress["steps"] * 2**index
         if index == 0:

@@ -47,8 +47,10 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     if "ends" not in contestants.progress:
         reserve = FINISH_SECONDS + len(test[0]) * sum(_evaluation_seconds(race, one) for one in winners.values())
         now = budget.spent()
-        share = (budget.seconds - reserve - now) / len(names)
-        contestants.progress["ends"] = {name: now + share * order for order, name in enumerate(names, start=1)}
+        each = (budget.seconds - reserve - now) / len(names)
+        shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}
+        ends = dict(zip(names, now + np.cumsum([shares[name] for name in names]), strict=True))
+        contestants.progress["ends"] = {name: float(end) for name, end in ends.items()}
         contestants.progress |= {"trained": {}, "finished": []}
         contestants.write(now)
     for name, winner in winners.items():
@@ -99,6 +101,12 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
         contestants.save(name, now, STAGE)
         history = {key: values[-1] for key, values in winner.history.items() if key != "steps"}
         race.watch(f"{STAGE}/{name}", history, winner.steps)
+
+
+def _useful_seconds(race: Race, name: str, winner: Contestant) -> float:
+    """Return the seconds that are left of a winner's training until `most_epochs`."""
+    steps = race.most_epochs * len(winner.batches) - winner.steps
+    return max(0.0, steps * race.contestants.entries[name]["step_seconds"])
 
 
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.modalities import of_result
 from kerasnas.pareto import staircase
 from kerasnas.reporting.measures import doubt_in_words, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
@@ -55,11 +56,25 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
             f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
             f"{': try it before any network' if ahead else ''}."
         )
+    sentences += _reference_sentences(race, searched, task)
     accuracy, samples = searched.get(f"test_{task.metric}"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):
         interval = task.interval_in_words(searched, accuracy, samples)
         sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
+
+
+def _reference_sentences(race: Mapping[str, Any], searched: Mapping[str, Any], task: Task) -> list[str]:
+    """Return a sentence on who wins, the network or the best of the models without one."""
+    models, reached = race.get("references") or [], searched.get(f"test_{task.metric}")
+    if not models or reached is None:
+        return []
+    best = max(models, key=lambda one: one["score"])
+    others = ", ".join(f"{one['name']} {task.show(one['score'])}" for one in models)
+    lead = "The network wins" if reached > best["score"] else f"No network is needed: {best['name']} wins"
+    if reached == best["score"]:
+        lead = f"The network and {best['name']} are equal"
+    return [f"{lead}. Test {task.words}: network {task.show(reached)}, {others}."]
 
 
 def compared(race: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +89,7 @@ def _a(kind: str) -> str:
 
 def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
     """The winner's lead over the best hand-made network, and over the random one, where they took part."""
-    winner, contestants = race["winner"], race["contestants"]
+    winner, contestants, samples = race["winner"], race["contestants"], race.get("samples", "images")
     sentences = []
     for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
         others = [one for one in race["comparison"] if contestants[one["name"]]["kind"] == kind]
@@ -84,7 +99,7 @@ def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
         best = min(others, key=lambda one: one["difference"])
         stands, sure = _stands(best, contestants[best["name"]]["rungs"][-1]["steps"], task)
         sentences.append(
-            f"On {race['validation_samples']:,} held-out images it was {stands} {best['name']}, {words} beside it, "
+            f"On {race['validation_samples']:,} held-out {samples} it was {stands} {best['name']}, {words} beside it, "
             f"{sure}."
         )
     return sentences
@@ -153,6 +168,8 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         )
     if baseline := race.get("baseline"):
         rows.append([baseline["name"], "no network", task.show_score(baseline["accuracy"]), "-", "-", "-", "-", ""])
+    for one in race.get("references") or ():
+        rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
     return header, rows
 
 
@@ -165,7 +182,7 @@ def _lag(task: Task, lag: Mapping[str, Any]) -> str:
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
 @checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the contestants' accuracy on the held-out images against their steps, as a PNG.
+    """Draw the contestants' accuracy on held-out samples against their steps, as a PNG.
 
     Args:
         result: the record of a run with a `"race"`.
@@ -177,7 +194,7 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     axes = figure.subplots()
     task = task_in(result)
     factor, unit = task.axis_scale
-    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out images{unit}")
+    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out {of_result(result).plural}{unit}")
     for index, (name, entry) in enumerate(raced.items()):
         won = name == race["winner"]
         axes.plot(
@@ -212,7 +229,7 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
     title = f"after {race['rungs'][0][1]:,} steps of training each"
-    tidy(axes, title, "parameters", f"{task.score_words} on held-out images{unit}")
+    tidy(axes, title, "parameters", f"{task.score_words} on held-out {of_result(result).plural}{unit}")
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):

@@ -14,6 +14,7 @@ from kerasnas.spaces.planning import PlanningSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
 from kerasnas.spaces.signals import SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
+from kerasnas.spaces.tables import TableSpace
 from kerasnas.spaces.text import TextSpace
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "SearchSpace",
     "SignalSpace",
     "SkeletonSpace",
+    "TableSpace",
     "TextSpace",
 ]

@@ -52,9 +52,10 @@ SMALL = {
     "planning": {"filters": 4, "widths": (0.5, 1.0), "iterations": (1, 2)},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1, "num_nodes": 2},
+    "tables": {"filters": 8},
     "text": {"vocabulary": 20, "dimensions": 4, "filters": 4, "num_nodes": 2},
 }  # a name not listed is made with its defaults
-SHAPES = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,), "graphs": (3,)}
+SHAPES = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,), "tables": (6,), "graphs": (3,)}
 # Of those that differ in a size alone, one runs by default.
 SIZES = {"sep_conv_5x5", "dil_conv_5x5", "nor_conv_5x5", "mbconv_3x3_e1", "mbconv_3x3_e6", "mbconv_5x5_e6"}
 SIZES |= {"mbconv_7x7_e3", "mbconv_7x7_e6", "conv_5", "sep_conv_5", "sep_conv_7", "dil_conv_5", "self_attention_1"}

@@ -8,7 +8,7 @@ from functools import cache, partial
 
 import keras
 
-from kerasnas import datasets
+from kerasnas import checks, datasets
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
@@ -17,12 +17,14 @@ from kerasnas.methods import remembering
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import Start, find_starts
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing import Candidate, Race, portfolio
+from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.context import Context
-from kerasnas.spaces import SearchSpace
+from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.training.recipe import TrainingRecipe
 
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
@@ -66,7 +68,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         FileNotFoundError: if one of the user's own candidates does not exist.
         ValueError: if no network is within the limits, or one of the user's own cannot take part.
     """
-    config, data, log = context.settings, context.data, context.progress
+    data, log = context.data, context.progress
+    config = with_space(context.settings, data)
     assert context.budget is not None  # every race has one
     budget = context.budget
     space = make_space(TrainingConfig(imports=config.imports, space=config.space), data)
@@ -108,7 +111,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         (data.x_train[first], data.y_train[first]),
         (data.x_train[second], data.y_train[second]),
         data.num_classes,
-        augment=None if config.augment == ("auto",) else config.augment,
+        augment=_augmentations(config, data),
         seed=config.seed,
         most=config.candidates,
         winners=config.ensemble,
@@ -118,4 +121,30 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         tolerant=space.tolerant,
         executor=executor or Local(),
         watch=context.tracking.metrics,
+        baseline=not data.modality.reference_models,
+        most_epochs=data.modality.most_epochs,
+        share=data.modality.race_share,
+        samples=data.modality.plural,
     )
+
+
+def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
+    """Return the settings with the space that suits the data, unless they name one."""
+    if "space" in config.changed() or data.modality.fits(SPACES[config.space]):
+        return config
+    return dataclasses.replace(config, space=data.modality.race_space)
+
+
+def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
+    """Return the augmentations of the settings; None to find out which the data allow.
+
+    Raises:
+        ValueError: for one that such data do not have.
+    """
+    known = data.modality.augmentations
+    if config.augment == ("auto",):
+        return None if set(SYMMETRIES) <= set(known) else ()
+    if unfit := [name for name in config.augment if name not in known]:
+        expected = f"{', '.join(known) or 'nothing'}, for the {data.modality.plural} of {data.name}"
+        raise ValueError(checks.invalid("augment", expected, ", ".join(unfit), what="setting"))
+    return config.augment

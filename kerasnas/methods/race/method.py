@@ -8,7 +8,8 @@ from kerasnas import datasets, reporting
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import checked_data
 from kerasnas.methods.plan import plan_text, report_words
-from kerasnas.methods.race.making import make_race
+from kerasnas.methods.race.making import make_race, with_space
+from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.remembering import remember
 from kerasnas.racing import Budget, spent_before, train_winners
@@ -73,8 +74,10 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
             f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
             f"{reporting.duration(searched['seconds'])} of training"
         )
+        if references := compare_references(context):
+            found = {**found, "references": references}
         record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
-        remember(context.settings, data, found, searched, context.settings.budget(), progress)
+        remember(with_space(context.settings, data), data, found, searched, context.settings.budget(), progress)
         return record
 
 
@@ -91,10 +94,10 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
       report    accuracy on 1,000 test images, plots, report, model card; about 5 s
     """
     clock = "CPU time" if budget.cpu else "wall-clock"
-    shape = "x".join(map(str, data.input_shape))
-    samples = f"{shape} {data.modality.plural} of {data.name}"
+    samples = f"{data.modality.shaped(data.input_shape)} of {data.name}"
     if config.candidates > 1:
-        others = f"; about {duration(race_share(budget.seconds) * budget.seconds)} for all but the first"
+        share = data.modality.race_share or race_share(budget.seconds)
+        others = f"; about {duration(share * budget.seconds)} for all but the first"
         race = f"up to {config.candidates} candidates on {samples}{others}"
     else:
         race = f"none: one network on {samples}"

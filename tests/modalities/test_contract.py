@@ -1,0 +1,89 @@
+"""Every registered modality keeps its contract, and a broken one is caught."""
+
+import numpy as np
+import pytest
+
+from kerasnas import testing
+from kerasnas.modalities import MODALITIES, Images, Tables, modality, of_inputs
+
+Y = np.arange(12) % 2
+RNG = np.random.default_rng(0)
+WORDS = np.array(["a good film", "a dull film"] * 6)
+SAMPLES = {
+    "images": RNG.random((12, 8, 8, 3)),
+    "signals": np.where(np.arange(20)[:, None] < 17, RNG.random((12, 20, 2)), np.nan),
+    "recordings": RNG.standard_normal((12, 400)),
+    "texts": WORDS,
+    "tables": np.array([*([str(row), "", f"{row / 7:.3f}", "red"] for row in range(11)), ["", "", "1", "blue"]]),
+}
+
+
+def arrays(name):
+    x, rate = SAMPLES[name], {"rate": np.array(800)} if name == "recordings" else {}
+    return {"x_train": x, "y_train": Y, "x_test": x[:4], "y_test": Y[:4], **rate}
+
+
+@pytest.mark.parametrize("name", sorted(MODALITIES))
+def test_modality(name):
+    testing.check_modality(name, arrays(name) if name in SAMPLES else None)
+
+
+class Unaugmented(Images):
+    augmentations = ("blur",)
+
+
+class Elsewhere(Images):
+    race_space = "signals"
+
+
+class Unread(Images):
+    axes = ("height",)
+
+
+class Uneven(Images):
+    sizes = ("pixels",)
+
+
+class Unchecked(Images):
+    def read(self, arrays, task, limits):
+        count = min(len(arrays["x_train"]), len(arrays["y_train"])) or 1
+        few = {**arrays, "x_train": arrays["x_train"][:count], "y_train": arrays["y_train"][:count]}
+        return super().read(few, task, limits) if count > 1 else super().read(arrays | FEW, task, limits)
+
+
+class Halved(Tables):
+    def read(self, arrays, task, limits):
+        found = super().read(arrays, task, limits)
+        return found | {"x_train": found["x_train"] / 2, "x_test": found["x_test"] / 2}
+
+
+class Renamed(Tables):
+    def blank(self, shape):
+        return np.zeros((1, 2))
+
+
+FEW = {"x_train": SAMPLES["images"], "y_train": Y}
+BROKEN = {
+    Unaugmented: "no augmentation 'blur'",
+    Elsewhere: "`race_space` 'signals' take other inputs",
+    Unread: "`read` refuses the samples",
+    Uneven: r"`measured` returns .* for the sizes \('pixels',\)",
+    Unchecked: "`read` accepts",
+    Halved: "the front makes other inputs",
+    Renamed: "statistics of `blank` have other names",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_a_broken_modality_is_told_which_promise_it_breaks(kind, monkeypatch):
+    name = kind.name
+    monkeypatch.setitem(MODALITIES._factories, name, kind)
+    with pytest.raises(AssertionError, match=BROKEN[kind]):
+        testing.check_modality(kind(), arrays(name))
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'tables'"):
+        modality("table")
+    with pytest.raises(ValueError, match="Did you mean 'signal'"):
+        of_inputs("signals")
