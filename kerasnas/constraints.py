@@ -190,7 +190,7 @@ class Interval(Constraint):
         )
 
     def convert(self, value: object) -> Any:
-        return int(value) if self.kind is int else real(value)
+        return int(value) if self.kind is int else real(value)  # type: ignore[call-overload]
 
     def near(self) -> Iterator[Labelled]:
         for label, bound, towards in (("too small", self.least, -math.inf), ("too large", self.most, math.inf)):

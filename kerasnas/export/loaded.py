@@ -17,7 +17,7 @@ _CALLS, _SECONDS, _WARMUP = 100, 2.0, 3
 
 def _raw(argument: str, value: Any) -> Any:
     """Return raw samples: strings of texts, and numbers, in which NaN may mean that a signal has ended."""
-    if np.asarray(value).dtype.kind == "O" and all(isinstance(text, str) for text in np.ravel(value)):
+    if np.asarray(value, object).ndim == 1 and all(isinstance(text, str) for text in value):
         return value
     return checks.array(argument, value, finite=False)
 
