@@ -1,9 +1,7 @@
 """Deployment: estimators, predictions, evaluation, export, monitoring and publication of finished runs."""
 
-from kerasnas.deployment.classifiers import ImageClassifier, TextClassifier
+from kerasnas.deployment.estimators import GraphClassifier, ImageClassifier, ImageRegressor, TextClassifier
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
-from kerasnas.deployment.graph_classifier import GraphClassifier
-from kerasnas.deployment.image_regressor import ImageRegressor
 from kerasnas.deployment.loading import Preset, load
 from kerasnas.deployment.monitoring import monitor
 from kerasnas.deployment.predictions import Prediction, evaluate, predict

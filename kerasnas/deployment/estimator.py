@@ -1,76 +1,118 @@
-"""The search in three lines: what all estimators share."""
+"""Estimator: the search in three lines, for any kind of samples."""
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
+from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
+from kerasnas.modalities import modality
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
-from kerasnas.tasks import Task
-from kerasnas.tasks.splits import split_samples
+from kerasnas.tasks.base import task_class
 
 DATA = "data.npz"
-"""The file of the data that an estimator was given, beside its run."""
+"""The file of the data that an estimator was given, next to its run."""
 _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
 
 
-class Estimator(abc.ABC):
-    """The best network for your data, `kerasnas search` as an estimator.
+class Estimator:
+    """The best network for your data in the time you give: `kerasnas search` as an estimator.
 
     Args:
-        settings: of the search.
-        kind: what the samples are.
-        folder, test_split, log: see the subclasses.
+        minutes: budget of `fit`, for everything. Defaults to 5.
+        folder: where the run is kept, in `run`, and arrays that were given, in `data.npz`. Defaults to None: a
+            temporary folder, which lives as long as this object; `save` copies it.
+        test_split: share of the samples of `fit` that is kept for the one evaluation at the end if no test data are
+            given. Defaults to 0.1.
+        log: called with each line of progress. Defaults to `print`.
+        **settings: further fields of `config`.
+
+    Attributes:
+        takes, makes, config: modality of the samples, `Task.deployed_as`, and class of the settings, of a subclass.
+
+    Raises:
+        TypeError: for a setting that does not exist.
+        ValueError: for one that is out of range, and for a task of other estimators.
     """
+
+    takes: ClassVar[str] = "images"
+    makes: ClassVar[str] = "classifier"
+    config: ClassVar[Any] = RaceConfig
 
     def __init__(
         self,
-        settings: RaceConfig | SearchConfig | GraphConfig,
-        kind: Samples,
+        minutes: float = 0.0,
         folder: str | os.PathLike | None = None,
         test_split: float = 0.1,
         log: Callable[[str], Any] = print,
+        **settings: Any,
     ):
-        self.settings, self._kind = settings, kind
-        self._check_task()
-        self.test_split = checks.number("test_split", test_split, above=0, below=1)
-        self.log = checks.function("log", log)
+        self._set(minutes=minutes, folder=folder, test_split=test_split, log=log, **settings)
+
+    def _set(self, **params: Any) -> None:
+        """Take over the arguments of `__init__`."""
+        self._params = dict(params)
+        folder = params.pop("folder")
+        self.log = checks.function("log", params.pop("log"))
+        self.test_split = checks.number("test_split", params.pop("test_split", 0.1), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
+        self.settings = self._with_task(self._config(params))
+        self._samples = Samples(modality(self.takes), self.settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
+        self._labels = np.array([])
+
+    @classmethod
+    def _config(cls, settings: dict[str, Any]) -> Any:
+        """Return the settings of the search."""
+        return cls.config(**settings)
+
+    def _with_task(self, config: Any) -> Any:
+        """Return settings of a search for a task that is deployed as `makes`."""
+        task = getattr(config, "task", "auto")
+        if task == "auto":
+            return dataclasses.replace(config, task="regression") if self.makes == "regressor" else config
+        if task_class(task).deployed_as == self.makes:
+            return config
+        if self.makes == "regressor":
+            raise ValueError(checks.invalid("task", "'regression', as this is a regressor", task))
+        raise ValueError(f"A classifier has no task '{task}'. Use `kerasnas.ImageRegressor`.")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments, as scikit-learn's `clone` asks for them."""
+        return dict(self._params)
+
+    def set_params(self, **params: Any) -> Self:
+        """Replace arguments; what was learned is dropped."""
+        self._set(**{**self._params, **params})
+        return self
 
     def fit(self, x: Any, y: Any = None, test_data: Any = None) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
-            x: images, an array `(samples, height, width, channels)` or `(samples, height, width)` of integers or
-                floats, from 0 to 255 or to 1, a list of paths, or of images of Pillow; or texts, strings. Or a table of
-                such samples and labels: a `tf.data.Dataset`, of pairs or of mappings, a split of a data set of Hugging
-                Face, or a frame of pandas, with a column `image`, `path`, `file` or `filename`, or for texts `text`,
-                `sentence`, `review`, `comment` or `message`; and one of labels, named `label`, `labels`, `class` or
-                `target`, or as the setting `target` says. Or the path of a folder, an `.npz` file or a `.csv` file, or
-                a name, as `kerasnas.datasets.load` takes it.
-            y: their labels; see the class. Defaults to None, where `x` has them.
+            x: images, an array `(samples, height, width, channels)` or `(samples, height, width)` of numbers from 0 to
+                255 or to 1, a list of paths, or of images of Pillow; or texts, strings. Or a table of samples and
+                labels, see `kerasnas.modalities.columns`: a `tf.data.Dataset`, a split of a Hugging Face data set, or a
+                frame of pandas. Or a path or a name, as `kerasnas.datasets.load` takes it.
+            y: their labels; see the class. Defaults to None: `x` has them.
             test_data: samples and labels, or a table, for the one evaluation at the end. Defaults to None: a share of
                 those above.
 
@@ -85,10 +127,10 @@ class Estimator(abc.ABC):
                 raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
             dataset, data = os.fspath(x), None
         else:
-            data = self._parts(x, y, test_data)
+            data = self._arrays(x, y, test_data)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
-        if self.folder is None:  # each call begins from scratch
+        if self.folder is None:  # each call starts from scratch
             self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
         if data is not None:
             dataset = self._write(data)
@@ -111,41 +153,54 @@ class Estimator(abc.ABC):
             raise ValueError("This estimator has learned nothing yet. Call `fit` first.")
         return Path(self._temporary.name)
 
-    def answers(self, x: Any) -> np.ndarray:
-        """The answers of the network, probabilities or numbers, for each sample: an array `(samples, outputs)`.
+    def predict(self, x: Any = None) -> np.ndarray:
+        """Return predictions in the form of the labels that `fit` was given.
+
+        For classes the most probable one, `(samples,)`; for several labels a table of 0 and 1, `(samples, labels)`;
+        for numbers `(samples, numbers)`, or `(samples,)` if `fit` was given one.
 
         Args:
-            x: raw images, an array like that of `fit`; or the path of an image file, of a folder of them, or a list of
-                paths. Of a network for texts a text, or several.
+            x: raw images, an array as in `fit`; the path of an image file, of a folder of them, or a list of paths; or
+                a text, or several.
 
         Raises:
             ValueError: before `fit`; if a file cannot be read as an image.
         """
-        return self._kind.answers(self._fitted(), x)
+        return self._fitted().task.predicted(self.answers(x), self._labels)
 
-    @abc.abstractmethod
-    def _check_task(self) -> None:
-        """Raise ValueError if the settings ask for a task that is another estimator's."""
+    def answers(self, x: Any) -> np.ndarray:
+        """Return what the network answers for each sample, probabilities or numbers, `(samples, outputs)`.
 
-    @abc.abstractmethod
-    def _parts(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
-        """The arrays of a dataset, split, of what `fit` was given."""
+        Args:
+            x: as for `predict`.
+        """
+        return self._samples.answers(self._fitted(), x)
 
-    def _test_arrays(self, test_data: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """The arrays of test data, a pair or a table, of samples like `x`."""
-        if test_data is None:
-            return None
-        samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
-        return self._kind.arrays(samples, labels, like=x)
+    def evaluate(self, x: Any, y: Any = None) -> dict[str, Any]:
+        """Return the metrics of the task on labeled data, such as `"accuracy"` and `"loss"`.
 
-    def _split(
-        self, task: Task, x: np.ndarray, y: np.ndarray, test: tuple[np.ndarray, np.ndarray] | None
-    ) -> dict[str, np.ndarray]:
-        """The arrays of a dataset: with test data of their own, or a share of these."""
-        if test is not None:
-            return {"x_train": x, "y_train": y, "x_test": test[0], "y_test": test[1]}
-        train, other = split_samples(task, y, self.test_split, self.settings.seed)
-        return {"x_train": x[train], "y_train": y[train], "x_test": x[other], "y_test": y[other]}
+        Args:
+            x: raw samples; or the name or the path of a dataset, of which the test part counts.
+            y: labels, as for `fit`.
+
+        Returns:
+            For classes `"accuracy"` and `"loss"`, for several labels also `"f1"` and `"exact"`, for numbers `"r2"`,
+            `"mae"`, `"rmse"`, and the loss on standardized numbers; for a dataset, as `kerasnas.deployment.evaluate`.
+        """
+        network = self._fitted()
+        if isinstance(x, str | os.PathLike):
+            return evaluate(self.run, os.fspath(x))
+        x, y = self._samples.arrays(x, y, network)
+        y = network.task.given(y, self._labels)
+        return network.task.evaluation(self.answers(x), y)
+
+    def score(self, x: Any, y: Any = None) -> float:
+        """Return the metric of the task on labeled data, such as accuracy or R2; arguments as for `evaluate`."""
+        return self.evaluate(x, y)[self._fitted().task.metric]
+
+    def _arrays(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
+        """Return the arrays of a dataset, and `labels`: what its outputs stand for."""
+        return self._samples.dataset(x, y, test_data, self.makes, self.test_split)
 
     @property
     def model(self) -> keras.Model:
@@ -176,14 +231,7 @@ class Estimator(abc.ABC):
             output: the folder that is written to. Defaults to None: the run's. A temporary one goes with this object.
 
         Returns:
-            The size, the latency and the agreement of each file, as `kerasnas.deployment.export` returns them.
-
-        Raises:
-            ValueError: before `fit`; for an unknown format (the nearest is named), and one whose packages are missing.
-
-        Example:
-
-            estimator.export(["litert"], output="phone/")
+            As `kerasnas.deployment.export`, which also says what it raises.
         """
         self._fitted()
         data = self._home / DATA  # wherever it was moved to
@@ -213,25 +261,20 @@ class Estimator(abc.ABC):
             FileNotFoundError: if there is none.
             ValueError: if it is one of another kind.
         """
-        own = cls(folder=folder)  # type: ignore[call-arg]  # a subclass makes its settings
-        settings = RunFolder.open(own.run).config
-        if not isinstance(settings, type(own.settings)):
-            raise ValueError(f"{own.run} holds no run of {cls.__name__}.")
-        own.settings = settings
-        own._read()
-        return own
+        estimator = cls(folder=folder)
+        settings = RunFolder.open(estimator.run).config
+        if not isinstance(settings, cls.config):
+            raise ValueError(f"{estimator.run} holds no run of {cls.__name__}.")
+        estimator.settings = settings
+        estimator._read()
+        return estimator
 
     def _read(self) -> None:
-        """Read the finished run."""
+        """Read the finished run, and what its outputs stand for."""
         self._classifier = load_classifier(self.run)
-        names = np.array(self._classifier.classes)
-        if (file := self._home / DATA).exists():
-            names = untrusted.read_arrays(file).get("labels", names)
-        self._named(names)
-
-    @abc.abstractmethod
-    def _named(self, names: np.ndarray) -> None:
-        """Take over what the outputs stand for, as `fit` was given it."""
+        task, file = self._classifier.task, self._home / DATA
+        labels = untrusted.read_arrays(file).get("labels") if file.exists() else None
+        self._labels = task.labels_of(self._classifier.classes) if labels is None else labels
 
     def _fitted(self) -> Classifier:
         if self._classifier is None:

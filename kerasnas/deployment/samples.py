@@ -12,6 +12,9 @@ from kerasnas.export import Classifier
 from kerasnas.modalities import Modality, Reading
 from kerasnas.modalities.columns import columns_of
 from kerasnas.runs.shared_settings import pixel_size
+from kerasnas.tasks import task_of_labels
+from kerasnas.tasks.base import task_class
+from kerasnas.tasks.splits import split_samples
 
 
 class Samples:
@@ -55,6 +58,39 @@ class Samples:
             expected = f"one label, or a row of them, for each of the {len(x)} {plural}"
             raise ValueError(checks.invalid("y", expected, f"shape {y.shape}"))
         return x, y
+
+    def dataset(self, x: Any, y: Any, test_data: Any, makes: str, test_split: float) -> dict[str, np.ndarray]:
+        """Return the arrays of a dataset, and `labels`: what its outputs stand for.
+
+        Args:
+            x, y: as for `arrays`.
+            test_data: samples and labels, or a table; None if `test_split`, a share of those above, is held out.
+            makes: `"classifier"` or `"regressor"`.
+        """
+        x, y = self.arrays(x, y)
+        test = None
+        if test_data is not None:
+            samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
+            test = self.arrays(samples, labels, like=x)
+        task = task_class(self._task_of(y, makes))
+        y, test_y, labels = task.encoded(y, None if test is None else test[1])
+        named = {"classes": np.atleast_1d(labels).astype(str), "labels": labels}
+        if task().entry():
+            named["task"] = np.array(task.name)
+        if test is not None and test_y is not None:
+            return {"x_train": x, "y_train": y, "x_test": test[0], "y_test": test_y, **named}
+        train, other = split_samples(task(), y, test_split, self.settings.seed)
+        return {"x_train": x[train], "y_train": y[train], "x_test": x[other], "y_test": y[other], **named}
+
+    def _task_of(self, y: np.ndarray, makes: str) -> str:
+        """Return the name of the task of labels, floats `(samples,)` among them, which scikit-learn has for classes."""
+        name = self.settings.task
+        if name == "auto":
+            name = "classification" if y.dtype.kind == "f" and y.ndim == 1 else task_of_labels(y)
+        if task_class(name).deployed_as != makes:
+            expected = "classes, or a table of 0 and 1 (`ImageRegressor` has numbers)"
+            raise ValueError(checks.invalid("y", expected, y[:2]))
+        return name
 
     def reading(self, like: Classifier | np.ndarray | None = None) -> Reading:
         """Return how samples become arrays, in the shape of those of `like`."""

@@ -73,7 +73,7 @@ class Images(Modality):
         x = _listed(x)
         first = x[0] if isinstance(x, list) and x else next(iter(x), None) if _is_column(x) else None
         size, channels = reading.size, None
-        if reading.shape is not None:
+        if reading.shape is not None and len(reading.shape) == 3:  # arrays may have no axis of channels
             size, channels = reading.shape[:2], reading.shape[2]
         if isinstance(first, str | os.PathLike):
             return reading.scaled(pixels_of_files(x, size, reading.fit, channels))

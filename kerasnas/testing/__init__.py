@@ -8,5 +8,13 @@ from kerasnas.testing.primitives import check_primitive
 from kerasnas.testing.relaxations import check_relaxation
 from kerasnas.testing.spaces import check_space
 from kerasnas.testing.strategies import check_strategy
+from kerasnas.testing.tasks import check_task
 
-__all__ = ["check_modality", "check_primitive", "check_relaxation", "check_space", "check_strategy"]
+__all__ = [
+    "check_modality",
+    "check_primitive",
+    "check_relaxation",
+    "check_space",
+    "check_strategy",
+    "check_task",
+]

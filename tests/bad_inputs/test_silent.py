@@ -48,7 +48,7 @@ def test_ids_are_no_labels_in_a_file(tmp_path, train, test):
 
 
 def test_an_estimator_numbers_any_labels_itself():
-    parts = ImageClassifier()._parts(X, np.repeat([7, 10**12], 12), None)
+    parts = ImageClassifier()._arrays(X, np.repeat([7, 10**12], 12), None)
     assert sorted(parts["labels"]) == [7, 10**12] and set(parts["y_train"]) == {0, 1}
 
 

@@ -80,7 +80,7 @@ def test_the_run_has_what_others_have(fitted):
 def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"answers for all nodes of its graph at once.*predictions.csv"):
         deployment.predict(fitted.run, ["photo.png"])
-    with pytest.raises(ValueError, match="graph's nodes is not exported"):
+    with pytest.raises(ValueError, match="nodes is not exported"):
         fitted.export(["litert"])
     with pytest.raises(ValueError, match=r"Drift is told of .* takes nodes"):
         deployment.monitor(fitted.run, ["photo.png"])

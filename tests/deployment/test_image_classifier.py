@@ -111,7 +111,7 @@ def test_bad_input(fitted):
         ImageClassifier().fit(x)
     with pytest.raises(ValueError, match="None, as `x` is the path"):
         ImageClassifier().fit("my_images/", y)
-    with pytest.raises(ValueError, match="a class that the others lack: side"):
+    with pytest.raises(ValueError, match="a class that the training data lacks: 'side'"):
         ImageClassifier().fit(x, y, test_data=(x[:1], ["side"]))
     with pytest.raises(ValueError, match=r"`x`.*images of shape \(12, 12, 1\)"):
         fitted.predict(x[:, :9])

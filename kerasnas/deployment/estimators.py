@@ -1,0 +1,155 @@
+"""Estimators by what they take and what they make: images, texts, graphs; classes, labels, numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets import GraphDataset
+from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
+from kerasnas.deployment.estimator import DATA, Estimator
+from kerasnas.deployment.predictions import evaluate_nodes
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.runs.folder import RunFolder
+from kerasnas.spaces import SPACES
+
+
+class ProbabilityEstimator(Estimator):
+    """An estimator that answers probabilities."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, as `fit` was given them; of a table of labels, the numbers of its columns."""
+        return self._labels
+
+    def predict_proba(self, x: Any = None) -> np.ndarray:
+        """Return the probability of each of `classes_` for each sample, `(samples, classes)`; `x` as for `predict`."""
+        return self.answers(x)
+
+
+class ImageClassifier(ProbabilityEstimator):
+    """The best image classifier for your data in the time you give: `kerasnas search` as an estimator.
+
+    The labels of `fit` are numbers or names, an array `(samples,)`; or, for any number of labels an image, a table of 0
+    and 1, `(samples, labels)`. `settings` are those of `kerasnas.methods.RaceConfig`: `cpu_minutes`, `max_parameters`,
+    `ensemble`, `task`, `seed` and others.
+
+    Example:
+
+        classifier = kerasnas.ImageClassifier(minutes=10).fit("my_images/")
+        classifier.predict("photos/")                # names of classes
+        classifier.model.save("model.keras")         # plain Keras: raw images in, probabilities out
+    """
+
+
+class ImageRegressor(Estimator):
+    """The best network that estimates numbers from images in the time you give: `kerasnas search` as an estimator.
+
+    The labels of `fit` are numbers, an array `(samples,)` or `(samples, numbers)`. They are standardized for the
+    training; the network answers them as they were given.
+
+    Example:
+
+        regressor = kerasnas.ImageRegressor(minutes=10).fit(frames, angles)
+        regressor.predict("new_frames/")             # numbers
+        regressor.score(other_frames, other_angles)  # the share of the variance that is explained
+    """
+
+    makes = "regressor"
+
+
+class TextClassifier(ProbabilityEstimator):
+    """A searched network for your texts: `kerasnas search --space=text` as an estimator.
+
+    The labels of `fit` are those of `ImageClassifier`. The vocabulary is that of the training texts and lies inside the
+    network, as does a linear model of words and pairs of words, or of runs of up to 4 characters; a tenth of the texts
+    decides how much it counts. `settings` are those of `kerasnas.methods.SearchConfig` (`text_words`, `text_length`,
+    `tokens`, `ngrams`, `epochs`, `retrain_epochs`, `task`, `seed` and others); their defaults are `TextSpace.defaults`.
+    There is no budget in minutes.
+
+    Example:
+
+        classifier = kerasnas.TextClassifier().fit(texts, labels)
+        classifier.predict(["a fine film", "dull"])  # names of classes
+        classifier.model.save("model.keras")         # plain Keras: raw strings in, probabilities out
+    """
+
+    takes, config = "texts", SearchConfig
+
+    def __init__(
+        self,
+        folder: str | os.PathLike | None = None,
+        test_split: float = 0.1,
+        log: Callable[[str], Any] = print,
+        **settings: Any,
+    ):
+        self._set(folder=folder, test_split=test_split, log=log, **settings)
+
+    @classmethod
+    def _config(cls, settings: dict[str, Any]) -> SearchConfig:
+        config = SearchConfig.suited(**{"space": "text", **settings})
+        if getattr(SPACES[config.space], "inputs", "image") != "text":
+            raise ValueError(checks.invalid("space", "a space of texts", config.space))
+        return config
+
+
+class GraphClassifier(ProbabilityEstimator):
+    """The classes of a graph's nodes, in the time you give: `kerasnas search graph.npz` as an estimator.
+
+    Networks with initial weights get a classifier that is solved for on the training nodes (`ReadoutScore`), and
+    `PredictorSearch` looks for those that are best on the validation nodes. The result is their mixture with a logistic
+    regression on features that were propagated along the edges; validation nodes decide how much each counts, and
+    whether predictions are smoothed along the edges. `settings` are those of `kerasnas.methods.GraphConfig`:
+    `cpu_minutes`, `evaluations`, `members`, `seed` and others.
+
+    `fit` takes a `kerasnas.datasets.GraphDataset`, or its path, and no further labels or test data: the graph has
+    them. `predict` and `predict_proba` answer for all nodes, from features `(nodes, features)`, by default those of
+    `fit`.
+
+    Example:
+
+        classifier = kerasnas.GraphClassifier(minutes=1).fit("cora.npz")
+        classifier.predict()                         # the class of each node, by name
+        classifier.evaluate()                        # accuracy of the test nodes
+        classifier.model.save("model.keras")         # features of all nodes in, probabilities out
+    """
+
+    takes, config = "graphs", GraphConfig
+
+    def __init__(
+        self,
+        minutes: float = 0.0,
+        folder: str | os.PathLike | None = None,
+        log: Callable[[str], Any] = print,
+        **settings: Any,
+    ):
+        self._set(minutes=minutes, folder=folder, log=log, **settings)
+
+    def answers(self, x: Any = None) -> np.ndarray:
+        self._fitted()
+        return super().answers(graph_dataset(self._dataset).x if x is None else x)
+
+    def evaluate(self, x: None = None, y: None = None) -> dict[str, Any]:
+        """Return accuracy, its 95 % interval and loss on the test nodes, as `kerasnas.deployment.evaluate`."""
+        return evaluate_nodes(self._fitted(), self._dataset)
+
+    def score(self, x: None = None, y: None = None) -> float:
+        """Return the accuracy on the test nodes."""
+        return self.evaluate()["accuracy"]
+
+    @property
+    def _dataset(self) -> str:
+        """File of the graph: the one next to the run, wherever that was moved to, or the one that was given."""
+        file = self._home / DATA
+        return str(file) if file.exists() else getattr(RunFolder.open(self.run).config, "dataset", "")
+
+    def _arrays(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
+        for name, value in (("y", y), ("test_data", test_data)):
+            if value is not None:
+                raise ValueError(checks.invalid(name, "None, as a graph has its labels and its test nodes", value))
+        return graph_arrays(checks.instance("x", x, GraphDataset, "a `kerasnas.datasets.GraphDataset`, or the path of one"))
