@@ -152,4 +152,6 @@ class GraphClassifier(ProbabilityEstimator):
         for name, value in (("y", y), ("test_data", test_data)):
             if value is not None:
                 raise ValueError(checks.invalid(name, "None, as a graph has its labels and its test nodes", value))
-        return graph_arrays(checks.instance("x", x, GraphDataset, "a `kerasnas.datasets.GraphDataset`, or the path of one"))
+        return graph_arrays(
+            checks.instance("x", x, GraphDataset, "a `kerasnas.datasets.GraphDataset`, or the path of one")
+        )

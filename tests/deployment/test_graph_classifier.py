@@ -82,7 +82,7 @@ def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path):
         deployment.predict(fitted.run, ["photo.png"])
     with pytest.raises(ValueError, match="nodes is not exported"):
         fitted.export(["litert"])
-    with pytest.raises(ValueError, match=r"Drift is told of .* takes nodes"):
+    with pytest.raises(ValueError, match=r"This network takes nodes"):
         deployment.monitor(fitted.run, ["photo.png"])
     np.savez(tmp_path / "other.npz", **graph_arrays(stochastic_blocks(nodes=150, train_per_class=8, seed=2)))
     with pytest.raises(ValueError, match="stochastic_blocks, another graph, of 150 nodes"):
