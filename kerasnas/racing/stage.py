@@ -137,7 +137,7 @@ class Race(Field):
             for name in self.progress["waiting"]:
                 del self.entries[name]
             self.progress["waiting"] = []
-        elif self.spent_on_others() + self._rung_seconds(steps) > allowance:
+        elif self.spent_on_others() + self._rung_seconds(steps) > allowance or steps > self._most_steps():
             standing = self.progress["standing"]
             self._keep(standing, ranked(self, standing, index - 1, self.winners), index)
             return False
@@ -148,6 +148,11 @@ class Race(Field):
         number = max(self.winners + 1, math.ceil(len(standing) / 2))
         self._keep(standing, ranked(self, standing, index, number), index + 1)
         return True
+
+    def _most_steps(self) -> float:
+        """Return the number of steps in `most_epochs`."""
+        samples = len(self.data[0])
+        return self.most_epochs * max(1, samples // self.batch_size_for(samples))
 
     def _compare_recipes(self) -> None:
         """Train the leader on with each of `FORKS` too, where there is time for it; one of them takes its place."""

@@ -18,6 +18,7 @@ from kerasnas.racing.stage import Race
 from kerasnas.training.evidence import evaluation_record
 from kerasnas.training.loop import EVALUATION_BATCH
 
+_LEAST_DECAY = 0.2  # of `most_epochs`: fewer steps leave the learning rate no time to fall
 DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
@@ -104,9 +105,9 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
 
 
 def _useful_seconds(race: Race, name: str, winner: Contestant) -> float:
-    """Return the seconds that are left of a winner's training until `most_epochs`."""
-    steps = race.most_epochs * len(winner.batches) - winner.steps
-    return max(0.0, steps * race.contestants.entries[name]["step_seconds"])
+    """Return the seconds that are left of a winner's training until `most_epochs`, enough for its learning rate to fall."""
+    most = race.most_epochs * len(winner.batches)
+    return max(_LEAST_DECAY * most, most - winner.steps) * race.contestants.entries[name]["step_seconds"]
 
 
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:
