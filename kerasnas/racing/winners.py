@@ -105,7 +105,7 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
 
 
 def _useful_seconds(race: Race, name: str, winner: Contestant) -> float:
-    """Return the seconds that are left of a winner's training until `most_epochs`, enough for its learning rate to fall."""
+    """Return the seconds of training left until `most_epochs`, enough for the learning rate to fall."""
     most = race.most_epochs * len(winner.batches)
     return max(_LEAST_DECAY * most, most - winner.steps) * race.contestants.entries[name]["step_seconds"]
 
