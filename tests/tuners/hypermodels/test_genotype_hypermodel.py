@@ -115,16 +115,6 @@ def test_own_oracles_drive_the_stock_tuner(tmp_path):
     assert oracle.get_best_genotypes()[0] == hypermodel.genotype(tuner.get_best_hyperparameters()[0])
 
 
-@pytest.mark.slow
-def test_an_objective_that_fit_does_not_report_ends_the_search_at_once(tmp_path):
-    """Stock KerasTuner counts three failed trials first, and shows a KeyError."""
-    oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_acc", "max"), 5)
-    tuner = keras_tuner.Tuner(oracle, make(), directory=tmp_path)
-    with pytest.raises(ValueError, match=r"'val_acc'. Did you mean 'val_accuracy'\? Known: .*'loss'"):
-        tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, verbose=0)
-    assert len(oracle.trials) == 1
-
-
 def test_values_of_another_space_are_refused():
     hp = keras_tuner.HyperParameters()
     hp.Fixed("reduce/2/first", "sep_conv_3x3")

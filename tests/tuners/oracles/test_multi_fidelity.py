@@ -59,8 +59,3 @@ def test_arguments_reach_bohb_and_its_oracle():
     assert oracle.strategy.random_share == 0.5 and oracle.max_retries_per_trial == 2
     with pytest.raises(TypeError, match="random_shar"):
         BOHBOracle(SPACE, OBJECTIVE, random_shar=0.5)
-
-
-def test_an_unknown_strategy():
-    with pytest.raises(ValueError, match=r"Unknown strategy 'evolutoin'. Did you mean 'evolution'"):
-        HyperbandOracle(SPACE, OBJECTIVE, strategy="evolutoin")

@@ -15,7 +15,6 @@ from kerasnas.testing.strategies import GridSpace
 from tests.tuners.small import GRID as SPACE
 from tests.tuners.small import OBJECTIVE
 from tuners import HyperbandOracle, PredictorOracle
-from tuners.persistence import json_files
 
 
 def make(max_trials=4, clock=None, **options):
@@ -181,20 +180,6 @@ def test_nobody_is_sent_away_while_trials_may_come_back(clock, finish, monkeypat
     assert oracle.is_over() and not oracle.tuner_ids
 
 
-def test_a_trial_that_ends_its_workers_fails(clock):
-    oracle = make(2, clock)
-    for number in range(3):
-        trial = oracle.create_trial(f"w{number}")
-        assert trial.trial_id == "0"
-        oracle.heartbeat(f"w{number}", "0")
-        clock[0] += 11
-        with pytest.warns(UserWarning, match="run again" if number < 2 else "has failed: it lost 3 workers"):
-            oracle.take_back()
-    assert oracle.trials["0"].status == "FAILED" and "lost 3 workers" in oracle.trials["0"].message
-    assert oracle.create_trial("w4").trial_id == "1"
-    assert len(oracle.strategy.observations) == 1
-
-
 def test_nobody_waits_for_a_trial_whose_end_raised_an_error(clock, finish, monkeypatch):
     """Stock KerasTuner raises with its lock held, and with the trial still at work."""
     oracle = make(2, clock)
@@ -208,33 +193,30 @@ def test_nobody_waits_for_a_trial_whose_end_raised_an_error(clock, finish, monke
     assert not oracle.tuner_ids  # a stock chief leaves now
 
 
-def test_a_promotion_is_waited_for(finish, monkeypatch):
-    monkeypatch.setattr("tuners.oracles.project_oracle.time.sleep", lambda seconds: None)
+def test_a_promotion_is_waited_for_without_asking_thousands_of_times(finish, monkeypatch):
+    """The loop of KerasTuner asks an idle oracle again at once: 19,000 times a second."""
+    slept = []
+    monkeypatch.setattr("tuners.oracles.project_oracle.time.sleep", slept.append)
     oracle = HyperbandOracle(GridSpace((2,)), OBJECTIVE, budgets=(1, 3))
     oracle.verbose = 0
     trials = [oracle.create_trial(name) for name in "ab"]
-    assert oracle.create_trial("c").status == "IDLE"
+    assert not slept and oracle.create_trial("c").status == "IDLE" and slept[0] > 0.01
     for trial in trials:
         finish(oracle, trial, int(trial.trial_id) / 2)
     assert oracle.create_trial("c").hyperparameters.values["tuner/epochs"] == 3
 
 
-def test_workers_that_ask_at_once(tmp_path):
+def test_workers_that_ask_at_once(finish, tmp_path):
     oracle = make(40)
     oracle._set_project_dir(str(tmp_path), "project")
     same = oracle.create_trial("a")
     assert oracle.create_trial("a") is same  # a worker that asks again gets what it has
-    oracle.update_trial(same.trial_id, {"val_accuracy": 0.1})
-    same.status = "COMPLETED"
-    oracle.end_trial(same)
+    finish(oracle, same, 0.1)
 
     def work(name):
         while (trial := oracle.create_trial(name)).status != "STOPPED":
-            if trial.status == "IDLE":  # the last trials are with others
-                continue
-            oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
-            trial.status = "COMPLETED"
-            oracle.end_trial(trial)
+            if trial.status != "IDLE":  # the last trials are with others
+                finish(oracle, trial)
 
     threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
     for thread in threads:
@@ -245,47 +227,7 @@ def test_workers_that_ask_at_once(tmp_path):
     assert not oracle.ongoing_trials and not oracle.tuner_ids
 
 
-def test_waiting_is_not_asked_thousands_of_times(monkeypatch, tmp_path):
-    """The loop of KerasTuner asks an idle oracle again at once: 19,000 times a second."""
-    slept = []
-    monkeypatch.setattr("tuners.oracles.project_oracle.time.sleep", slept.append)
-    oracle = HyperbandOracle(GridSpace((2,)), OBJECTIVE, budgets=(1, 3))
-    oracle._set_project_dir(str(tmp_path), "project")
-    assert [oracle.create_trial(name).status for name in "abc"] == ["RUNNING", "RUNNING", "IDLE"]
-    assert len(slept) == 1 and slept[0] > 0.01
-
-
 # The disk ------------------------------------------------------------------------------------------------
-def test_a_full_disk_does_not_lose_finished_trials(run, tmp_path, monkeypatch):
-    real, full = json_files.write, []
-
-    def write(path, value, durable=True):
-        if full:
-            raise OSError(28, "No space left on device")
-        real(path, value, durable)
-
-    def answer(genotype, trial):
-        number = int(trial.trial_id)
-        full[:] = [True] * (3 <= number < 6)
-        return {"val_accuracy": number / 10}
-
-    monkeypatch.setattr(json_files, "write", write)
-    with pytest.warns(UserWarning) as caught:
-        oracle = run(PredictorOracle(SPACE, OBJECTIVE, 8), tmp_path, answer=answer).oracle
-    messages = [str(one.message) for one in caught]
-    assert sum("could not be written ([Errno 28] No space left" in message for message in messages) == 1
-    assert any("its 4 finished trials are in memory" in message for message in messages)
-    assert sum("could be written again" in message for message in messages) == 1
-    assert len(oracle.get_best_trials(20)) == 8
-    again = PredictorOracle(SPACE, OBJECTIVE, 8)
-    again._set_project_dir(str(tmp_path), "project")
-    again.reload()
-    assert [trial.score for trial in again.get_best_trials(20)] == [trial.score for trial in oracle.get_best_trials(20)]
-    for number in range(8):
-        saved = json.loads((tmp_path / "project" / f"trial_{number}" / "trial.json").read_text())
-        assert saved["score"] == number / 10
-
-
 def test_what_is_written_of_a_trial_does_not_grow(run, tmp_path, monkeypatch):
     """Stock oracles write their whole state twice a trial."""
     written = []

@@ -280,3 +280,5 @@ def test_lost_workers_are_counted_across_restarts(tmp_path, monkeypatch):
         now[0] += 11
         with pytest.warns(UserWarning, match="run again" if number < 2 else "has failed: it lost 3 workers"):
             oracle.take_back()
+    assert oracle.trials["00"].status == "FAILED" and "lost 3 workers" in oracle.trials["00"].message
+    assert oracle.create_trial("another").trial_id == "01" and len(oracle.strategy.observations) == 1

@@ -162,14 +162,3 @@ def test_bad_arguments(tmp_path):
         search(OneShotTuner(darts, (8, 8, 1), 3, training=RECIPE, directory=tmp_path / "darts"))
     with pytest.raises(keras_tuner.errors.FatalValueError, match=r"objective 'val_acc'. Did you mean 'val_accuracy'"):
         search(make(tmp_path, objective=keras_tuner.Objective("val_acc", "max")))
-
-
-def test_a_project_of_another_search_is_refused(searched):
-    folder = searched.directory
-    with pytest.raises(ValueError, match=r"shared weights in .* with other settings: .*epochs: 1 there, 2 here"):
-        search(make(folder, objective="val_loss"), epochs=2)
-    with pytest.raises(ValueError, match=r"trained with other settings: .*data: "):
-        make(folder, objective="val_loss").search(X + 1, Y, validation_data=VALIDATION, batch_size=12, verbose=0)
-    other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
-    with pytest.raises(ValueError, match=r"of another search.*overwrite=True"):
-        OneShotTuner(other, (8, 8, 1), 3, directory=folder, project_name="project")
