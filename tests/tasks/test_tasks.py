@@ -1,91 +1,94 @@
-"""Tasks: losses, scores and answers by hand, and that each is what the deployed model computes."""
+"""Tasks keep their contract; metrics and scores by hand; which task labels and losses are of."""
+
+import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import f1_score, r2_score
 
-from kerasnas.export import with_preprocessing
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression, task_of, task_of_labels, task_of_loss
+from kerasnas import ImageClassifier, TextClassifier
+from kerasnas.reporting import evaluation_text
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Regression, task_of, task_of_labels, task_of_loss
+from kerasnas.testing import check_task
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([3.0, -1.0], [2.0, 0.1], (50, 2))
 REGRESSION = Regression.fitted(NUMBERS)
-LABELS = {
-    "classification": RNG.integers(3, size=50),
-    "multilabel": (RNG.random((50, 3)) < 0.4).astype("float32"),
-    "regression": REGRESSION.prepared(NUMBERS),
-}
-TASKS = {"classification": CLASSIFICATION, "multilabel": MULTILABEL, "regression": REGRESSION}
-every_task = pytest.mark.parametrize("name", TASKS)
+STANDARDIZED = REGRESSION.prepared(NUMBERS)
+LABELS = (RNG.random((50, 3)) < 0.4).astype("float32")
 
 
-def outputs_of(name):
-    return RNG.normal(size=(50, 2 if name == "regression" else 3)).astype("float32")
+@pytest.mark.parametrize("name", TASKS)
+def test_registered_tasks_keep_the_contract(name):
+    check_task(name)
 
 
-@every_task
-def test_answers_are_those_of_the_deployed_model(name):
-    outputs = outputs_of(name)
-    inputs = keras.Input(outputs.shape[1:])
-    model = with_preprocessing(keras.Model(inputs, keras.layers.Identity()(inputs)), task=TASKS[name])
-    np.testing.assert_allclose(model.predict(outputs, verbose=0), TASKS[name].answers(outputs), rtol=1e-5, atol=1e-6)
+@dataclasses.dataclass(frozen=True)
+class _Broken(Regression):
+    """A regression with one method replaced."""
 
 
-@every_task
-def test_loss_of_the_answers_is_that_of_the_training(name):
-    task, outputs, y = TASKS[name], outputs_of(name), LABELS[name]
-    trained = float(task.loss()(y, outputs))
-    assert task.evaluation(task.answers(outputs), y)["loss"] == pytest.approx(trained, rel=1e-4)
+def broken(**methods):
+    return type("Broken", (_Broken,), methods)()
 
 
-@every_task
-def test_scores_have_the_mean_of_the_metric_that_is_trained_with(name):
-    task, outputs, y = TASKS[name], outputs_of(name), LABELS[name]
-    model = keras.Sequential([keras.Input(outputs.shape[1:]), keras.layers.Identity()])
-    model.compile("sgd", task.loss(), metrics=task.metrics())
-    found = model.evaluate(outputs, y, verbose=0, return_dict=True)
-    expected = task.evaluation(task.answers(outputs), y)
-    if name == "regression":  # whose metric is in standardized units
-        assert found["mae"] == pytest.approx(np.abs(outputs - y).mean(), rel=1e-5)
-        assert task.scores(outputs, y).mean() == pytest.approx(1 - found["loss"], rel=1e-5)
-    else:
-        assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-6)
-        assert task.scores(outputs, y).mean() == pytest.approx(expected["accuracy"], abs=1e-9)
+@pytest.mark.parametrize(
+    ("methods", "promise"),
+    [
+        ({"layer": lambda self: keras.layers.Identity()}, "does not compute `answers`"),
+        ({"scores": lambda self, outputs, y: np.full(len(y), 2.0)}, "`scores` of at most 1"),
+        ({"linear_loss": lambda self, outputs, targets: (0.0, outputs - targets)}, "gradient of `linear_loss`"),
+        ({"raw": lambda self, y: y}, "`raw` is not the inverse"),
+        ({"check": lambda self, *args, **kwargs: None}, "accepts labels that are wrong"),
+        ({"evaluation": lambda self, answers, y: {"loss": 0.0}}, r"lacks \['mae', 'r2', 'rmse'\]"),
+        ({"metric_is_mean": True, "metric": "mae"}, "`metric_is_mean`"),
+        ({"words": ""}, "expected a text as `words`"),
+        ({"deployed_as": "oracle"}, "deployed as 'oracle'"),
+        ({"same": lambda self, first, second: first[:, 0] < 0}, "`same`"),
+        ({"layer": lambda self: type("Layer", (keras.layers.Identity,), {})()}, "not one of Keras"),
+    ],
+)
+def test_a_broken_task_is_named_with_its_promise(methods, promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_task(broken(**methods))
+
+
+def test_unknown_tasks_are_named_with_the_nearest():
+    with pytest.raises(AssertionError, match="No task is registered as 'regresion'"):
+        check_task("regresion")
+    with pytest.raises(ValueError, match="Did you mean 'regression'"):
+        task_of({"name": "regresion"})
+    with pytest.raises(ValueError, match="Did you mean 'offset'"):
+        task_of({"name": "regression", "ofset": [1.0]})
 
 
 def test_metrics_are_those_of_scikit_learn():
-    outputs, y = outputs_of("multilabel"), LABELS["multilabel"]
+    outputs, y = RNG.normal(size=(50, 3)), LABELS
     found = MULTILABEL.evaluation(MULTILABEL.answers(outputs), y)
     assert found["f1"] == pytest.approx(f1_score(y, outputs > 0, average="micro"))
     assert found["exact"] == np.mean(((outputs > 0) == (y > 0.5)).all(axis=1))
-    outputs, y = outputs_of("regression"), LABELS["regression"]
+    outputs, y = RNG.normal(size=(50, 2)), STANDARDIZED
     found = REGRESSION.evaluation(REGRESSION.answers(outputs), y)
     assert found["r2"] == pytest.approx(r2_score(NUMBERS, REGRESSION.answers(outputs)))
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((NUMBERS - REGRESSION.answers(outputs)) ** 2)))
 
 
 def test_a_network_that_answers_the_mean_scores_nothing():
-    assert REGRESSION.scores(np.zeros((50, 2)), LABELS["regression"]).mean() == pytest.approx(0, abs=1e-9)
-    assert REGRESSION.chance(LABELS["regression"], 2) == 0
-    most = np.where(LABELS["multilabel"].mean(axis=0) > 0.5, 1.0, -1.0)[None]
-    expected = MULTILABEL.scores(np.repeat(most, 50, axis=0), LABELS["multilabel"]).mean()
-    assert MULTILABEL.chance(LABELS["multilabel"], 3) == pytest.approx(expected)
+    assert REGRESSION.scores(np.zeros((50, 2)), STANDARDIZED).mean() == pytest.approx(0, abs=1e-9)
+    assert REGRESSION.chance(STANDARDIZED, 2) == 0
+    most = np.where(LABELS.mean(axis=0) > 0.5, 1.0, -1.0)[None]
+    expected = MULTILABEL.scores(np.repeat(most, 50, axis=0), LABELS).mean()
+    assert MULTILABEL.chance(LABELS, 3) == pytest.approx(expected)
 
 
-@every_task
-def test_intervals_hold_the_value_and_shrink_with_the_samples(name):
-    task, outputs, y = TASKS[name], outputs_of(name), LABELS[name]
-    answers = task.answers(outputs)
-    low, high = task.interval(answers, y)
-    assert low <= task.evaluation(answers, y)[task.metric] <= high
-    few = task.interval(answers[:10], y[:10])
+def test_intervals_shrink_with_the_samples():
+    answers = REGRESSION.answers(RNG.normal(size=(50, 2)))
+    low, high = REGRESSION.interval(answers, STANDARDIZED)
+    few = REGRESSION.interval(answers[:10], STANDARDIZED[:10])
     assert high - low < few[1] - few[0]
-
-
-@every_task
-def test_config_round_trip(name):
-    assert task_of(TASKS[name].get_config()).get_config() == TASKS[name].get_config()
 
 
 @pytest.mark.parametrize(
@@ -137,22 +140,18 @@ def test_task_of_loss(loss, y, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "y"),
+    ("task", "outputs", "y"),
     [
-        ("classification", np.array([0.0, 1.0])),
-        ("classification", np.array([0, 3])),
-        ("classification", np.array([-1, 0])),
-        ("multilabel", np.array([[0, 2, 0]])),
-        ("multilabel", np.array([[0, 1]])),
-        ("multilabel", np.array([0, 1])),
-        ("regression", np.array([[0.0, np.nan]])),
-        ("regression", np.array([[0.0]])),
-        ("regression", np.array(["a"])),
+        (CLASSIFICATION, 3, np.array([0, 3])),
+        (CLASSIFICATION, 3, np.array([-1, 0])),
+        (MULTILABEL, 3, np.array([[0, 2, 0]])),
+        (MULTILABEL, 3, np.array([0, 1])),
+        (Regression(), 2, np.array([[0.0]])),
     ],
 )
-def test_labels_of_another_kind_are_refused(name, y):
-    with pytest.raises(ValueError, match="`y`"):
-        TASKS[name].check(y, 2 if name == "regression" else 3)
+def test_labels_of_another_kind_are_refused(task, outputs, y):
+    with pytest.raises(ValueError, match="`labels`"):
+        task.check(y, outputs, argument="labels")
 
 
 def test_strata_share_rare_labels_and_the_range_of_numbers():
@@ -166,3 +165,27 @@ def test_strata_share_rare_labels_and_the_range_of_numbers():
     assert sorted(set(tenths.tolist())) == list(range(10))
     assert numbers[tenths == 9].min() > numbers[tenths == 8].max()
     assert set(Regression().strata(numbers[:4]).tolist()) == {0}
+
+
+def test_evaluations_in_words_name_the_worst_label_first():
+    y = np.array([[1, 0], [1, 1], [0, 1]])
+    answers = np.array([[0.9, 0.9], [0.8, 0.1], [0.2, 0.3]])
+    record = json.loads(json.dumps(MULTILABEL.summary(answers, y, ["red", "blue"], "colors")))
+    lines = evaluation_text(record).splitlines()
+    assert lines[0].startswith("colors: micro-F1 57.14 % on 3 samples (95 % interval")
+    assert lines[1:] == ["  blue  precision 0, recall 0, f1 0 of 2", "  red   precision 1, recall 1, f1 1 of 2"]
+
+
+def test_mistakes_are_the_worst_first():
+    true = np.array([[1, 1], [0, 0], [1, 0]])
+    found = MULTILABEL.mistakes(np.array([[0.1, 0.2], [0.4, 0.9], [0.9, 0.1]]), true)
+    assert [(one["index"], one["label"], one["taken_for"]) for one in found] == [(0, [0, 1], []), (1, [], [1])]
+    task = Regression((0.0, 0.0), (1.0, 100.0))
+    found = task.mistakes(np.array([[1.0, 0.0], [0.0, 50.0]]), np.zeros((2, 2)), number=1)
+    assert found == [{"index": 0, "label": [0.0, 0.0], "taken_for": [1.0, 0.0]}]  # 50 is half a deviation
+
+
+def test_scikit_learn_clones_estimators():
+    copy = clone(ImageClassifier(minutes=3, max_parameters=1000, task="multilabel"))
+    assert copy.settings.max_parameters == 1000 and copy.get_params()["task"] == "multilabel"
+    assert clone(TextClassifier(seed=3)).set_params(seed=4).settings.seed == 4
