@@ -2,6 +2,7 @@
 
 from kerasnas.tasks.base import TASKS, Task
 from kerasnas.tasks.classification import Classification, SmoothedCrossentropy
+from kerasnas.tasks.counts import Counts
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, task_of, task_of_labels, task_of_loss
 from kerasnas.tasks.multilabel import Multilabel
 from kerasnas.tasks.regression import Regression
@@ -11,6 +12,7 @@ __all__ = [
     "MULTILABEL",
     "TASKS",
     "Classification",
+    "Counts",
     "Multilabel",
     "Regression",
     "SmoothedCrossentropy",
