@@ -28,17 +28,12 @@ def test_the_step_of_the_server_is_reptiles():
             np.testing.assert_allclose(new, w + step * ((one + 3 * other) / 4 - w), rtol=1e-14)
 
 
-def test_one_client_at_the_step_1_is_taken_over_exactly():
+def test_one_client_at_the_step_1_is_taken_over_exactly_and_alphas_take_the_same_step():
     start, end = random_values(0), random_values(1)
-    after = outer_step(start, [Update(end, 7)])
-    for group, expected in zip(after, end, strict=True):
+    for group, expected in zip(outer_step(start, [Update(end, 7)]), end, strict=True):
         for array, other in zip(group, expected, strict=True):
             assert array.dtype == np.float32
             np.testing.assert_array_equal(array, other)
-
-
-def test_alphas_take_the_step_of_the_weights_unless_they_have_their_own():
-    start, end = random_values(0), random_values(1)
     after = outer_step(start, [Update(end, 1)], step=0.5)
     np.testing.assert_allclose(after.alphas[0], (start.alphas[0] + end.alphas[0]) / 2, rtol=1e-6)
 
@@ -49,33 +44,28 @@ def test_bytes_are_those_of_the_arrays():
 
 def test_an_update_that_cannot_be_averaged_is_named():
     start = random_values(0)
-    assert obstacle_to(Update(start, 3), start) is None
-    assert obstacle_to(Update(start, 0), start) == "expected a positive number of samples, received 0"
-    endless = start._replace(alphas=[np.full(4, np.inf, "float32")])
-    assert obstacle_to(Update(endless, 3), start) == "its alphas are not finite (array 0)"
     other = start._replace(weights=[start.weights[0], np.zeros(3)])
-    assert obstacle_to(Update(other, 3), start) == (
-        "its weights are of another network: expected shape (2,) for array 1, received (3,)"
-    )
-    fewer = start._replace(statistics=[])
-    assert obstacle_to(Update(fewer, 3), start) == (
-        "its statistics are of another network: expected 1 arrays, received 0"
-    )
+    for values, samples, reason in (
+        (start, 3, None),
+        (start, 0, "expected a positive number of samples, received 0"),
+        (start._replace(alphas=[np.full(4, np.inf, "float32")]), 3, "its alphas are not finite (array 0)"),
+        (other, 3, "its weights are of another network: expected shape (2,) for array 1, received (3,)"),
+        (start._replace(statistics=[]), 3, "its statistics are of another network: expected 1 arrays, received 0"),
+    ):
+        assert obstacle_to(Update(values, samples), start) == reason
 
 
 def test_errors_name_the_argument():
     start = random_values(0)
-    with pytest.raises(ValueError, match=r"`step`. Expected a number above 0. Received: -1"):
-        outer_step(start, [Update(start, 1)], step=-1)
-    with pytest.raises(ValueError, match=r"`architecture_step`"):
-        outer_step(start, [Update(start, 1)], architecture_step=0)
-    with pytest.raises(ValueError, match=r"`updates`. Expected a list of at least one update"):
-        outer_step(start, [])
-    with pytest.raises(ValueError, match=r"`updates`. Expected arrays of the same shapes"):
-        outer_step(start, [Update(start._replace(alphas=[np.zeros(9)]), 1)])
-    with pytest.raises(ValueError, match=r"`shares`. Expected a positive weight for each of 1 members"):
-        weighted_mean([[np.zeros(1)]], [-1])
-    with pytest.raises(ValueError, match=r"`members`. Expected a list of lists of arrays, at least one"):
-        weighted_mean([], [])
-    with pytest.raises(ValueError, match=r"`members`. Expected arrays of the same shapes"):
-        weighted_mean([[np.zeros(1)], [np.zeros(2)]], [1, 1])
+    update, other = Update(start, 1), Update(start._replace(alphas=[np.zeros(9)]), 1)
+    for call, message in (
+        (lambda: outer_step(start, [update], step=-1), "`step`"),
+        (lambda: outer_step(start, [update], architecture_step=0), "`architecture_step`"),
+        (lambda: outer_step(start, []), "`updates`. Expected a list of at least one update"),
+        (lambda: outer_step(start, [other]), "`updates`. Expected arrays of the same shapes"),
+        (lambda: weighted_mean([[np.zeros(1)]], [-1]), "`shares`. Expected a positive weight for each of 1 members"),
+        (lambda: weighted_mean([], []), "`members`"),
+        (lambda: weighted_mean([[np.zeros(1)], [np.zeros(2)]], [1, 1]), "`members`. Expected arrays of the same"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -52,7 +52,7 @@ def test_the_channel_equals_clients_in_process(quadratic):
     def clients():
         return {f"node-{c}": quadratic.Towards(name, c, samples=c + 1) for c, name in enumerate("cab")}
 
-    start = quadratic.start(0.0, 0.0, 0.0)
+    start = quadratic.start()
     reached = clients()
     channel = RemoteChannel(lambda: list(reached), transport(reached), clients=3, timeout=5)
     assert [info.name for info in channel.describe()] == ["a", "b", "c"]
@@ -65,9 +65,9 @@ def test_lost_and_silent_clients_are_named(quadratic):
     clients = {name: quadratic.Towards(name, 1.0) for name in "abc"}
     lost: list[str] = []
     channel = RemoteChannel(lambda: list(clients), transport(clients, lost, silent=["b"]), clients=3, timeout=5)
-    found = federate(channel, quadratic.start(0.0, 0.0, 0.0), 1, on_round=lambda one, values: lost.append("c"))
+    found = federate(channel, quadratic.start(), 1, on_round=lambda one, values: lost.append("c"))
     assert found.rounds[0].left_out == {"b": "no reply within 5 s"}
-    replies = channel.train(["a", "b", "c"], quadratic.start(0.0, 0.0, 0.0), 1, 2)
+    replies = channel.train(["a", "b", "c"], quadratic.start(), 1, 2)
     assert replies["c"] == "the connection failed (ConnectionResetError: lost)" and isinstance(replies["a"], Update)
 
 

@@ -15,7 +15,7 @@ from kerasnas.federated.rounds import NoUpdateError, participants
 def test_quadratic_clients_have_a_closed_form(quadratic):
     """Clients end at `c + q (w - c)`: with weights n, the server's w obeys `w <- w + e (1 - q) (mean c - w)`."""
     clients = [quadratic.Towards("a", 1.0, samples=10, steps=2), quadratic.Towards("b", 5.0, samples=30, steps=2)]
-    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3, step=0.8, architecture_step=0.4)
+    found = federate(clients, quadratic.start(), rounds=3, step=0.8, architecture_step=0.4)
     center, moved = (10 * 1.0 + 30 * 5.0) / 40, 1 - 0.25
     for kind, step in (("weights", 0.8), ("alphas", 0.4), ("statistics", 1.0)):
         expected = center * (1 - (1 - step * moved) ** 3)
@@ -24,7 +24,7 @@ def test_quadratic_clients_have_a_closed_form(quadratic):
 
 def test_a_client_that_dies_is_left_out_and_named(quadratic):
     clients = [quadratic.Towards("a", 1.0), quadratic.Towards("b", 5.0, dies_at=1)]
-    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3)
+    found = federate(clients, quadratic.start(), rounds=3)
     assert [dict(one.left_out) for one in found.rounds] == [{}, {"b": "ConnectionError: the line is dead"}, {}]
     w = 1.5  # after the round of both
     w = w + 0.5 * (1.0 - w)  # a alone
@@ -42,7 +42,7 @@ def test_an_update_that_is_not_finite_is_left_out(quadratic, kind):
             return update._replace(values=update.values._replace(**{kind: [np.array([np.nan], "float32")]}))
 
     clients = [quadratic.Towards("a", 1.0), Diverging("b", 5.0)]
-    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    found = federate(clients, quadratic.start(), rounds=1)
     assert found.rounds[0].left_out == {"b": f"its {kind} are not finite (array 0)"}
     assert found.rounds[0].bytes_up == 24  # it was sent
     np.testing.assert_allclose(found.values.weights[0], [0.5])
@@ -53,7 +53,7 @@ def test_an_update_of_another_network_is_left_out(quadratic):
         def train(self, values, number, rounds):
             return Update(Values([np.zeros(9, "float32")]), 1)
 
-    found = federate([quadratic.Towards("a", 1.0), Other("b", 5.0)], quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    found = federate([quadratic.Towards("a", 1.0), Other("b", 5.0)], quadratic.start(), rounds=1)
     assert "another network: expected shape (1,) for array 0, received (9,)" in found.rounds[0].left_out["b"]
 
 
@@ -61,24 +61,22 @@ def test_a_round_without_any_update_raises_with_all_reasons(quadratic):
     clients = [quadratic.Towards("a", 1.0, dies_at=1), quadratic.Towards("b", 5.0, dies_at=1)]
     seen = []
     with pytest.raises(NoUpdateError, match=r"Round 1 has no update.*'a': ConnectionError: the line.*'b': Connection"):
-        federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3, on_round=lambda one, values: seen.append(values))
+        federate(clients, quadratic.start(), rounds=3, on_round=lambda one, values: seen.append(values))
     assert len(seen) == 1  # the values after the last whole round are not lost
     np.testing.assert_allclose(seen[0].weights[0], [1.5])
 
 
 def test_some_clients_take_part_and_rounds_can_be_resumed(quadratic):
-    def clients():
-        return [quadratic.Towards(name, center) for center, name in enumerate("abcde")]
+    def run(values, **options):
+        clients = [quadratic.Towards(name, center) for center, name in enumerate("abcde")]
+        return federate(clients, values, 8, participation=0.4, seed=3, **options)
 
     seen = []
-    options = {"participation": 0.4, "seed": 3}
-    whole = federate(
-        clients(), quadratic.start(0.0, 0.0, 0.0), 8, **options, on_round=lambda one, values: seen.append(values)
-    )
+    whole = run(quadratic.start(), on_round=lambda one, values: seen.append(values))
     asked = [one.asked for one in whole.rounds]
     assert all(len(names) == 2 and list(names) == sorted(names) for names in asked)
     assert len(set(asked)) > 2 and set(sum(asked, ())) == set("abcde")
-    rest = federate(clients(), seen[4], 8, **options, initial_round=5)
+    rest = run(seen[4], initial_round=5)
     assert [one.asked for one in rest.rounds] == asked[5:]
     np.testing.assert_array_equal(rest.values.weights[0], whole.values.weights[0])
     assert whole.bytes_down == 8 * 2 * 12
@@ -98,7 +96,7 @@ def test_results_are_weighted_by_samples(quadratic):
             return super().train(values, number, rounds)._replace(results={"loss": float(self.center), self.name: 1.0})
 
     clients = [Reporting("a", 1.0, samples=3), Reporting("b", 5.0, samples=1)]
-    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    found = federate(clients, quadratic.start(), rounds=1)
     assert found.rounds[0].results == {"loss": 2.0}  # what only one of them reports has no mean
 
 
@@ -117,9 +115,9 @@ def test_clients_train_in_workers_as_here_and_a_kill_loses_nothing(quadratic, im
     (tmp_path / "never").touch()
     here, there = clients(tmp_path / "never"), clients(tmp_path / "once")
     options = {"rounds": 4, "participation": 0.7, "seed": 1}
-    expected = federate(here, quadratic.start(0.0, 0.0, 0.0), **options)
+    expected = federate(here, quadratic.start(), **options)
     with Processes(2) as executor:
-        found = federate(there, quadratic.start(0.0, 0.0, 0.0), **options, executor=executor)
+        found = federate(there, quadratic.start(), **options, executor=executor)
     assert (tmp_path / "once").exists()
     assert found.rounds == expected.rounds  # a client reports how often it has trained: its state went there and back
     for own, other in zip(found.values, expected.values, strict=True):
@@ -130,7 +128,7 @@ def test_clients_train_in_workers_as_here_and_a_kill_loses_nothing(quadratic, im
 def test_a_client_that_ends_each_worker_is_left_out_and_named(quadratic, importable):
     clients = [quadratic.Towards("a", 1.0), quadratic.Towards("b", 5.0, kills_itself_at=0), quadratic.Towards("c", 1.0)]
     with Processes(1, retries=1) as executor:
-        found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=2, executor=executor)
+        found = federate(clients, quadratic.start(), rounds=2, executor=executor)
     (name, reason), *others = found.rounds[0].left_out.items()
     assert name == "b" and "lost with its worker 2 times, the last one by signal 9: _Order(name='b'" in reason
     assert not others and not found.rounds[1].left_out and [client.trained for client in clients] == [2, 1, 2]
@@ -140,7 +138,7 @@ def test_what_cannot_train_elsewhere_is_named(quadratic):
     class Stateless:
         describe, train = quadratic.Towards.describe, quadratic.Towards.train
 
-    values = quadratic.start(0.0, 0.0, 0.0)
+    values = quadratic.start()
     with Processes(1) as executor:
         with pytest.raises(TypeError, match=r"`clients`\. Expected with an executor also `get_state` and `set_state`"):
             federate([Stateless()], values, 1, executor=executor)
@@ -149,37 +147,26 @@ def test_what_cannot_train_elsewhere_is_named(quadratic):
 
 
 def test_bad_inputs_are_named(quadratic):
-    good, values = quadratic.Towards("a", 1.0), quadratic.start(0.0, 0.0, 0.0)
-    for clients in ([], None, "ab"):
-        with pytest.raises(ValueError, match=r"`clients`. Expected a sequence of at least one client"):
+    good, again, values = quadratic.Towards("a", 1.0), quadratic.Towards("a", 1.0), quadratic.start()
+    odd = [quadratic.Towards(name, 1.0, shape=shape) for name, shape in (("odd", (8, 8)), ("b", (1,)), ("c", ()))]
+    for clients, message in (
+        *((clients, "`clients`. Expected a sequence of at least one client") for clients in ([], None, "ab")),
+        ([good, again], r"`clients`. Expected clients of different names. Received: \['a'\]"),
+        ([good, *odd], r"as \(1,\) of client 'a'. Received: \(8, 8\) of 'odd', \(\) of 'c'"),
+    ):
+        with pytest.raises(ValueError, match=message):
             federate(clients, values, 1)
-    with pytest.raises(TypeError, match=r"`clients`. Expected an object with `describe` and `train`"):
-        federate([good, 3], values, 1)
-    with pytest.raises(ValueError, match=r"`clients`. Expected clients of different names. Received: \['a'\]"):
-        federate([good, quadratic.Towards("a", 1.0)], values, 1)
-    odd = [
-        quadratic.Towards("odd", 1.0, shape=(8, 8)),
-        quadratic.Towards("b", 1.0),
-        quadratic.Towards("c", 1.0, shape=()),
-    ]
-    with pytest.raises(ValueError, match=r"as \(1,\) of client 'a'. Received: \(8, 8\) of 'odd', \(\) of 'c'"):
-        federate([good, *odd], values, 1)
     for argument, value in (
-        *(("rounds", value) for value in (0, -1, 1.5)),
-        *(("step", value) for value in (0, -0.5, np.nan)),
-        *(("architecture_step", value) for value in (0, -0.5)),
-        *(("participation", value) for value in (0, -1, 1.5)),
-        *(("seed", value) for value in (-1, 0.5)),
-        ("initial_round", 2),
+        *(("rounds", 0), ("rounds", 1.5), ("step", 0), ("step", np.nan), ("architecture_step", -0.5), ("seed", -1)),
+        *(("participation", 0), ("participation", 1.5), ("initial_round", 2)),
     ):
         with pytest.raises(ValueError, match=f"`{argument}`"):
             federate([good], values, **{"rounds": 1, argument: value})
-    with pytest.raises(TypeError, match=r"`values`"):
-        federate([good], [np.zeros(1)], 1)
-    with pytest.raises(TypeError, match=r"`on_round`"):
-        federate([good], values, 1, on_round=3)
+    for arguments, name in ((([good, 3], values), "clients"), (([good], [np.zeros(1)]), "values")):
+        with pytest.raises(TypeError, match=f"`{name}`"):
+            federate(*arguments, 1)
 
 
 def test_a_channel_takes_the_place_of_clients(quadratic):
     channel = InProcess([quadratic.Towards("a", 1.0)])
-    np.testing.assert_allclose(federate(channel, quadratic.start(0.0, 0.0, 0.0), 1).values.weights[0], [0.5])
+    np.testing.assert_allclose(federate(channel, quadratic.start(), 1).values.weights[0], [0.5])

@@ -9,19 +9,15 @@ from kerasnas.backend import value_and_grad, values
 from kerasnas.datasets import Episode
 from kerasnas.meta import MAML
 from kerasnas.primitives.normalization import BatchNorm
+from tests.meta import kit
+from tests.meta.kit import arrays, assert_central_differences, assert_saved_whole, state_of
 
 PARTS = {"learn_inner_rates": True, "per_step_statistics": True, "per_step_scale_offset": True}
 
 
 def gradients_of(learner, episode, meta_step=0):
-    """The meta-gradient of a batch of tasks in this meta-step, as arrays by the path of the variable."""
     learner.meta_steps.assign(meta_step)
-    data = (episode.support, episode.query)
-    _, found = learner.meta_gradients(
-        values(learner.trainable_variables), values(learner.non_trainable_variables), data
-    )
-    pairs = zip(learner.trainable_variables, found, strict=True)
-    return {variable.path.rpartition("maml")[2]: ops.convert_to_numpy(gradient) for variable, gradient in pairs}
+    return kit.gradients_of(learner, episode)
 
 
 @pytest.fixture
@@ -100,13 +96,6 @@ def test_step_weights_equal_the_papers(make, count, until):
         assert [float(weight) for weight in learner.step_weights(step)] == [0] * (count - 1) + [1]
 
 
-def test_the_multi_step_loss_ends_in_the_last_steps(make, tasks):
-    learner, plain = make(multi_step_loss_steps=5), gradients_of(make(), tasks)
-    assert_equal(gradients_of(learner, tasks, 5), plain)
-    during = gradients_of(learner, tasks, 4)
-    assert max(np.abs(a - b).max() for a, b in zip(during.values(), plain.values(), strict=True)) > 1e-6
-
-
 # Shifts of scale and offset ---------------------------------------------------------------------------------
 def test_shifts_of_zero_are_plain_maml(make, tasks):
     received, plain = gradients_of(make(per_step_scale_offset=True), tasks), gradients_of(make(), tasks)
@@ -127,32 +116,19 @@ def test_outer_gradients_equal_central_differences(make, tasks, first_order_step
     settings = {"multi_step_loss_steps": 10, "first_order_steps": first_order_steps, "inner_variables": inner_variables}
     learner = make(**PARTS, **settings)
     shift_at_random(learner)
-    step = 4  # second order, and both losses
-    received = gradients_of(learner, tasks, step)
-    point, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
-
-    def loss(trainable):
-        (results, _), _ = learner.meta_gradients(trainable, state, (tasks.support, tasks.query))
-        return float(ops.mean(results["loss"]))
-
-    rng = np.random.default_rng(0)
-    for group in ("inner_rates", "shifts_0", "shifts_1", ""):
-        chosen = [group in name for name in received]
-        assert any(chosen)
-        direction = [rng.standard_normal(part.shape) * own for part, own in zip(point, chosen, strict=True)]
-        ends = [loss([p + sign * 1e-5 * d for p, d in zip(point, direction, strict=True)]) for sign in (1, -1)]
-        slope = sum(np.sum(g * d) for g, d in zip(received.values(), direction, strict=True))
-        assert slope == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-6), group
+    received = gradients_of(learner, tasks, 4)  # second order, and both losses
+    assert_central_differences(learner, tasks, received, ("inner_rates", "shifts_0", "shifts_1", ""))
 
 
-def test_after_k_steps_the_network_has_row_k(make, make_network, tasks):
+def test_after_k_steps_the_network_has_row_k(make, make_network, image_tasks):
     """The inner loop by hand, with the scale and the offset of each step put into the weights."""
     learner = make(network := make_network(), per_step_scale_offset=True, first_order=True)
     shift_at_random(learner)
-    support, query = (tuple(ops.convert_to_tensor(part[0]) for part in pair) for pair in (tasks.support, tasks.query))
+    one = image_tasks(dtype="float64").batch(0, 1)
+    support, query = (tuple(ops.convert_to_tensor(part[0]) for part in pair) for pair in (one.support, one.query))
     w, state = values(network.trainable_variables), values(network.non_trainable_variables)
     positions = [i for i, v in enumerate(network.trainable_variables) if v.name in ("gamma", "beta")]
-    rows = [ops.convert_to_numpy(table) for table in learner._step_shifts.tables]
+    rows = arrays(learner._step_shifts.tables)
 
     def at(step):
         return [value + rows[positions.index(i)][step] if i in positions else value for i, value in enumerate(w)]
@@ -161,25 +137,22 @@ def test_after_k_steps_the_network_has_row_k(make, make_network, tasks):
         _, gradients = value_and_grad(lambda v: learner.function.loss(v, state, support))(at(step))
         w = [value - 0.3 * gradient for value, gradient in zip(w, gradients, strict=True)]
     expected = float(learner.function.loss(at(2), state, query)[0])
-    one = Episode(*(tuple(part[:1] for part in pair) for pair in (tasks.support, tasks.query)))
-    (results, _), _ = learner.meta_gradients(
-        values(learner.trainable_variables), values(learner.non_trainable_variables), (one.support, one.query)
-    )
+    (results, _), _ = learner.meta_gradients(*state_of(learner), (one.support, one.query))
     assert float(results["loss"][0]) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("steps", [2, 4])
 def test_adapted_models_have_the_shifts_of_their_last_step(make, make_network, image_tasks, steps):
-    """With constant gradients out of the way: rates of 0 leave the initial weights and the shifts alone."""
+    """Learned rates of 0, which hold for steps beyond training too, leave the initial weights and the shifts alone."""
     network, episode = make_network(), image_tasks(dtype="float64").episode(0)
     learner = make(network, learn_inner_rates=True, per_step_scale_offset=True)
     shift_at_random(learner)
     learner._rates.assign(np.zeros(learner._rates.shape))
-    adapted = learner.adapt(episode, steps=steps)
-    scale, offset = (ops.convert_to_numpy(table)[2] for table in learner._step_shifts.tables)
-    for old, new in zip(network.trainable_variables, adapted.trainable_variables, strict=True):
+    adapted = arrays(learner.adapt(episode, steps=steps).trainable_variables)
+    scale, offset = (table[2] for table in arrays(learner._step_shifts.tables))
+    for old, new in zip(network.trainable_variables, adapted, strict=True):
         shift = {"gamma": scale, "beta": offset}.get(old.name, 0)
-        np.testing.assert_allclose(ops.convert_to_numpy(new), ops.convert_to_numpy(old) + shift, rtol=1e-12)
+        np.testing.assert_allclose(new, ops.convert_to_numpy(old) + shift, rtol=1e-12)
 
 
 def test_batch_norm_stays_out_of_the_inner_loop(make, make_network, image_tasks):
@@ -206,42 +179,39 @@ def test_the_outer_rate_falls_by_a_cosine(image_tasks, make_network):
     np.testing.assert_allclose(rates, [*falling, *[1e-3] * 4], rtol=1e-4)
 
 
-def test_bad_input(make_network, image_tasks):
-    network = make_network()
-    for arguments, message in [
-        ({"inner_learning_rate": 0.0}, "`inner_learning_rate`. Expected a number above 0. Received: 0.0"),
-        ({"inner_learning_rate": -0.1, "learn_inner_rates": True}, "`inner_learning_rate`. Expected a number above 0"),
-        ({"first_order_steps": -1}, "`first_order_steps`. Expected an integer of at least 0. Received: -1"),
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"inner_learning_rate": -0.1, "learn_inner_rates": True}, "`inner_learning_rate`"),
+        ({"first_order_steps": -1}, "`first_order_steps`"),
         ({"first_order_steps": 2, "first_order": True}, "`first_order_steps`. Expected 0 with `first_order`"),
-        ({"per_step_scale_offset": 1}, "`per_step_scale_offset`. Expected True or False. Received: 1"),
-        ({"cosine_annealing": "yes"}, "`cosine_annealing`. Expected True or False"),
+        ({"multi_step_loss_steps": -1}, "`multi_step_loss_steps`"),
+        ({"per_step_scale_offset": 1}, "`per_step_scale_offset`"),
+        ({"cosine_annealing": "yes"}, "`cosine_annealing`"),
         ({"inner_variables": "all_but_batchnorm"}, "Did you mean 'all_but_batch_norm'"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            MAML(network, **arguments)
+    ],
+)
+def test_bad_input(make_network, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MAML(make_network(), **arguments)
+
+
+def test_phases_end_in_the_training_and_shifts_need_a_scale(make_network, image_tasks):
     with pytest.raises(ValueError, match=r"batch norm learns a scale or an offset, .* which has none"):
         MAML(make_network(lambda: BatchNorm(affine=False)), per_step_scale_offset=True)
-    for name in ("first_order_steps", "multi_step_loss_steps"):
-        learner = MAML(make_network(), **{name: 5})
-        learner.compile(run_eagerly=True)
-        with pytest.raises(
-            ValueError, match=f"`{name}`. Expected at most the meta-steps of the training, 4. Received: 5"
-        ):
+    for name, value, optimizer in (
+        *(("first_order_steps", 5, None), ("multi_step_loss_steps", 5, None)),
+        ("cosine_annealing", True, "adam"),
+    ):
+        learner = MAML(make_network(), **{name: value})
+        learner.compile(optimizer, run_eagerly=True)
+        with pytest.raises(ValueError, match=f"`{name}`"):
             learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
-    learner = MAML(make_network(), cosine_annealing=True)
-    learner.compile("adam", run_eagerly=True)
-    with pytest.raises(ValueError, match=r"`cosine_annealing`. Expected False with a given optimizer"):
-        learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
 
 
 def test_a_saved_learner_is_whole(make_network, image_tasks, tmp_path):
     learner = MAML(make_network(), inner_steps=2, first_order_steps=1, cosine_annealing=True, **PARTS)
     learner.compile(run_eagerly=True)
     learner.fit(image_tasks(), steps=2, tasks=1, verbose=0)
-    assert all(np.abs(ops.convert_to_numpy(table)).max() > 1e-5 for table in learner._step_shifts.tables)
-    learner.save(tmp_path / "learner.keras")
-    loaded = keras.models.load_model(tmp_path / "learner.keras")
-    own, other = learner.get_config(), loaded.get_config()
-    assert {**own, "model": None} == {**other, "model": None} and other["first_order_steps"] == 1
-    for old, new in zip(learner.variables, loaded.variables, strict=True):
-        np.testing.assert_array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
+    assert all(np.abs(table).max() > 1e-5 for table in arrays(learner._step_shifts.tables))
+    assert assert_saved_whole(learner, tmp_path).get_config()["first_order_steps"] == 1

@@ -11,13 +11,10 @@ from kerasnas.meta import MAML, MetaNAS
 from kerasnas.relaxations.base import split_variables
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from tests.meta.kit import arrays, assert_saved_whole, same, state_of
 
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_3x3"])
 SHAPE = (8, 8, 1)
-
-
-def arrays(variables):
-    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
 @pytest.fixture
@@ -39,13 +36,9 @@ def make_learner(**arguments):
 
 def at_temperature(learner, temperature):
     """State of the model with this temperature."""
-    variable = learner.model.relaxation.temperature
-    return [
-        ops.convert_to_tensor(np.float32(temperature)) if own is variable else value
-        for own, value in zip(
-            learner.model.non_trainable_variables, values(learner.model.non_trainable_variables), strict=True
-        )
-    ]
+    variable, variables = learner.model.relaxation.temperature, learner.model.non_trainable_variables
+    cold = ops.convert_to_tensor(np.float32(temperature))
+    return [cold if v is variable else value for v, value in zip(variables, values(variables), strict=True)]
 
 
 @pytest.mark.parametrize("joint", [False, True])
@@ -53,16 +46,15 @@ def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
     """At temperature 1 -> 0.25 over two steps, with a rate for each; with `joint`, both at the same point."""
     learner = make_learner(inner_learning_rate=0.1, architecture_learning_rate=0.5, temperatures=(1, 0.25), joint=joint)
     support = tasks().episode(0).support
-    trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
-    received = learner.inner_loop(trainable, state, support, 2, None)[0].w
+    received = learner.inner_loop(*state_of(learner), support, 2, None)[0].w
     alphas = {id(v) for v in split_variables(learner.model.trainable_variables)[1]}
     is_alphas = [id(variable) in alphas for variable in learner.model.trainable_variables]
     w = values(learner.model.trainable_variables)
     for temperature in (1.0, 0.25):
-        own = at_temperature(learner, temperature)
+        state = at_temperature(learner, temperature)
 
-        def gradient(point, own=own):
-            return value_and_grad(lambda v: learner.function.loss(v, own, support))(point)[1]
+        def gradient(point, state=state):
+            return value_and_grad(lambda v: learner.function.loss(v, state, support))(point)[1]
 
         first = gradient(w)
         ahead = [p - 0.5 * g if a else p for p, g, a in zip(w, first, is_alphas, strict=True)]
@@ -87,25 +79,11 @@ def test_start_values_move_at_a_rate_each(tasks):
     assert all(np.abs(ops.convert_to_numpy(v)).max() > 0.01 for v in learner.model.architecture_parameters)
 
 
-@pytest.mark.slow
-def test_alphas_are_frozen_in_the_first_half(tasks):
-    learner, seen = make_learner(architecture_warmup=0.5), []
-
-    class Watch(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            seen.append(arrays(learner.model.architecture_parameters)[0])
-
-    before = arrays(learner.model.architecture_parameters)[0]
-    learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
-    moved = [np.abs(now - before).max() > 0 for now in seen]
-    assert moved == [False, False, True, True]
-
-
 @pytest.mark.parametrize("optimizer", ["adam", *(pytest.param(one, marks=pytest.mark.slow) for one in ("both", None))])
 @pytest.mark.parametrize("eager", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
     """Adam's first step has the length of its rate, and of zeros in the warm-up it sees nothing."""
-    learner, seen = make_learner(architecture_warmup=0.75), []
+    learner, seen, counts, rates = make_learner(architecture_warmup=0.75), [], [], []
     given = BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.Adam(0.125)) if optimizer == "both" else None
     given = keras.optimizers.Adam(0.125) if optimizer == "adam" else given
     learner.compile(given, run_eagerly=eager)
@@ -113,16 +91,15 @@ def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             inner = learner.optimizer.inner
-            seen.append([arrays(learner.model.architecture_parameters)[0], *arrays(inner[1].variables)])
-            counts.append([int(own.iterations) for own in inner])
-            rates.append([float(own.learning_rate) for own in inner])
+            seen.append(arrays([learner.model.architecture_parameters[0], *inner[1].variables]))
+            counts.append([int(each.iterations) for each in inner])
+            rates.append([float(each.learning_rate) for each in inner])
 
-    counts, rates, before = [], [], arrays(learner.model.architecture_parameters)[0]
+    before = arrays(learner.model.architecture_parameters)[0]
     learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
     assert counts == [[step, max(step - 3, 0)] for step in range(1, 5)]
-    for states in seen[1:3]:
-        for first, now in zip(seen[0], states, strict=True):
-            np.testing.assert_array_equal(first, now)
+    same(seen[0], seen[1])
+    same(seen[0], seen[2])
     np.testing.assert_array_equal(seen[2][0], before)
     if optimizer is None:  # as if both rates had fallen from the first step on
         assert rates[2:] == [pytest.approx([1 - step / 4, 0.6 * (1 - step / 4)]) for step in (3, 4)]
@@ -161,9 +138,7 @@ def test_hardening_leaves_the_genotype_alone(tasks):
     assert sorted(np.unique(weights)) == [0.0, 1.0] and (weights.sum(1) == 1).all()
     x = np.random.default_rng(0).random((3, *SHAPE)).astype("float32")
     assert np.isfinite(hard.predict(x, verbose=0)).all()
-    # What is left computes the same, whatever the weights of the primitives that were not chosen.
-    for variable, value in zip(adapted.network_weights, hard.network_weights, strict=True):
-        np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(value))
+    same(arrays(adapted.network_weights), arrays(hard.network_weights))
 
 
 def test_hardening_needs_none_where_edges_are_left_out(tasks):
@@ -204,54 +179,41 @@ def test_alphas_of_the_inputs_are_searched_annealed_and_hardened(tasks):
 def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
     learner = MAML(SPACE.build_supernet(SHAPE, 2), True, 1, 0.1, architecture_learning_rate=2.0)
     learner.compile(run_eagerly=True)
-    episode = tasks().episode(0)
-    adapted = learner.adapt(episode)
-    w = values(learner.model.trainable_variables)
-    own = values(learner.model.non_trainable_variables)
-    _, gradients = value_and_grad(lambda v: learner.function.loss(v, own, episode.support))(w)
-    alphas = {id(v) for v in learner.model.architecture_parameters}
-    for variable, new, gradient in zip(
-        learner.model.trainable_variables, adapted.trainable_variables, gradients, strict=True
-    ):
-        rate = 2.0 if id(variable) in alphas else 0.1
-        expected = ops.convert_to_numpy(variable) - rate * np.asarray(gradient)
-        np.testing.assert_allclose(ops.convert_to_numpy(new), expected, rtol=1e-4, atol=1e-6)
-    before = arrays(learner.trainable_variables)
+    variables, episode = learner.model.trainable_variables, tasks().episode(0)
+    adapted, before = arrays(learner.adapt(episode).trainable_variables), arrays(variables)
+    state = values(learner.model.non_trainable_variables)
+    _, gradients = value_and_grad(lambda v: learner.function.loss(v, state, episode.support))(values(variables))
+    alphas = [id(v) in {id(a) for a in learner.model.architecture_parameters} for v in variables]
+    for old, new, gradient, is_alphas in zip(before, adapted, gradients, alphas, strict=True):
+        np.testing.assert_allclose(new, old - (2.0 if is_alphas else 0.1) * np.asarray(gradient), rtol=1e-4, atol=1e-6)
     learner.meta_step(tasks().batch(0, 2))
-    for variable, old, new in zip(
-        learner.trainable_variables, before, arrays(learner.trainable_variables), strict=True
-    ):
-        if id(variable) in alphas:
-            assert np.abs(new - old).max() > 0
+    for old, new, is_alphas in zip(before, arrays(variables), alphas, strict=True):
+        assert np.abs(new - old).max() > 0 or not is_alphas
 
 
 def test_a_saved_learner_is_whole(tasks, tmp_path):
     learner = make_learner()
     learner.fit(tasks(query_shots=0), steps=2, tasks=1, verbose=0)
-    learner.save(tmp_path / "learner.keras")
-    loaded = keras.models.load_model(tmp_path / "learner.keras")
-    for old, new in zip(arrays(learner.variables), arrays(loaded.variables), strict=True):
-        np.testing.assert_array_equal(old, new)
+    loaded = assert_saved_whole(learner, tmp_path)
     assert tuple(loaded.temperatures) == learner.temperatures and loaded.joint is False
 
 
-def test_bad_input(make_network):
-    supernet = SPACE.build_supernet(SHAPE, 2)
-    for arguments, message in [
-        ({"architecture_step": 0.0}, "`architecture_step`. Expected a number above 0 and of at most 1. Received: 0.0"),
-        ({"architecture_step": float("nan")}, "`architecture_step`. Expected a number"),
-        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected a number of at least 0 and of at most 1"),
-        ({"temperatures": (1.0, 0.0)}, "`temperatures`. Expected a number above 0. Received: 0.0"),
-        ({"temperatures": 0.5}, "`temperatures`. Expected a pair of numbers. Received: 0.5"),
-        ({"annealing": "tasks"}, "`annealing`. Expected a known name. Received: 'tasks' Did you mean 'task'"),
-        ({"joint": 1}, "`joint`. Expected True or False. Received: 1"),
-        ({"search": "no"}, "`search`. Expected True or False"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            MetaNAS(supernet, **arguments)
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("architecture_step", 0.0), ("architecture_step", float("nan")), ("architecture_warmup", 1.5), ("joint", 1)),
+        *(("temperatures", (1.0, 0.0)), ("temperatures", 0.5), ("annealing", "tasks"), ("search", "no")),
+    ],
+)
+def test_bad_input(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        MetaNAS(SPACE.build_supernet(SHAPE, 2), **{name: value})
+
+
+def test_models_that_are_no_supernet_with_a_temperature(make_network):
     with pytest.raises(TypeError, match=r"`model`\. Expected a supernet"):
         MetaNAS(make_network())
     with pytest.raises(TypeError, match="inner_variables"):  # all of them are part of the architecture search
-        MetaNAS(supernet, inner_variables="head")
+        MetaNAS(SPACE.build_supernet(SHAPE, 2), inner_variables="head")
     with pytest.raises(ValueError, match="relaxation has a temperature"):
         MetaNAS(SPACE.build_supernet(SHAPE, 2, relaxation="sigmoid"))

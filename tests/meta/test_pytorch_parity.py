@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas.backend import values
 from kerasnas.meta import MAML, Reptile
 from kerasnas.networks import few_shot_network
+from tests.meta.kit import state_of
 
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "pytorch_maml.npz"))
 NAMES = [f"block{block}/{name}" for block in (0, 1) for name in ("kernel", "gamma", "beta")]
@@ -30,20 +30,17 @@ def test_meta_gradients(network, method):
     learner = MAML(network, method.startswith("fo"), steps, rate)
     learner.compile(run_eagerly=True)
     data = tuple((GOLDEN[f"{part}/x"], GOLDEN[f"{part}/y"]) for part in ("support", "query"))
-    (results, _), gradients = learner.meta_gradients(
-        values(learner.trainable_variables), values(learner.non_trainable_variables), data
-    )
+    (results, _), gradients = learner.meta_gradients(*state_of(learner), data)
     assert float(ops.mean(results["loss"])) == pytest.approx(float(GOLDEN[f"epsilon_1e-5/{method}/loss"]), rel=1e-12)
     for name, gradient in zip(NAMES, gradients, strict=True):
-        expected = GOLDEN[f"epsilon_1e-5/{method}/{name}"]
-        np.testing.assert_allclose(gradient, expected, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(gradient, GOLDEN[f"epsilon_1e-5/{method}/{name}"], rtol=1e-10, atol=1e-13)
 
 
 def test_an_inner_loop_of_reptile(network):
     """Five steps of Adam without momentum, from second moments of 0."""
     learner = Reptile(network)
     learner.compile(run_eagerly=True)
-    task = learner.start(values(learner.trainable_variables), values(learner.non_trainable_variables))
+    task = learner.start(*state_of(learner))
     for rows in GOLDEN["reptile_order"]:
         batch = GOLDEN["query/x"][0, rows], GOLDEN["query/y"][0, rows]
         task, (loss, _) = learner.inner_step(task, batch, [1e-3] * len(NAMES))

@@ -5,15 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas.backend import values
 from kerasnas.datasets import Episode
 from kerasnas.meta import Reptile
 from kerasnas.meta.functional import minibatches
 from kerasnas.meta.inner_optimizers import InnerAdam
-
-
-def arrays(variables):
-    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+from tests.meta.kit import arrays, gradients_of
 
 
 def test_one_step_of_gradient_descent_is_joint_training(dtype_policy, make_network, image_tasks):
@@ -24,14 +20,12 @@ def test_one_step_of_gradient_descent_is_joint_training(dtype_policy, make_netwo
     network, tasks = make_network(), image_tasks(query_shots=0, dtype="float64").batch(0, 3)
     learner = Reptile(network, inner_steps=1, inner_optimizer="sgd", inner_learning_rate=0.25, inner_batch_size=None)
     learner.compile(run_eagerly=True)
-    _, received = learner.meta_gradients(
-        values(learner.trainable_variables), values(learner.non_trainable_variables), (tasks.support, tasks.query)
-    )
+    received = gradients_of(learner, tasks)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with tf.GradientTape() as tape:
         joint = sum(loss(y, network(x, training=True)) for x, y in zip(*tasks.support, strict=True)) / 3
-    for mine, gradient in zip(received, tape.gradient(joint, network.trainable_variables), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(mine), 0.25 * gradient, rtol=1e-9, atol=1e-12)
+    for mine, gradient in zip(received.values(), tape.gradient(joint, network.trainable_variables), strict=True):
+        np.testing.assert_allclose(mine, 0.25 * gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_a_step_moves_the_start_to_the_mean_of_the_adapted_weights(make_network, image_tasks):

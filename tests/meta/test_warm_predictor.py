@@ -77,42 +77,21 @@ def test_a_damaged_file_is_refused(tmp_path, text):
         load_experiences(tmp_path / "sources.json")
 
 
-def test_indices_outside_the_space_are_refused():
-    with pytest.raises(ValueError, match=r"Expected one index for each of the choices.*Received: \(0, 5\)"):
-        SearchExperience("s", (3, 3), (((0, 5), 1.0),))
-
-
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("arguments", "error", "name"),
     [
-        ((3, (3, 3), ()), TypeError, "`space`. Expected a name. Received: 3"),
-        (("s", 3, ()), TypeError, "`cardinalities`. Expected a sequence of integers. Received: 3"),
-        (("s", (3, 0), ()), ValueError, "`cardinalities`. Expected a positive integer. Received: 0"),
-        (("s", (3, 3), 0.5), TypeError, "`observations`. Expected a sequence of pairs"),
-        (
-            ("s", (3, 3), [(0, 1)]),
-            TypeError,
-            r"pairs of indices and a reward.*Received: \(0, 1\)",
-        ),
-        (("s", (3, 3), [((0, 1), "good")]), TypeError, "`observations`. Expected pairs of indices and a reward"),
-        (("s", (3, 3), [((0.5, 1), 1.0)]), TypeError, "`observations`. Expected pairs of indices and a reward"),
-        (("s", (3, 3), (), 7), TypeError, "`name`. Expected an instance of `str`"),
+        ((3, (3, 3), ()), TypeError, "space"),
+        (("s", (3, 0), ()), ValueError, "cardinalities"),
+        (("s", (3, 3), [((0, 5), 1.0)]), ValueError, "observations"),
+        (("s", (3, 3), [(0, 1)]), TypeError, "observations"),
+        (("s", (3, 3), [((0, 1), "good")]), TypeError, "observations"),
+        (("s", (3, 3), [((0.5, 1), 1.0)]), TypeError, "observations"),
+        (("s", (3, 3), (), 7), TypeError, "name"),
     ],
 )
-def test_malformed_experiences_are_refused(arguments, error, message):
-    with pytest.raises(error, match=message):
+def test_malformed_experiences_are_refused(arguments, error, name):
+    with pytest.raises(error, match=f"`{name}`"):
         SearchExperience(*arguments)
-
-
-def test_other_types_are_refused(alike, tmp_path):
-    for call, message in [
-        (lambda: SearchExperience.of(SPACE), "`strategy`. Expected an instance of `SearchStrategy`"),
-        (lambda: save_experiences(tmp_path / "x.json", alike[0]), "`experiences`. Expected a sequence"),
-        (lambda: save_experiences(tmp_path / "x.json", [{}]), "`experiences`. Expected an instance of"),
-        (lambda: check_sources("nasbench201", alike), "`space`. Expected an instance of `SearchSpace`"),
-    ]:
-        with pytest.raises(TypeError, match=message):
-            call()
 
 
 def test_several_objectives_are_refused():
@@ -121,19 +100,19 @@ def test_several_objectives_are_refused():
 
 
 def test_sources_of_another_space_are_refused(alike):
-    other = SearchExperience("darts", SPACE.cardinalities, alike[0].observations, "x")
-    with pytest.raises(ValueError, match=r"Source 1 \(x\) is of space 'darts', the search of 'nasbench201'"):
-        TransferPredictor(SPACE, [alike[0], other])
-    other = SearchExperience("nasbench201", (5, 5), (((0, 0), 1.0),))
-    with pytest.raises(ValueError, match=r"choices have \(5, 5\) options"):
-        TransferPredictor(SPACE, [other])
-    with pytest.raises(TypeError, match=r"expected a `SearchExperience`\. Received: list"):
-        TransferPredictor(SPACE, [[((0,) * 6, 1.0)]])
+    darts = SearchExperience("darts", SPACE.cardinalities, alike[0].observations, "x")
+    smaller = SearchExperience("nasbench201", (5, 5), (((0, 0), 1.0),))
+    for sources, error, message in [
+        ([alike[0], darts], ValueError, r"Source 1 \(x\) is of space 'darts', the search of 'nasbench201'"),
+        ([smaller], ValueError, r"choices have \(5, 5\) options"),
+        ([[((0,) * 6, 1.0)]], TypeError, r"expected a `SearchExperience`\. Received: list"),
+    ]:
+        with pytest.raises(error, match=message):
+            TransferPredictor(SPACE, sources)
 
 
 def test_sources_that_rank_nothing_are_left_out(alike):
-    flat = experience(lambda indices: 1.0)
-    failed = experience(lambda indices: math.nan)
+    flat, failed = experience(lambda indices: 1.0), experience(lambda indices: math.nan)
     assert len(failed) == 0
     assert check_sources(SPACE, [flat, alike[0], failed]) == [alike[0]]
 
@@ -187,12 +166,14 @@ def test_the_kernel_is_the_prior_of_a_weighted_sum(alike):
 
 
 def test_the_climb_finds_what_the_sources_expect_most_of(alike):
-    prior = SourcePrior(SPACE, alike)
-    everything = list(SPACE)
+    """Of 729 cells, all of which can be looked at."""
+    space = NASBench201Space(primitives=["none", "skip_connect", "nor_conv_3x3"])
+    sources = [experience(functools.partial(counting, 2), seed=seed, space=space) for seed in (1, 2, 3)]
+    prior, everything = SourcePrior(space, sources), list(space)
     values = prior(everything)
     assert prior([prior.promising[0]])[0] == pytest.approx(values.max(), rel=1e-6)
     assert len(set(prior.promising)) == 100
-    assert (prior(prior.promising) > np.quantile(values, 0.98)).all()
+    assert prior(prior.promising).min() > np.quantile(values, 0.8)
 
 
 @pytest.mark.parametrize(
@@ -200,16 +181,12 @@ def test_the_climb_finds_what_the_sources_expect_most_of(alike):
 )
 def test_the_prior_mean_fades_with_the_observations(alike, trust, count, share):
     """The process by its formula: `m + k (K + noise)^-1 (scores - m)`, with this share of the prior mean as `m`."""
-    strategy = TransferPredictor(SPACE, alike, trust=trust)
-    rng = np.random.default_rng(3)
+    strategy, rng = TransferPredictor(SPACE, alike, trust=trust), np.random.default_rng(3)
     cells = list(dict.fromkeys(SPACE.sample_indices(rng) for _ in range(count + 40)))
     observed, candidates = cells[:count], cells[count : count + 10]
-    scores = rng.standard_normal(count)
-    kernel = strategy.prior.kernel
+    scores, kernel = rng.standard_normal(count), strategy.prior.kernel
     codes, others = kernel.encode(observed), kernel.encode(candidates)
-    prior = [
-        share * strategy.prior.mean * strategy.prior.predictions(own).sum(axis=1) for own in (observed, candidates)
-    ]
+    prior = [share * strategy.prior.mean * strategy.prior.predictions(of).sum(axis=1) for of in (observed, candidates)]
     matrix = kernel(codes, codes).astype("float64") + NOISE * np.eye(count)
     expected = prior[1] + kernel(others, codes) @ np.linalg.solve(matrix, scores - prior[0])
     found = strategy._posterior(observed, [scores], candidates).means[0]
@@ -243,13 +220,11 @@ def test_without_sources_it_is_predictor_search():
     assert run(TransferPredictor(SPACE, seed=4), reward, 40) == run(PredictorSearch(SPACE, seed=4), reward, 40)
 
 
-def test_contract_of_strategies():
-    check_strategy(TransferPredictor)
-
-
-def test_contract_of_strategies_with_sources():
+@pytest.mark.parametrize("sources", [0, 2])
+def test_contract_of_strategies(sources):
     def make(space, seed):
-        return TransferPredictor(space, [experience(lambda i, s=s: sum(i) + s, 12, s, space) for s in (0, 1)], seed)
+        records = [experience(lambda i, s=s: sum(i) + s, 12, s, space) for s in range(sources)]
+        return TransferPredictor(space, records, seed)
 
     check_strategy(make)
 
@@ -286,12 +261,6 @@ def test_a_cost_limit_is_kept_with_sources(alike):
         indices = SPACE.encode(genotype)
         strategy.tell(genotype, counting(3, indices), cost=1.0 + sum(index == 3 for index in indices))
     assert strategy.best[1] >= 11 - 4  # places 5 and 6 within the limit, and at most a few others of no use
-
-
-@pytest.mark.parametrize("trust", [0, -1.0, math.inf, math.nan])
-def test_trust_is_positive(trust):
-    with pytest.raises(ValueError, match=r"argument `trust`\. Expected a number above 0"):
-        TransferPredictor(SPACE, trust=trust)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Evaluations as tasks of Ray: with the real package, on a cluster of this machine, whose workers are killed."""
 
-import logging
 import os
 import signal
 import socket
@@ -20,14 +19,9 @@ from kerasnas.platforms.ray_executor import RayExecutor
 
 
 @pytest.fixture(scope="module")
-def executor():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        with RayExecutor() as executor:
-            yield executor
-        assert ray.is_initialized()  # it was not this one's
-        ray.shutdown()
+def executor(cluster):
+    with RayExecutor() as executor:
+        yield executor
 
 
 def test_results_are_in_order_and_workers_remain(executor):
@@ -139,11 +133,10 @@ def test_the_setup_comes_before_what_is_shared(executor):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"`address`\. Expected ray://HOST:PORT"):
-        RayExecutor("ray://somewhere")
-    with pytest.raises(ValueError, match="`address`"):
-        RayExecutor("auto")
-    for name, value in (("retries", -1), ("num_cpus", 0), ("num_gpus", -1.0), ("seconds", 0)):
+    for name, value in (
+        *(("address", "ray://somewhere"), ("address", "auto")),
+        *(("retries", -1), ("num_cpus", 0), ("num_gpus", -1.0), ("seconds", 0)),
+    ):
         with pytest.raises(ValueError, match=f"`{name}`"):
             RayExecutor(**{name: value})
 
@@ -184,13 +177,8 @@ def test_a_cluster_is_reached_by_its_address():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER.format(port=port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=env,
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
+    server = subprocess.Popen([sys.executable, "-c", SERVER.format(port=port)], **pipes)
     try:
         assert "ready\n" in iter(server.stdout.readline, "")
         client = [sys.executable, "-c", CLIENT.format(port=port)]

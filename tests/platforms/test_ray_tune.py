@@ -1,11 +1,8 @@
 """Our strategies as searchers of Ray Tune: with the real package, on a cluster of this machine."""
 
-import logging
 import math
-import os
 
 import pytest
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -18,14 +15,6 @@ SPACE = NASBench201Space()
 
 def evolution():
     return RegularizedEvolution(SPACE, seed=0, population_size=5, sample_size=3)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
-    ray.shutdown()
 
 
 def test_trials_on_a_cluster_are_those_of_the_bare_search_and_go_on_after_a_restart(cluster, tmp_path):
@@ -84,17 +73,18 @@ def test_constants_are_passed_on_and_the_end_of_the_space_is_told():
 
 
 def test_what_does_not_fit_is_named(tmp_path):
-    searcher = StrategySearcher(RandomSearch(SPACE), "score")
-    with pytest.raises(ValueError, match=r"`param_space`\. Expected constants"):
-        searcher.set_search_properties("score", "max", {"rate": tune.uniform(0, 1)})
-    with pytest.raises(ValueError, match=r"`param_space`\. Expected other names"):
-        searcher.set_search_properties("score", "max", {next(iter(SPACE.choices)): "none"})
-    with pytest.raises(ValueError, match="`metric`"):
-        searcher.set_search_properties("loss", None, {})
+    searcher, choice = StrategySearcher(RandomSearch(SPACE), "score"), next(iter(SPACE.choices))
+    searcher.save(tmp_path / "state.json")
+    for arguments, message in [
+        (("score", "max", {"rate": tune.uniform(0, 1)}), r"`param_space`\. Expected constants"),
+        (("score", "max", {choice: "none"}), r"`param_space`\. Expected other names"),
+        (("loss", None, {}), "`metric`"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            searcher.set_search_properties(*arguments)
     with pytest.raises(ValueError, match=r"`strategy`\. Expected one with a single objective"):
         StrategySearcher(NSGA2(SPACE), "score")
     with pytest.raises(TypeError, match="`strategy`"):
         StrategySearcher(SPACE, "score")
-    searcher.save(tmp_path / "state.json")
     with pytest.raises(ValueError, match="state of space 'darts'"):
         StrategySearcher(RandomSearch(DARTSSpace()), "score").restore(tmp_path / "state.json")
