@@ -98,8 +98,7 @@ def _measure(arguments: Any) -> dict[str, float]:
     several = arguments.child == "two logical devices"
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(2 if several else 1)
-    from kerasnas.backend import tensorflow_replicas
-    from kerasnas.backend.virtual import split_cpu
+    from kerasnas.backend import split_cpu, tensorflow_replicas
     from kerasnas.diagnostics.step_timing import measure_step
     from kerasnas.distribution import resolve_strategy
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from kerasnas import checks
 from kerasnas.annotations import Tensor
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, jax.errors.JaxRuntimeError)
@@ -74,6 +75,11 @@ def devices() -> str:
     """Describe the devices used."""
     visible = jax.devices()
     return "CPU" if visible[0].platform == "cpu" else f"{len(visible)} x {visible[0].device_kind}"
+
+
+def split_cpu(count: int) -> None:
+    """Split the CPU into `count` devices, before JAX's first computation in this process."""
+    jax.config.update("jax_num_cpu_devices", checks.size("count", count))
 
 
 def values(variables: Sequence[Tensor]) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
@@ -189,6 +190,15 @@ def devices() -> str:
         return f"{len(visible)} x {details.get('device_name', visible[0].device_type)}"
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     return f"CPU, {threads} threads" if threads else "CPU"
+
+
+def split_cpu(count: int) -> None:
+    """Split the CPU into `count` logical devices, before TensorFlow's first computation in this process.
+
+    For trying replicas on a machine with one device. Raises RuntimeError after the first computation.
+    """
+    devices = [tf.config.LogicalDeviceConfiguration() for _ in range(checks.size("count", count))]
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
 
 
 def values(variables: Sequence[Tensor]) -> list[Any]:

@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.backend.virtual import split_cpu
+from kerasnas.backend import split_cpu
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.resolve import DISTRIBUTIONS
 from kerasnas.primitives import MixedOp

@@ -22,6 +22,7 @@ from kerasnas.trainers import arguments
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
+    batch_size_of,
     build_metrics,
     check_compiled,
     compile_trainer,
@@ -30,11 +31,11 @@ from kerasnas.trainers.compiling import (
     num_classes_of,
     papers_cosine,
     sample_shape_of,
+    validation_metric,
 )
 from kerasnas.trainers.data_split import batch_spec, class_weight_table, pair_halves, steps_of
 from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.guarded_search import SearchGuards
-from kerasnas.trainers.metrics import batch_size_of, validation_metric
 
 
 class BilevelFit(BilevelGradients):

@@ -1,4 +1,4 @@
-"""`compile` of every trainer: defaults, made under the strategy's scope, and metrics built ahead of `fit`."""
+"""`compile` of every trainer: defaults, made under the strategy's scope, and metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend import keras_internals
 from kerasnas.backend.memory import release_kernels, release_kernels_of
 from kerasnas.callbacks import CosineSchedule
@@ -94,3 +96,24 @@ def num_classes_of(model: keras.Model) -> int | None:
     """Return the number of classes of `model`, None if unknown."""
     classes = getattr(model, "num_classes", None)
     return getattr(model, "output_shape", (None,))[-1] if classes is None else classes
+
+
+def batch_size_of(x: Tensor) -> Any:
+    """Return the number of samples of a batch."""
+    return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
+
+
+def validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
+    """Return a copy of `metric` for the validation half, named `val_...`."""
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
+        kind = loss if isinstance(loss, str) else type(loss).__name__
+        kind = kind.replace("_", "").lower()
+        if "sparse" in kind:
+            return keras.metrics.SparseCategoricalAccuracy(name="val_accuracy")
+        if "binary" in kind:
+            return keras.metrics.BinaryAccuracy(name="val_accuracy")
+        return keras.metrics.CategoricalAccuracy(name="val_accuracy")
+    given = keras.metrics.get(metric)
+    if isinstance(given, keras.metrics.Metric):
+        return type(given).from_config({**given.get_config(), "name": f"val_{given.name}"})
+    return keras.metrics.MeanMetricWrapper(given, name=f"val_{given.__name__}")

@@ -14,10 +14,10 @@ from kerasnas.backend import all_reduce, first_order_only, replicas, share, shar
 from kerasnas.backend.keras_internals import seed_states
 from kerasnas.relaxations import Relaxation
 from kerasnas.relaxations.base import is_alphas, split_variables
+from kerasnas.trainers.compiling import batch_size_of
 from kerasnas.trainers.curvature import top_eigenvalue
 from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
-from kerasnas.trainers.metrics import batch_size_of
 from kerasnas.trainers.warmup import AlphaWarmup
 
 

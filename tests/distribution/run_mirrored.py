@@ -18,7 +18,7 @@ import meta_scenarios
 from searching import distance, images, make_search, result, spread
 
 import kerasnas
-from kerasnas.backend.virtual import split_cpu
+from kerasnas.backend import split_cpu
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.distribution import resolve_strategy
 from kerasnas.trainers import gradients

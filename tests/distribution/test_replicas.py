@@ -105,7 +105,7 @@ def test_objectives_are_of_the_global_loss(more, form):
     assert_same(more["objective"][form])
 
 
-@pytest.mark.parametrize("way, said", [("down", "of 2 replicas; the training resumes on 1"), ("up", "of 1 replica;")])
+@pytest.mark.parametrize("way, said", [("down", "on 2 replicas; the training resumes on 1"), ("up", "on 1 replica;")])
 def test_a_search_resumes_on_another_number_of_replicas(more, way, said):
     assert_same(more["checkpoint"][way], ("weights", "alphas", "state", "optimizer"))
     assert said in more["checkpoint"][way]["said"][0]

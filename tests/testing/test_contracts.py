@@ -15,27 +15,10 @@ from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace
 
-CHANGES_CHANNELS = [
-    "relu_conv_bn",
-    "factorized_reduce",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-    "mbconv_3x3_e1",
-    "mbconv_5x5_e3",
-]
-FOR_SIGNALS = [
-    "conv_3",
-    "conv_5",
-    "sep_conv_3",
-    "sep_conv_5",
-    "sep_conv_7",
-    "dil_conv_3",
-    "dil_conv_5",
-    "max_pool_3",
-    "avg_pool_3",
-]
+CHANGES_CHANNELS = ["relu_conv_bn", "factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+CHANGES_CHANNELS += ["mbconv_3x3_e1", "mbconv_5x5_e3"]
+FOR_SIGNALS = ["conv_3", "conv_5", "sep_conv_3", "sep_conv_5", "sep_conv_7", "dil_conv_3", "dil_conv_5"]
+FOR_SIGNALS += ["max_pool_3", "avg_pool_3"]
 FOR_SIGNALS += [name for name in PRIMITIVES if name.startswith(("masked_", "self_attention_"))]
 FOR_SIGNALS += ["gru", "lstm", "bi_gru", "bi_lstm"]
 FOR_BOTH = ["skip_connect", "none", "factorized_reduce", "relu_conv_bn"]
@@ -196,12 +179,24 @@ def test_user_primitive_that_refuses_strides_2_passes():
 
 
 def test_unregistered_names_are_refused():
-    with pytest.raises(AssertionError, match="registered"):
-        testing.check_primitive("no_such")
-    with pytest.raises(AssertionError, match="registered"):
-        testing.check_relaxation("no_such")
-    with pytest.raises(AssertionError, match="registered"):
-        testing.check_strategy("no_such")
+    for check in (testing.check_primitive, testing.check_relaxation, testing.check_strategy):
+        with pytest.raises(AssertionError, match="registered"):
+            check("no_such")
+
+
+FAULTY_CALLS = {
+    "bare": (lambda weights, active: weights, "the pair"),
+    "nan": (lambda weights, active: (weights * np.nan, active), "finite"),
+    "shape": (lambda weights, active: (weights[:1], active), r"expected weights \(3, 4\)"),
+    "half": (lambda weights, active: (ops.cast(weights, "bfloat16"), active), "float32"),
+    "sum": (lambda weights, active: (2 * weights, active), "sum to one"),
+    "sign": (lambda weights, active: (-weights, active), "negative"),
+    "stop": (lambda weights, active: (ops.stop_gradient(weights), active), "gradient"),
+    "active": (lambda weights, active: (weights, ops.zeros((3, 1), "int32")), "expected None for `active`"),
+    "expected": (None, "expected: the weights are not finite"),
+    "penalty": (None, "a finite scalar as penalty"),
+    "config": (None, "serialize"),  # Softmax's configuration lacks `fault`
+}
 
 
 class Broken(relaxations.Softmax):
@@ -210,24 +205,9 @@ class Broken(relaxations.Softmax):
         self.fault = fault
 
     def __call__(self, alphas, training=None):
-        weights, active = super().__call__(alphas, training=training)
-        if self.fault == "bare":
-            return weights
-        if self.fault == "nan":
-            weights = weights * np.nan
-        if self.fault == "shape":
-            weights = weights[:1]
-        if self.fault == "half":
-            weights = ops.cast(weights, "bfloat16")
-        if self.fault == "sum":
-            weights = 2 * weights
-        if self.fault == "sign":
-            weights = -weights
-        if self.fault == "stop":
-            weights = ops.stop_gradient(weights)
-        if self.fault == "active":
-            active = ops.zeros((3, 1), "int32")
-        return weights, active
+        break_it, _ = FAULTY_CALLS[self.fault]
+        pair = super().__call__(alphas, training=training)
+        return break_it(*pair) if break_it else pair
 
     def expected(self, alphas):
         return super().expected(alphas) * (np.nan if self.fault == "expected" else 1)
@@ -236,55 +216,33 @@ class Broken(relaxations.Softmax):
         return ops.zeros(2) if self.fault == "penalty" else None
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("bare", "the pair"),
-        ("nan", "finite"),
-        ("shape", r"expected weights \(3, 4\)"),
-        ("half", "float32"),
-        ("sum", "sum to one"),
-        ("sign", "negative"),
-        ("stop", "gradient"),
-        ("active", "expected None for `active`"),
-        ("expected", "expected: the weights are not finite"),
-        ("penalty", "a finite scalar as penalty"),
-        ("config", "serialize"),  # Softmax's configuration lacks `fault`
-    ],
-)
-def test_broken_relaxation_is_caught(fault, message):
-    with pytest.raises(AssertionError, match=message):
+@pytest.mark.parametrize("fault", FAULTY_CALLS)
+def test_broken_relaxation_is_caught(fault):
+    with pytest.raises(AssertionError, match=FAULTY_CALLS[fault][1]):
         testing.check_relaxation(Broken(fault))
+
+
+FAULTY_PATHS = {
+    "missing": (lambda active: None, r"expected `active` to be integers \(3, 1\)"),
+    "outside": (lambda active: active + 4, r"expected `active` to be integers \(3, 1\)"),
+    "another": (lambda active: (active + 1) % 4, "primitives that are not active have a weight"),
+    "repeated": (lambda active: ops.concatenate([active, active], axis=-1), "expected distinct `active` primitives"),
+}
 
 
 class BrokenPaths(relaxations.Gumbel):
     def __init__(self, fault):
         super().__init__()
-        self.fault = fault
-        self.paths = 2 if fault == "repeated" else 1
+        self.fault, self.paths = fault, 2 if fault == "repeated" else 1
 
     def call(self, alphas, training=None):
         weights, active = super().call(alphas, training=training)
-        if self.fault == "missing":
-            return weights, None
-        if self.fault == "another":
-            return weights, (active + 1) % alphas.shape[-1]
-        if self.fault == "outside":
-            return weights, active + alphas.shape[-1]
-        return weights, ops.concatenate([active, active], axis=-1)
+        return weights, FAULTY_PATHS[self.fault][0](active)
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("missing", r"expected `active` to be integers \(3, 1\)"),
-        ("outside", r"expected `active` to be integers \(3, 1\)"),
-        ("another", "primitives that are not active have a weight"),
-        ("repeated", "expected distinct `active` primitives"),
-    ],
-)
-def test_broken_paths_are_caught(fault, message):
-    with pytest.raises(AssertionError, match=message):
+@pytest.mark.parametrize("fault", FAULTY_PATHS)
+def test_broken_paths_are_caught(fault):
+    with pytest.raises(AssertionError, match=FAULTY_PATHS[fault][1]):
         testing.check_relaxation(BrokenPaths(fault))
 
 

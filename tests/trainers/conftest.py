@@ -27,6 +27,11 @@ def validation():
     return _images(24, seed=2)
 
 
+@pytest.fixture
+def float64(dtype_policy):
+    dtype_policy("float64")
+
+
 @pytest.fixture(scope="session")
 def space():
     return SPACE

@@ -6,25 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelTrainer
-from kerasnas.datasets.batches import PairedBatches
-
-
-@pytest.fixture(params=["float32", "float64"])
-def precision(request):
-    before = keras.config.dtype_policy(), keras.config.floatx()
-    keras.config.set_dtype_policy(request.param)
-    keras.config.set_floatx(request.param)  # Keras computes losses in it
-    yield request.param
-    keras.config.set_dtype_policy(before[0])
-    keras.config.set_floatx(before[1])
-
-
-def tensors(variables):
-    return [tf.convert_to_tensor(variable) for variable in variables]
-
-
-def halves(data, validation, dtype="float32", count=8):
-    return tuple((tf.constant(x[:count].astype(dtype)), tf.constant(y[:count])) for x, y in (data, validation))
+from tests.trainers.kit import halves, same, state_of
 
 
 def independent(model, batch, variables, decay, add_losses=False):
@@ -46,19 +28,13 @@ def assert_close(received, expected, dtype="float32"):
         np.testing.assert_allclose(np.asarray(first), np.asarray(second), **tolerance)
 
 
-def arguments(search):
-    return (
-        tensors(search.network_weights),
-        tensors(search.architecture_parameters),
-        tensors(search.non_trainable_variables),
-    )
-
-
-def test_gradients_equal_an_independent_tape(precision, space, data, validation):
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_gradients_equal_an_independent_tape(dtype_policy, precision, space, data, validation):
+    dtype_policy(precision)
     search = BilevelTrainer(space.build_supernet((8, 8, 1), 3), weight_decay=0.05, architecture_weight_decay=0.5)
     search.compile()
-    training, held_out = batch = halves(data, validation, precision)
-    state = arguments(search)
+    training, held_out = batch = halves(data, validation, dtype=precision)
+    state = state_of(search)
     assert {value.dtype.name for value in state[0] + state[1]} == {precision}
     (val_loss, _), alpha_gradients = search.architecture_gradients(*state, batch)
     ((loss, _), _), weight_gradients = search.network_gradients(*state, batch)
@@ -77,7 +53,7 @@ def test_regularizers_of_a_users_layers_count(user_model, data, validation):
     search = BilevelTrainer(user_model(dropout=0.0), weight_decay=0.0, architecture_weight_decay=0.0)
     search.compile()
     training, held_out = batch = halves(data, validation)
-    state = arguments(search)
+    state = state_of(search)
     (_, _), alpha_gradients = search.architecture_gradients(*state, batch)
     ((loss, _), _), weight_gradients = search.network_gradients(*state, batch)
     twin = user_model(dropout=0.0)
@@ -95,7 +71,7 @@ def test_each_level_reads_its_own_half_only(make_search, data, validation):
     search = make_search()
     training, held_out = halves(data, validation)
     other = tuple(tensor[::-1] for tensor in halves(validation, data)[0])
-    state = arguments(search)
+    state = state_of(search)
 
     def alpha_gradients(*batch):
         return search.architecture_gradients(*state, batch)[1]
@@ -103,13 +79,10 @@ def test_each_level_reads_its_own_half_only(make_search, data, validation):
     def weight_gradients(*batch):
         return search.network_gradients(*state, batch)[1]
 
-    def equal(first, second):
-        return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-    assert equal(alpha_gradients(training, held_out), alpha_gradients(other, held_out))
-    assert not equal(alpha_gradients(training, held_out), alpha_gradients(training, other))
-    assert equal(weight_gradients(training, held_out), weight_gradients(training, other))
-    assert not equal(weight_gradients(training, held_out), weight_gradients(other, held_out))
+    assert same(alpha_gradients(training, held_out), alpha_gradients(other, held_out))
+    assert not same(alpha_gradients(training, held_out), alpha_gradients(training, other))
+    assert same(weight_gradients(training, held_out), weight_gradients(training, other))
+    assert not same(weight_gradients(training, held_out), weight_gradients(other, held_out))
 
 
 def test_step_in_closed_form(make_search, plain_rates, data, validation, space):
@@ -137,51 +110,6 @@ def test_step_in_closed_form(make_search, plain_rates, data, validation, space):
     assert not any(moved)
 
 
-@pytest.mark.parametrize("level", ["weights", "alphas"])
-def test_each_step_leaves_the_other_level(make_search, plain_rates, data, validation, level):
-    rates = (0.1, 0.0) if level == "weights" else (0.0, 0.1)
-    search = make_search(compile=plain_rates(*rates))
-    state = [[np.array(v.numpy()) for v in part] for part in (search.network_weights, search.architecture_parameters)]
-    search.train_step(halves(data, validation))
-    now = [[v.numpy() for v in part] for part in (search.network_weights, search.architecture_parameters)]
-    still = [all(np.array_equal(a, b) for a, b in zip(*parts, strict=True)) for parts in zip(state, now, strict=True)]
-    assert still == ([False, True] if level == "weights" else [True, False])
-
-
-def test_weight_decay_in_closed_form(make_search, plain_rates, data, validation):
-    """Decay adds `-rate * decay * initial value` to a step of gradient descent."""
-    batch = halves(data, validation)
-    results = []
-    for decays in ((0.0, 0.0), (0.3, 0.7)):
-        search = make_search(
-            compile=plain_rates(0.25, 0.5), weight_decay=decays[0], architecture_weight_decay=decays[1]
-        )
-        start = [v.numpy() for v in search.architecture_parameters]
-        search.architecture_active.assign(1)
-        search.train_step(batch)
-        results.append([v.numpy() for v in search.architecture_parameters])
-    for without, decayed, value in zip(*results, start, strict=True):
-        np.testing.assert_allclose(decayed - without, -0.5 * 0.7 * value, rtol=1e-3, atol=1e-7)
-
-    state = arguments(search)
-    bare = make_search(weight_decay=0.0)
-    with_decay, without = search.network_gradients(*state, batch)[1], bare.network_gradients(*state, batch)[1]
-    for first, second, weight in zip(with_decay, without, state[0], strict=True):
-        np.testing.assert_allclose(first - second, 0.3 * weight, rtol=1e-3, atol=1e-6)
-
-
-def test_validation_data_does_not_reach_moving_statistics(make_search, plain_rates, data, validation):
-    from kerasnas.datasets.batches import ArrayBatches
-
-    results = []
-    for held_out in (validation, (validation[0] * 7 + 3, validation[1])):
-        search = make_search(compile=plain_rates(0.1, 0.0))
-        training = ArrayBatches(*data, batch_size=8)
-        search.fit(PairedBatches(training, ArrayBatches(*held_out, batch_size=8)), epochs=1, verbose=0)
-        results.append([v.numpy() for v in search.variables])
-    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
-
-
 def test_partition_and_merge_are_inverse(make_search):
     search = make_search()
     numbers = list(range(len(search.trainable_variables)))
@@ -190,16 +118,3 @@ def test_partition_and_merge_are_inverse(make_search):
     assert search.merge(weights, alphas) == numbers
     together = [*search.network_weights, *search.architecture_parameters]
     assert {id(v) for v in together} == {id(v) for v in search.trainable_variables}
-
-
-def test_hypergradient_may_be_a_function(make_search, plain_rates, data, validation):
-    """One that returns a constant gradient moves the alphas by exactly that."""
-
-    def constant(validation_loss, training_loss, w, a, inner_step):
-        return validation_loss(w, a), [tf.ones_like(value) for value in a]
-
-    search = make_search(compile=plain_rates(0.0, 0.5), hypergradient=constant, architecture_weight_decay=0.0)
-    before = [v.numpy() for v in search.architecture_parameters]
-    search.train_step(halves(data, validation))
-    for first, second in zip(before, search.architecture_parameters, strict=True):
-        np.testing.assert_allclose(second.numpy(), first - 0.5, rtol=1e-6)

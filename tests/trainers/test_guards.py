@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasnas import BilevelTrainer
-from kerasnas.backend import value_and_grad, values
+from kerasnas.backend import value_and_grad
 from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule
 from kerasnas.callbacks.schedules import ArchitectureWarmup
 from kerasnas.callbacks.state import snapshot
@@ -22,6 +22,7 @@ from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
+from tests.trainers.kit import state_of
 
 
 def tiny(relaxation="softmax", **kwargs):
@@ -33,11 +34,6 @@ def tiny(relaxation="softmax", **kwargs):
 def few(data):
     """16 of the images: a step an epoch, of eight from either half."""
     return tuple(part[:16] for part in data)
-
-
-def state_of(search):
-    parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables
-    return tuple(values(part) for part in parts)
 
 
 # Curvature ---------------------------------------------------------------------------------------------------
@@ -96,9 +92,7 @@ def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, 
     search = BilevelTrainer(supernet := space.build_supernet((8, 8, 1), 3, relaxation=relaxation), auxiliary_skip=0.3)
     search.compile()
     batch = tuple(ops.convert_to_tensor(part[:6]) for part in data)
-    w, a, state = (
-        values(v) for v in (search.network_weights, search.architecture_parameters, search.non_trainable_variables)
-    )
+    w, a, state = state_of(search)
     shape, size = a[0].shape, int(np.prod(a[0].shape))
 
     def gradient(flat):
@@ -351,20 +345,6 @@ def test_derive_caps_skips_by_default():
     assert counts == {"auto": 1, None: 6, 3: 3}  # a quarter of six edges
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected a number of at least 0. Received: -0.1"),
-        ({"max_skips": -1}, "max_skips`. Expected 'auto', None or an integer of at least 0. Received: -1"),
-        ({"max_skips": "few"}, "Received: 'few'"),
-        ({"curvature_ratio": 1.5}, "curvature_ratio`. Expected a number above 0 and below 1. Received: 1.5"),
-    ],
-)
-def test_guards_say_what_is_wrong(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        BilevelTrainer(tiny()[1], **arguments)
-
-
 @pytest.mark.parametrize(("found", "warns"), [(0, True), (3, False), (None, False)])
 def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch, found, warns):
     """The warning comes if it was asked for; `None` stands for a supernet that does not count its edges."""
@@ -413,10 +393,7 @@ def test_gradient_with_a_cost_is_the_sum_of_both(dtype_policy, data):
     for weight in (0.0, 0.01):
         search = BilevelTrainer(supernet, architecture_weight_decay=0.0, objective=CostObjective(cost, weight))
         search.compile()
-        state = (
-            values(v) for v in (search.network_weights, search.architecture_parameters, search.non_trainable_variables)
-        )
-        (losses[weight], _), (gradients[weight],) = search.architecture_gradients(*state, (batch, batch))
+        (losses[weight], _), (gradients[weight],) = search.architecture_gradients(*state_of(search), (batch, batch))
 
     def expected(alphas):
         return cost.expected({"cell": ops.softmax(alphas[0])}), None

@@ -16,19 +16,11 @@ from kerasnas.relaxations.base import split_variables
 from kerasnas.search import HYPERGRADIENTS
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
+from tests.trainers.kit import flat, halves, state_of
 
 SECOND_ORDER = {"unrolled": unrolled, "finite_difference": finite_difference}
 PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"]
 # Without max pooling: TensorFlow's CPU kernels have a wrong second derivative of it in float64.
-
-
-@pytest.fixture
-def float64(dtype_policy):
-    dtype_policy("float64")
-
-
-def flat(tensors):
-    return np.concatenate([np.ravel(ops.convert_to_numpy(tensor)) for tensor in tensors])
 
 
 def error(received, expected):
@@ -277,18 +269,9 @@ class Twin:
             weight.assign_add(step)
 
 
-def make_data(data, validation, count=8, dtype="float64"):
-    return tuple((tf.constant(x[:count].astype(dtype)), tf.constant(y[:count])) for x, y in (data, validation))
-
-
-def values(search):
-    parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables
-    return [[tf.convert_to_tensor(variable) for variable in part] for part in parts]
-
-
 def gradient_of(search, data, hypergradient):
     search._hypergradient = hypergradient
-    return search.architecture_gradients(*values(search), data)[1]
+    return search.architecture_gradients(*state_of(search), data)[1]
 
 
 SETTINGS = {"rate": 0.5, "momentum": 0.5, "decay": 0.05}  # in float64, Keras rounds a momentum to float32
@@ -324,7 +307,7 @@ def build_supernet(num_cells=1):
 
 def test_supernet_against_central_differences(make_both, data, validation):
     search, twin = make_both(build_supernet)
-    data = make_data(data, validation)
+    data = halves(data, validation, dtype="float64")
     exact = gradient_of(search, data, unrolled)
     against = error(exact, twin.gradient(data))
     small = error(gradient_of(search, data, functools.partial(finite_difference, radius=1e-5)), exact)
@@ -350,7 +333,7 @@ def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
         return keras.Model(inputs, keras.layers.Dense(3, kernel_initializer=start[1])(x))
 
     search, twin = make_both(build)
-    data = make_data(data, validation)
+    data = halves(data, validation, dtype="float64")
     against = error(gradient_of(search, data, unrolled), twin.gradient(data))
     print(f"exact against central differences: {against:.1e}")
     twin.rate = 0.0
@@ -363,7 +346,7 @@ def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
 def test_published_radius_on_a_supernet(make_both, data, validation):
     """It is off by more than the whole second-order part; small enough a radius gives the exact gradient."""
     search, _ = make_both(lambda: build_supernet(num_cells=3), rate=0.025)
-    data = make_data(data, validation)
+    data = halves(data, validation, dtype="float64")
 
     def at_weights_ahead(validation_loss, training_loss, w, a, inner_step):
         """The exact gradient but for the part through the weights."""
@@ -391,7 +374,7 @@ def small_supernet():
 def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warmup):
     """Alphas by the unrolled gradient, then the weights; in the second step SGD's buffers have their part in it."""
     search, twin = make_both(small_supernet, architecture_warmup_epochs=warmup)
-    data = make_data(data, validation)
+    data = halves(data, validation, dtype="float64")
     start = flat(search.architecture_parameters)
     for _ in range(2):
         search.train_step(data)
@@ -407,14 +390,14 @@ def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warm
 
 def test_moving_statistics_are_those_of_the_weights_step_alone(make_search, plain_rates, data, validation):
     """Bit by bit the same, whatever passes the alphas' step makes; and it hands on what it was given."""
-    batch = make_data(data, validation, dtype="float32")
+    batch = halves(data, validation)
     results = {}
     for name in HYPERGRADIENTS:
         search = make_search(hypergradient=name, compile=plain_rates(0.5, 0.0))
-        given = values(search)
+        given = state_of(search)
         (_, (_, state)), _ = search.architecture_gradients(*given, batch)
         assert all(one is other for one, other in zip(state, given[2], strict=True))
-        assert all(np.array_equal(one, other) for one, other in zip(values(search)[2], given[2], strict=True))
+        assert all(np.array_equal(one, other) for one, other in zip(state_of(search)[2], given[2], strict=True))
         search.train_step(batch)
         results[name] = flat(search.supernet.non_trainable_variables)
     assert np.array_equal(results["unrolled"], results["first_order"])
@@ -422,7 +405,7 @@ def test_moving_statistics_are_those_of_the_weights_step_alone(make_search, plai
 
 
 def test_validation_loss_is_the_one_a_step_ahead(make_search, plain_rates, data, validation):
-    batch = make_data(data, validation, dtype="float32")
+    batch = halves(data, validation)
     losses = {}
     for name in HYPERGRADIENTS:
         search = make_search(hypergradient=name, compile=plain_rates(1.0, 0.0))
@@ -433,26 +416,26 @@ def test_validation_loss_is_the_one_a_step_ahead(make_search, plain_rates, data,
 
 def test_rate_of_a_schedule(make_search, data, validation):
     """The look ahead is at the rate of the step that follows it."""
-    batch = make_data(data, validation, dtype="float32")
+    batch = halves(data, validation)
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.125, 1.0])
     search = make_search(hypergradient="unrolled", compile={"optimizer": keras.optimizers.SGD(schedule)})
     steady = make_search(hypergradient="unrolled", compile={"optimizer": keras.optimizers.SGD(0.25)})
     for iteration, rate in ((0, 0.125), (2, 1.0)):
         search.optimizer.inner[0].iterations.assign(iteration)
         steady.optimizer.learning_rate = rate
-        results = [flat(one.architecture_gradients(*values(one), batch)[1]) for one in (search, steady)]
+        results = [flat(one.architecture_gradients(*state_of(one), batch)[1]) for one in (search, steady)]
         np.testing.assert_allclose(*results, rtol=1e-6)
 
 
 def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation):
-    batch = make_data(data, validation, dtype="float32")
+    batch = halves(data, validation)
     plain, weighted = (make_search(hypergradient="unrolled") for _ in range(2))
     weighted._class_weight = [5.0, 1.0, 0.2]
     x, y = batch[0]
     by_sample = (x, y, tf.gather([5.0, 1.0, 0.2], y)), batch[1]
-    received = weighted.architecture_gradients(*values(weighted), batch)[1]
-    assert error(received, plain.architecture_gradients(*values(plain), by_sample)[1]) < 1e-4
-    assert error(received, plain.architecture_gradients(*values(plain), batch)[1]) > 1e-3
+    received = weighted.architecture_gradients(*state_of(weighted), batch)[1]
+    assert error(received, plain.architecture_gradients(*state_of(plain), by_sample)[1]) < 1e-4
+    assert error(received, plain.architecture_gradients(*state_of(plain), batch)[1]) > 1e-3
 
 
 # Random layers ----------------------------------------------------------------------------------------------
@@ -502,7 +485,7 @@ def test_the_level_of_the_weights_draws_behind_that_of_the_alphas(make_search, d
         return weights, active
 
     monkeypatch.setattr(Dirichlet, "call", recorded)
-    search.train_step(make_data(data, validation, dtype="float32"))
+    search.train_step(halves(data, validation))
     alphas, fresh = search.supernet.alphas["cell"], Dirichlet(seed=7)
     expected = [np.array(call(fresh, ops.convert_to_tensor(alphas), True)[0]) for _ in range(2)]
     assert np.abs(expected[0] - expected[1]).max() > 1e-3
@@ -512,8 +495,8 @@ def test_the_level_of_the_weights_draws_behind_that_of_the_alphas(make_search, d
 @pytest.mark.parametrize("name", HYPERGRADIENTS)
 def test_each_level_draws_its_own_numbers(user_model, make_search, data, validation, name):
     search = make_search(supernet=user_model(dropout=0.5), hypergradient=name)
-    batch = make_data(data, validation, dtype="float32")
-    w, a, state = values(search)
+    batch = halves(data, validation)
+    w, a, state = state_of(search)
     (_, (_, handed_on)), _ = search.architecture_gradients(w, a, state, batch)
     moved = [not np.array_equal(one, other) for one, other in zip(state, handed_on, strict=True)]
     assert moved == [variable.path.endswith("seed_generator_state") for variable in search.non_trainable_variables]
@@ -526,7 +509,7 @@ def test_each_level_draws_its_own_numbers(user_model, make_search, data, validat
     expected = search.network_gradients(w, a, handed_on, batch)[0][1]
     search.train_step(batch)
     position = moved.index(True)
-    assert np.array_equal(values(search)[2][position], expected[position])
+    assert np.array_equal(state_of(search)[2][position], expected[position])
 
 
 # What is refused ----------------------------------------------------------------------------------------------
@@ -558,7 +541,7 @@ def test_first_order_takes_any_optimizer(make_search, data, validation):
         steps.append(inner_step)
         return first_order(validation_loss, training_loss, w, a)
 
-    batch = make_data(data, validation, dtype="float32")
+    batch = halves(data, validation)
     results = []
     for hypergradient, optimizer in (("first_order", "adam"), (own, "adam"), (own, keras.optimizers.SGD(0.1))):
         search = make_search(hypergradient=hypergradient, compile={"optimizer": optimizer})

@@ -3,32 +3,23 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasnas import BilevelOptimizer, BilevelTrainer
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.callbacks.state import snapshot
+from tests.trainers.kit import flat, halves, state_of
 
 SGD, Adam, Scaled = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer
 ARGUMENTS = {"batch_size": 8, "epochs": 1, "verbose": 0}
 
 
-def flat(tensors):
-    return np.concatenate([np.ravel(np.asarray(keras.ops.convert_to_numpy(tensor), "float64")) for tensor in tensors])
-
-
-def values(search):
-    parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables
-    return [[tf.convert_to_tensor(variable) for variable in part] for part in parts]
+@pytest.fixture
+def batch(data, validation):
+    return halves(data, validation, count=16)
 
 
 def scales(search):
     return [float(optimizer.dynamic_scale) for optimizer in search.optimizer.inner]
-
-
-@pytest.fixture
-def batch(data, validation):
-    return tuple((tf.constant(x[:16]), tf.constant(y[:16])) for x, y in (data, validation))
 
 
 @pytest.mark.parametrize("hypergradient", ["first_order", "unrolled", "finite_difference"])
@@ -57,8 +48,8 @@ def test_gradients_in_float16_are_those_in_float32(make_search, dtype_policy, ba
         dtype_policy(policy)
         search = make_search(hypergradient=hypergradient, compile={"optimizer": SGD(0.1)})
         of_weights, of_alphas = (float(scale) for scale in search.optimizer.loss_scales)
-        (loss, _), alphas = search.architecture_gradients(*values(search), batch)
-        _, weights = search.network_gradients(*values(search), batch)
+        (loss, _), alphas = search.architecture_gradients(*state_of(search), batch)
+        _, weights = search.network_gradients(*state_of(search), batch)
         results[policy] = flat([loss]), flat(alphas) / of_alphas, flat(weights) / of_weights
     assert (of_weights, of_alphas) == (2.0**15, 2.0**15)
     for received, expected in zip(results["mixed_float16"], results["float32"], strict=True):

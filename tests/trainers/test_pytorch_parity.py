@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -15,16 +14,6 @@ FOLDER = Path(__file__).parents[1] / "golden"
 SCRIPT = FOLDER / "make_pytorch_parity.py"
 GOLDEN = json.loads((FOLDER / "pytorch_parity.json").read_text())
 parity = runpy.run_path(str(SCRIPT))
-
-
-@pytest.fixture
-def float64():
-    before = keras.config.dtype_policy(), keras.config.floatx()
-    keras.config.set_dtype_policy("float64")
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_dtype_policy(before[0])
-    keras.config.set_floatx(before[1])
 
 
 @pytest.mark.slow

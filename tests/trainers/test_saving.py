@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks.state import snapshot
-
-
-def same_state(first, second):
-    first, second = snapshot(first), snapshot(second)
-    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+from tests.trainers.kit import same_state
 
 
 @pytest.fixture(scope="module")

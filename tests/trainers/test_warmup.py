@@ -136,11 +136,3 @@ def test_phase_is_saved_and_restored(space, data, tmp_path):
     for first, second in zip(snapshot(search).values(), snapshot(loaded).values(), strict=True):
         np.testing.assert_array_equal(first, second)
     assert not courses[1].step(1).any() and courses[1].step(2).any()
-
-
-@pytest.mark.parametrize(("epochs", "message"), [(-1, "at least 0"), (1.5, "an integer"), (True, "an integer")])
-def test_what_is_no_length_is_refused(space, epochs, message):
-    with pytest.raises(ValueError, match=f"architecture_warmup_epochs`. Expected .*{message}"):
-        make(space, epochs)
-    with pytest.raises(ValueError, match=f"epochs`. Expected .*{message}"):
-        ArchitectureWarmup(epochs)
