@@ -217,7 +217,7 @@ class Estimator:
     def result(self) -> dict[str, Any]:
         """The record of the search; `kerasnas.reporting` says what is in it."""
         self._fitted()
-        return read_result(self.run)
+        return read_result(self.run).to_dict()
 
     @checks.arguments(output=checks.path)
     def export(

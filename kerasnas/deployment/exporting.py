@@ -105,8 +105,9 @@ def export(
                 found.append(export_classifier(classifier, name, target, x, calibration))
         finally:  # what was written before a failure is whole, and is recorded
             if found:
-                record["exports"] = _merged(record.get("exports"), classifier, run.path, found, len(x))
-                storage.write_json(run.path / RESULT, record)
+                exports = _merged(record.get("exports"), classifier, run.path, found, len(x))
+                record = record.replace(exports=exports)
+                storage.write_json(run.path / RESULT, record.to_dict())
                 write_pages(run.path, record)
     log(reporting.exports_text(record))
     return record["exports"]

@@ -91,7 +91,7 @@ class Preset:
     @property
     def result(self) -> dict[str, Any]:
         """The record of the run; `kerasnas.reporting` says what is in it."""
-        return read_result(self.folder)
+        return read_result(self.folder).to_dict()
 
     @property
     def card(self) -> str:

@@ -104,8 +104,8 @@ def _assemble(source: Path, folder: Path) -> None:
         write_config(folder, config)
         record = read_result(source)
         command = RunFolder(Path("runs", source.resolve().name), config).command
-        record |= {"settings": config.to_dict(), "command": command}
-        storage.write_json(folder / RESULT, record)
+        record = record.replace(settings=config.to_dict(), command=command)
+        storage.write_json(folder / RESULT, record.to_dict())
         storage.write_text(folder / "card.md", card_text(record))
         load_classifier(folder)
     write_manifest(folder)

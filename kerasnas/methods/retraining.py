@@ -14,6 +14,7 @@ from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import load_data, make_training
 from kerasnas.methods.plan import LATER, plan_text, report_words
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.records import Record
 from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
 from kerasnas.runs.progress import EpochCount
@@ -39,7 +40,7 @@ class Retraining(Method[TrainingConfig, datasets.Dataset]):
         training = f"the network of the genotype on {data.name}, {epochs} epochs"
         return plan_text(LATER, ("training", training), ("report", report_words(data)))
 
-    def run(self, context: Context[TrainingConfig, datasets.Dataset]) -> dict[str, Any]:
+    def run(self, context: Context[TrainingConfig, datasets.Dataset]) -> Record:
         """Train, report."""
         trainings = FinalTrainings(context, make_space(context.settings, context.data), {}, ["searched"])
         with context.progress.following(trainings.epochs.state):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasnas import checks, reporting
@@ -26,7 +26,7 @@ def search(
     folder: str | os.PathLike,
     log: Log = print,
     spent: float = 0.0,
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Search, train what is found, compare it with others, report: `kerasnas search` as a function.
 
     A `RaceConfig` asks for a race of whole networks within a budget of time; a `SearchConfig` for a gradient search,
@@ -44,7 +44,7 @@ def search(
         spent: seconds of the budget of a race, or of a search on a graph, that are spent already. Defaults to 0.
 
     Returns:
-        The content of `result.json`; `kerasnas.reporting` says what is in it.
+        The record: a mapping of what `result.json` holds, whose parts have types (`kerasnas.records.Record`).
 
     Raises:
         ValueError: if the data or the settings do not fit, or the folder holds a run of other settings.
@@ -65,7 +65,7 @@ def search(
 
 def retrain(
     settings: TrainingConfig, folder: str | os.PathLike, genotype: Genotype | None = None, log: Log = print
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Train the network of a genotype from scratch: `kerasnas retrain` as a function.
 
     Args:
@@ -75,7 +75,7 @@ def retrain(
         log: called with each line of progress. Defaults to `print`.
 
     Returns:
-        The content of `result.json`.
+        The record.
 
     Raises:
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
@@ -93,7 +93,7 @@ def retrain(
 
 def pretrain(
     settings: PretrainingConfig, folder: str | os.PathLike, log: Log = print, spent: float = 0.0
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Learn an initialization from several data sets: `kerasnas pretrain` as a function.
 
     The folder then holds initializer.json, model.keras and card.md; `--initializer=FOLDER` begins a race from it.
@@ -117,7 +117,7 @@ def pretrain(
 
 def resume(
     folder: str | os.PathLike, log: Log = print, spent: float = 0.0, executor: str | None = None
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Continue the run that the folder holds; a finished one is reported again.
 
     Args:
@@ -128,7 +128,7 @@ def resume(
             was begun.
 
     Returns:
-        The content of `result.json`.
+        The record.
 
     Raises:
         FileNotFoundError: if there is no run.
@@ -146,7 +146,7 @@ def _of(command: str, settings: Settings) -> None:
     checks.instance("settings", settings, classes)
 
 
-def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
+def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]:
     """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
     release_kernels()
     progress, method = progress_of(log), run.method

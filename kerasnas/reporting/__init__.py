@@ -55,15 +55,18 @@ matplotlib is imported when the first plot is drawn, not before.
 
 from kerasnas.reporting.card import write_card
 from kerasnas.reporting.closing import closing_text, phases
+from kerasnas.reporting.comparisons import COMPARISONS, RANDOM
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
-from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
+from kerasnas.reporting.mixture import MixtureComparison
+from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_training
 from kerasnas.reporting.predictions import evaluation_text, exports_text, predictions_text
-from kerasnas.reporting.race import plot_race, plot_race_front
+from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
+from kerasnas.reporting.random_networks import RandomComparison, plot_comparison
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
-from kerasnas.reporting.run_record import verdict
 from kerasnas.reporting.tables import duration
+from kerasnas.reporting.verdict import verdict
 
 __all__ = [
     "CostPoint",
@@ -86,3 +89,7 @@ __all__ = [
     "write_initializer_card",
     "write_report",
 ]
+
+COMPARISONS.register("race", RaceComparison)
+COMPARISONS.register("mixture", MixtureComparison)
+COMPARISONS.register(RANDOM, RandomComparison)

@@ -12,12 +12,11 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.files import storage
 from kerasnas.modalities import of_result
+from kerasnas.records import Record
 from kerasnas.reporting import tables
+from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.race import compared
-from kerasnas.reporting.run_record import read_genotype, require, split, verdict
-
-_COMPARISONS = {"race": "## Race", "mixture": "## Regression and networks"}
+from kerasnas.reporting.verdict import verdict
 
 
 def escape(text: str) -> str:
@@ -62,60 +61,37 @@ def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: if `"genotype"` or `"searched"` is missing from `result`.
     """
-    require(result)
-    path = Path(folder) / "card.md"
-    storage.write_text(path, card_text(result))
+    record, path = Record.of(result, "genotype"), Path(folder) / "card.md"
+    storage.write_text(path, card_text(record))
     return path
 
 
-def card_text(result: Mapping[str, Any]) -> str:
+def card_text(result: Record) -> str:
     """The text of `card.md`."""
-    genotype = read_genotype(result)
-    dataset = result.get("dataset") or {}
-    name = escape(str(dataset.get("name") or "an unnamed dataset"))
+    genotype, dataset = result.genotype, result.dataset
+    name = escape(dataset.name or "an unnamed dataset")
     space = escape(genotype.space)
-    version = result.get("kerasnas_version")
-    classes = dataset.get("classes") or []
     what = task_in(result)
-    made = f"KerasNAS {escape(str(version))}" if version else "KerasNAS"
+    made = f"KerasNAS {escape(result.version)}" if result.version else "KerasNAS"
     environment = markdown_table(tables.environment_table(result))
     seeds = markdown_table(tables.seeds_table(result))
     settings = markdown_table(tables.settings_table(result))
-    command = result.get("command")
     kind = of_result(result).singular
-    shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
-    trained = "its weights were then trained from scratch"
-    limits = (
-        "A comparison with random networks that the same search could have returned measures what the search added; it "
-        "says nothing about other spaces or other training recipes."
-    )
-    if "race" in result:
-        raced = len(compared(result["race"])) > 1
-        trained = "it won a race, and was trained on from its weights there" if raced else "it was the only candidate"
-        limits = (
-            "A race compares networks on held-out data after part of their training; it says nothing about networks "
-            "that did not take part."
-        )
-    if "mixture" in result:
-        trained = (
-            "networks with initial weights got a classifier that was solved for, and stand beside a logistic "
-            "regression on propagated features"
-        )
-        limits = (
-            "It answers for the nodes of this graph alone: a node or an edge more needs another search. Validation "
-            "nodes decided on networks and weights, so accuracies on them are too high."
-        )
+    shape = f" and of shape {escape(tables.show(dataset.input_shape))}" if dataset.input_shape else ""
+    comparison = comparison_of(result)
+    compared = any(result.get(name) for name in COMPARISONS)
     exported = tables.exports_table(result)
     exports = ["## Files for other runtimes", markdown_table(exported), escape(tables.exports_note(result))]
     exports = exports if exported.rows else []
     parts = [
         f"# Model card: {space} network for {name}",
         f"A Keras {kind} {what.described_as}. Its architecture was found by neural architecture search in the space "
-        f"{space}, with {made}; {trained}. It {what.purpose(f'{kind}s', name, [escape(str(one)) for one in classes])}.",
+        f"{space}, with {made}; {comparison.training(result)}. It "
+        f"{what.purpose(f'{kind}s', name, [escape(str(one)) for one in dataset.classes])}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
         "## How it was made",
-        fenced(str(command), "shell") if command else "The command was not recorded.",
+        fenced(result.command, "shell") if result.command else "The command was not recorded.",
         settings and f"Settings:\n\n{settings}",
         "### Seeds",
         seeds or "No seed was recorded: another run may find another network.",
@@ -123,11 +99,9 @@ def card_text(result: Mapping[str, Any]) -> str:
         environment or "The environment was not recorded.",
         "## Results",
         markdown_table(tables.results_table(result)) or "No results were recorded.",
-        next((title for part, title in _COMPARISONS.items() if part in result), "## Comparison with random networks"),
+        f"## {comparison.title}",
         verdict(result),
-        markdown_table(tables.mixture_table(result)),
-        markdown_table(tables.race_table(result)),
-        markdown_table(tables.comparison_table(result)) if result.get("random") else "",
+        *([markdown_table(one.table(result)) for one in comparisons_in(result)] if compared else []),
         *exports,
         "## Genotype",
         fenced(json.dumps(result["genotype"]), "json"),
@@ -137,9 +111,9 @@ def card_text(result: Mapping[str, Any]) -> str:
             [
                 f"- Meant for {kind}s like those of {name}, prepared in the same way{shape}. "
                 f"{what.words[0].upper()}{what.words[1:]} on other {kind}s is unknown.",
-                f"- The results come from one training run and one {split(result)} set. Another seed gives others, so "
+                f"- The results come from one training run and one {result.split} set. Another seed gives others, so "
                 "small differences mean little.",
-                f"- {limits}",
+                f"- {comparison.limits}",
                 "- Not examined: fairness between groups, robustness to shifted or hostile inputs, calibration of "
                 "the probabilities. Do not use it for decisions about people without examining them.",
             ]

@@ -10,8 +10,8 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.modalities import of_result
+from kerasnas.records import Record
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions.csv", "result.json")
@@ -27,23 +27,24 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 
     Example:
 
-    >>> phases({"race": {"seconds": 60.0}, "searched": {"seconds": 250.0, "spent": 296.0}})
+    >>> race = {"winner": "cnn", "contestants": {}, "seconds": 60.0}
+    >>> phases({"race": race, "searched": {"seconds": 250.0, "spent": 296.0}})
     [('race', 60.0), ('training', 236.0)]
     >>> phases({"search": {"seconds": 90.0}, "searched": {"seconds": 30.0}, "random": [{"seconds": 28.0}] * 2})
     [('search', 90.0), ('training', 30.0), ('training of random networks', 56.0)]
     >>> phases({"search": {"seconds": 90.0}, "shortlist": {"seconds": 60.0}, "searched": {"seconds": 30.0}})
     [('search', 90.0), ('shortlist', 60.0), ('training', 30.0)]
     """
-    searched, random = result["searched"], [one.get("seconds") or 0.0 for one in result.get("random") or []]
-    race = (result.get("race") or {}).get("seconds")
-    if race is not None and "spent" in searched:
-        return [("race", race), ("training", max(0.0, searched["spent"] - race))]
+    record = Record.of(result)
+    spent, race = record.searched.spent, record.race
+    if race is not None and race.seconds is not None and spent is not None:
+        return [("race", race.seconds), ("training", max(0.0, spent - race.seconds))]
     found = [
-        ("search", (result.get("search") or {}).get("seconds")),
-        ("shortlist", (result.get("shortlist") or {}).get("seconds")),
-        ("training", searched.get("seconds")),
-        ("mixture", (result.get("mixture") or {}).get("seconds")),
-        ("training of random networks", sum(random) or None),
+        ("search", record.search.seconds),
+        ("shortlist", record.shortlist.seconds if record.shortlist else None),
+        ("training", record.searched.seconds),
+        ("mixture", record.mixture.seconds if record.mixture else None),
+        ("training of random networks", sum(network.seconds or 0.0 for network in record.random) or None),
     ]
     return [(name, seconds) for name, seconds in found if seconds is not None]
 
@@ -67,19 +68,19 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     time        45.0 s: training 45.0 s
     next        kerasnas export runs/first
     """
-    searched, dataset = result["searched"], result.get("dataset") or {}
-    task = task_in(result)
-    folder, accuracy = Path(folder), metric(result, searched, task.metric)
+    record = Record.of(result)
+    searched, task = record.searched, task_in(record)
+    folder, accuracy = Path(folder), record.metric(task.metric)
     rows: list[tuple[str, str]] = []
     if accuracy is not None:
-        samples = dataset.get(f"{split(result)}_examples")
-        reached = task.result_in_words(accuracy, samples, split(result)) if samples else task.show(accuracy)
-        rows.append((task.words, reached + task.interval_in_words(searched, accuracy, samples)))
-    if "parameters" in searched:
-        rows.append(("parameters", f"{searched['parameters']:,}"))
-    if "latency_ms" in searched:
-        rows.append(("latency", f"{amount(searched['latency_ms'], ' ms')} for one sample"))
-    if taken := phases(result):
+        samples = record.dataset.examples(record.split)
+        reached = task.result_in_words(accuracy, samples, record.split) if samples else task.show(accuracy)
+        rows.append((task.words, reached + task.interval_in_words(record["searched"], accuracy, samples)))
+    if searched.parameters is not None:
+        rows.append(("parameters", f"{searched.parameters:,}"))
+    if searched.latency_ms is not None:
+        rows.append(("latency", f"{amount(searched.latency_ms, ' ms')} for one sample"))
+    if taken := phases(record):
         parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in taken)
         rows.append(("time", f"{duration(sum(seconds for _, seconds in taken))}: {parts}"))
     there = [name for name in _FILES if (folder / name).exists()]
@@ -88,8 +89,8 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     if (report := folder / "report.html").exists():
         rows.append(("report", str(report)))
     place = shlex.quote(str(folder))
-    modality = of_result(result)
-    commands = [f"kerasnas predict {place} {modality.example}"] * bool(modality.example and dataset.get("input_shape"))
+    modality = of_result(record)
+    commands = [f"kerasnas predict {place} {modality.example}"] * bool(modality.example and record.dataset.input_shape)
     commands.append(f"kerasnas {'evaluate' if modality.formats == () else 'export'} {place}")
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)

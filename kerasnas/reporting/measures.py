@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas.records import Record
 from kerasnas.tasks import Task, task_of
+
+
+def finite(value: float | None) -> float | None:
+    """`value` as a float; None for NaN, infinity and None."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def accuracies(result: Record) -> tuple[float | None, list[float]]:
+    """The task's metric of the searched network, None if it is missing, and those of the random ones."""
+    name = task_in(result).metric
+    values = [finite(result.metric(name, network)) for network in (result.searched, *result.random)]
+    return values[0], [value for value in values[1:] if value is not None]
 
 
 def task_in(result: Mapping[str, Any]) -> Task:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from kerasnas import checks
+from kerasnas.records import Mixture, Record
+from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, task_in
+from kerasnas.reporting.tables import Table
 from kerasnas.tasks import CLASSIFICATION
 
 NAMES = {
@@ -15,7 +18,7 @@ NAMES = {
 }
 
 
-def mixture_sentences(result: Mapping[str, Any]) -> list[str]:
+def mixture_sentences(result: Record) -> list[str]:
     """Sentences on what the mixture reaches, which of its parts is ahead, and of what it consists.
 
     Args:
@@ -28,8 +31,8 @@ def mixture_sentences(result: Mapping[str, Any]) -> list[str]:
     >>> leads = {"regression over networks": {"difference": 0.1, "error": 0.02}}
     >>> leads["mixture over regression"] = {"difference": 0.01, "error": 0.01}
     >>> mixture = {"weights": {"regression": 1.5, "networks": 0.5}, "smoothed": True, "parts": parts, "leads": leads}
-    >>> result = {"mixture": mixture, "searched": {"test_accuracy": 0.81}, "dataset": {"test_examples": 1000}}
-    >>> for sentence in mixture_sentences(result):
+    >>> entries = {"mixture": mixture, "searched": {"test_accuracy": 0.81}, "dataset": {"test_examples": 1000}}
+    >>> for sentence in mixture_sentences(Record(entries)):
     ...     print(sentence)
     The model reaches 81.00 % test accuracy (95 % interval 78.5 to 83.3 %).
     Alone, logistic regression on propagated features reaches 80.00 %, the mean of the best networks 70.00 %: \
@@ -37,16 +40,16 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
     The model is ahead of the regression by 1.00 ± 1.96 points, which may be chance.
     The regression has 75 % of the weight, and predictions are smoothed along the edges.
     """
-    mixture, searched, task = result["mixture"], result["searched"], task_in(result)
-    weights = mixture["weights"]
+    mixture, task = _mixture(result), task_in(result)
+    weights = mixture.weights
     share = weights["regression"] / sum(weights.values())
-    smoothing = "smoothed" if mixture["smoothed"] else "not smoothed"
+    smoothing = "smoothed" if mixture.smoothed else "not smoothed"
     made = f"The regression has {100 * share:.0f} % of the weight, and predictions are {smoothing} along the edges."
-    accuracy, parts, leads = searched.get("test_accuracy"), mixture["parts"], mixture.get("leads")
+    accuracy, parts, leads = result.searched.metrics.get("test_accuracy"), mixture.parts, mixture.leads
     if accuracy is None or not leads:
         found = task.show(parts["mixture"]["val_accuracy"])
         return [f"There are no test nodes. The model reaches {found} on the validation nodes it was chosen by.", made]
-    interval = task.interval_in_words(searched, accuracy, (result.get("dataset") or {}).get("test_examples"))
+    interval = task.interval_in_words(result["searched"], accuracy, result.dataset.test_examples)
     alone = {name: task.show(parts[name]["test_accuracy"]) for name in ("regression", "networks")}
     between, over = leads["regression over networks"], leads["mixture over regression"]
     ahead = "the regression is" if between["difference"] > 0 else "the networks are"
@@ -64,22 +67,50 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
     ]
 
 
-def mixture_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of the table of the parts: validation and test accuracy, and the weight of each.
-
-    Args:
-        result: as for `mixture_sentences`.
-    """
-    mixture = result["mixture"]
+def mixture_table(result: Record) -> Table:
+    """The parts of a mixture: validation and test accuracy, and the weight of each."""
+    mixture = _mixture(result)
     rows = []
     for name, words in NAMES.items():
-        part = mixture["parts"][name]
+        part = mixture.parts[name]
         accuracies = [part.get(f"{data}_accuracy") for data in ("val", "test")]
         shown = ["-" if one is None else CLASSIFICATION.show(one) for one in accuracies]
-        weight = mixture["weights"].get(name)
-        smoothing = "smoothed along the edges" if mixture["smoothed"] else "not smoothed"
+        weight = mixture.weights.get(name)
+        smoothing = "smoothed along the edges" if mixture.smoothed else "not smoothed"
         rows.append([words, *shown, smoothing if weight is None else f"{weight:.2f}"])
-    return ["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows
+    return Table(["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows)
+
+
+def _mixture(result: Record) -> Mixture:
+    """The mixture of a record that has one."""
+    if result.mixture is None:
+        raise ValueError(checks.invalid("result", "the record of a mixture", sorted(result)))
+    return result.mixture
+
+
+class MixtureComparison(Comparison):
+    """The parts of a mixture."""
+
+    title = "Regression and networks"
+    limits = (
+        "It answers for the nodes of this graph alone: a node or an edge more needs another search. Validation nodes "
+        "decided on networks and weights, so accuracies on them are too high."
+    )
+
+    def sentences(self, record: Record) -> list[str]:
+        """What the mixture reaches, which of its parts is ahead, and of what it consists."""
+        return mixture_sentences(record)
+
+    def table(self, record: Record) -> Table:
+        """The parts."""
+        return mixture_table(record)
+
+    def training(self, record: Record) -> str:
+        """Solved, not trained."""
+        return (
+            "the classifiers of networks with initial weights were solved for, and mixed with a logistic regression on "
+            "propagated features"
+        )
 
 
 def _lead(lead: Mapping[str, float]) -> str:

@@ -12,8 +12,6 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.run_record import accuracies, require, split
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -269,51 +267,4 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
             _epoch_axis(axes, 1, longest)
         if "alphas" not in series:
             axes.legend(fontsize=8, frameon=False)
-    save(figure, path)
-
-
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping, path=checks.path)
-def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the searched network's accuracy beside each random network's, with their mean and spread, as a PNG.
-
-    Args:
-        result: the record of a run; see `kerasnas.reporting`.
-        path: the PNG file to write, atomically.
-
-    Raises:
-        ValueError: if a required key is missing.
-    """
-    require(result)
-    task, (searched, randoms) = task_in(result), accuracies(result)
-    factor, unit = task.axis_scale
-    dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
-    dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
-    figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
-    axes = figure.subplots()
-    beside = axes.get_yaxis_transform()
-    for row, (_, value, colour) in enumerate(dots):
-        # Dots, not bars: the axis does not start at zero, and a bar would be read by its length.
-        axes.plot([factor * value], [row], "o", color=colour, markersize=9, zorder=3)
-        axes.text(1.02, row, task.show(value), transform=beside, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
-    name = f"{split(result)} {task.words}"
-    title = name if randoms else f"{name} (no random networks to compare with)"
-    tidy(axes, title, f"{name}{unit}")
-    axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
-    axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
-    values = [factor * value for _, value, _ in dots]
-    if randoms:
-        mean, number = factor * float(np.mean(randoms)), len(randoms)
-        label = f"mean of the random networks: {task.show(mean / factor)}"
-        axes.axvline(mean, color=INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
-        if number > 1:
-            spread = factor * float(np.std(randoms, ddof=1))
-            band = f"one standard deviation: ±{spread:.{2 if task.percent else 3}f} (n={number})"
-            axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.22, linewidth=0, zorder=1, label=band)
-            values += [mean - spread, mean + spread]
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    if values:
-        room = max(0.15 * (max(values) - min(values)), 0.002 * factor)
-        axes.set_xlim(min(values) - room, max(values) + room)
     save(figure, path)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.records import Record
 from kerasnas.reporting import tables
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 
@@ -80,14 +81,15 @@ def exports_text(result: Mapping[str, Any]) -> str:
 
     >>> file = {"format": "litert", "title": "LiteRT, float32", "file": "model.tflite", "bytes": 320_000}
     >>> file |= {"latency_ms": 0.31, "threads": 1, "agreement": 1.0, "difference": 5e-6}
-    >>> print(exports_text({"exports": {"machine": "a machine", "samples": 500, "files": [file]}}))
+    >>> print(exports_text({"searched": {}, "exports": {"machine": "a machine", "samples": 500, "files": [file]}}))
     file          format           size    latency of one sample  threads  same class  largest difference
     model.tflite  LiteRT, float32  320 kB  0.31 ms                1        100.0 %     5e-06
     Compared with model.keras on 500 samples of the test data: how many get the same class, and the largest \
 difference of a probability. Latency: median of many calls, on a machine.
     """
-    table = tables.exports_table(result)
+    record = Record.of(result)
+    table = tables.exports_table(record)
     rows = [table.header, *table.rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, tables.exports_note(result)])
+    return "\n".join([*lines, tables.exports_note(record)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +9,12 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.modalities import of_result
 from kerasnas.pareto import staircase
-from kerasnas.reporting.measures import doubt_in_words, task_in
+from kerasnas.records import Race, Record
+from kerasnas.reporting.charts import line_chart
+from kerasnas.reporting.comparisons import Comparison
+from kerasnas.reporting.measures import doubt_in_words, finite, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
+from kerasnas.reporting.tables import Table, show
 from kerasnas.tasks import CLASSIFICATION, Task
 
 KINDS = {
@@ -19,54 +22,56 @@ KINDS = {
     "default": "strong default",
     "given": "your own",
     "remembered": "good on similar data",
-    "initialized": "learned from other data",
-    "random": "drawn at random",
+    "initialized": "pretrained weights",
+    "random": "random",
 }
 
 
-def race_sentences(result: Mapping[str, Any]) -> list[str]:
+def race_sentences(result: Record) -> list[str]:
     """Sentences on what won, against what, by how much, and on what the network reaches.
 
     Args:
         result: the record of a run with a `"race"`; see `kerasnas.reporting`.
     """
-    race, searched = result["race"], result["searched"]
-    winner, contestants = race["winner"], race["contestants"]
-    kind = contestants[winner]["kind"]
-    raced = compared(race)
+    race = _race(result)
+    winner, contestants, raced = race.winner, race.contestants, race.compared
+    kind = contestants[winner].kind
     if len(raced) < 2:
-        first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
+        first = (
+            f"The budget was too short to compare candidates; {winner}, {_a(kind)} network, was trained for the whole "
+            "budget."
+        )
     else:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
     task = task_in(result)
-    gains = [gain_sentence(gain, task) for gain in race.get("initialization", ())]
+    gains = [gain_sentence(gain, task) for gain in race.initialization]
     sentences = [first, *gains, *_lead(race, task)]
-    if len(winners := race.get("winners", [winner])) > 1:
+    if len(winners := race.winners) > 1:
         sentences.append(
             f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
             "the time: the mean of their probabilities."
         )
-    if baseline := race.get("baseline"):
-        last = contestants[winner]["rungs"][-1]
-        # The winner was at the beginning of its training then: what it reaches in the end is what counts.
-        ended = searched.get(f"test_{task.score_metric}") or 0.0
+    if baseline := race.baseline:
+        last = contestants[winner].rungs[-1]
+        # The winner was at the start of its training then: what it reaches in the end counts.
+        ended = result.searched.metrics.get(f"test_{task.score_metric}") or 0.0
         ahead = baseline["accuracy"] > max(last["accuracy"], ended)
         gets, beside = (task.show_score(one["accuracy"]) for one in (baseline, last))
         sentences.append(
             f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
             f"{': try it before any network' if ahead else ''}."
         )
-    sentences += _reference_sentences(race, searched, task)
-    accuracy, samples = searched.get(f"test_{task.metric}"), (result.get("dataset") or {}).get("test_examples")
-    if accuracy is not None and math.isfinite(accuracy):
-        interval = task.interval_in_words(searched, accuracy, samples)
+    sentences += _reference_sentences(result, race, task)
+    accuracy = finite(result.searched.metrics.get(f"test_{task.metric}"))
+    if accuracy is not None:
+        interval = task.interval_in_words(result["searched"], accuracy, result.dataset.test_examples)
         sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
 
 
-def _reference_sentences(race: Mapping[str, Any], searched: Mapping[str, Any], task: Task) -> list[str]:
+def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
     """Return a sentence on who wins, the network or the best of the models without one."""
-    models, reached = race.get("references") or [], searched.get(f"test_{task.metric}")
+    models, reached = race.references, result.searched.metrics.get(f"test_{task.metric}")
     if not models or reached is None:
         return []
     best = max(models, key=lambda one: one["score"])
@@ -77,9 +82,11 @@ def _reference_sentences(race: Mapping[str, Any], searched: Mapping[str, Any], t
     return [f"{lead}. Test {task.words}: network {task.show(reached)}, {others}."]
 
 
-def compared(race: Mapping[str, Any]) -> dict[str, Any]:
-    """The contestants that were trained and compared, by name."""
-    return {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
+def _race(result: Record) -> Race:
+    """The race of a record that has one."""
+    if result.race is None:
+        raise ValueError(checks.invalid("result", "the record of a race", sorted(result)))
+    return result.race
 
 
 def _a(kind: str) -> str:
@@ -87,20 +94,20 @@ def _a(kind: str) -> str:
     return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 
-def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
+def _lead(race: Race, task: Task) -> list[str]:
     """The winner's lead over the best hand-made network, and over the random one, where they took part."""
-    winner, contestants, samples = race["winner"], race["contestants"], race.get("samples", "images")
+    winner, contestants = race.winner, race.contestants
     sentences = []
     for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
-        others = [one for one in race["comparison"] if contestants[one["name"]]["kind"] == kind]
-        others = [one for one in others if not contestants[one["name"]].get("augment")]
-        if not others or contestants[winner]["kind"] == kind == "random":
+        others = [one for one in race.comparison if contestants[one["name"]].kind == kind]
+        others = [one for one in others if not contestants[one["name"]].augment]
+        if not others or contestants[winner].kind == kind == "random":
             continue
         best = min(others, key=lambda one: one["difference"])
-        stands, sure = _stands(best, contestants[best["name"]]["rungs"][-1]["steps"], task)
+        stands, sure = _stands(best, contestants[best["name"]].rungs[-1]["steps"], task)
         sentences.append(
-            f"On {race['validation_samples']:,} held-out {samples} it was {stands} {best['name']}, {words} beside it, "
-            f"{sure}."
+            f"On {race.validation_samples:,} held-out {race.samples} it was {stands} {best['name']}, {words} beside "
+            f"it, {sure}."
         )
     return sentences
 
@@ -122,21 +129,21 @@ def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
     """
     stands, sure = _stands(gain, gain["steps"], task)
     return (
-        f"Begun from {gain['initializer']}, which was learned from other data, {gain['name']} was {stands} "
-        f"{gain['control']}, the same network with drawn weights, {sure}."
+        f"Starting from the pretrained weights {gain['initializer']}, {gain['name']} was {stands} "
+        f"{gain['control']}, the same network with random weights, {sure}."
     )
 
 
-def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the race's table: those that came furthest first."""
-    race = result["race"]
-    behind = {one["name"]: one for one in race["comparison"]}
+def race_table(result: Record) -> Table:
+    """The contestants: those that came furthest first."""
+    race = _race(result)
+    behind = {one["name"]: one for one in race.comparison}
     entries = sorted(
-        race["contestants"].items(),
+        race.contestants.items(),
         key=lambda item: (
-            item[0] != race["winner"],
-            -len(item[1]["rungs"]),
-            -(item[1]["rungs"][-1]["accuracy"] if item[1]["rungs"] else 0.0),
+            item[0] != race.winner,
+            -len(item[1].rungs),
+            -(item[1].rungs[-1]["accuracy"] if item[1].rungs else 0.0),
         ),
     )
     task = task_in(result)
@@ -152,31 +159,84 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     ]
     rows = []
     for name, entry in entries:
-        last = entry["rungs"][-1] if entry["rungs"] else None
+        last = entry.rungs[-1] if entry.rungs else None
         lag = behind.get(name)
         rows.append(
             [
                 name,
-                KINDS[entry["kind"]] + (f", with {entry['augment']}" if entry.get("augment") else ""),
+                KINDS[entry.kind] + (f", with {entry.augment}" if entry.augment else ""),
                 task.show_score(last["accuracy"]) if last else "-",
                 f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
                 _lag(task, lag) if lag else "-",
-                f"{entry['parameters']:,}" if "parameters" in entry else "-",
-                f"{entry['macs']:,}" if "macs" in entry else "-",
-                entry["outcome"],
+                show(entry.parameters),
+                show(entry.macs),
+                entry.outcome,
             ]
         )
-    if baseline := race.get("baseline"):
+    if baseline := race.baseline:
         rows.append([baseline["name"], "no network", task.show_score(baseline["accuracy"]), "-", "-", "-", "-", ""])
-    for one in race.get("references") or ():
+    for one in race.references:
         rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
-    return header, rows
+    return Table(header, rows)
 
 
 def _lag(task: Task, lag: Mapping[str, Any]) -> str:
     lead, reach = task.show_lead(lag["difference"], lag["error"])
     sign = "-" if lag["difference"] < 0 else ""
     return f"{sign}{lead.removesuffix(' points')} ± {reach}{' points' if task.percent else ''}"
+
+
+def symmetry_table(result: Record) -> Table:
+    """The symmetries of the data: the accuracy on transformed images, and whether that became an augmentation."""
+    race = _race(result)
+    rows = [
+        [name, f"{100 * share:.0f} %", "yes" if name in race.augment else "no"] for name, share in race.kept.items()
+    ]
+    return Table(["transformation", "accuracy above chance", "augmentation"], rows)
+
+
+def race_chart(result: Record) -> str:
+    """The accuracy of the networks of a race against their steps; nothing where one alone was trained."""
+    race = _race(result)
+    if len(raced := race.compared) < 2:
+        return ""
+    order = sorted(raced.items(), key=lambda item: (item[0] != race.winner, -item[1].rungs[-1]["accuracy"]))
+    series = {
+        f"{name} (winner)" if name == race.winner else name: [(rung["steps"], rung["accuracy"]) for rung in entry.rungs]
+        for name, entry in order
+    }
+    winner = f"{race.winner} (winner)"
+    task = task_in(result)
+    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out images"
+    return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
+
+
+class RaceComparison(Comparison):
+    """The networks of a race."""
+
+    title, plot = "Race", "race_front"
+    limits = (
+        "A race compares networks on held-out data after part of their training; it says nothing about networks that "
+        "did not take part."
+    )
+
+    def sentences(self, record: Record) -> list[str]:
+        """What won, against what, by how much, and what it reaches."""
+        return race_sentences(record)
+
+    def table(self, record: Record) -> Table:
+        """The contestants."""
+        return race_table(record)
+
+    def chart(self, record: Record) -> str:
+        """Accuracy against steps."""
+        return race_chart(record)
+
+    def training(self, record: Record) -> str:
+        """On from where the race left it."""
+        if len(_race(record).compared) > 1:
+            return "it won a race, and was trained on from its weights there"
+        return "it was the only candidate"
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
@@ -188,18 +248,18 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         result: the record of a run with a `"race"`.
         path: the PNG file to write, atomically.
     """
-    race = result["race"]
-    raced = compared(race)
+    record = Record.of(result)
+    race, task = _race(record), task_in(record)
+    raced = race.compared
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    task = task_in(result)
     factor, unit = task.axis_scale
-    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out {of_result(result).plural}{unit}")
+    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
     for index, (name, entry) in enumerate(raced.items()):
-        won = name == race["winner"]
+        won = name == race.winner
         axes.plot(
-            [rung["steps"] for rung in entry["rungs"]],
-            [factor * rung["accuracy"] for rung in entry["rungs"]],
+            [rung["steps"] for rung in entry.rungs],
+            [factor * rung["accuracy"] for rung in entry.rungs],
             "-o",
             color=SERIES[1 + index % (len(SERIES) - 1)],
             linewidth=2.4 if won else 1.2,
@@ -220,20 +280,20 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         result: the record of a run with a `"race"`.
         path: the PNG file to write, atomically.
     """
-    race = result["race"]
-    raced = compared(race)
-    sizes = [entry["parameters"] for entry in raced.values()]
-    task = task_in(result)
+    record = Record.of(result)
+    race, task = _race(record), task_in(record)
+    raced = race.compared
+    sizes = [entry.parameters or 0 for entry in raced.values()]
     factor, unit = task.axis_scale
-    values = [factor * entry["rungs"][0]["accuracy"] for entry in raced.values()]
+    values = [factor * entry.rungs[0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    title = f"after {race['rungs'][0][1]:,} steps of training each"
-    tidy(axes, title, "parameters", f"{task.score_words} on held-out {of_result(result).plural}{unit}")
+    title = f"after {race.rungs[0][1]:,} steps of training each"
+    tidy(axes, title, "parameters", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):
-        axes.plot([size], [value], "o", color="#00795a" if name == race["winner"] else GREY, markersize=7, zorder=3)
+        axes.plot([size], [value], "o", color="#00795a" if name == race.winner else GREY, markersize=7, zorder=3)
         axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")
     save(figure, path)

@@ -12,8 +12,11 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.files import storage
+from kerasnas.records import Record
 from kerasnas.reporting import charts, sections, tables
-from kerasnas.reporting.run_record import read_genotype, require, verdict
+from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.race import symmetry_table
+from kerasnas.reporting.verdict import verdict
 
 _PLOTS = {
     "normal": ("cell_normal.png", "The normal cell"),
@@ -86,47 +89,40 @@ def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: if `"genotype"` or `"searched"` is missing from `result`.
     """
-    require(result)
-    path = Path(folder) / "report.html"
-    storage.write_text(path, report_text(Path(folder), result))
+    record, path = Record.of(result, "genotype"), Path(folder) / "report.html"
+    storage.write_text(path, report_text(Path(folder), record))
     return path
 
 
-def report_text(folder: Path, result: Mapping[str, Any]) -> str:
+def report_text(folder: Path, result: Record) -> str:
     """The text of `report.html`."""
-    genotype = read_genotype(result)
-    dataset = (result.get("dataset") or {}).get("name") or "an unnamed dataset"
-    title = f"Architecture search on {dataset}"
+    genotype, search = result.genotype, result.search
+    title = f"Architecture search on {result.dataset.name or 'an unnamed dataset'}"
     said = verdict(result)
-    version = result.get("kerasnas_version")
-    made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
+    made = f"KerasNAS{f' {result.version}' if result.version else ''}, space {genotype.space}"
     plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
     cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"] + plots["network"]
-    command, search = result.get("command"), result.get("search") or {}
     parts = [
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
-        _section("Race", sections.race_chart(result), _table(tables.race_table(result)), plots["race_front"]),
-        _section("Regression and networks", _table(tables.mixture_table(result))),
-        _section("Shortlist", _table(tables.shortlist_table(result))),
-        _section("Symmetries of the data", _table(tables.symmetry_table(result))),
-        _section(
-            "Comparison with random networks",
-            sections.comparison_chart(result),
-            "" if "race" in result else _table(tables.comparison_table(result)),
+        *(
+            _section(one.title, one.chart(result), _table(one.table(result)), plots.get(one.plot, ""))
+            for one in comparisons_in(result)
         ),
+        _section("Shortlist", _table(tables.shortlist_table(result))),
+        _section("Symmetries of the data", _table(symmetry_table(result))) if result.race else "",
         _section("Cost", plots["front"], _table(tables.front_table(result))),
         _section("Network" if plots["network"] else "Cells", cells),
         _section(
             "Search",
             plots["alphas"],
-            sections.curves(search.get("history")),
-            _table(tables.history_table(search.get("history"))),
+            sections.curves(search.history),
+            _table(tables.history_table(search.history)),
         ),
         _section(
             "Training of the searched network",
-            sections.curves(result["searched"].get("history")),
-            _table(tables.history_table(result["searched"].get("history"))),
+            sections.curves(result.searched.history),
+            _table(tables.history_table(result.searched.history)),
         ),
         _section(
             "Genotype",
@@ -143,7 +139,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         _section("Dataset", _table(tables.dataset_table(result))),
         _section("Environment", _table(tables.environment_table(result))),
         "</div>",
-        _section("Settings", _code(str(command)) if command else "", _table(tables.settings_table(result))),
+        _section("Settings", _code(result.command) if result.command else "", _table(tables.settings_table(result))),
     ]
     results = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
@@ -163,11 +159,11 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     )
 
 
-def _outputs(result: Mapping[str, Any]) -> tuple[str, str]:
+def _outputs(result: Record) -> tuple[str, str]:
     """The section on single classes, labels or numbers."""
     if residuals := sections.residuals(result):
         return "Residuals", residuals
-    labels = result["searched"].get("labels") is not None
+    labels = result.searched.labels is not None
     return "Labels" if labels else "Classes", _table(tables.class_table(result))
 
 

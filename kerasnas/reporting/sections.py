@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.modalities import of_result
+from kerasnas.records import Record
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.race import compared
-from kerasnas.reporting.run_record import accuracies
 from kerasnas.reporting.tables import duration
 
 STYLE = """
@@ -28,10 +27,10 @@ STYLE = """
 _PNG = "data:image/png;base64,"
 
 
-def mistakes(result: Mapping[str, Any]) -> str:
+def mistakes(result: Record) -> str:
     """The images that the network is surest about, and wrong; nothing where none is known."""
     items = []
-    for one in (result.get("samples") or {}).get("mistakes") or []:
+    for one in result.samples.mistakes:
         sure = "" if one.get("probability") is None else f" ({100 * one['probability']:.0f} %)"
         image = _image(one.get("image"), f"{one['label']}, taken for {one['taken_for']}")
         if text := one.get("text"):
@@ -43,9 +42,9 @@ def mistakes(result: Mapping[str, Any]) -> str:
     return f'{note}<ul class="gallery">{"".join(items)}</ul>' if items else ""
 
 
-def samples(result: Mapping[str, Any]) -> str:
+def samples(result: Record) -> str:
     """Some images of each class, and how many samples it has."""
-    classes = (result.get("samples") or {}).get("classes") or []
+    classes = result.samples.classes
     if not classes:
         return ""
     most = max(one["train"] for one in classes) or 1
@@ -83,30 +82,12 @@ def curves(history: Mapping[str, Any] | None) -> str:
     return f'<div class="charts">{content}</div>' if content else ""
 
 
-def race_chart(result: Mapping[str, Any]) -> str:
-    """The accuracy of the networks of a race against their steps; nothing where one alone was trained."""
-    race = result.get("race")
-    if not race or len(raced := compared(race)) < 2:
-        return ""
-    order = sorted(raced.items(), key=lambda item: (item[0] != race["winner"], -item[1]["rungs"][-1]["accuracy"]))
-    series = {
-        f"{name} (winner)" if name == race["winner"] else name: [
-            (rung["steps"], rung["accuracy"]) for rung in entry["rungs"]
-        ]
-        for name, entry in order
-    }
-    winner = f"{race['winner']} (winner)"
-    task = task_in(result)
-    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out images"
-    return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
-
-
-def residuals(result: Mapping[str, Any]) -> str:
+def residuals(result: Record) -> str:
     """For each number of a regression, what the network found against what is true; nothing of other tasks."""
-    found = result["searched"].get("residuals")
+    found = result.searched.residuals
     if not found or not found["true"]:
         return ""
-    names = (result.get("dataset") or {}).get("classes") or [str(index) for index in range(len(found["true"][0]))]
+    names = result.dataset.classes or [str(index) for index in range(len(found["true"][0]))]
     charts = []
     for index, name in enumerate(names):
         true, answered = ([row[index] for row in found[key]] for key in ("true", "found"))
@@ -114,17 +95,7 @@ def residuals(result: Mapping[str, Any]) -> str:
     return f'<div class="charts">{"".join(charts)}</div>'
 
 
-def comparison_chart(result: Mapping[str, Any]) -> str:
-    """The accuracy of the searched network and of random ones, as bars."""
-    searched, others = accuracies(result)
-    if searched is None or not others:
-        return ""
-    task = task_in(result)
-    rows = [("searched", searched), *((f"random {number}", one) for number, one in enumerate(others, start=1))]
-    return bar_chart([(name, max(value, 0.0), task.show(value)) for name, value in rows])
-
-
-def times(result: Mapping[str, Any]) -> str:
+def times(result: Record) -> str:
     """The seconds of each phase of the run, as bars."""
     taken = phases(result)
     return bar_chart([(name, seconds, duration(seconds)) for name, seconds in taken]) if len(taken) > 1 else ""

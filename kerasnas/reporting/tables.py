@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,10 +10,8 @@ from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
 from kerasnas.modalities import of_result
-from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.mixture import mixture_rows
-from kerasnas.reporting.race import race_rows
-from kerasnas.reporting.run_record import accuracies, metric, split
+from kerasnas.records import Network, Record
+from kerasnas.reporting.measures import finite, task_in
 
 MISSING = "-"
 _LINEAR = {"linear": "alone", "network": "of the network alone", "both": "together"}
@@ -27,7 +24,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def usage(result: Mapping[str, Any]) -> str:
+def usage(result: Record) -> str:
     """The code that loads the network of a run and puts an image, or a text, into it."""
     return of_result(result).usage(result.get("dataset") or {}, *task_in(result).usage)
 
@@ -76,17 +73,17 @@ def exact(value: Any) -> str:
     return MISSING if value is None else str(value)
 
 
-def settings_table(result: Mapping[str, Any]) -> Table:
+def settings_table(result: Record) -> Table:
     """Every setting of the run, as it was given."""
-    return Table([], [[str(name), exact(value)] for name, value in (result.get("settings") or {}).items()])
+    return Table([], [[str(name), exact(value)] for name, value in result.settings.items()])
 
 
-def seeds_table(result: Mapping[str, Any]) -> Table:
+def seeds_table(result: Record) -> Table:
     """The settings that are seeds."""
     return Table([], [row for row in settings_table(result).rows if "seed" in row[0].lower()])
 
 
-def dataset_table(result: Mapping[str, Any]) -> Table:
+def dataset_table(result: Record) -> Table:
     """The data that the networks were trained and evaluated on."""
     dataset = dict(result.get("dataset") or {})
     classes = dataset.get("classes")
@@ -97,45 +94,43 @@ def dataset_table(result: Mapping[str, Any]) -> Table:
     return _records(dataset)
 
 
-def environment_table(result: Mapping[str, Any]) -> Table:
+def environment_table(result: Record) -> Table:
     """Versions, machine and memory of the run."""
-    environment = {"kerasnas": result.get("kerasnas_version"), **(result.get("environment") or {})}
+    environment = {"kerasnas": result.version or None, **result.environment}
     memory = environment.pop("peak_memory_gib", None)
     if memory is not None:
         environment["peak memory"] = f"{memory:.2f} GiB"
     return _records(environment)
 
 
-def results_table(result: Mapping[str, Any]) -> Table:
+def results_table(result: Record) -> Table:
     """The accuracy and the cost of the search and its network."""
-    searched, search = result["searched"], result.get("search") or {}
-    task, (accuracy, _) = task_in(result), accuracies(result)
-    size = searched.get("bytes")
+    searched, search, task = result.searched, result.search, task_in(result)
+    accuracy, size, latency = finite(result.metric(task.metric)), searched.bytes, searched.latency_ms
     kind = of_result(result).singular
-    memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
+    memory = result.environment.get("peak_memory_gib")
     rows = [
-        [f"{split(result)} {task.words}", MISSING if accuracy is None else task.show(accuracy)],
+        [f"{result.split} {task.words}", MISSING if accuracy is None else task.show(accuracy)],
         *_other_rows(result),
-        [f"{split(result)} loss", show(metric(result, searched, "loss"))],
-        ["parameters", show(searched.get("parameters"))],
-        ["MACs", show(searched.get("macs"))],
+        [f"{result.split} loss", show(result.metric("loss"))],
+        ["parameters", show(searched.parameters)],
+        ["MACs", show(searched.macs)],
         ["size on disk", MISSING if size is None else f"{size / 1000:,.0f} kB"],
         [f"latency of one {kind}", MISSING if latency is None else amount(latency, " ms")],
-        ["training time", duration(searched.get("seconds"))],
+        ["training time", duration(searched.seconds)],
         *_linear_rows(searched, kind),
         *_cost_rows(result),
-        ["search time", duration(search.get("seconds"))],
-        ["parameters of the supernet", show(search.get("parameters"))],
+        ["search time", duration(search.seconds)],
+        ["parameters of the supernet", show(search.parameters)],
         ["peak memory", MISSING if memory is None else f"{memory:.2f} GiB"],
     ]
     return Table([], [row for row in rows if row[1] != MISSING])
 
 
-def _linear_rows(searched: Mapping[str, Any], kind: str) -> list[list[str]]:
+def _linear_rows(searched: Network, kind: str) -> list[list[str]]:
     """The linear model that stands beside a network of texts, signals or recordings."""
-    if not searched.get("linear"):
+    if not (linear := searched.linear):
         return []
-    linear = searched["linear"]
     losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
     known = (
         f"{linear['kernels']:,} random kernels" if "kernels" in linear else f"runs of up to {linear['longest']} tokens"
@@ -143,21 +138,20 @@ def _linear_rows(searched: Mapping[str, Any], kind: str) -> list[list[str]]:
     return [[f"linear model of {known} beside it", f"loss of {linear['samples']:,} held-out {kind}s: {losses}"]]
 
 
-def _other_rows(result: Mapping[str, Any]) -> list[list[str]]:
+def _other_rows(result: Record) -> list[list[str]]:
     """Further metrics of the task."""
     return [
-        [f"{split(result)} {words}", show(value)]
+        [f"{result.split} {words}", show(value)]
         for name, words in task_in(result).further.items()
-        if (value := metric(result, result["searched"], name)) is not None
+        if (value := result.metric(name)) is not None
     ]
 
 
-def _cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
-    cost = result.get("cost")
-    if not cost:
+def _cost_rows(result: Record) -> list[list[str]]:
+    if (cost := result.cost) is None:
         return []
-    rows = [[cost["name"], amount(cost["searched"], cost["unit"])]] if cost["name"] != "parameters" else []
-    return rows + ([[f"target for {cost['name']}", amount(cost["target"], cost["unit"])]] if cost["target"] else [])
+    rows = [[cost.name, amount(cost.searched, cost.unit)]] if cost.name != "parameters" else []
+    return rows + ([[f"target for {cost.name}", amount(cost.target, cost.unit)]] if cost.target else [])
 
 
 def amount(value: float, unit: str) -> str:
@@ -171,61 +165,24 @@ def amount(value: float, unit: str) -> str:
     return f"{value:,.0f}{unit}" if value >= 1000 else f"{value:.3g}{unit}"
 
 
-def front_table(result: Mapping[str, Any]) -> Table:
+def front_table(result: Record) -> Table:
     """The networks that the search would choose under tighter limits, cheaper ones first."""
-    cost = result.get("cost") or {}
+    if (cost := result.cost) is None:
+        return Table([], [])
     rows = [
-        [amount(point["cost"], cost["unit"]), " ".join(edge[0] for cell in _cells(point["genotype"]) for edge in cell)]
-        for point in cost.get("front", ())
+        [amount(point["cost"], cost.unit), " ".join(edge[0] for cell in _cells(point["genotype"]) for edge in cell)]
+        for point in cost.front
     ]
-    return Table([str(cost.get("name", "cost")), "primitives"], rows)
+    return Table([cost.name, "primitives"], rows)
 
 
 def _cells(genotype: Mapping[str, Any]) -> list[list]:
     return [[tuple(edge) for edge in edges] for _, edges in Genotype.from_json(json.dumps(genotype)).cells]
 
 
-def comparison_table(result: Mapping[str, Any]) -> Table:
-    """The searched network, each random one, and the mean of the random ones."""
-
-    task = task_in(result)
-
-    def row(name: str, record: Mapping[str, Any]) -> list[str]:
-        value = metric(result, record, task.metric)
-        return [
-            name,
-            MISSING if value is None else task.show(value),
-            show(metric(result, record, "loss")),
-            show(record.get("parameters")),
-            duration(record.get("seconds")),
-        ]
-
-    randoms = result.get("random") or []
-    rows = [row("searched", result["searched"])]
-    rows += [row(f"random {number}", record) for number, record in enumerate(randoms, start=1)]
-    _, values = accuracies(result)
-    if values:
-        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        spread = f" ± {task.show(deviation).removesuffix(' %')}" if len(values) > 1 else ""
-        mean = f"{task.show(statistics.fmean(values))}{spread}"
-        rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
-    data = split(result)
-    return Table(["network", f"{data} {task.words}", f"{data} loss", "parameters", "training time"], rows)
-
-
-def race_table(result: Mapping[str, Any]) -> Table:
-    """The networks of a race."""
-    return Table(*race_rows(result)) if "race" in result else Table([], [])
-
-
-def mixture_table(result: Mapping[str, Any]) -> Table:
-    """The parts of a mixture."""
-    return Table(*mixture_rows(result)) if "mixture" in result else Table([], [])
-
-
-def shortlist_table(result: Mapping[str, Any]) -> Table:
+def shortlist_table(result: Record) -> Table:
     """The networks of a shortlist, in the order in which they were found, with their accuracy after each rung."""
-    rungs = (result.get("shortlist") or {}).get("rungs") or []
+    rungs = () if result.shortlist is None else result.shortlist.rungs
     header = ["Network", *(f"Held-out accuracy after {rung['epochs']} epochs" for rung in rungs)]
     reached = [{json.dumps(one["genotype"]): one["val_accuracy"] for one in rung["networks"]} for rung in rungs]
     rows = []
@@ -236,18 +193,18 @@ def shortlist_table(result: Mapping[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def class_table(result: Mapping[str, Any]) -> Table:
+def class_table(result: Record) -> Table:
     """The accuracy of each class on the test data, the worst first, and what it is most often taken for.
 
     Of several labels how well each is found, the worst first.
     """
-    if (found := result["searched"].get("labels")) is not None:
-        named = zip((result.get("dataset") or {}).get("classes") or (), found, strict=False)
+    names, matrix = result.dataset.classes, result.searched.confusion
+    if (found := result.searched.labels) is not None:
+        named = zip(names, found, strict=False)
         ordered = sorted(named, key=lambda item: item[1]["f1"] or 0.0)
         keys = ("precision", "recall", "f1")
         found_rows = [[str(name), *(show(one[key]) for key in keys), show(one["samples"])] for name, one in ordered]
         return Table(["label", "precision", "recall", "F1", "images that have it"], found_rows)
-    matrix, names = result["searched"].get("confusion"), (result.get("dataset") or {}).get("classes")
     if not matrix or not names:
         return Table([], [])
     rows = []
@@ -266,9 +223,9 @@ def class_table(result: Mapping[str, Any]) -> Table:
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 
 
-def exports_table(result: Mapping[str, Any]) -> Table:
+def exports_table(result: Record) -> Table:
     """The files that the network was exported to: size, latency, and how they compare with the Keras model."""
-    files = (result.get("exports") or {}).get("files") or []
+    files = () if result.exports is None else result.exports.files
     header = ["file", "format", "size", "latency of one sample", "threads", "same class", "largest difference"]
     rows = []
     for one in files:
@@ -287,25 +244,14 @@ def exports_table(result: Mapping[str, Any]) -> Table:
     return Table(header, rows)
 
 
-def exports_note(result: Mapping[str, Any]) -> str:
+def exports_note(result: Record) -> str:
     """The samples and the machine that the table of exports was measured on."""
-    exports = result.get("exports")
-    if not exports:
+    if (exports := result.exports) is None:
         return ""
     return (
-        f"Compared with model.keras on {exports['samples']:,} samples of the test data: how many get the same class, "
-        f"and the largest difference of a probability. Latency: median of many calls, on {exports['machine']}."
+        f"Compared with model.keras on {exports.samples:,} samples of the test data: how many get the same class, "
+        f"and the largest difference of a probability. Latency: median of many calls, on {exports.machine}."
     )
-
-
-def symmetry_table(result: Mapping[str, Any]) -> Table:
-    """The symmetries of the data: how much of the accuracy is left on transformed images, and what follows."""
-    race = result.get("race") or {}
-    rows = [
-        [name, f"{100 * share:.0f} %", "yes" if name in race["augment"] else "no"]
-        for name, share in (race.get("kept") or {}).items()
-    ]
-    return Table(["transformation", "accuracy above chance that it leaves", "done to training images"], rows)
 
 
 def history_table(history: Mapping[str, Any] | None) -> Table:

@@ -19,6 +19,7 @@ from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing import Budget
+from kerasnas.records import Record
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.progress import Progress
@@ -117,7 +118,7 @@ class Context(Generic[S, D]):
         return (self._run.path / MODEL).stat().st_size
 
     # The record -----------------------------------------------------------------------------------------------
-    def finished(self) -> dict[str, Any] | None:
+    def finished(self) -> Record | None:
         """The record of the run, told to trackers that have not heard of it; None before its end."""
         if not (self._run.path / RESULT).exists():
             return None
@@ -131,7 +132,7 @@ class Context(Generic[S, D]):
         found: Mapping[str, Any] | None = None,
         random: Sequence[Mapping[str, Any]] = (),
         **parts: Any,
-    ) -> dict[str, Any]:
+    ) -> Record:
         """Evaluate the trained network, and write the record of the run with its report.
 
         Args:
@@ -156,18 +157,19 @@ class Context(Generic[S, D]):
         random: Sequence[Mapping[str, Any]],
         dataset: Mapping[str, Any],
         **parts: Any,
-    ) -> dict[str, Any]:
+    ) -> Record:
         """Write the record of the run with its report; arguments as for `finish`, and the description of the data."""
+        searched, *random = (
+            {name: value for name, value in network.items() if name not in ("hits", "scores")}
+            for network in (searched, *random)
+        )
         record = make_record(self.stages, searched, found, random, dataset, self.settings.to_dict(), self.command)
-        record |= {name: part for name, part in parts.items() if part is not None}
-        for one in (record["searched"], *record["random"]):
-            for name in ("hits", "scores"):
-                one.pop(name, None)
+        record = record.replace(**{name: part for name, part in parts.items() if part is not None})
         write_record(self.stages, record, found)
         self.tracking.result(record)
         return record
 
-    def conclude(self, record: Mapping[str, Any]) -> None:
+    def conclude(self, record: Record) -> None:
         """Print what came out."""
         self.progress.conclude(reporting.verdict(record))
         self.progress.conclude(reporting.closing_text(record, self._run.path))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic
 
 from kerasnas.files.stages import Stages
 from kerasnas.racing import Budget
+from kerasnas.records import Record
 from kerasnas.runs.context import Context, D, S
 
 NETWORK = (
@@ -48,20 +49,20 @@ class Method(abc.ABC, Generic[S, D]):
         """What a run of these settings does, in a few lines."""
 
     @abc.abstractmethod
-    def run(self, context: Context[S, D]) -> dict[str, Any]:
+    def run(self, context: Context[S, D]) -> Mapping[str, Any]:
         """Do what is left of a run, and return its record."""
 
     def budget(self, settings: S, stages: Stages, spent: float) -> Budget | None:
         """The budget of a run, of which this process has spent `spent` seconds; None for a run without one."""
         return None
 
-    def finished(self, context: Context[S, D]) -> dict[str, Any] | None:
+    def finished(self, context: Context[S, D]) -> Mapping[str, Any] | None:
         """The record of a finished run; None before its end."""
         return context.finished()
 
     def conclude(self, context: Context[S, D], record: Mapping[str, Any]) -> None:
         """Print what came out."""
-        context.conclude(record)
+        context.conclude(Record.of(record))
 
     def flags(self, settings: S) -> list[str]:
         """The flags of the command that starts a run of these settings."""

@@ -20,8 +20,8 @@ from kerasnas.cost import CostModel
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.records import FORMAT, VERSION, Record
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.race import compared
 from kerasnas.training.search_stage import genotype_of
 
 RESULT = "result.json"
@@ -50,7 +50,7 @@ def make_record(
     settings: Mapping[str, Any] | None = None,
     command: str | None = None,
     evaluated_on: str = "test",
-) -> dict[str, Any]:
+) -> Record:
     """The record of a run, as `kerasnas.reporting` reads it.
 
     Args:
@@ -64,6 +64,8 @@ def make_record(
         evaluated_on: what the networks were evaluated on: `"test"` (the default) or `"val"`.
     """
     record: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
         "kerasnas_version": __version__,
         "command": command,
         "evaluated_on": evaluated_on,
@@ -80,7 +82,7 @@ def make_record(
             model = stages.stage("cost")
             costs = [CostModel.from_config(model).cost(genotype_of(other)) for other in random] if model else []
             record["cost"] = {**found["cost"], "random": costs}
-    return record
+    return Record(record)
 
 
 @checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
@@ -93,56 +95,55 @@ def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, 
         record: as `make_record` returns it; may have further entries.
         found: record of the search stage. Defaults to None.
     """
-    history = _history_csv(found or record.get("search"), record["searched"])
-    storage.write_text(stages.path / "history.csv", history)
+    record = Record.of(record)
+    storage.write_text(stages.path / "history.csv", _history_csv(record))
     write_report(stages.path, record, found)
-    storage.write_json(stages.path / RESULT, dict(record))  # last: where it is, the run is finished
+    storage.write_json(stages.path / RESULT, record.to_dict())  # last: where it is, the run is finished
 
 
-def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = None) -> None:
     """Draw the plots of a record, and write `report.html` and `card.md`, in the folder `path`."""
-    plot_genotype(genotype_of(record), path)
+    plot_genotype(record.genotype, path)
     if found is not None:
         edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
         reporting.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
         reporting.plot_training(found["history"], path / "search.png")
-    if "cost" in record:
+    if record.cost is not None:
         _plot_front(record, path / "front.png")
-    if record["searched"]["history"]:
-        reporting.plot_training(record["searched"]["history"], path / "training.png")
-    if "race" in record and len(compared(record["race"])) > 1:
+    if record.searched.history:
+        reporting.plot_training(record.searched.history, path / "training.png")
+    if record.race is not None and len(record.race.compared) > 1:
         reporting.plot_race(record, path / "race.png")
         reporting.plot_race_front(record, path / "race_front.png")
-    if record["random"]:
+    if record.random:
         reporting.plot_comparison(record, path / "comparison.png")
     write_pages(path, record)
 
 
-def write_pages(path: Path, record: Mapping[str, Any]) -> None:
+def write_pages(path: Path, record: Record) -> None:
     """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
     samples = Stages(path).stage(SAMPLES)
     reporting.write_card(path, record)
-    reporting.write_report(path, {**record, "samples": samples} if samples else record)
+    reporting.write_report(path, record.replace(samples=samples) if samples else record)
 
 
-def _plot_front(record: Mapping[str, Any], path: Path) -> None:
+def _plot_front(record: Record, path: Path) -> None:
     """The trained networks of the run, by accuracy and cost."""
-    cost, key = record["cost"], f"{record.get('evaluated_on', 'test')}_{task_in(record).metric}"
-    points = [reporting.CostPoint("searched", cost["searched"], record["searched"][key])]
-    points += [
-        reporting.CostPoint("random", value, other[key])
-        for value, other in zip(cost["random"], record["random"], strict=True)
-    ]
-    unit = cost["unit"].strip()
-    label = unit if unit.lower() == cost["name"] else f"{cost['name']}, {unit}"
-    reporting.plot_front(points, path, label, cost["target"], task_in(record))
+    cost, task = record.cost, task_in(record)
+    assert cost is not None  # the caller asks
+    networks = [("searched", cost.searched, record.searched)]
+    networks += [("random", value, network) for value, network in zip(cost.random, record.random, strict=True)]
+    reached = [(name, value, record.metric(task.metric, network)) for name, value, network in networks]
+    points = [reporting.CostPoint(name, value, metric) for name, value, metric in reached if metric is not None]
+    unit = cost.unit.strip()
+    label = unit if unit.lower() == cost.name else f"{cost.name}, {unit}"
+    reporting.plot_front(points, path, label, cost.target, task)
 
 
-def _history_csv(found: Mapping[str, Any] | None, searched: Mapping[str, Any]) -> str:
+def _history_csv(record: Record) -> str:
     """One row an epoch, of the search and then of the final training."""
-    phases = [("search", found["history"])] if found and "history" in found else []
-    phases.append(("training", searched["history"]))
+    phases = [("search", record.search.history), ("training", record.searched.history)]
     columns = list(dict.fromkeys(name for _, history in phases for name in history))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -176,12 +177,12 @@ def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Pat
     return paths
 
 
-def read_result(path: Path) -> dict[str, Any]:
-    """The content of `result.json` in the folder `path`.
+def read_result(path: Path) -> Record:
+    """Read the record of the run in the folder `path`, of this version of the format or an earlier one.
 
     Raises:
         FileNotFoundError: if the run there is not finished.
-        ValueError: if the file is malformed.
+        ValueError: if the file is malformed, or of a newer version.
     """
     file = path / RESULT
     if not file.exists():
@@ -191,4 +192,9 @@ def read_result(path: Path) -> dict[str, Any]:
     record = untrusted.read_json(file)
     if missing := [name for name in ("genotype", "searched", "dataset", "settings") if name not in record]:
         raise ValueError(f"{file} is not the record of a run: it lacks {', '.join(missing)}.")
-    return record
+    if record.get("format", FORMAT) != FORMAT:  # earlier versions named none
+        raise ValueError(f'{file} is not the record of a run. Expected "format": "{FORMAT}".')
+    try:
+        return Record(record)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from kerasnas import reporting
+from kerasnas.records import Record
 from kerasnas.reporting.card import card_text
-from kerasnas.reporting.race import race_rows
+from kerasnas.reporting.race import race_table
 from kerasnas.reporting.tables import class_table
 from kerasnas.spaces import MacroSpace
 
@@ -58,10 +59,10 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
 def test_classes_stand_with_their_accuracy_the_worst_first(result):
     result["dataset"] |= {"classes": ["cat", "dog", "owl"]}
     result["searched"]["confusion"] = [[8, 1, 1], [5, 4, 1], [0, 0, 0]]
-    table = class_table(result)
+    table = class_table(Record.of(result))
     assert [row[:2] for row in table.rows] == [["dog", "40.0 %"], ["cat", "80.0 %"]]
     assert table.rows[0][3:] == ["10", "cat (5), owl (1)"] and table.rows[0][2] == "17 to 69 %"
-    assert class_table({"searched": {}}).rows == []
+    assert class_table(Record({"searched": {}})).rows == []
 
 
 def test_verdict_names_the_networks_of_an_ensemble(result):
@@ -76,8 +77,10 @@ def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(r
     for entry in result["race"]["contestants"].values():
         entry["rungs"] = []
     result["race"]["comparison"] = []
-    assert "it was the only candidate" in card_text(result)
-    assert reporting.verdict(result).startswith("The time was too short for a race: this is cnn, a hand-made network")
+    assert "it was the only candidate" in card_text(Record.of(result))
+    assert reporting.verdict(result).startswith(
+        "The budget was too short to compare candidates; cnn, a hand-made network"
+    )
 
 
 def test_a_machine_that_needs_no_network_is_compared_with(result):
@@ -86,11 +89,11 @@ def test_a_machine_that_needs_no_network_is_compared_with(result):
     assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % after 200 steps." in said
     result["race"]["baseline"]["accuracy"] = 0.95
     assert "after 200 steps: try it before any network." in reporting.verdict(result)
-    assert race_rows(result)[1][-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
+    assert race_table(Record(result)).rows[-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
 
 
 def test_table_has_those_that_came_furthest_first(result):
-    header, rows = race_rows(result)
+    header, rows = race_table(Record(result))
     assert [row[0] for row in rows] == ["wide", "cnn", "random-1", "broken"]
     assert rows[1][:5] == ["cnn", "hand-made", "85.0 %", "20 s, 200 steps", "5.0 ± 2.0 points"]
     assert rows[1][5:] == ["3,000", "1,000,000", "out after rung 2"]

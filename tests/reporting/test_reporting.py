@@ -16,6 +16,7 @@ import pytest
 from kerasnas import genotypes, reporting
 from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
+from kerasnas.records import Record
 from kerasnas.reporting import (
     plot_alphas,
     plot_cell,
@@ -538,7 +539,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch, write, name):
 )
 def test_the_code_on_the_card_brings_images_to_size_as_the_training_did(image_fit, words, tmp_path):
     record = {"dataset": {"input_shape": [4, 6, 3], "scale": 255.0, "image_fit": image_fit}}
-    code = usage(record)
+    code = usage(Record({"searched": {}, **record}))
     assert words in code
     (line,) = [line for line in code.splitlines() if line.startswith("image = ")]
     PIL.Image.new("RGB", (60, 20)).save(tmp_path / "image.png")

@@ -12,6 +12,7 @@ import pytest
 from kerasnas import genotypes
 from kerasnas.datasets import Dataset
 from kerasnas.modalities import Images
+from kerasnas.records import Record
 from kerasnas.reporting import sections, write_report
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
@@ -103,15 +104,16 @@ def test_report_shows_mistakes_samples_and_times(result, tmp_path):
     assert f", taken for {html.escape(CLASSES[1])} (" in text and CLASSES[1] not in text
     assert re.search(r"The largest class has \d\.\d times the smallest", text)
     assert "<h2>Time by phase</h2>" in text and "3 min 50 s" in text
-    rows = dict(map(tuple, results_table(result).rows))
+    rows = dict(map(tuple, results_table(Record.of(result)).rows))
     assert (rows["MACs"], rows["size on disk"], rows["latency of one image"]) == ("1,000,000", "639 kB", "2.5 ms")
     for value in rows.values():
         assert f"<dd>{value}</dd>" in text
 
 
 def test_what_is_no_png_is_not_shown():
-    record = {"samples": {"mistakes": [{"image": 'x" onerror="y', "label": "a", "taken_for": "b", "probability": 1.0}]}}
-    assert "<img" not in sections.mistakes(record) and "taken for b" in sections.mistakes(record)
+    mistake = {"image": 'x" onerror="y', "label": "a", "taken_for": "b", "probability": 1.0}
+    shown = sections.mistakes(Record({"searched": {}, "samples": {"mistakes": [mistake]}}))
+    assert "<img" not in shown and "taken for b" in shown
 
 
 # Charts --------------------------------------------------------------------------------------------------

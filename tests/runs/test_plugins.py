@@ -71,7 +71,7 @@ def test_space_and_primitive_of_a_module(tmp_path):
 
 def test_strategy_of_a_module_is_compared_also_in_other_processes(tmp_path, capsys):
     text = """
-        from kerasnas.strategies import STRATEGIES
+        from kerasnas.search import STRATEGIES
         STRATEGIES.register("again", STRATEGIES["random"])
     """
     module = write(tmp_path / "my_strategies.py", text)

@@ -174,4 +174,4 @@ class TrialNetworks:
         if self.report:
             write_record(Stages(folder), record, found)
         else:
-            storage.write_json(folder / RESULT, record)
+            storage.write_json(folder / RESULT, dict(record))

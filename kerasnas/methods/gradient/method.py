@@ -17,6 +17,7 @@ from kerasnas.methods.gradient.supernet import build_search, make_objective, sch
 from kerasnas.methods.plan import LATER, count, plan_text, report_words
 from kerasnas.methods.remembering import remember_search
 from kerasnas.methods.retraining import FinalTrainings
+from kerasnas.records import Record
 from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
 from kerasnas.runs.progress import EpochCount
@@ -64,7 +65,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         """The search, the shortlist and the trainings."""
         return search_plan(context.settings, make_space(context.settings, context.data).size, context.data)
 
-    def run(self, context: Context[SearchConfig, datasets.Dataset]) -> dict[str, Any]:
+    def run(self, context: Context[SearchConfig, datasets.Dataset]) -> Record:
         """Search, choose a genotype, train it and random ones, report."""
         config, stages, progress = context.settings, context.stages, context.progress
         space, shortlist = make_space(config, context.data), shortlist_of(config)

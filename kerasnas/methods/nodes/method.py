@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasnas.datasets import GraphDataset
 from kerasnas.files.stages import Stages
 from kerasnas.methods.nodes.propagation import HOPS
@@ -13,6 +11,7 @@ from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import plan_text
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.racing import Budget
+from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
@@ -52,7 +51,7 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
             ("report", f"accuracy on {nodes['test']} test nodes, report, model card"),
         )
 
-    def run(self, context: Context[GraphConfig, GraphDataset]) -> dict[str, Any]:
+    def run(self, context: Context[GraphConfig, GraphDataset]) -> Record:
         """Search, mix, report."""
         search, progress = NodeSearch(context.stages, context.settings, context.data), context.progress
         assert context.budget is not None

@@ -14,6 +14,7 @@ from kerasnas.datasets import GraphDataset
 from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.nodes.mixing import Mixed
+from kerasnas.records import Record
 from kerasnas.runs.context import Context
 from kerasnas.runs.record import SAMPLES
 from kerasnas.tasks import CLASSIFICATION
@@ -23,7 +24,7 @@ PREDICTIONS = "predictions.csv"
 """The file with the prediction for each node."""
 
 
-def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> dict[str, Any]:
+def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> Record:
     """The record of the run, written with its report and its card.
 
     Args:

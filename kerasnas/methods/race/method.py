@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasnas import datasets, reporting
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import checked_data
@@ -15,6 +13,7 @@ from kerasnas.methods.remembering import remember
 from kerasnas.racing import Budget, spent_before, train_winners
 from kerasnas.racing.rungs import race_share
 from kerasnas.racing.slices import FINISH_SECONDS
+from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
@@ -58,7 +57,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         assert context.budget is not None
         return race_plan(context.settings, context.data, context.budget)
 
-    def run(self, context: Context[RaceConfig, datasets.Dataset]) -> dict[str, Any]:
+    def run(self, context: Context[RaceConfig, datasets.Dataset]) -> Record:
         """Race, train the winner, report."""
         progress, data, task = context.progress, context.data, context.data.task
         # Closed before the winner is trained, which gets all cores.

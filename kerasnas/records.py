@@ -1,0 +1,350 @@
+"""The record of a run: one schema of what `result.json` holds, of this version and of earlier ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+
+FORMAT, VERSION = "kerasnas.result", 1
+Entries = Mapping[str, Any]
+
+
+class Part:
+    """Base of the parts of a record: frozen dataclasses, of which each field is an entry."""
+
+    @classmethod
+    def read(cls, name: str, entries: Any) -> Any:
+        """The part that `entries` hold; entries of other versions are left out.
+
+        Raises:
+            ValueError: if they are no mapping, or lack an entry.
+        """
+        if not isinstance(entries, Mapping):
+            raise ValueError(checks.invalid("record", f"a mapping as its part `{name}`", entries))
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        given = {field.name: entries[field.name] for field in fields if entries.get(field.name) is not None}
+        needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
+        if missing := [repr(key) for key in needed if key not in given]:
+            raise ValueError(f"Incomplete value received for part `{name}` of a record. Missing: {', '.join(missing)}")
+        return cls(**given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(Part):
+    """The data: names, sizes, and how raw samples were prepared."""
+
+    name: str = ""
+    train_examples: int | None = None
+    validation_examples: int | None = None
+    test_examples: int | None = None
+    classes: Sequence[str] = ()
+    input_shape: Sequence[int] = ()
+    scale: float | None = None
+    image_fit: str = ""
+    modality: str = ""
+    task: Entries | None = None
+    front: Entries | None = None
+    nodes: int | None = None
+    edges: int | None = None
+
+    def examples(self, split: str) -> int | None:
+        """The number of samples of the test or the validation part."""
+        return self.test_examples if split == "test" else self.validation_examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Network(Part):
+    """A trained network: `metrics` are the entries named `test_...` or `val_...`."""
+
+    genotype: Entries | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    bytes: int | None = None
+    latency_ms: float | None = None
+    seconds: float | None = None
+    spent: float | None = None
+    history: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+    interval: Sequence[float] | None = None
+    confusion: Sequence[Sequence[int]] | None = None
+    labels: Sequence[Entries] | None = None
+    residuals: Entries | None = None
+    linear: Entries | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def read(cls, name: str, entries: Any) -> Network:
+        """The network that `entries` hold."""
+        network = super().read(name, entries)
+        metrics = {key: value for key, value in entries.items() if key.startswith(("test_", "val_"))}
+        return dataclasses.replace(network, metrics=metrics)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search(Part):
+    """The search: its time, the parameters of its supernet, a number an epoch of each metric."""
+
+    seconds: float | None = None
+    parameters: int | None = None
+    history: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant(Part):
+    """A network of a race, and what it reached in each rung."""
+
+    kind: str
+    rungs: Sequence[Entries] = ()
+    outcome: str = ""
+    genotype: Entries | None = None
+    prior: float = 0.0
+    parameters: int | None = None
+    macs: int | None = None
+    augment: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Race(Part):
+    """A race: its contestants, its rungs `[networks, steps]`, the leads of its winner."""
+
+    winner: str
+    contestants: Mapping[str, Contestant]
+    winners: Sequence[str] = ()
+    rungs: Sequence[Sequence[int]] = ()
+    validation_samples: int = 0
+    augment: Sequence[str] = ()
+    kept: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    comparison: Sequence[Entries] = ()
+    initialization: Sequence[Entries] = ()
+    baseline: Entries | None = None
+    references: Sequence[Entries] = ()
+    samples: str = "images"
+    seconds: float | None = None
+
+    @classmethod
+    def read(cls, name: str, entries: Any) -> Race:
+        """The race that `entries` hold."""
+        race = super().read(name, entries)
+        contestants = {one: Contestant.read(f"{name}.{one}", entry) for one, entry in race.contestants.items()}
+        return dataclasses.replace(race, contestants=contestants)
+
+    @property
+    def compared(self) -> dict[str, Contestant]:
+        """The contestants that were trained and compared, by name."""
+        return {name: contestant for name, contestant in self.contestants.items() if contestant.rungs}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortlist(Part):
+    """A shortlist: of each rung the epochs, and the networks with their validation accuracy."""
+
+    seconds: float | None = None
+    rungs: Sequence[Entries] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost(Part):
+    """The cost that a search kept low: of the networks, and of those under tighter limits."""
+
+    name: str
+    unit: str = ""
+    target: float | None = None
+    searched: float = math.nan
+    random: Sequence[float] = ()
+    front: Sequence[Entries] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture(Part):
+    """A mixture of a regression and networks: their weights, and what each part reaches."""
+
+    weights: Mapping[str, float]
+    smoothed: bool
+    parts: Mapping[str, Mapping[str, float]]
+    leads: Mapping[str, Entries] = dataclasses.field(default_factory=dict)
+    seconds: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Lead(Part):
+    """The lead of the searched network over random ones on the same samples, and its standard error."""
+
+    difference: float
+    error: float
+    samples: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Exports(Part):
+    """The files for other runtimes."""
+
+    samples: int
+    machine: str
+    files: Sequence[Entries] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples(Part):
+    """Small images of the data, for the report: of the worst mistakes, and of each class."""
+
+    mistakes: Sequence[Entries] = ()
+    classes: Sequence[Entries] = ()
+
+
+class Record(Mapping):
+    """The record of a run: a mapping of the entries of `result.json`, whose parts have types.
+
+    Args:
+        entries: as `result.json` has them; `kerasnas.reporting` lists them.
+        *needed: entries that are required besides `"searched"`.
+
+    Raises:
+        ValueError: if they are no mapping, of a newer version, or an entry is missing.
+
+    Example:
+
+    >>> record = Record({"searched": {"test_accuracy": 0.9, "parameters": 123}, "command": "kerasnas search"})
+    >>> record["command"], record.searched.parameters, record.metric("accuracy"), record.race
+    ('kerasnas search', 123, 0.9, None)
+    """
+
+    def __init__(self, entries: Entries, *needed: str):
+        if not isinstance(entries, Mapping):
+            raise ValueError(checks.invalid("result", "a mapping", entries))
+        version = entries.get("version", VERSION)
+        if type(version) is not int or not 1 <= version <= VERSION:
+            raise ValueError(checks.invalid("result", f"a record of version {VERSION}, or earlier", version))
+        self._entries = dict(entries)
+        if missing := [repr(name) for name in (*needed, "searched") if entries.get(name) is None]:
+            raise ValueError(
+                f"Incomplete value received for argument `result`. Missing: {', '.join(missing)}. "
+                f"Received keys: {sorted(map(str, entries))}"
+            )
+
+    @classmethod
+    def of(cls, result: Entries, *needed: str) -> Record:
+        """`result` as a record that has the entries `needed`; one is returned as it is."""
+        return result if isinstance(result, Record) and not needed else cls(result, *needed)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Record({self._entries!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entries, as `result.json` has them."""
+        return dict(self._entries)
+
+    def replace(self, **entries: Any) -> Record:
+        """The record with other entries."""
+        return Record({**self._entries, **entries})
+
+    def _part(self, name: str, part: type[Part]) -> Any:
+        entries = self._entries.get(name)
+        return None if entries is None else part.read(name, entries)
+
+    # What every run has ---------------------------------------------------------------------------------------
+    @cached_property
+    def genotype(self) -> Genotype:
+        """The architecture."""
+        return Genotype.from_json(json.dumps(self._entries["genotype"]))
+
+    @cached_property
+    def searched(self) -> Network:
+        """The network that was searched, or given."""
+        return Network.read("searched", self._entries["searched"])
+
+    @cached_property
+    def dataset(self) -> Data:
+        """The data."""
+        return Data.read("dataset", self._entries.get("dataset") or {})
+
+    @property
+    def settings(self) -> Entries:
+        """The settings, by name."""
+        return self._entries.get("settings") or {}
+
+    @property
+    def environment(self) -> Entries:
+        """Versions and machine."""
+        return self._entries.get("environment") or {}
+
+    @property
+    def command(self) -> str:
+        """The command that started the run; empty if it was not recorded."""
+        return str(self._entries.get("command") or "")
+
+    @property
+    def version(self) -> str:
+        """The version of KerasNAS; empty if it was not recorded."""
+        return str(self._entries.get("kerasnas_version") or "")
+
+    # What the networks reached --------------------------------------------------------------------------------
+    @property
+    def split(self) -> str:
+        """The data that the networks were evaluated on: "test" or "validation"."""
+        return "validation" if self._entries.get("evaluated_on") == "val" else "test"
+
+    def metric(self, name: str, network: Network | None = None) -> float | None:
+        """A metric of the searched network, or of another one, on these data; None if it was not recorded."""
+        metrics = (self.searched if network is None else network).metrics
+        return metrics.get(f"{self._entries.get('evaluated_on') or 'test'}_{name}")
+
+    # What only some methods leave -----------------------------------------------------------------------------
+    @cached_property
+    def random(self) -> tuple[Network, ...]:
+        """Random networks for comparison."""
+        return tuple(Network.read("random", entries) for entries in self._entries.get("random") or ())
+
+    @cached_property
+    def search(self) -> Search:
+        """The search; one without entries, if there was none."""
+        return Search.read("search", self._entries.get("search") or {})
+
+    @cached_property
+    def race(self) -> Race | None:
+        """The race."""
+        return self._part("race", Race)
+
+    @cached_property
+    def shortlist(self) -> Shortlist | None:
+        """The shortlist."""
+        return self._part("shortlist", Shortlist)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """The cost."""
+        return self._part("cost", Cost)
+
+    @cached_property
+    def mixture(self) -> Mixture | None:
+        """The mixture."""
+        return self._part("mixture", Mixture)
+
+    @cached_property
+    def paired(self) -> Lead | None:
+        """The lead over random networks, sample by sample."""
+        return self._part("paired", Lead)
+
+    @cached_property
+    def exports(self) -> Exports | None:
+        """The files for other runtimes."""
+        return self._part("exports", Exports)
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Images for the report; none, unless they were added to the record."""
+        return Samples.read("samples", self._entries.get("samples") or {})
