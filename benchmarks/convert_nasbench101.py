@@ -42,13 +42,8 @@ def main() -> None:
 class Training(NamedTuple):
     """One record of an official file: one training of one cell.
 
-    Attributes:
-        hash: graph hash of the cell.
-        epochs: how long it was trained.
-        adjacency: the matrix, row after row, as a string of 0 and 1.
-        operations: of all vertices, joined by commas.
-        parameters: number of trainable parameters.
-        halfway, final: training seconds, then training, validation and test accuracy as fractions.
+    `adjacency` is the matrix, row after row, as a string of 0 and 1; `operations` are joined by commas. `halfway` and
+    `final` are training seconds, then training, validation and test accuracy as fractions.
     """
 
     hash: str
@@ -61,12 +56,7 @@ class Training(NamedTuple):
 
 
 def convert(source: str | os.PathLike, destination: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
-    """Convert `nasbench_full.tfrecord` or `nasbench_only108.tfrecord` to the file that `NASBench101.open` reads.
-
-    Args:
-        source: an official file.
-        destination: the file to write, `*.npz`.
-        log: called with one line now and then. Defaults to `print`.
+    """Convert an official file to the `.npz` that `NASBench101.open` reads; `log` is called with lines of progress.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -122,7 +112,7 @@ def convert(source: str | os.PathLike, destination: str | os.PathLike, log: Call
 
 
 def _packed_cell(source: str | os.PathLike, training: Training) -> int:
-    """The canonical cell in 32 bits: vertices, 21 bits of edges, operations as digits to the base 3."""
+    """Pack the canonical cell in 32 bits: vertices, 21 bits of edges, operations as digits to the base 3."""
     operations = training.operations.split(",")
     try:
         bits = np.array([int(bit) for bit in training.adjacency]).reshape(len(operations), len(operations))
@@ -141,16 +131,12 @@ def _packed_cell(source: str | os.PathLike, training: Training) -> int:
 
 
 def read_trainings(source: str | os.PathLike) -> Iterator[Training]:
-    """Every training in an official file, in its order.
-
-    Raises:
-        ValueError: if the file is truncated, damaged or another one; the message says which record.
-    """
+    """Read every training in an official file, in order; a ValueError names the record that is damaged."""
     for number, record in enumerate(read_records(source)):
         try:
             training = _training(record)
         except (ValueError, TypeError, struct.error, IndexError) as error:
-            raise ValueError(f"{source}: record {number} is none of NAS-Bench-101: {error}") from None
+            raise ValueError(f"{source}: record {number} is not of NAS-Bench-101: {error}") from None
         yield training
 
 
@@ -164,13 +150,11 @@ def _training(record: bytes) -> Training:
 
 # The serialized message ---------------------------------------------------------------------------------
 def decode_metrics(message: bytes) -> tuple[int, list[tuple[float, ...]]]:
-    """The number of parameters, and of each evaluation (at the start, halfway, at the end) the `_VALUES`.
+    """Decode the number of parameters, and the `_VALUES` of each evaluation (at the start, halfway, at the end).
 
     The message `ModelMetrics` has evaluations as field 1 and the number of parameters as field 2; an evaluation has
-    training seconds and training, validation and test accuracy as doubles, fields 2 to 5.
-
-    Raises:
-        ValueError: if the message is cut short, or a value is missing.
+    training seconds and training, validation and test accuracy as doubles, fields 2 to 5. Raises ValueError if it is
+    cut short, or a value is missing.
     """
     parameters, evaluations = None, []
     for field, value in _fields(message):
@@ -188,7 +172,7 @@ def decode_metrics(message: bytes) -> tuple[int, list[tuple[float, ...]]]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """(number, value) of every field of a message in protobuf's wire format."""
+    """Yield (number, value) of every field of a message in protobuf's wire format."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -213,7 +197,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """An integer in groups of seven bits, the lowest first, each but the last with its eighth bit set."""
+    """Decode an integer in groups of seven bits, the lowest first, each but the last with its eighth bit set."""
     value, shift = 0, 0
     while True:
         byte = message[position]
@@ -232,7 +216,7 @@ _LONGEST = 1 << 26  # no record of a table comes near: a greater length is damag
 
 
 def _crc32c_table() -> np.ndarray:
-    """The remainder of every byte modulo the Castagnoli polynomial, bits reversed."""
+    """Tabulate the remainder of every byte modulo the Castagnoli polynomial, bits reversed."""
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = np.where(table & 1, table >> 1 ^ np.uint32(0x82F63B78), table >> 1)
@@ -243,9 +227,7 @@ _TABLE = _crc32c_table()
 
 
 def crc32c(blocks: Sequence[bytes]) -> np.ndarray:
-    """CRC-32C (Castagnoli) of each of several blocks of bytes, all computed side by side.
-
-    Example:
+    """Compute the CRC-32C (Castagnoli) of each of several blocks of bytes, side by side.
 
     >>> [hex(checksum) for checksum in crc32c([b"123456789", b""])]
     ['0xe3069283', '0x0']
@@ -268,7 +250,7 @@ def crc32c(blocks: Sequence[bytes]) -> np.ndarray:
 
 
 def masked_crc32c(blocks: Sequence[bytes]) -> np.ndarray:
-    """The checksums as TFRecord files hold them: rotated right by 15 bits, plus a constant."""
+    """Mask checksums as TFRecord files do: rotated right by 15 bits, plus a constant."""
     checksums = crc32c(blocks)
     return (checksums >> 15 | checksums << 17) + np.uint32(0xA282EAD8)
 
@@ -279,16 +261,10 @@ def _masked_length(length: int) -> int:
 
 
 def read_records(path: str | os.PathLike, verify: bool = True) -> Iterator[bytes]:
-    """The payloads of the TFRecord file at `path`, one after the other.
+    """Yield the payloads of an uncompressed TFRecord file.
 
-    Args:
-        path: an uncompressed TFRecord file.
-        verify: whether to check the payloads too, which takes about a second for 100 MB; the lengths always are.
-            Defaults to True.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated or damaged, or no TFRecord file; the message has the byte where.
+    With `verify` the payloads are checked too, which takes about a second for 100 MB; the lengths always are. A
+    ValueError names the byte where the file is truncated or damaged.
     """
     with open(path, "rb") as file:
         offset, longest = 0, 0

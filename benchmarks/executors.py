@@ -195,14 +195,6 @@ def _idle(executor: Watched) -> dict[str, float]:
     }
 
 
-def sizes() -> dict[str, int]:
-    """Lines of each file."""
-    root = Path(kerasnas.__file__).parent
-    files = [*(root / "executors").glob("*.py"), root / "runs" / "executors.py"]
-    files.append(root / "platforms" / "ray_executor.py")
-    return {file.relative_to(root).as_posix(): len(file.read_text().splitlines()) for file in sorted(files)}
-
-
 def main() -> None:
     arguments = skeleton.arguments(
         __doc__,
@@ -244,10 +236,6 @@ def main() -> None:
             each = " ".join(f"{100 * share:.0f}" for share in idle)
             table.add([name, f"{100 * median(idle):.0f}", each, f"{median(items):.0f}", f"{median(load):.1f}"])
             note("idle", table, runs)  # after each: it takes long
-    print()
-    table = tracked.Table(["file", "lines"])
-    for file, lines in sizes().items():
-        table.add([f"`kerasnas/{file}`", str(lines)])
 
 
 if __name__ == "__main__":

@@ -36,15 +36,10 @@ STEPS = 100  # of an epoch
 class Run:
     """Settings of the search with a relaxation; all others are the package's defaults, the same for all.
 
-    Args:
-        relaxation: its name.
-        epochs: of 100 steps.
-        warmup: epochs in which the alphas are frozen. None for the package's default, a quarter (without guards none).
-        rate: learning rate of the alphas (Adam) after the warm-up.
-        anneal: whether a cosine takes that rate to 0, so that noise averages out.
-        temperature: at the first and at the last epoch.
-        partial_channels: 4 for PC-DARTS, with edge normalization.
-        zero_one_weight: factor of the zero-one loss (FairDARTS).
+    `epochs` have 100 steps; in those of the `warmup` the alphas are frozen (None for the package's default, a quarter,
+    and none without guards). `rate` is the learning rate of the alphas (Adam) after it; with `anneal` a cosine takes it
+    to 0, so that noise averages out. `temperature` is that of the first and last epoch. `partial_channels` is 4 for
+    PC-DARTS, with edge normalization, `zero_one_weight` the factor of FairDARTS' loss.
     """
 
     relaxation: str
@@ -158,7 +153,7 @@ def main() -> None:
 
 
 def _described(accuracies: Any) -> list[str]:
-    """Number, mean, median, mean of the best of three different ones, and best, of sorted accuracies."""
+    """Format number, mean, median, mean of the best of three different ones, and best, of sorted accuracies."""
     count = len(accuracies)
     # Of the cells in order, number i (from 0) is the best of i (i - 1) / 2 of all threes.
     threes = sum(math.comb(i, 2) * float(value) for i, value in enumerate(accuracies)) / math.comb(count, 3)
@@ -211,36 +206,19 @@ def _search(name: str, run: Run, seed: int, x: Any, y: Any, table: Any, argument
             by_epoch.append(round(table.lookup(search.derive(arguments.allow_none), "test_200"), 2))
 
     callbacks = [kerasnas.callbacks.TemperatureSchedule(*run.temperature)] if run.temperature else []
-    search.fit(
-        x,
-        y,
-        validation_split=0.5,
-        batch_size=64,
-        epochs=run.epochs,
-        steps_per_epoch=STEPS,
-        seed=seed,
-        verbose=0,
-        callbacks=[*callbacks, Watch()],
-    )
+    options = {"batch_size": 64, "epochs": run.epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
+    search.fit(x, y, validation_split=0.5, callbacks=[*callbacks, Watch()], **options)
     derived = search.derive(arguments.allow_none)
     searched = round((time.process_time() - before) / 60, 2)
     chosen = derived
     if arguments.shortlist:
         settings = kerasnas.racing.Shortlist(arguments.shortlist)
         chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=skeleton.log)
-    return _record(
-        name,
-        seed,
-        chosen,
-        table,
-        before,
-        derived=round(table.lookup(derived, "test_200"), 2),
-        derived_cell=table.space.to_string(derived),
-        search_cpu_minutes=searched,
-        by_epoch=by_epoch,
-        curvature=[round(value, 3) for value in search.history.history.get("curvature", [])],
-        accuracy=search.history.history["val_accuracy"][-1],
-    )
+    history = search.history.history
+    more = {"derived": round(table.lookup(derived, "test_200"), 2), "derived_cell": table.space.to_string(derived)}
+    more |= {"search_cpu_minutes": searched, "by_epoch": by_epoch, "accuracy": history["val_accuracy"][-1]}
+    more["curvature"] = [round(value, 3) for value in history.get("curvature", [])]
+    return _record(name, seed, chosen, table, before, **more)
 
 
 def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any, before: float) -> dict:
@@ -258,7 +236,7 @@ def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments
 
 
 def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any) -> dict[str, Any]:
-    """Random cells of those that a search can return, trained on the one half of the images and chosen on the other."""
+    """Train random cells that a search can return on one half of the images; choose among them on the other."""
     import keras
     import numpy as np
 

@@ -10,8 +10,8 @@ Nothing of KerasNAS is used. Written from the papers with `torch.func`: paramete
 function of them, images NCHW. Tasks are independent 5-way 1-shot tasks, with 5 queries a class in training. Prints one
 JSON line. `--time` takes random images; `--data` takes Omniglot as one file with `images` (classes, samples, 28, 28) of
 ink 0..15 and `split` (0 for training classes, 1 for test classes), each class in four rotations, and prints the
-accuracy of 600 tasks, with the statistics of the whole query batch in batch norm (transductive).
-`--golden` writes small seeded inputs and the results of this program for them, in float64 and in Keras' layouts.
+(transductive) accuracy of 600 tasks. `--golden` writes small seeded inputs and this program's results for them, in
+float64 and in Keras' layouts.
 
 References:
     Finn et al., "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", 2017 (arXiv 1703.03400).
@@ -35,7 +35,7 @@ DEFAULT_TASKS = {"maml": 16, "fomaml": 16, "reptile": 5}
 
 # Network -----------------------------------------------------------------------------------------------------
 def start_values(ways=5, filters=64, blocks=4, size=28, channels=1, seed=0, bias=True, dtype=torch.float32):
-    """Parameters in Keras' order, with Glorot's uniform kernels: kernels (out, in, 3, 3), head (ways, features)."""
+    """Draw parameters in Keras' order, by Glorot's uniform: kernels (out, in, 3, 3), head (ways, features)."""
     generator, parameters = torch.Generator().manual_seed(seed), {}
 
     def glorot(*shape):
@@ -56,10 +56,10 @@ def start_values(ways=5, filters=64, blocks=4, size=28, channels=1, seed=0, bias
 
 
 def explicit_norm(x, running_mean, running_variance, gamma, beta, training, eps):
-    """`F.batch_norm` in training, spelled out.
+    """`F.batch_norm` in training, for `vmap`.
 
-    For `vmap`: there the second derivative of PyTorch 2.13's own is wrong (by up to 61 % in the case
-    of `golden`), and this one's agrees with the loop and with finite differences.
+    There the second derivative of PyTorch 2.13's own is wrong (by up to 61 % in the case of `golden`); this one's
+    agrees with the loop and with finite differences.
     """
     centered = x - x.mean((0, 2, 3), keepdim=True)
     scale = gamma[:, None, None] * torch.rsqrt((centered**2).mean((0, 2, 3), keepdim=True) + eps)
@@ -67,10 +67,9 @@ def explicit_norm(x, running_mean, running_variance, gamma, beta, training, eps)
 
 
 def network(parameters, x, norm=F.batch_norm):
-    """Logits `(batch, ways)` of images `(batch, channels, height, width)`.
+    """Compute logits `(batch, ways)` of images `(batch, channels, height, width)`, padded where Keras pads.
 
-    Padding is where Keras puts it: at even sizes one pixel at the bottom and right. Batch norm always takes the
-    statistics of the batch.
+    At even sizes that is one pixel at the bottom and right. Batch norm always takes the statistics of the batch.
     """
     for block in range(sum(name.endswith("gamma") for name in parameters)):
         names = (f"block{block}/{name}" for name in ("kernel", "bias", "gamma", "beta"))
@@ -88,7 +87,7 @@ def loss_of(parameters, batch, norm=F.batch_norm):
 
 
 def to_keras(values):
-    """Arrays in Keras' layouts, for channels last: kernels (3, 3, in, out), head (features, ways)."""
+    """Convert to Keras' layouts, channels last: kernels (3, 3, in, out), head (features, ways)."""
     arrays = {name: value.detach().numpy() for name, value in values.items()}
     filters = len(arrays["block0/gamma"])
     for name, array in arrays.items():
@@ -102,25 +101,23 @@ def to_keras(values):
 
 # MAML and FOMAML ---------------------------------------------------------------------------------------------
 def adapt(parameters, support, inner_steps=1, inner_learning_rate=0.4, norm=F.batch_norm):
-    """Parameters after steps of gradient descent on the support set; differentiable within `torch.func`."""
+    """Take steps of gradient descent on the support set; differentiable within `torch.func`."""
     for _ in range(inner_steps):
         gradients = grad(loss_of)(parameters, support, norm)
         parameters = {name: value - inner_learning_rate * gradients[name] for name, value in parameters.items()}
     return parameters
 
 
-def task_gradient(
-    parameters, support, query, second_order=True, inner_steps=1, inner_learning_rate=0.4, norm=F.batch_norm
-):
-    """Of one task by `torch.func`: (gradients, query loss)."""
-    options = inner_steps, inner_learning_rate, norm
+def task_gradient(parameters, support, query, second_order=True, steps=1, rate=0.4, norm=F.batch_norm):
+    """Compute (gradients, query loss) of one task by `torch.func`."""
+    options = steps, rate, norm
     if second_order:
         return grad_and_value(lambda own: loss_of(adapt(own, support, *options), query, norm))(parameters)
     return grad_and_value(loss_of)(adapt(parameters, support, *options), query, norm)
 
 
 def tape_task_gradient(parameters, support, query, second_order=True, inner_steps=1, inner_learning_rate=0.4):
-    """The same by `torch.autograd.grad`: of one task it takes less time than `torch.func`."""
+    """Compute the same by `torch.autograd.grad`, which takes less time for one task."""
     start = task = {name: value.detach().requires_grad_() for name, value in parameters.items()}
     for _ in range(inner_steps):
         gradients = torch.autograd.grad(loss_of(task, support), list(task.values()), create_graph=second_order)
@@ -134,36 +131,22 @@ def tape_task_gradient(parameters, support, query, second_order=True, inner_step
 
 
 def meta_gradient(
-    parameters,
-    support,
-    query,
-    second_order=True,
-    inner_steps=1,
-    inner_learning_rate=0.4,
-    vectorized=False,
-    task=tape_task_gradient,
+    parameters, support, query, second_order=True, steps=1, rate=0.4, vectorized=False, task=tape_task_gradient
 ):
-    """Gradient of the mean of the tasks' query losses by the parameters, and that mean.
+    """Compute the gradient of the mean of the tasks' query losses by the parameters, and that mean.
 
-    Args:
-        parameters: dictionary of `start_values`.
-        support, query: (images `(tasks, samples, channels, height, width)`, labels `(tasks, samples)`).
-        second_order: MAML; False for FOMAML, where the gradient is that at the adapted parameters.
-        inner_steps, inner_learning_rate: of the gradient descent on the support set.
-        vectorized: all tasks at once by `vmap`; False for one task after the other.
-        task: what computes one task of the loop.
-
-    Returns:
-        (dictionary of gradients, loss).
+    `support` and `query` are (images `(tasks, samples, channels, height, width)`, labels `(tasks, samples)`). Without
+    `second_order` (FOMAML) the gradient is that at the adapted parameters. `vectorized` computes all tasks at once by
+    `vmap`, otherwise `task` computes one after the other.
     """
-    options = second_order, inner_steps, inner_learning_rate
+    options = second_order, steps, rate
     if not vectorized:
         return mean([task(parameters, *each, *options) for each in tasks_of(support, query)])
     norm = explicit_norm
     if second_order:  # differentiating the sum is cheaper than summing each task's gradient
 
         def total(own):
-            adapted = vmap(lambda s: adapt(own, s, inner_steps, inner_learning_rate, norm))(support)
+            adapted = vmap(lambda s: adapt(own, s, steps, rate, norm))(support)
             return vmap(lambda own, q: loss_of(own, q, norm))(adapted, query).mean()
 
         return grad_and_value(total)(parameters)
@@ -172,28 +155,22 @@ def meta_gradient(
 
 
 def tasks_of(*batches):
-    """Each task of batches of tasks: a tuple with a pair (images, labels) for each batch."""
+    """List the tasks of batches of tasks: a tuple with a pair (images, labels) for each batch."""
     return list(zip(*(list(zip(*batch, strict=True)) for batch in batches), strict=True))
 
 
 def mean(results):
-    """The mean of pairs (dictionary, number)."""
+    """Average pairs (dictionary, number)."""
     values, losses = zip(*results, strict=True)
     return {name: sum(each[name] for each in values) / len(values) for name in values[0]}, sum(losses) / len(losses)
 
 
 # Reptile -----------------------------------------------------------------------------------------------------
 def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, norm=F.batch_norm):
-    """The inner loop of one task: Adam without momentum, a step for each batch.
+    """Run the inner loop of one task: Adam without momentum, a step for each batch; `done` steps came before.
 
-    Args:
-        parameters: initial weights.
-        moments: second moments to begin with, kept from task to task as in the published code.
-        done: steps that Adam has made before.
-        batches: (images `(steps, batch, channels, height, width)`, labels `(steps, batch)`).
-
-    Returns:
-        (adapted parameters, second moments), loss of the last step.
+    Second `moments` are kept from task to task as in the published code. Returns (adapted parameters, second moments),
+    and the loss of the last step.
     """
     loss = torch.zeros(())
     for step, batch in enumerate(zip(*batches, strict=True), start=done + 1):
@@ -209,7 +186,7 @@ def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, n
 
 @torch.no_grad()
 def tape_reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3):
-    """The same by `torch.autograd.grad`, in place."""
+    """Run the same by `torch.autograd.grad`, in place."""
     task = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     moments = {name: value.clone() for name, value in moments.items()}
     for step, batch in enumerate(zip(*batches, strict=True), start=done + 1):
@@ -224,29 +201,22 @@ def tape_reptile_task(parameters, moments, done, batches, inner_learning_rate=1e
 
 
 def reptile_mean(parameters, moments, done, batches, vectorized=False, task=tape_reptile_task):
-    """Means over the tasks: (adapted parameters, second moments), loss. All tasks begin with the same moments."""
+    """Average over the tasks: (adapted parameters, second moments), loss. All tasks start with the same moments."""
     if vectorized:
         both, losses = vmap(lambda own: reptile_task(parameters, moments, done, own, norm=explicit_norm))(batches)
         return tuple({name: value.mean(0) for name, value in part.items()} for part in both), losses.mean()
     results = [task(parameters, moments, done, own) for (own,) in tasks_of(batches)]
     parts, losses = zip(*results, strict=True)
-    return tuple(mean([(part, 0.0) for part in side])[0] for side in zip(*parts, strict=True)), sum(losses) / len(
-        losses
-    )
+    means = tuple(mean([(part, 0.0) for part in side])[0] for side in zip(*parts, strict=True))
+    return means, sum(losses) / len(losses)
 
 
 # Steps -------------------------------------------------------------------------------------------------------
 class Learner:
     """Initial weights and their optimizer: Adam for MAML and FOMAML, an interpolation for Reptile.
 
-    Args:
-        method: `"maml"`, `"fomaml"` or `"reptile"`.
-        steps: over which Reptile's step falls from 1 to 0.
-        vectorized: all tasks at once by `vmap`.
-        workers: threads that share the tasks.
-        channels_last: memory format of kernels and images.
-        bias: whether the convolutions have one, as published; batch norm takes it away.
-        compiled: whether `torch.compile` is used, on the whole meta-gradient or on that of a task.
+    `steps` are those over which Reptile's step falls from 1 to 0; `vectorized` computes all tasks at once by `vmap`,
+    otherwise `workers` threads share them. Convolutions have a `bias`, as published, which batch norm takes away.
     """
 
     def __init__(
@@ -270,7 +240,7 @@ class Learner:
             self.options["second_order"] = method == "maml"
 
     def shared(self, *arguments, batches):
-        """`whole` of the batches of tasks, by all workers."""
+        """Run `whole` on the batches of tasks, shared by all workers."""
         parts = [
             tuple(tuple(part[w :: self.workers] for part in batch) for batch in batches) for w in range(self.workers)
         ]
@@ -281,7 +251,7 @@ class Learner:
         return results, [count / sum(counts) for count in counts]
 
     def step(self, batches):
-        """One meta-step on `(support, query)`, for Reptile on `(batches,)`. Returns the loss."""
+        """Take one meta-step on `(support, query)`, for Reptile on `(batches,)`; return the loss."""
         if self.method != "reptile":
             results, weights = self.shared(self.parameters, batches=batches)
             for name, parameter in self.parameters.items():
@@ -304,17 +274,13 @@ class Learner:
 
 # Tasks -------------------------------------------------------------------------------------------------------
 class Tasks:
-    """Tasks of random classes of `images` (classes, samples, 28, 28), or of random images where None.
-
-    Args:
-        rotations: quarter turns, one of which a class of a task is given.
-    """
+    """Tasks of random classes of `images` (classes, samples, 28, 28), rotated by quarter turns; or of random images."""
 
     def __init__(self, images=None, rotations=(0,), ways=5, seed=0):
         self.images, self.rotations, self.ways, self.rng = images, rotations, ways, np.random.default_rng(seed)
 
     def sets(self, tasks, *samples):
-        """For each number of samples of a class, (images `(tasks, ways * samples, 1, 28, 28)`, labels)."""
+        """Return, for each number of samples of a class, (images `(tasks, ways * samples, 1, 28, 28)`, labels)."""
         x = np.empty((tasks, self.ways, sum(samples), 28, 28), "float32")
         for task in x if self.images is not None else ():
             for way, row in enumerate(self.rng.choice(len(self.images), self.ways, replace=False)):
@@ -327,7 +293,7 @@ class Tasks:
         return [(torch.from_numpy(p.reshape(tasks, -1, 1, 28, 28)), y) for p, y in zip(parts, labels, strict=True)]
 
     def batches(self, learner, tasks):
-        """Arguments of `learner.step`: support and query, for Reptile 5 batches of 10 from 10 samples of a class."""
+        """Return the arguments of `learner.step`; for Reptile 5 batches of 10 from 10 samples of a class."""
         if learner.method != "reptile":
             return self.sets(tasks, 1, 5)
         ((x, y),) = self.sets(tasks, 10)
@@ -336,7 +302,7 @@ class Tasks:
 
 
 def accuracies(learner, tasks, number=600):
-    """Accuracy of each of `number` tasks of 1 shot and 15 queries, after adaptation as in training (Reptile: 50)."""
+    """Return the accuracy of each of `number` tasks of 1 shot and 15 queries, after adaptation (Reptile: 50 steps)."""
     found = []
     for _ in range(number):
         support, (x, y) = ((x[0], y[0]) for x, y in tasks.sets(1, 1, 15))
@@ -387,7 +353,7 @@ def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
 
 
 def outcomes(parameters, support, query, order, inner_learning_rate):
-    """The results for the golden file's inputs; raises where the loop, `torch.func` and `vmap` differ."""
+    """Compute the golden file's results; raises where the loop, `torch.func` and `vmap` differ."""
     arrays = {}
     for steps, suffix, rate in ((1, "", inner_learning_rate), (3, "_3", inner_learning_rate / 2)):
         arrays[f"inner_learning_rate{suffix}"] = np.array(rate)

@@ -3,21 +3,19 @@
     python benchmarks/stale.py            # a line for each: what changed after it was measured
     python benchmarks/stale.py --strict   # exit status 1 if there is one
 
-A result names the files and folders on which it depends (`code`), and its commit; listed are the commits since that
-touched them, and changes that are not committed. Results of a commit that this clone does not have cannot be told.
+A result names the files and folders it depends on (`code`), and its commit; listed are the commits since that touched
+them, and uncommitted changes. Results of a commit that this clone does not have are listed as such.
 """
 
-import argparse
 import subprocess
 import sys
 
+import skeleton
 import tracked
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strict", action="store_true", help="exit status 1 if a result is stale")
-    arguments = parser.parse_args()
+    arguments = skeleton.arguments(__doc__, record=False, strict=(False, "exit status 1 if a result is stale"))
     found, results = {}, tracked.every()
     for name, result in results.items():
         if reason := stale(result):
@@ -28,7 +26,7 @@ def main() -> None:
 
 
 def stale(result: dict) -> str:
-    """What has changed since a result; empty where nothing has."""
+    """Describe what has changed since a result; empty if nothing has."""
     commit, paths = result["commit"], result["code"]
     try:
         log = _git("log", "--format=%h", f"{commit}..HEAD", "--", *paths).split()

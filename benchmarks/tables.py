@@ -7,12 +7,12 @@ Each result of `PAGES` becomes a section: its question, its table, the command, 
 the pages is typed by hand; a figure changes by running its command again with `--results=benchmarks/results`.
 """
 
-import argparse
 import difflib
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import skeleton
 import tracked
 
 TARGET = Path("docs", "results")
@@ -98,7 +98,7 @@ PAGES = {
 
 
 def pages() -> dict[str, str]:
-    """The text of every page by its file name; pages whose results do not exist are left out."""
+    """Make the text of every page by its file name; pages whose results do not exist are left out."""
     results, made = tracked.every(), {}
     for name, page in PAGES.items():
         sections = [section(results[one]) for one in page.results if one in results]
@@ -108,7 +108,7 @@ def pages() -> dict[str, str]:
 
 
 def index(results: dict[str, dict[str, Any]], made: dict[str, str]) -> str:
-    """The page that leads to the others, by the questions they answer."""
+    """Make the page that leads to the others, by the questions they answer."""
     lines = ["# Results", "", *_INTRODUCTION, ""]
     for name, page in PAGES.items():
         if f"{name}.md" in made:
@@ -128,7 +128,7 @@ _INTRODUCTION = (
 
 
 def section(result: dict[str, Any]) -> str:
-    """A result as Markdown."""
+    """Format a result as Markdown."""
     parts = [f"## {result['question']}", markdown(result["columns"], result["rows"])]
     if result["intervals"]:
         parts.append(f"{result['intervals'].removesuffix('.')}.")
@@ -139,7 +139,7 @@ def section(result: dict[str, Any]) -> str:
 
 
 def markdown(columns: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
-    """A table; a cell that a row lacks stays empty."""
+    """Format a table; a cell that a row lacks stays empty."""
     titles = [column["title"] for column in columns]
     lines = [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
     for row in rows:
@@ -149,7 +149,7 @@ def markdown(columns: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
 
 
 def measured_on(result: dict[str, Any]) -> str:
-    """The line below a table: seeds, machine, versions, commit, and whether it was transcribed."""
+    """Format the line below a table: seeds, machine, versions, commit, and whether it was transcribed."""
     machine, words = result["machine"], []
     if result["seeds"]:
         words.append(f"seeds {ranges(result['seeds'])}" if len(result["seeds"]) > 1 else f"seed {result['seeds'][0]}")
@@ -172,7 +172,7 @@ def measured_on(result: dict[str, Any]) -> str:
 
 
 def ranges(seeds: list[int]) -> str:
-    """Seeds in words.
+    """Format seeds.
 
     >>> ranges([0, 1, 2, 3]), ranges([1, 3])
     ('0 to 3', '1, 3')
@@ -183,9 +183,8 @@ def ranges(seeds: list[int]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where a page differs")
-    arguments = parser.parse_args()
+    check = (False, "write nothing; exit status 1 where a page differs")
+    arguments = skeleton.arguments(__doc__, record=False, check=check)
     folder, made = tracked.ROOT / TARGET, pages()
     there = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.md")}
     if arguments.check:
