@@ -1,6 +1,13 @@
 """Deployment: estimators, predictions, evaluation, export, monitoring and publication of finished runs."""
 
-from kerasnas.deployment.estimators import GraphClassifier, ImageClassifier, ImageRegressor, TextClassifier
+from kerasnas.deployment.estimators import (
+    GraphClassifier,
+    ImageClassifier,
+    ImageRegressor,
+    TableClassifier,
+    TableRegressor,
+    TextClassifier,
+)
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
 from kerasnas.deployment.loading import Preset, load
 from kerasnas.deployment.monitoring import monitor
@@ -17,6 +24,8 @@ __all__ = [
     "Prediction",
     "Preset",
     "Readaptation",
+    "TableClassifier",
+    "TableRegressor",
     "TextClassifier",
     "evaluate",
     "export",

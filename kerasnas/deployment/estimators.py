@@ -63,6 +63,36 @@ class ImageRegressor(Estimator):
     makes = "regressor"
 
 
+class TableClassifier(ProbabilityEstimator):
+    """The best classifier of rows of numbers and categories in the time you give, next to models without a network.
+
+    `fit` takes an array `(samples, columns)` or a frame, and labels like those of `ImageClassifier`; or a frame with a
+    column of labels, named as the setting `target` says. `result["race"]["references"]` has the test scores of logistic
+    regression and histogram gradient boosting: which of them wins, the report says.
+
+    Example:
+
+        classifier = kerasnas.TableClassifier(minutes=1).fit(frame, labels)
+        classifier.predict(other_frame)              # names of classes
+    """
+
+    takes = "tables"
+
+
+class TableRegressor(Estimator):
+    """The best network that estimates numbers from rows in the time you give, next to models without a network.
+
+    As `TableClassifier`, with labels like those of `ImageRegressor`.
+
+    Example:
+
+        regressor = kerasnas.TableRegressor(minutes=1).fit(frame, prices)
+        regressor.score(other_frame, other_prices)   # the share of the variance that is explained
+    """
+
+    takes, makes = "tables", "regressor"
+
+
 class TextClassifier(ProbabilityEstimator):
     """A searched network for your texts: `kerasnas search --space=text` as an estimator.
 

@@ -28,6 +28,7 @@ class Samples:
 
     def __init__(self, modality: Modality, settings: Any = None):
         self.modality, self.settings = modality, settings
+        self.named: dict[str, np.ndarray] = {}
 
     def arrays(self, x: Any, y: Any, like: Classifier | np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return samples and labels as arrays.
@@ -40,15 +41,14 @@ class Samples:
         Raises:
             ValueError: if they do not belong together.
         """
-        plural, reading = self.modality.plural, self.reading(like)
+        modality = like.modality if isinstance(like, Classifier) else self.modality
+        plural, reading = modality.plural, self.reading(like)
         columns = columns_of(x)
         if columns is not None:
-            if y is not None:
-                raise ValueError(checks.invalid("y", f"None, as `x` is a dataset of {plural} and labels", y))
-            x, y = self.modality.from_table(columns, self._setting("target", ()), reading)
+            x, y = modality.from_table(columns, y, self._setting("target", ()), reading)
         if y is None:
             raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-        x = self.modality.samples(x, reading)
+        self.named, x = modality.named(x), modality.samples(x, reading)
         y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
         y = y.astype(str) if y.dtype.kind == "O" and all(isinstance(one, str) for one in y.ravel()) else y
         if not x.ndim or not len(x):
@@ -68,13 +68,17 @@ class Samples:
             makes: `"classifier"` or `"regressor"`.
         """
         x, y = self.arrays(x, y)
-        test = None
+        more, test = self.named, None
         if test_data is not None:
             samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
             test = self.arrays(samples, labels, like=x)
+            if any(name in self.named and not np.array_equal(more[name], self.named[name]) for name in more):
+                raise ValueError(
+                    checks.invalid("test_data", f"columns like those of `x`, {more['columns']}", self.named["columns"])
+                )
         task = task_class(self._task_of(y, makes))
         y, test_y, labels = task.encoded(y, None if test is None else test[1])
-        named = {"classes": np.atleast_1d(labels).astype(str), "labels": labels}
+        named = {**more, "classes": np.atleast_1d(labels).astype(str), "labels": labels}
         if task().entry():
             named["task"] = np.array(task.name)
         if test is not None and test_y is not None:

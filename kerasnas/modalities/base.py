@@ -169,8 +169,14 @@ class Modality:
         """Return the arguments of `kerasnas.datasets.load` by which samples of a folder or table fit a network."""
         return {}
 
-    def from_table(self, columns: Columns, target: Sequence[str], reading: Reading) -> tuple[Any, np.ndarray]:
-        """Return samples and labels of a table, as `kerasnas.modalities.columns` has it."""
+    def from_table(self, columns: Columns, y: Any, target: Sequence[str], reading: Reading) -> tuple[Any, Any]:
+        """Return samples and labels of a table, as `kerasnas.modalities.columns` has it.
+
+        Raises:
+            ValueError: for labels `y` that do not belong to it.
+        """
+        if y is not None:
+            raise ValueError(checks.invalid("y", f"None, as `x` is a dataset of {self.plural} and labels", y))
         sample = self.sample_column(columns, reading)
         return columns[sample], labels_in(columns, sample, target)
 
@@ -185,6 +191,10 @@ class Modality:
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         """Return samples of an estimator's `fit` as an array."""
         return checks.array("x", x)
+
+    def named(self, x: Any) -> dict[str, np.ndarray]:
+        """Return what else an `.npz` file needs of samples that `samples` takes; nothing by default."""
+        return {}
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         """Return samples of an estimator's `predict`, in whatever form, as a network takes them."""

@@ -138,15 +138,12 @@ class Tables(Modality):
         Raises:
             ValueError: for a column that lacks; names the nearest.
         """
-        found = []
-        for column in self.own:
-            if column.name not in values:
-                hint = checks.nearest(column.name, values)
-                raise ValueError(f"The rows lack column '{column.name}'. {hint}")
-            found.append(column.codes(np.asarray(values[column.name])))
+        found = [column.codes(np.asarray(_named(values, column.name))) for column in self.own]
         return np.stack(found, axis=1).astype("float32")
 
-    def from_table(self, columns: Columns, target: Sequence[str], reading: Reading) -> tuple[Any, np.ndarray]:
+    def from_table(self, columns: Columns, y: Any, target: Sequence[str], reading: Reading) -> tuple[Any, Any]:
+        if y is not None:
+            return dict(columns), y
         taken = label_names(columns, "", target)
         rows = {name: values for name, values in columns.items() if name not in taken}
         return rows, labels_in(columns, "", taken)
@@ -156,7 +153,13 @@ class Tables(Modality):
         if columns is None:
             found = np.asarray(x if hasattr(x, "__array__") else list(x))
             return found.astype(str) if found.dtype.kind == "O" else found
+        if self.own:
+            columns = {column.name: _named(columns, column.name) for column in self.own}
         return np.stack([np.asarray(list(values)).astype(str) for values in columns.values()], axis=1)
+
+    def named(self, x: Any) -> dict[str, np.ndarray]:
+        columns = x if isinstance(x, Mapping) else columns_of(x)
+        return {"kind": np.array(self.name), **({} if columns is None else {"columns": np.array(list(columns))})}
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         if isinstance(x, str | os.PathLike):
@@ -206,6 +209,13 @@ class Tables(Modality):
         values = x[:, chosen].astype("float32")
         names = [column.name for column in self.own] or [f"input {column}" for column in range(x.shape[1])]
         return values, tuple(names[column] for column in chosen)
+
+
+def _named(columns: Mapping[str, Any], name: str) -> Any:
+    """Return a column of rows; raises ValueError, naming the nearest, if they lack it."""
+    if name not in columns:
+        raise ValueError(f"The rows lack column '{name}'. {checks.nearest(name, columns)}")
+    return columns[name]
 
 
 def _some(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

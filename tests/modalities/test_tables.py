@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+import kerasnas
 from kerasnas import datasets
 from kerasnas.cli import main
+from kerasnas.deployment.samples import Samples
 from kerasnas.export import load_classifier
 from kerasnas.modalities import Tables, modality
 from kerasnas.modalities.table_columns import Column
@@ -167,3 +169,20 @@ def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys):
     new.write_text("colour,size\nred,2.5\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"lack column 'color'\. Did you mean 'colour'"):
         network.modality.from_paths([new], network.reading)
+
+
+def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(table(label=None))
+    labels = np.where(frame["size"] > 0, "large", "small")
+    estimator = kerasnas.TableClassifier(cpu_minutes=0.3, candidates=1, folder=tmp_path / "home", log=str)
+    estimator.fit(frame, labels)
+    assert (estimator.predict(frame[["color", "size"]]) == labels).mean() > 0.85
+    assert estimator.evaluate(frame, labels) == estimator.evaluate(frame[["color", "size"]], labels)
+    with pytest.raises(ValueError, match="lack column 'color'"):
+        estimator.predict(frame[["size"]])
+    samples = Samples(modality("tables"), estimator.settings)
+    with pytest.raises(ValueError, match="test_data"):
+        samples.dataset(frame, labels, (frame[["color", "size"]], labels), "classifier", 0.1)
+    arrays = samples.dataset(frame.assign(target=labels), None, None, "classifier", 0.1)
+    assert arrays["columns"].tolist() == ["size", "color"] and str(arrays["kind"]) == "tables"
