@@ -33,10 +33,8 @@ from kerasnas.constraints import (
     Satisfies,
     Shape,
     Text,
-    invalid,
-    invalid_array,
-    nearest,
 )
+from kerasnas.wording import invalid, invalid_array, nearest
 
 __all__ = ["invalid", "nearest"]  # with the checks of this module
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import numbers
 import os
@@ -14,48 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-_LONGEST = 200  # characters of a received value that a message shows
+from kerasnas.wording import invalid, invalid_array, nearest
+
 NUMBERS = "iuf"
 Labelled = tuple[str, Any]  # a wrong value with its label
-
-
-def invalid(argument: str, expected: str, received: object, hint: str = "", what: str = "argument") -> str:
-    """Write the message for a wrong value, in Keras' words.
-
-    Args:
-        argument: name of the argument.
-        expected: a noun phrase, such as `"a positive integer"`.
-        received: the value received.
-        hint: a further sentence, such as the nearest right name. Defaults to none.
-        what: a noun for `argument`. Defaults to `"argument"`.
-
-    Example:
-
-    >>> invalid("strides", "1 or 2", 3)
-    'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
-    """
-    try:
-        shown = repr(received)
-    except ValueError:  # an integer of more digits than Python writes
-        shown = f"<{type(received).__name__}>"
-    if len(shown) > _LONGEST:
-        shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
-    end = f" {hint}" if hint else ""
-    return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Write the end of an error message: the nearest known name, then all of them.
-
-    Example:
-
-    >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
-    "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known: {names}"
 
 
 def values() -> dict[str, object]:
@@ -508,8 +469,3 @@ class Array(Constraint):
         yield from (("as complex numbers", right.astype(complex)), ("as a mapping", {"a": right}))
         if "b" not in self.kinds:
             yield "as booleans", right > 0
-
-
-def invalid_array(argument: str, expected: str, received: str) -> str:
-    """Write the message for a wrong array, of which it is described what was received."""
-    return f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}"

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {
         "annotations",
-        *("checks", "constraints", "registry", "genotypes", "files", "records", "intervals", "pareto"),
+        *("wording", "checks", "constraints", "registry", "genotypes", "files", "records", "intervals", "pareto"),
         *("backend", "distribution", "executors"),
     },
     {"primitives", "relaxations", "tasks"},

@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from kerasnas.checks import nearest
 from kerasnas.cli.commands import COMMANDS, RENAMED
 from kerasnas.cli.failures import how_to_resume, in_one_line
 from kerasnas.cli.flags import parse
 from kerasnas.cli.quiet import quieten
+from kerasnas.wording import nearest
 
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -50,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"Did you mean '{RENAMED[name]}'?" if name in RENAMED else nearest(name, COMMANDS)
         return _fail(f"Unknown command '{name}'. {hint}")
     command = COMMANDS[name]
-    if {"--help", "-h", "--helpfull"} & set(rest):
-        print(command.help())
+    if asked := {"--help", "-h", "--help=all", "--helpfull"} & set(rest):
+        print(command.help(everything=bool(asked & {"--help=all", "--helpfull"})))
         return 0
     folder, values = None, None
     try:
         with _terminating():
-            if argv is None:
+            if argv is None and name != "completion":  # which imports no TensorFlow
                 quieten()
             values = command.flags()
             parse(values, name, rest, command.places)

@@ -10,10 +10,13 @@ from typing import Any
 from absl import flags
 
 from kerasnas.cli.configuration import configure
-from kerasnas.cli.flags import define, define_list, describe, flag_of
+from kerasnas.cli.described import Description, in_words, read
+from kerasnas.cli.flags import define, define_list, flag_of
 
 NO_FOLDER = ("time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
+MOST_FLAGS = 15
+"""The number of flags up to which `--help` shows all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +56,8 @@ class OwnFlag:
 _CONFIG = OwnFlag(
     "config",
     None,
-    "A file of flags and their values, YAML or JSON: one that you wrote, the config.json of a run, or its folder. What "
-    "is typed wins.",
+    "A file of flags and their values, YAML or JSON: one that you wrote, the config.json of a run, or its folder. "
+    "Flags on the command line take precedence.",
 )
 
 
@@ -64,7 +67,7 @@ class Command:
     `settings` names the dataclasses of `kerasnas.methods` whose fields are flags; they are imported when needed. Where
     two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
     process have passed. `places` are the flags that may be given by their value alone, in this order; `own` are its
-    flags that are no settings.
+    flags that are no settings; `shown` are those that `--help` has, where there are more than `MOST_FLAGS`.
     """
 
     def __init__(
@@ -77,8 +80,9 @@ class Command:
         timed: bool = False,
         places: tuple[str, ...] = (),
         own: tuple[OwnFlag, ...] = (),
+        shown: tuple[str, ...] = (),
     ):
-        self.places, self.own = places, own
+        self.places, self.own, self.shown = places, own, shown
         self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
         self._run, self._timed = run, timed
 
@@ -136,30 +140,53 @@ class Command:
     def known_values(self) -> dict[str, list[str]]:
         """The values that a shell can offer, by the flag: names of what is registered, of choices, true and false."""
         known = {own.name: [*own.known] or ["true", "false"] for own in self.own if own.known or own.default is False}
-        if self.settings:
-            for name in reversed(self.settings):
-                for field in dataclasses.fields(_settings(name)):
-                    if field.metadata["known"] is not None:
-                        known[flag_of(field)] = list(field.metadata["known"])
-                    elif isinstance(field.default, bool):
-                        known[flag_of(field)] = ["true", "false"]
+        for name in reversed(self.settings):
+            for field in dataclasses.fields(_settings(name)):
+                if field.metadata["known"] is not None:
+                    known[flag_of(field)] = list(field.metadata["known"])
+                elif isinstance(field.default, bool):
+                    known[flag_of(field)] = ["true", "false"]
         return known
 
-    def help(self) -> str:
-        """The text of `kerasnas COMMAND --help`."""
-        values, lines = self.flags(), [f"kerasnas {self.name}: {self.summary}", "", self.teaching]
-        for title, names in self._groups(values).items():
-            lines += ["", f"{title}:", *describe(values, names)]
+    def description(self) -> Description:
+        """The flags in groups, in words. Of a command with settings they are read from a file: no Keras is imported."""
+        return read(self.name) if self.settings else self.describe()
+
+    def describe(self) -> Description:
+        """Describe the flags in groups; imports the settings that they are made of."""
+        values, known = self.flags(), self.known_values()
+
+        def describe(name: str) -> dict[str, Any]:
+            flag = values[name]
+            default = "" if "Default:" in flag.help else in_words(flag.default)
+            return {"help": flag.help, "default": default, "known": known.get(name, [])}
+
+        return {
+            title: {name: describe(name) for name in sorted(names, key=lambda name: (name != "output_dir", name))}
+            for title, names in self._groups(values).items()
+        }
+
+    def help(self, everything: bool = False) -> str:
+        """The text of `kerasnas COMMAND --help`, or of `--help=all`, which has every flag, in groups."""
+        lines = [f"kerasnas {self.name}: {self.summary}", "", self.teaching]
+        groups = self.description()
+        flags = {name: flag for group in groups.values() for name, flag in group.items()}
+        brief = not everything and len(flags) > MOST_FLAGS
+        for title, group in {"Flags": {name: flags[name] for name in self.shown}}.items() if brief else groups.items():
+            lines += ["", f"{title}:"]
+            for name, flag in group.items():
+                default = f" Default: {flag['default']}." if flag["default"] else ""
+                lines += [f"  --{name}", f"      {flag['help']}{default}"]
+        if brief:
+            lines += ["", f"All {len(flags)} flags: kerasnas {self.name} --help=all"]
         return "\n".join(lines)
 
     def _groups(self, values: Iterable[str]) -> dict[str, set[str]]:
-        """The flags by what they are of, where there are several kinds of settings."""
+        """The flags by the kind of settings, where there are several."""
         if len(self.settings) < 2:
             return {"Flags": set(values)}
-
-        first, second, third = (
-            {flag_of(field) for field in dataclasses.fields(_settings(name))} for name in self.settings
-        )
+        kinds = [{flag_of(field) for field in dataclasses.fields(_settings(name))} for name in self.settings]
+        first, second, third = kinds
         return {
             "Flags": (first & second) | (set(values) - first - second - third),
             "Flags of a race": first - second,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kerasnas.cli import actions
 from kerasnas.cli.command import Command, OwnFlag
 from kerasnas.cli.completion import SHELLS
+from kerasnas.cli.described import Description, write
 from kerasnas.cli.experience import ACTIONS, experience
 
 _METHOD = OwnFlag(
@@ -115,6 +116,10 @@ COMMANDS: dict[str, Command] = {
             timed=True,
             places=("dataset",),
             own=(_METHOD, *_PROGRESS),
+            shown=(
+                *("output_dir", "dataset", "minutes", "max_parameters", "latency_target_ms", "space", "method"),
+                *("initializer", "genotypes", "augment", "ensemble", "epochs", "executor", "seed", "config"),
+            ),
         ),
         Command(
             "retrain",
@@ -127,6 +132,11 @@ COMMANDS: dict[str, Command] = {
             actions.retrain,
             "TrainingConfig",
             own=(OwnFlag("genotype", None, _GENOTYPE, required=True), *_PROGRESS),
+            shown=(
+                *("output_dir", "genotype", "dataset", "retrain_epochs", "retrain_filters", "retrain_cells"),
+                *("retrain_batch_size", "retrain_learning_rate", "augment", "image_size", "task", "target"),
+                *("seed", "config"),
+            ),
         ),
         Command(
             "pretrain",
@@ -253,6 +263,10 @@ COMMANDS: dict[str, Command] = {
             "their number and that of the classes matter. It prints, and writes no file.",
             actions.time,
             "TimingConfig",
+            shown=(
+                *("dataset", "space", "filters", "num_cells", "num_nodes", "primitives", "batch_size", "epochs"),
+                *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "config"),
+            ),
         ),
         Command(
             "experience",
@@ -303,3 +317,12 @@ COMMANDS: dict[str, Command] = {
         ),
     )
 }
+
+
+def descriptions() -> dict[str, Description]:
+    """Describe the flags of every command that has settings, from the settings."""
+    return {name: command.describe() for name, command in COMMANDS.items() if command.settings}
+
+
+if __name__ == "__main__":
+    write(descriptions())

@@ -22,8 +22,8 @@ def script(shell: str, commands: Mapping[str, Command]) -> str:
 
 def _flags(command: Command) -> list[tuple[str, str, list[str]]]:
     """Name, first sentence of the help, and known values, of each flag of a command."""
-    values, known = command.flags(), command.known_values()
-    return [(name, _first(values[name].help), known.get(name, [])) for name in sorted(values)]
+    flags = {name: flag for group in command.description().values() for name, flag in group.items()}
+    return [(name, _first(flags[name]["help"]), flags[name]["known"]) for name in sorted(flags)]
 
 
 def _first(text: str) -> str:

@@ -9,9 +9,8 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas.checks import nearest
 from kerasnas.cli.flags import RENAMED, flag_of
-from kerasnas.files import untrusted
+from kerasnas.wording import nearest
 
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
 _MOST = 2**16  # bytes of a file of flags
@@ -70,6 +69,8 @@ def _read(file: Path, command: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: as for `configure`.
     """
+    from kerasnas.files import untrusted
+
     if not file.exists():
         raise FileNotFoundError(f"--config={file}: there is no such file.")
     if file.suffix.lower() not in _SUFFIXES:

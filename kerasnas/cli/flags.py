@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
 
-from kerasnas.checks import nearest
+from kerasnas.wording import nearest
 
 RENAMED = {"strategy": "distribution"}
 """Old name of a flag -> its name: an error names the new one."""
@@ -102,17 +102,3 @@ def _with_underscores(argument: str, values: flags.FlagValues) -> str:
     changed = name.lstrip("-").replace("-", "_")
     known = name.startswith("--") and (changed in values or changed.removeprefix("no") in values)
     return f"--{changed}{equals}{value}" if known else argument
-
-
-def describe(values: flags.FlagValues, names: Iterable[str] | None = None) -> list[str]:
-    """The lines that help prints of the flags `names`, by default of all."""
-    lines = []
-    for name in sorted(set(values if names is None else names), key=lambda name: (name != "output_dir", name)):
-        flag = values[name]
-        default = "" if flag.default in (None, "", []) else f" Default: {_text(flag.default)}."
-        lines += [f"  --{name}", f"      {flag.help}{default}"]
-    return lines
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

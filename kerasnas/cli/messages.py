@@ -6,7 +6,7 @@ import re
 
 from absl import flags
 
-from kerasnas.checks import nearest
+from kerasnas.wording import nearest
 
 _KINDS = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
