@@ -136,7 +136,7 @@ def read_trainings(source: str | os.PathLike) -> Iterator[Training]:
         try:
             training = _training(record)
         except (ValueError, TypeError, struct.error, IndexError) as error:
-            raise ValueError(f"{source}: record {number} is not of NAS-Bench-101: {error}") from None
+            raise ValueError(f"{source}: record {number} is none of NAS-Bench-101: {error}") from None
         yield training
 
 
