@@ -210,18 +210,14 @@ def test_splits_share_no_class(pool):
 
 
 @pytest.mark.parametrize(
-    ("y", "sizes", "message"),
+    ("y", "sizes", "name"),
     [
-        (LABELS, (4, 3), r"the 6 classes.*no more than all. Received: \(4, 3\)"),
-        (LABELS, (0.9, 0.9), r"Received: \(0.9, 0.9\)"),
-        (LABELS, (6, 0), "at least one class a part"),
-        (LABELS, (), "`sizes`"),
-        (LABELS, ("a",), "`sizes`"),
-        (LABELS / 2, (2,), "`y`. Expected labels of an integer dtype. Received: dtype float64"),
+        *((LABELS, sizes, "sizes") for sizes in ((4, 3), (0.9, 0.9), (6, 0), (), ("a",))),
+        (LABELS / 2, (2,), "y"),
     ],
 )
-def test_impossible_splits_are_refused(y, sizes, message):
-    with pytest.raises(ValueError, match=message):
+def test_impossible_splits_are_refused(y, sizes, name):
+    with pytest.raises(ValueError, match=f"`{name}`"):
         split_classes(y, sizes)
 
 
@@ -229,20 +225,16 @@ def test_impossible_splits_are_refused(y, sizes, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ways": 7}, "`ways`. Expected at most the number of classes, 6. Received: 7"),
-        ({"ways": 4, "classes": [2, 3]}, "at most the number of classes, 2. Received: 4"),
-        ({"ways": 1}, "`ways`. Expected an integer of at least 2. Received: 1"),
-        ({"shots": 0}, "`shots`. Expected an integer of at least 1"),
-        ({"query_shots": -1}, "`query_shots`"),
+        ({"ways": 7}, "`ways`.*the number of classes, 6"),
+        ({"ways": 4, "classes": [2, 3]}, "the number of classes, 2"),
         ({"shots": 5, "query_shots": 8}, "of at most 12, the number of samples of class 2. Received: 5 [+] 8"),
-        ({"classes": [2, 3, 4, 99]}, r"`classes`. Expected labels that `y` has, 6 from 2 to 13. Received: \[4, 99\]"),
+        ({"classes": [2, 3, 4, 99]}, r"`classes`.*6 from 2 to 13. Received: \[4, 99\]"),
         ({"classes": [2, 3, 3]}, "every label once. Received: 3 labels, 2 of them different"),
-        ({"classes": ["a", "b"]}, "`classes`. Expected None or integer labels"),
-        ({"rotations": (0, 45)}, r"`rotations`. Expected multiples of 90 degrees.*Received: \(0, 45\)"),
-        ({"rotations": ()}, "`rotations`. Expected multiples of 90"),
-        ({"rotations": (0, 360)}, r"every rotation once \(360 degrees are 0\)"),
-        ({"rotations": (0, 90)}, r"only images .* can be rotated. Received: \(0, 90\) for samples of shape \(2,\)"),
-        ({"seed": -1}, "`seed`"),
+        ({"rotations": (0, 45)}, "`rotations`.*multiples of 90 degrees"),
+        ({"rotations": (0, 360)}, "every rotation once"),
+        ({"rotations": (0, 90)}, r"`rotations`.*only images .* for samples of shape \(2,\)"),
+        *(({name: value}, f"`{name}`") for name, value in [("ways", 1), ("shots", 0), ("query_shots", -1)]),
+        *(({name: value}, f"`{name}`") for name, value in [("classes", ["a"]), ("rotations", ()), ("seed", -1)]),
     ],
 )
 def test_wrong_arguments_are_refused(pool, arguments, message):
@@ -266,13 +258,13 @@ def test_images_that_are_not_square_cannot_be_turned_by_a_quarter(images):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.zeros((72, 2)), LABELS, "`y`. Expected as many labels as inputs. Received: 72 inputs and 6 labels"),
-        (np.zeros((6, 2)), LABELS / 1, "`y`. Expected labels of an integer dtype. Received: dtype float64"),
-        (np.zeros((6, 2)), np.eye(6, dtype=int), r"Received: shape \(6, 6\). One-hot labels become class numbers"),
-        (np.zeros(6), LABELS, r"`x`. Expected an array of numbers \(samples, ...\).*Received: shape \(6,\)"),
-        (np.full((6, 2), "a"), LABELS, "dtype <U1"),
+        (np.zeros((72, 2)), LABELS, "`y`.*72 inputs and 6 labels"),
+        (np.zeros((6, 2)), LABELS / 1, "`y`.*float64"),
+        (np.zeros((6, 2)), np.eye(6, dtype=int), r"`y`.*shape \(6, 6\). One-hot labels become class numbers"),
+        (np.zeros(6), LABELS, r"`x`.*shape \(6,\)"),
+        (np.full((6, 2), "a"), LABELS, "`x`.*dtype <U1"),
         (np.full((6, 2), np.nan), LABELS, "`x`. Expected finite values"),
-        (np.full((6, 2), 256), LABELS, "integers from 0 to 255, or floats. Received: integers from 256 to 256"),
+        (np.full((6, 2), 256), LABELS, "`x`.*integers from 256 to 256"),
     ],
 )
 def test_wrong_samples_are_refused(x, y, message):
@@ -282,12 +274,13 @@ def test_wrong_samples_are_refused(x, y, message):
 
 @pytest.mark.parametrize("family", [SinusoidTasks(), EpisodeSampler(np.zeros((4, 1)), [0, 0, 1, 1], 2, 1, 1)])
 def test_wrong_indices_are_refused(family):
-    with pytest.raises(ValueError, match=r"`index`. Expected an integer of at least 0. Received: -1"):
-        family.episode(-1)
-    with pytest.raises(ValueError, match="`index`"):
-        family.batch(-1, tasks=2)
-    with pytest.raises(ValueError, match=r"`tasks`. Expected an integer of at least 1. Received: 0"):
-        family.batch(0, tasks=0)
+    for call, name in (
+        (lambda: family.episode(-1), "index"),
+        (lambda: family.batch(-1, tasks=2), "index"),
+        (lambda: family.batch(0, tasks=0), "tasks"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            call()
 
 
 def test_episodes_by_hand_are_checked():
@@ -327,14 +320,10 @@ def test_a_family_needs_to_say_how_to_draw():
 
 
 def test_sinusoids_are_sinusoids():
-    tasks = SinusoidTasks(shots=6, query_shots=9)
-    amplitudes, phases = [], []
+    tasks, amplitudes, phases = SinusoidTasks(shots=6, query_shots=9), [], []
     for index in range(400):
         episode = tasks.episode(index)
-        x, y = (
-            np.concatenate([episode.support[0], episode.query[0]]),
-            np.concatenate([episode.support[1], episode.query[1]]),
-        )
+        x, y = (np.concatenate(parts) for parts in zip(episode.support, episode.query, strict=True))
         assert x.shape == y.shape == (15, 1) and x.dtype == y.dtype == np.float32
         assert abs(x).max() <= 5 and episode.classes == ()
         # a sin(x - p) = a cos(p) sin(x) - a sin(p) cos(x)
@@ -357,16 +346,12 @@ def test_sinusoids_of_given_ranges():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "value"),
     [
-        ({"shots": 0}, "`shots`"),
-        ({"query_shots": -1}, "`query_shots`"),
-        ({"amplitude": (5.0, 0.1)}, r"`amplitude`. Expected \(low, high\), finite and low at most high"),
-        ({"phase": (0.0, float("inf"))}, "`phase`"),
-        ({"inputs": 5.0}, "`inputs`.*Received: 5.0"),
-        ({"seed": 0.5}, "`seed`"),
+        *(("shots", 0), ("query_shots", -1), ("amplitude", (5.0, 0.1)), ("phase", (0.0, float("inf")))),
+        *(("inputs", 5.0), ("seed", 0.5)),
     ],
 )
-def test_wrong_sinusoids_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        SinusoidTasks(**arguments)
+def test_wrong_sinusoids_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        SinusoidTasks(**{name: value})

@@ -90,26 +90,18 @@ def nearest_neighbor(data, shots=1):
 def test_pixels_alone_go_only_part_of_the_way():
     assert 0.60 < nearest_neighbor(glyphs()) < 0.76  # said: 0.68
     assert 0.38 < nearest_neighbor(glyphs(jitter=1.5)) < 0.54  # said: 0.46; Omniglot's: 0.44
-    assert nearest_neighbor(glyphs(jitter=0.0)) == 1.0
+    assert nearest_neighbor(glyphs(jitter=0.0, samples=16)) == 1.0
 
 
 def test_it_is_made_quickly():
     start = time.process_time()
-    glyphs(classes=200, samples=20)
-    assert time.process_time() - start < 3
+    glyphs(classes=60, samples=20)
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"classes": 0}, "`classes`. Expected an integer of at least 1. Received: 0"),
-        ({"samples": 0}, "`samples`"),
-        ({"size": 7}, "`size`. Expected an integer of at least 8"),
-        ({"jitter": -0.1}, "`jitter`. Expected a number of at least 0. Received: -0.1"),
-        ({"jitter": float("nan")}, "`jitter`"),
-        ({"seed": -1}, "`seed`"),
-    ],
+    ("name", "value"), [("classes", 0), ("samples", 0), ("size", 7), ("jitter", -0.1), ("jitter", np.nan), ("seed", -1)]
 )
-def test_wrong_arguments_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        glyphs(**arguments)
+def test_wrong_arguments_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        glyphs(**{name: value})

@@ -108,18 +108,14 @@ def test_what_is_missing_is_named(place, tmp_path):
         ("", r"Expected lines `filename,label` below a header of that name. Received: \[\]"),
         ("name,class\na.jpg,n01", r"Received: \['name', 'class'\]"),
         ("filename,label\na.jpg", r"Received: \['a.jpg'\]"),
-        (
-            "filename,label\n../../secret.jpg,n01",
-            "Expected names of files, without folders. Received: '../../secret.jpg'",
-        ),
-        ("filename,label\na.jpg,../n01", "Expected names of files, without folders. Received: 'a.jpg'"),
+        ("filename,label\n../../secret.jpg,n01", "without folders. Received: '../../secret.jpg'"),
+        ("filename,label\na.jpg,../n01", "without folders. Received: 'a.jpg'"),
     ],
 )
-def test_a_split_that_is_none(place, content, message):
-    path = place("flat")
-    (path / "train.csv").write_text(content)
+def test_a_split_that_is_none(tmp_path, content, message):
+    (tmp_path / "train.csv").write_text(content)
     with pytest.raises(ValueError, match=message):
-        mini_imagenet(path=path)
+        mini_imagenet(path=tmp_path)
 
 
 def test_bad_input(place):

@@ -149,26 +149,21 @@ def test_without_a_border_nobody_leaves():
 
 def broken(kind):
     images = WORLDS["maze"][:3].copy()
-    goal, place = places(images[1])
+    goal, _ = places(images[1])
     if kind == "two agents":
         images[1, ..., AGENT] = 1 - images[1, ..., WALL]
     elif kind == "no goal":
         images[1, ..., GOAL] = 0
     elif kind == "at the goal":
         images[1, ..., AGENT] = images[1, ..., GOAL]
-    elif kind == "in a wall":
-        images[1, ..., AGENT] = 0
-        images[1, 0, 0, AGENT] = 1
-    elif kind == "no way":
-        images[1, ..., WALL] = 1
-        images[(1, *goal, WALL)] = images[(1, *place, WALL)] = 0
-        images[1, ..., AGENT] = 0
-        far = (1, 1) if goal != (1, 1) else (7, 7)
-        far = far if abs(far[0] - goal[0]) + abs(far[1] - goal[1]) > 1 else (7, 1)
-        images[(1, *far, AGENT)] = 1
-        images[(1, *far, WALL)] = 0
     elif kind == "scaled":
         images *= 255
+    else:
+        images[1, ..., AGENT] = 0
+        images[1, 0, 0, AGENT] = 1  # in a wall
+        if kind == "no way":  # two places, at a corner and within
+            images[1, ..., WALL] = 1
+            images[(1, *goal, WALL)] = images[1, 0, 0, WALL] = 0
     return images
 
 

@@ -73,15 +73,13 @@ def test_same_seed_same_threshold():
 
 def test_bad_input():
     reference = np.zeros((40, 2))
-    with pytest.raises(ValueError, match=r"`reference`\. Expected at least 40 samples.*\(39, 2\)"):
-        MaximumTest(reference[:39])
-    with pytest.raises(ValueError, match=r"`false_alarms`"):
-        MaximumTest(reference, 0)
-    with pytest.raises(ValueError, match=r"`permutations`.*at least 100"):
-        MaximumTest(reference, 0.01, permutations=99)
-    with pytest.raises(ValueError, match=r"all finite"):
-        MaximumTest(reference * np.nan)
-    with pytest.raises(ValueError, match=r"`sample`\. Expected at least 20 samples of 2 columns"):
-        MaximumTest(reference).statistics(reference[:19])
-    with pytest.raises(ValueError, match=r"of 2 columns.*\(40, 1\)"):
-        MaximumTest(reference).statistics(reference[:, :1])
+    for call, message in (
+        (lambda: MaximumTest(reference[:39]), r"`reference`\. Expected at least 40 samples.*\(39, 2\)"),
+        (lambda: MaximumTest(reference, 0), "`false_alarms`"),
+        (lambda: MaximumTest(reference, 0.01, permutations=99), "`permutations`.*at least 100"),
+        (lambda: MaximumTest(reference * np.nan), "`reference`.*all finite"),
+        (lambda: MaximumTest(reference).statistics(reference[:19]), "`sample`.*at least 20 samples of 2 columns"),
+        (lambda: MaximumTest(reference).statistics(reference[:, :1]), r"`sample`.*\(40, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
