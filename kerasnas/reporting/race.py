@@ -207,7 +207,7 @@ def race_chart(result: Record) -> str:
     }
     winner = f"{race.winner} (winner)"
     task = task_in(result)
-    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out images"
+    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {_race(result).samples}"
     return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
 
 
