@@ -15,12 +15,6 @@ def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[flo
 
     `z` is the quantile of the normal distribution, 1.96 for 95 %.
 
-    Example:
-
-    >>> low, high = wilson_interval(0.9, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.826, 0.945)
-
     Reference:
         Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
@@ -36,12 +30,6 @@ def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool]
 
     `first` and `second` have one boolean for each sample, whether the prediction was right. For a single sample, the
     error is infinite.
-
-    Example:
-
-    >>> difference, error = paired_difference([True, True, True, False], [True, False, True, False])
-    >>> difference, round(error, 3)
-    (0.25, 0.25)
     """
     one, other = (
         checks.array(name, value, kinds="biuf").astype(float) for name, value in (("first", first), ("second", second))

@@ -10,13 +10,7 @@ from kerasnas import checks
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Return True if `one` is at least as good as `other` in every objective, and better in one.
-
-    Example:
-
-    >>> dominates([1, 2], [1, 1]), dominates([1, 2], [1, 2]), dominates([1, 2], [2, 1])
-    (True, False, False)
-    """
+    """Return True if `one` is at least as good as `other` in every objective, and better in one."""
     first, second = checks.array("one", one, rank=1), checks.array("other", other, rank=1)
     if first.shape != second.shape:
         raise ValueError(checks.invalid("other", f"{len(first)} numbers, as many as `one` has", other))
@@ -27,11 +21,6 @@ def non_dominated(rewards: np.ndarray) -> np.ndarray:
     """Return the Pareto front of `(n, objectives)`: positions, ascending, of rewards that no other dominates.
 
     Equal rewards do not dominate each other: all of them are on the front, or none.
-
-    Example:
-
-    >>> non_dominated(np.array([[1, 1], [2, 0], [0, 0], [0, 2], [2, 0]]))
-    array([0, 1, 3, 4])
     """
     rewards = checks.array("rewards", rewards, rank=2)
     front: list[int] = []
@@ -46,11 +35,6 @@ def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
     """Divide `(n, objectives)` rewards into Pareto fronts, the best first, as ascending positions.
 
     Each is the front of the rewards that those before it leave.
-
-    Example:
-
-    >>> non_dominated_sort(np.array([[1, 1], [2, 0], [0, 0], [0, 2]]))
-    [array([0, 1, 3]), array([2])]
     """
     rewards = checks.array("rewards", rewards, rank=2)
     dominance = _dominance(rewards, rewards)
@@ -66,11 +50,6 @@ def crowding_distance(rewards: np.ndarray) -> np.ndarray:
     """Return the distance between the neighbors of each member of a front, summed over the objectives.
 
     It is infinite at the ends.
-
-    Example:
-
-    >>> crowding_distance(np.array([[0, 4], [1, 3], [4, 0], [2, 2]]))
-    array([inf, 1. , inf, 1.5])
 
     Reference:
         Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002.
@@ -90,11 +69,6 @@ def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
     """Return the front of a cost to minimize and a value to maximize: positions, cheaper ones first.
 
     Of equal points only the first is listed, so that costs and values both ascend strictly.
-
-    Example:
-
-    >>> staircase(costs=[2, 1, 3, 3], values=[0.6, 0.7, 0.9, 0.9])
-    [1, 2]
     """
     costs = checks.array("costs", costs, rank=1).tolist()
     values = checks.array("values", values, rank=1).tolist()
@@ -111,11 +85,6 @@ def hypervolume(rewards: np.ndarray, reference: Sequence[float]) -> float:
     """Return the area that two-objective rewards `(n, 2)`, both maximized, dominate above a reference point.
 
     Rewards that do not exceed the reference in both objectives add nothing.
-
-    Example:
-
-    >>> hypervolume(np.array([[1, 3], [2, 1], [1, 1], [5, -1]]), reference=(0, 0))
-    4.0
 
     Reference:
         Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms: A Comparative Case Study", 1998.

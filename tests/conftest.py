@@ -42,6 +42,20 @@ def home(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session")
+def published():
+    """A function from the name of a published file to its path below the folder that KERASNAS_DATA names."""
+
+    def find(name):
+        folder = os.environ.get("KERASNAS_DATA")
+        assert folder, f"Set KERASNAS_DATA to a folder that holds {name} (in it or below it)."
+        found = sorted(Path(folder).rglob(name))
+        assert found, f"There is no {name} below KERASNAS_DATA={folder}."
+        return found[0]
+
+    return find
+
+
 @pytest.fixture
 def dtype_policy():
     """A function that sets Keras' precision; the test's end sets it back."""

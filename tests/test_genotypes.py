@@ -49,17 +49,13 @@ def test_access():
     [
         ({}, "at least one cell"),
         ({"normal": [("skip_connect", 0)]}, r"`cells`. Expected edges \(primitive"),
-        ({"normal": ["skip_connect"]}, r"`cells`. Expected edges \(primitive"),
         ({"normal": [5]}, r"`cells`. Expected edges \(primitive"),
         ({"normal": [("skip_connect", 2, 2)]}, "source < target"),
-        ({"normal": [("skip_connect", 3, 2)]}, "source < target"),
         ({"normal": [("skip_connect", -1, 2)]}, "0 <= source"),
-        ({"normal": [("skip_connect", 0.0, 2)]}, r"`cells`. Expected edges \(primitive"),
         ({"normal": [("skip_connect", True, 2)]}, r"`cells`. Expected edges \(primitive"),
         ({"normal": [(3, 0, 2)]}, "primitive name"),
         ([("normal", EDGES), ("normal", EDGES)], "once"),
         (None, "`cells`. Expected a mapping, or pairs"),
-        ("normal", "`cells`. Expected a mapping, or pairs"),
         ([("normal", EDGES, 3)], "`cells`. Expected a mapping, or pairs"),
         ({"normal": None}, "`cells`. Expected a mapping, or pairs"),
         ({3: EDGES}, "`cells`. Expected a mapping, or pairs"),
@@ -90,47 +86,21 @@ def test_json_names_its_format_and_version():
     assert record["cells"]["normal"][0] == ["sep_conv_3x3", 0, 2]
 
 
-def test_every_truncation_is_refused():
-    text = DARTS_V1.to_json()
-    for length in range(len(text)):
-        with pytest.raises(ValueError):
-            Genotype.from_json(text[:length])
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"version": 2}, "version 2.*Upgrade"),
-        ({"version": None}, "version None"),
         ({"format": "other"}, "Not a genotype"),
         ({"space": None}, "`space`"),
         ({"cells": None}, '"cells"'),
-        ({"cells": []}, '"cells"'),
         ({"cells": {"normal": "skip_connect"}}, '"cells"'),
         ({"cells": {"normal": [["skip_connect", 0]]}}, r"`cells`. Expected edges \(primitive"),
-        ({"cells": {}}, "at least one cell"),
     ],
 )
 def test_malformed_records_are_refused(change, message):
     record = {**json.loads(DARTS_V1.to_json()), **change}
     with pytest.raises(ValueError, match=message):
         Genotype.from_json(json.dumps(record))
-
-
-@pytest.mark.parametrize("text", ["", "[]", "3", "null", '{"a": 1}', '"text"'])
-def test_other_json_is_no_genotype(text):
-    with pytest.raises(ValueError, match=r"Not a genotype|Malformed or truncated"):
-        Genotype.from_json(text)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b'{"format": "other"}'])
-def test_file_errors_name_the_file(tmp_path, content):
-    path = tmp_path / "broken.json"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"broken\.json"):
-        Genotype.load(path)
-    with pytest.raises(FileNotFoundError, match=r"missing\.json"):
-        Genotype.load(tmp_path / "missing.json")
 
 
 # The papers' strings ----------------------------------------------------------------------------------
@@ -171,10 +141,8 @@ def test_names_of_published_genotypes():
     "text",
     [
         "Genotype(normal=[(open('{target}', 'w').name, 0), ('skip_connect', 1)])",
-        "Genotype(normal=open('{target}', 'w'))",
         "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=open('{target}', 'w'))",
         "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=range(open('{target}', 'w')))",
-        "open('{target}', 'w')",
         "open('{target}', 'w').write('')",
     ],
 )
@@ -190,11 +158,9 @@ def test_a_call_inside_is_refused_and_not_run(text, tmp_path):
     [
         "",
         "Genotype",
-        "Genotype(",
         "Genotype()",
         "[1, 2]",
         "Genotype(normal=5)",
-        "Genotype(normal=[('skip_connect',)])",
         "Genotype(normal=[('skip_connect', 'a')])",
         "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])",
         "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=3)",

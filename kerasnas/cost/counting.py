@@ -11,14 +11,7 @@ from kerasnas.relaxations.base import is_alphas
 
 
 def parameters(model: keras.Model) -> int:
-    """Return the number of trainable parameters of `model`, without architecture parameters.
-
-    Example:
-
-    >>> inputs = keras.Input((4, 4, 3))
-    >>> parameters(keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs)))
-    224
-    """
+    """Return the number of trainable parameters of `model`, without architecture parameters."""
     return sum(math.prod(variable.shape) for variable in model.trainable_variables if not is_alphas(variable))
 
 
@@ -33,13 +26,6 @@ def macs(model: keras.Model) -> int:
 
     The model must be built; recurrent layers must read sequences of a known length. A layer that a functional model
     calls several times counts as often.
-
-    Example:
-
-    >>> inputs = keras.Input((4, 4, 3))
-    >>> outputs = keras.layers.Conv2D(8, 3, padding="same", strides=2, use_bias=False)(inputs)
-    >>> macs(keras.Model(inputs, outputs))  # (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
-    864
     """
     total, counted, calls = 0, set(), calls_of(model)
     for layer in flatten_layers(model):

@@ -59,14 +59,7 @@ def decision(
     keep: int = 1,
     allow_none: bool = False,
 ) -> list[Option]:
-    """Return all ways to keep `keep` of the edges `rows`, each with one primitive; `none` only if `allow_none`.
-
-    Example:
-
-    >>> options = decision("cell", np.array([[0.5, 0.2, 0.3]]), [0], ["none", "skip_connect", "nor_conv_3x3"])
-    >>> [(option.picks, option.skips) for option in options]
-    [(((0, 1),), 1), (((0, 2),), 0)]
-    """
+    """Return all ways to keep `keep` of the edges `rows`, each with one primitive; `none` only if `allow_none`."""
     columns = [column for column, name in enumerate(primitives) if allow_none or name != NONE]
     options = []
     for kept in itertools.combinations(rows, min(keep, len(rows))):
@@ -79,14 +72,6 @@ def decision(
 
 def kept_above(options: Decision, threshold: float, primitives: Sequence[str]) -> list[Option]:
     """Leave out the picks weaker than a threshold, as FairDARTS does.
-
-    Example:
-
-    >>> weights = np.array([[0.9, 0.2], [0.6, 0.7]])
-    >>> options = decision("cell", weights, [0, 1], ["skip_connect", "sep_conv_3x3"], keep=2)
-    >>> strongest = max(kept_above(options, 0.85, ["skip_connect", "sep_conv_3x3"]), key=lambda option: option.rank)
-    >>> strongest.picks, strongest.left_out, strongest.skips
-    (((0, 0),), (1,), 1)
 
     Reference:
         Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020 (arXiv

@@ -18,16 +18,6 @@ def ensemble(models: Sequence[keras.Model]) -> keras.Model:
     layers if they do. The models are functional classifiers of one input shape and of the same classes; ValueError
     otherwise.
 
-    Example:
-
-    >>> import numpy as np
-    >>> def classifier(*logits):
-    ...     bias = keras.initializers.Constant(np.array(logits))
-    ...     return keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, "linear", bias_initializer=bias)])
-    >>> both = ensemble([classifier(0.0, 0.0), classifier(np.log(3), 0.0)])
-    >>> np.exp(both.predict(np.zeros((1, 1)), verbose=0)).round(3).tolist()
-    [[0.625, 0.375]]
-
     Reference:
         Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017
         (arXiv 1612.01474), section 2.4, without adversarial training.

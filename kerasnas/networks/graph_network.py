@@ -23,11 +23,6 @@ def vertex_channels(matrix: np.ndarray, channels: int) -> list[int]:
     The output concatenates the vertices that lead to it: they share its channels as evenly as possible, the first of
     them taking one more each until all are used. Every other vertex has as many channels as its widest successor. The
     input's number is 0, as the cell before decides it.
-
-    Example:
-
-    >>> vertex_channels(np.array([[0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]), 5)
-    [0, 3, 2, 5]
     """
     output = len(matrix) - 1
     widths = [0] * output + [channels]
@@ -53,13 +48,7 @@ def count_parameters(
     num_stacks: int = 3,
     cells_per_stack: int = 3,
 ) -> int:
-    """Return the number of trainable parameters of `graph_network`, without building it.
-
-    Example:
-
-    >>> count_parameters(np.array([[0, 1], [0, 0]]), ["input", "output"])
-    882570
-    """
+    """Return the number of trainable parameters of `graph_network`, without building it."""
 
     def convolution(kernel_size: int, inputs: int, outputs: int) -> int:
         return kernel_size**2 * inputs * outputs + 2 * outputs  # the 2: scale and offset of the batch norm

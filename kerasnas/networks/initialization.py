@@ -62,14 +62,7 @@ def initialize(model: keras.Model, seed: int) -> None:
 
 
 def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Return recurrent kernels `(..., units, gates * units)` whose square for each gate is orthogonal, as in Keras.
-
-    Example:
-
-    >>> gate = orthogonal((4, 12), np.random.default_rng(0))[:, 4:8]
-    >>> bool(np.allclose(gate @ gate.T, np.eye(4)))
-    True
-    """
+    """Return recurrent kernels `(..., units, gates * units)` whose square for each gate is orthogonal, as in Keras."""
     units = shape[-2]
     squares = generator.standard_normal((*shape[:-2], shape[-1] // units, units, units))
     return np.concatenate(np.moveaxis(np.linalg.qr(squares)[0], -3, 0), axis=-1)
@@ -86,11 +79,6 @@ def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
 
     If `copied`, three axes are (copies, window, filters) of a primitive's stage, not (length, channels, filters) of a
     standard layer for signals.
-
-    Example:
-
-    >>> fan_in((4, 9, 8)), fan_in((3, 16, 8), copied=False), fan_in((3, 16, 1), copied=False), fan_in((5, 5, 16, 1))
-    (9, 48, 3, 25)
     """
     if len(shape) == 3 and copied:
         return shape[1]

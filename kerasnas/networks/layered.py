@@ -18,11 +18,7 @@ _POOLS = {1: keras.layers.GlobalAveragePooling1D, 2: keras.layers.GlobalAverageP
 
 
 class LayerBuilder(ShapeFiller):
-    """Reads a skeleton into layers and builds them; the values are shapes.
-
-    Attributes:
-        layers: the layers, in the order of the skeleton's calls.
-    """
+    """Reads a skeleton into layers and builds them; the values are shapes."""
 
     def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, affine: bool):
         super().__init__(space, num_classes, affine)

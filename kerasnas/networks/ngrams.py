@@ -27,15 +27,6 @@ def run_numbers(ids: Any, longest: int, tokens: int, buckets: int) -> tuple[Any,
         longest: number of tokens of the longest runs.
         tokens: number of ids.
         buckets: number of buckets.
-
-    Returns:
-        Two tensors `(batch, runs)`: the numbers, int32; and False where a run reaches into the padding.
-
-    Example:
-
-    >>> numbers, there = run_numbers(ops.convert_to_tensor([[5, 7, 0]]), longest=2, tokens=10, buckets=16381)
-    >>> numbers[0].numpy().tolist(), there[0].numpy().tolist()
-    ([5, 7, 0, 15, 67, 80], [True, True, False, True, True, False])
     """
     ids = ops.cast(ids, "int32")
     numbers, there = [ids % buckets], [ops.not_equal(ids, 0)]
@@ -59,12 +50,6 @@ class Runs:
     Args:
         longest, tokens: as for `run_numbers`.
         rows: the row of each number.
-
-    Example:
-
-    >>> runs = Runs.of(np.array([[5, 7, 0], [5, 0, 0]]), longest=1)
-    >>> runs.size, runs.find(np.array([[7, 8, 7]]))
-    (3, (array([0, 0, 0]), array([2, 0, 2])))
     """
 
     longest: int
@@ -101,13 +86,6 @@ class Runs:
             weights: of each row, `(size, outputs)`.
             squares: of each row, `(size,)`, at least 0: its contribution to the squared length of a text's vector. A
                 text without any has outputs of 0.
-
-        Example:
-
-        >>> inputs, runs = keras.Input((3,), dtype="int32"), Runs.of(np.array([[5, 7, 0]]), longest=1)
-        >>> model = keras.Model(inputs, runs.linear(inputs, np.ones((3, 1)), np.array([0.0, 4.0, 4.0])))
-        >>> model(np.array([[5, 7, 0]])).numpy().round(3).tolist()  # two runs: 2 / sqrt(8)
-        [[0.7070000171661377]]
         """
         numbers, there = run_numbers(x, self.longest, self.tokens, len(self.rows))
         rows = ops.cast(ops.squeeze(_table(self.rows[:, None], "rows_of_runs", False)(numbers), -1), "int32")

@@ -22,12 +22,6 @@ class SmoothedAlongEdges(keras.layers.Layer):
     """Probabilities smoothed along the edges, as `kerasnas.datasets.smoothed` does; each row sums to 1.
 
     `labels` has the known class of each of `nodes`; inputs and outputs are probabilities `(nodes, classes)`.
-
-    Example:
-
-    >>> layer = SmoothedAlongEdges(Graph([[0, 1], [1, 2]], num_nodes=3), nodes=[0], labels=[1])
-    >>> layer(np.full((3, 2), 0.5)).numpy().argmax(axis=1).tolist()
-    [1, 1, 1]
     """
 
     def __init__(self, graph: Graph | dict[str, Any], nodes: Sequence[int], labels: Sequence[int], **kwargs: Any):
@@ -72,14 +66,6 @@ class NodeMixture:
     Its outputs are `softmax(sum_i w_i log p_i)`, with `p_i` the probabilities of the regression and the mean ones of
     the networks, optionally smoothed along the edges. Layers without weights that read the graph are shared, as each
     has the edges in its configuration. `scale` multiplies each feature first.
-
-    Example:
-
-    >>> graph = Graph([[0, 1], [1, 2]], num_nodes=3)
-    >>> mixture = NodeMixture(graph, num_features=2)
-    >>> mixture.add_regression(np.eye(2), np.zeros(2), hops=2, unit=False, weight=1.0)
-    >>> mixture.model()(np.array([[9.0, 0.0], [0.0, 0.0], [0.0, 9.0]])).numpy().argmax(axis=1)[[0, 2]].tolist()
-    [0, 1]
     """
 
     def __init__(self, graph: Graph, num_features: int, scale: np.ndarray | None = None):

@@ -47,13 +47,6 @@ class RandomKernels:
         convolutions: for each dilation.
         padded: True for signals that end in padding, steps of zeros in all channels, which do not count.
 
-    Example:
-
-    >>> x = np.random.default_rng(0).standard_normal((20, 50, 1)).astype("float32")
-    >>> kernels = RandomKernels.of(x, features=840, seed=0)
-    >>> [group.dilation for group in kernels.convolutions], kernels.features(x).shape
-    ([1, 2, 3, 4, 5, 6], (20, 840))
-
     Reference:
         Dempster, Schmidt and Webb, "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series
         Classification", 2021 (arXiv 2012.08791); channels as in its authors' code for several of them.
@@ -73,9 +66,6 @@ class RandomKernels:
             features: number of features, rounded down to a multiple of 84.
             seed: of the subsets, and of the signals whose convolutions give the biases.
             padded: as for the class. Defaults to False.
-
-        Raises:
-            ValueError: for less than 84 features.
         """
         biases = checks.integer("features", features, KERNELS) // KERNELS  # of each kernel
         rng = np.random.default_rng(seed)
@@ -128,15 +118,6 @@ class RandomKernels:
         Args:
             x: signals, a KerasTensor `(batch, length, channels)`.
             weights: of each feature for each output.
-
-        Example:
-
-        >>> x = np.random.default_rng(0).standard_normal((3, 20, 1)).astype("float32")
-        >>> kernels = RandomKernels.of(x, features=84, seed=0)
-        >>> inputs = keras.Input((20, 1))
-        >>> model = keras.Model(inputs, kernels.linear(inputs, np.full((84, 1), 1 / 84)))  # the mean of all features
-        >>> bool(np.allclose(model(x), kernels.features(x).mean(axis=1, keepdims=True), atol=1e-5))
-        True
         """
         scale = 2 / self.size**0.5  # features from -1/2 to 1/2 times this: gradient steps are as large as a network's
         layer = keras.layers.Dense(weights.shape[1], dtype="float32", name="weights_of_kernels")

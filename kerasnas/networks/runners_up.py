@@ -21,16 +21,6 @@ def runners_up(
 
     These differ from one another in a decision each, unlike the most probable genotypes, which differ in the few
     decisions that are least certain and matter least. `within` restricts them to a set, such as `space.reachable(...)`.
-
-    Example:
-
-    >>> from kerasnas.networks.skeleton import ChoiceTable
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(num_nodes=2, primitives=["skip_connect", "nor_conv_1x1", "nor_conv_3x3"])
-    >>> weights = {"cell": np.array([[0.1, 0.2, 0.7], [0.1, 0.4, 0.5], [0.3, 0.3, 0.4]])}
-    >>> derived = space.from_string("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|")
-    >>> [space.to_string(genotype) for genotype in runners_up(space, derived, weights)][0]
-    '|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|'
     """
     decisions = decisions_of(space.tables, weights)
     chosen = []

@@ -13,12 +13,7 @@ _RERAISED: tuple[type[BaseException], ...] = (OSError, *backend.OUT_OF_MEMORY)
 
 
 def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
-    """Load the model of a `.keras` file without running code in it, which is Keras' default.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is damaged, or claims more memory than half of the machine's.
-    """
+    """Load the model of a `.keras` file without running code in it, which is Keras' default."""
     try:
         untrusted.archive_names(path)
         return keras.models.load_model(path, compile=compile)

@@ -32,19 +32,6 @@ class SharedPrimitives(keras.layers.Layer):
         candidates: the primitives, as layers of the same strides and filters. Their own weights are not used.
         edges: number of rows. Defaults to 1.
         seed: of the initial weights. Defaults to 0.
-
-    Call arguments:
-        inputs: tensor `(batch, height, width, channels)`.
-        index: integer tensor `()`: which primitive. Only that one is computed, forward and backward.
-        edge: integer or integer tensor `()`: the row of the weights. Defaults to 0.
-
-    Example:
-
-    >>> from kerasnas.primitives.base import primitive
-    >>> layer = SharedPrimitives([primitive(name, filters=4) for name in ("skip_connect", "sep_conv_3x3")], edges=3)
-    >>> layer.build((None, 8, 8, 4))
-    >>> layer(ops.ones((2, 8, 8, 4)), index=ops.convert_to_tensor(0), edge=2).shape, tuple(layer.table.shape)
-    (TensorShape([2, 8, 8, 4]), (3, 120))
     """
 
     def __init__(self, candidates: Sequence[keras.layers.Layer], edges: int = 1, seed: int = 0, **kwargs: Any):
@@ -123,11 +110,6 @@ class SharedGraph(keras.layers.Layer):
         inputs: number of input nodes.
         filters: channels of each node.
         strides: of the edges that leave an input.
-
-    Call arguments:
-        inputs: the input nodes, `(batch, h, w, filters)` each.
-        sources: for each node the integer tensors `()` of its two sources.
-        indices: for each node the integer tensors `()` of their two primitives.
     """
 
     def __init__(

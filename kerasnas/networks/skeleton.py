@@ -130,13 +130,7 @@ class ChoiceTable:
 
 
 def cell_edges(num_nodes: int, inputs: int = 2) -> tuple[tuple[int, int], ...]:
-    """Return all (source, target) of a cell of `num_nodes` nodes after its inputs, by target: the rows of its table.
-
-    Example:
-
-    >>> cell_edges(2)
-    ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-    """
+    """Return all (source, target) of a cell of `num_nodes` nodes after its inputs, by target: the rows of its table."""
     return tuple((source, target) for target in range(inputs, inputs + num_nodes) for source in range(target))
 
 
@@ -306,13 +300,7 @@ class ShapeFiller(Filler):
 
 
 def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
-    """Return the shape of an image or a signal, without the batch, after a layer with this number of filters.
-
-    Example:
-
-    >>> shape_after((5, 4, 3), filters=8, strides=2)
-    (3, 2, 8)
-    """
+    """Return the shape of an image or a signal, without the batch, after a layer with this number of filters."""
     sizes = halve((None, *shape))[1:-1] if strides == 2 else shape[:-1]
     return (*sizes, filters)
 
@@ -323,11 +311,7 @@ def _after_block(shape: Shape, filters: int, strides: int = 1, **options: Any) -
 
 
 def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[str, str] | None = None) -> Shape:
-    """Return `input_shape` as a tuple if it suits the space, or the network of `assignment`, and is large enough.
-
-    Raises:
-        ValueError: otherwise, with the expected shape.
-    """
+    """Return `input_shape` as a tuple if it suits the space, or the network of `assignment`, and is large enough."""
     shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
     probe, halved = ShapeFiller(space, num_classes=1, assignment=assignment), len(_sizes(shape, space.inputs))
     space.skeleton(probe, (*[_PROBE] * halved, *shape[halved:]))
@@ -359,11 +343,7 @@ def check_channels(inputs: Tensor, shape: Shape, kind: str) -> None:
 
 
 def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> Shape:
-    """Return the shape of one image, or of one signal, as a tuple if it survives this number of halvings.
-
-    Raises:
-        ValueError: otherwise, with the expected shape.
-    """
+    """Return the shape of one image, or of one signal, as a tuple if it survives this number of halvings."""
     axes = _AXES[kind]
     is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
     is_shape = is_shape and len(input_shape) == len(axes.split(", "))

@@ -357,15 +357,6 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_no
     strongest option follows, every edge keeps its strongest primitive other than `none`, and every node keeps the edges
     on which that primitive is strongest.
 
-    Example:
-
-    >>> from kerasnas.networks.derivation import choose
-    >>> from kerasnas.networks.skeleton import cell_edges
-    >>> weights = np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.9, 0.1]])
-    >>> table = ChoiceTable(cell_edges(2), ("none", "skip_connect"), keep=2)
-    >>> [option.picks for option in choose(table_decisions("normal", weights, table))]
-    [((0, 1), (1, 1)), ((2, 1), (3, 1))]
-
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
 

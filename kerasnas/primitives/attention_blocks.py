@@ -18,13 +18,7 @@ _LARGEST_WINDOW = 8  # pixels of a side
 
 
 def window_of(side: int, most: int = _LARGEST_WINDOW) -> int:
-    """Return the largest window of at most `most` pixels that divides a side without remainder.
-
-    Example:
-
-    >>> [window_of(side) for side in (28, 16, 9, 13)]
-    [7, 8, 3, 1]
-    """
+    """Return the largest window of at most `most` pixels that divides a side without remainder."""
     return max(size for size in range(1, min(most, side) + 1) if side % size == 0)
 
 

@@ -198,13 +198,7 @@ def _copies_axis(value: Any) -> int:
 
 
 def step_mask(x: Any) -> Any:
-    """Return 1 at the steps of padded sequences, 0 at their padding: `(batch, length, 1)`, in the precision of `x`.
-
-    Example:
-
-    >>> step_mask(ops.convert_to_tensor([[[0.0, 2.0], [0.0, 0.0]]]))[0, :, 0].numpy().tolist()
-    [1.0, 0.0]
-    """
+    """Return 1 at the steps of padded sequences, 0 at their padding: `(batch, length, 1)`, in the precision of `x`."""
     return ops.cast(ops.any(ops.not_equal(x, 0), axis=-1, keepdims=True), x.dtype)
 
 
@@ -251,13 +245,7 @@ def build_stages(stages: Iterable[keras.layers.Layer], inputs_shape: tuple) -> N
 
 
 def apply_standard(stages: Iterable[Stage], x: Tensor) -> Any:
-    """Apply a chain of stages to a `KerasTensor` as new standard Keras layers.
-
-    Example:
-
-    >>> apply_standard([Relu(), Subsample()], keras.Input((8, 8, 3))).shape
-    (None, 4, 4, 3)
-    """
+    """Apply a chain of stages to a `KerasTensor` as new standard Keras layers."""
     for stage in stages:
         for layer in stage.standard():
             x = layer(x)
@@ -326,13 +314,7 @@ def takes_training(layer: keras.layers.Layer) -> bool:
 
 
 def halve(shape: tuple) -> tuple:
-    """Return the shape after one step of stride 2 with "same" padding.
-
-    Example:
-
-    >>> halve((None, 5, 4, 3)), halve((None, None, 3))
-    ((None, 3, 2, 3), (None, None, 3))
-    """
+    """Return the shape after one step of stride 2 with "same" padding."""
     batch, *sizes, channels = shape
     return batch, *(None if size is None else -(-size // 2) for size in sizes), channels
 
@@ -343,13 +325,7 @@ def spatial_rank(x: Tensor) -> int:
 
 
 def by_rank(name: str, **options: Any) -> Callable:
-    """Return a function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D`, or `Conv1D` on signals.
-
-    Example:
-
-    >>> by_rank("MaxPooling", pool_size=2)(keras.Input((8, 3))).shape
-    (None, 4, 3)
-    """
+    """A function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D`, or `Conv1D` on signals."""
 
     def apply(x: Tensor) -> Any:
         return getattr(keras.layers, f"{name}{spatial_rank(x)}D")(**options, data_format="channels_last")(x)

@@ -112,8 +112,8 @@ class ChebNet(GraphPrimitive):
     """Chebyshev filter of two terms: `x W - D^-1/2 A D^-1/2 x V`; the sign is left to `V`, which is learned.
 
     Reference:
-        Defferrard et al., "Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering", 2016
-        (arXiv 1606.09375); the largest eigenvalue of the Laplacian is taken as 2.
+        Defferrard et al., "Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering", 2016 (arXiv
+        1606.09375); the largest eigenvalue of the Laplacian is taken as 2.
     """
 
     def messages(self) -> list[keras.layers.Layer]:

@@ -51,12 +51,6 @@ class Neighbors(_OnGraph):
     - `"looped"`: `(D + I)^-1/2 (A + I) (D + I)^-1/2 x`;
     - `"symmetric"`: `x` and `D^-1/2 A D^-1/2 x`, concatenated along the channels;
     - `"sum"`: `x` and `A x`, concatenated.
-
-    Example:
-
-    >>> layer = Neighbors(Graph([[0, 1], [1, 2]], num_nodes=3), "sum")
-    >>> layer(ops.convert_to_tensor([[1.0], [2.0], [4.0]])).numpy().tolist()
-    [[1.0, 2.0], [2.0, 5.0], [4.0, 2.0]]
     """
 
     def __init__(self, graph: Graph | dict[str, Any], kind: str, **kwargs: Any):
@@ -87,13 +81,7 @@ class Neighbors(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Pooled(_OnGraph):
-    """Reduction of `x` and `A x`, concatenated, to `x + A x` (`"total"`), or to `x` and the neighbors' mean (`"mean"`).
-
-    Example:
-
-    >>> layer = Pooled(Graph([[0, 1], [1, 2]], num_nodes=3), "mean")
-    >>> layer(ops.convert_to_tensor([[1.0, 2.0], [2.0, 5.0], [4.0, 2.0]])).numpy().tolist()
-    [[1.0, 2.0], [2.0, 2.5], [4.0, 2.0]]
+    """`x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`), from `x` and `A x` side by side.
     """
 
     def __init__(self, graph: Graph | dict[str, Any], kind: str, **kwargs: Any):
@@ -192,11 +180,6 @@ class NearIdentity(keras.initializers.Initializer):
     Args:
         share: of the identity; the rest is random. Defaults to 0.8.
         seed: of the random part. Defaults to 0.
-
-    Example:
-
-    >>> NearIdentity(share=1.0)((4, 2)).numpy().tolist()
-    [[0.5, 0.0], [0.0, 0.5], [0.5, 0.0], [0.0, 0.5]]
     """
 
     def __init__(self, share: float = 0.8, seed: int = 0):

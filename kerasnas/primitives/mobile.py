@@ -63,9 +63,9 @@ class MBConv(Primitive):
         expansion: ratio of the channels of the depthwise convolution to those of the input. Defaults to 6.
 
     Reference:
-        Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381), table 1;
-        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
-        (arXiv 1812.00332), section 4.
+        Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381), table 1; Cai
+        et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019 (arXiv 1812.00332),
+        section 4.
     """
 
     settings = {"kernel_size": (3, checks.size), "expansion": (6, checks.size)}

@@ -81,13 +81,7 @@ class AveragePool(Pooling):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Identity(Primitive):
-    """The skip connection at strides 1: the input itself.
-
-    Example:
-
-    >>> float(Identity(filters=1)(ops.ones((1, 1, 1, 1)), scale=ops.convert_to_tensor([0.25]))[0, 0, 0, 0])
-    0.25
-    """
+    """The skip connection at strides 1: the input itself."""
 
     keeps_channels = True
 

@@ -46,13 +46,7 @@ def _is_token(ids: Any, dtype: str) -> Any:
 
 
 class Embed(FixedPrimitive):
-    """Embedding of token ids `(batch, length)`: a learned vector of `filters` values for each, zeros for id 0.
-
-    Example:
-
-    >>> Embed(4, vocabulary=10)(ops.convert_to_tensor([[3, 7, 0]])).shape
-    TensorShape([1, 3, 4])
-    """
+    """Embedding of token ids `(batch, length)`: a learned vector of `filters` values for each, zeros for id 0."""
 
     reads_ids = True
 
@@ -95,12 +89,6 @@ class MaskedPooling(FixedPrimitive):
     `kind` is `"max"` (default), `"mean"`, or `"sum"`, which is divided by the root of the number of steps and
     multiplied by that of the channels: the sum of vectors with independent values whose squares have the mean `1 /
     channels` then has variance 1.
-
-    Example:
-
-    >>> x = ops.convert_to_tensor([[[1.0, -4.0], [3.0, -2.0], [0.0, 0.0]]])
-    >>> MaskedPooling(2)(x).numpy().tolist(), MaskedPooling(2, kind="sum")(x).numpy().tolist()
-    ([[3.0, -2.0]], [[4.0, -6.0]])
     """
 
     settings = {"kind": ("max", lambda name, value: checks.one_of(name, value, ("max", "mean", "sum")))}

@@ -29,21 +29,6 @@ def ascend(
         within: a set to stay in, such as `space.reachable(...)`. Defaults to None: the whole space.
         evaluations: maximum number of scored genotypes. Defaults to 100.
         seed: of the order in which choices are visited. Defaults to 0.
-
-    Returns:
-        The score of every genotype that was scored, `start` first.
-
-    Raises:
-        ValueError: if `start` is not of the space, and for fewer than one evaluation.
-
-    Example:
-
-    >>> from kerasnas.spaces import DARTSSpace
-    >>> space = DARTSSpace(num_nodes=1)
-    >>> start = space.decode([0] * len(space.choices))
-    >>> scores = ascend(space, lambda genotype: genotype.count("sep_conv_3x3"), start)
-    >>> max(scores.values()), len(scores)  # of 4 edges
-    (4, 43)
     """
     space.validate(start)
     checks.optional(checks.container, "within", within)

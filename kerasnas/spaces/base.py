@@ -24,13 +24,7 @@ SPACES = Registry("space")
 
 
 def has_supernet(name: str) -> bool:
-    """Return True unless the choices of the registered space `name` shape the network itself (`shapes_network`).
-
-    Example:
-
-    >>> has_supernet("darts"), has_supernet("macro")
-    (True, False)
-    """
+    """Return True unless the choices of the registered space `name` shape the network itself (`shapes_network`)."""
     return not getattr(SPACES[name], "shapes_network", False)
 
 

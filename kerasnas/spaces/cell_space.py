@@ -22,13 +22,7 @@ class CellPlan(NamedTuple):
 
 
 def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
-    """Return the cells of a network: reduction cells at one and two thirds of the depth double the filters.
-
-    Example:
-
-    >>> [cell.kind for cell in cell_plan(5, 16)]
-    ['normal', 'reduce', 'normal', 'reduce', 'normal']
-    """
+    """Return the cells of a network: reduction cells at one and two thirds of the depth double the filters."""
     plan: list[CellPlan] = []
     for index in range(checks.size("num_cells", num_cells)):
         kind = "reduce" if index in (num_cells // 3, 2 * num_cells // 3) else "normal"

@@ -123,13 +123,7 @@ class ENASMacroSpace(SkeletonSpace):
 
 
 def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
-    """Return the filters of each layer: they double, and the image halves, after each third of the layers.
-
-    Example:
-
-    >>> macro_plan(6, 8)
-    (8, 8, 16, 16, 32, 32)
-    """
+    """Return the filters of each layer: they double, and the image halves, after each third of the layers."""
     return tuple(filters * 2 ** (STAGES * layer // num_layers) for layer in range(num_layers))
 
 

@@ -19,11 +19,6 @@ def canonical(cell: Sequence[tuple[int, str]], operations: Sequence[str], unread
     replaces it. Of the remaining cells, the representative is the one whose sources, and then operations, come first.
     If `unread_input` is False, the output may not contain the input itself (it has another number of channels), and
     skip connections that would put it there change nothing either.
-
-    Example:
-
-    >>> canonical([(0, "gcn"), (1, "skip_connect"), (2, "gat")], ("gcn", "gat", "skip_connect"))
-    ((0, 'skip_connect'), (1, 'gcn'), (2, 'gat'))
     """
     rest: dict[int, tuple[int, str]] = dict(enumerate(cell, start=1))
     while (idle := next((node for node in rest if _idle(rest, node, unread_input)), None)) is not None:

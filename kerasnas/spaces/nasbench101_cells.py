@@ -112,13 +112,6 @@ def canonical(cell: Cell) -> Cell | None:
 
     Vertices on no path from the input to the output are pruned. Of the orders of the remaining ones it has the least
     `edges`, and among those the least `operations`: the cell that the published enumeration meets first.
-
-    Example:
-
-    >>> canonical(Cell(4, 0b110011, (2, 0)))  # parallel operations
-    Cell(vertices=4, edges=51, operations=(0, 2))
-    >>> canonical(Cell(3, 0b011, (1,))), canonical(Cell(3, 0b001, (1,)))
-    (Cell(vertices=2, edges=1, operations=()), None)
     """
     graph = _canonical_graph(cell.vertices, cell.edges)
     return None if graph is None else Cell(graph[0], graph[1], _arranged(cell.operations, graph[2]))

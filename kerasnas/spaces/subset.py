@@ -28,17 +28,6 @@ class SubsetSpace(SearchSpace):
         architectures: indices of the listed ones, each once.
         reach: 1, or 2 where the list is so short that few have a neighbour one edit away. Defaults to 1.
 
-    Raises:
-        ValueError: if nothing is listed, and for another `reach`.
-
-    Example:
-
-    >>> from kerasnas.spaces import DARTSSpace
-    >>> space = DARTSSpace(num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
-    >>> subset = SubsetSpace(space, [(0, 0, 0), (0, 1, 1)])
-    >>> subset.size, subset.feasible((0, 0, 1)), subset.neighbors((0, 0, 0)), subset.moves
-    (2, False, [(0, 1, 1)], {'one edit': 0, 'two edits': 1, 'random': 0})
-
     Reference:
         The restriction is this project's own; it changes what local search and evolution see, and results obtained with
         it are those of the listed architectures.

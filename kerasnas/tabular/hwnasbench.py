@@ -22,19 +22,6 @@ def read_hardware(path: str | os.PathLike, dataset: str, cells: Mapping[tuple[st
 
     `cells` maps the names of the six operations of a cell to its row.
 
-    Raises:
-        TypeError: if `path` is not a path.
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, has none of the metrics for that data set, or lacks a cell of the table.
-
-    Example:
-
-    >>> import pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "hwnasbench.npz"
-    >>> np.savez(path, ops=[[0] * 6, [1] * 6], op_names=["none", "skip_connect"], cifar10_raspi4_latency=[2.0, 5.0])
-    >>> read_hardware(path, "cifar10", {("skip_connect",) * 6: 0})["raspi4_latency"].tolist()
-    [5.0]
-
     Reference:
         Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", 2021 (arXiv 2103.10584).
     """

@@ -26,9 +26,6 @@ class NASBenchGraphSpace(SearchSpace):
         links: for each of the graphs, the node that each of the four nodes reads; 0 is the input.
         operations: names of the operations.
 
-    Raises:
-        ValueError: if `links` is not a matrix of nodes that precede their readers, or `operations` are not names.
-
     Reference:
         Qin et al., "NAS-Bench-Graph", 2022 (arXiv 2206.09166).
     """

@@ -25,16 +25,9 @@ class NATSBenchSizeSpace(SearchSpace):
     The network is that of NAS-Bench-201 with one and the same cell throughout; its five layers follow one another, each
     with its own channels. For tables only: networks are not built here.
 
-    Example:
-
-    >>> space = NATSBenchSizeSpace()
-    >>> genotype = space.from_string("8:16:24:24:64")
-    >>> space.encode(genotype), space.to_string(genotype), space.size
-    ((0, 1, 2, 2, 7), '8:16:24:24:64', 32768)
-
     Reference:
-        Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", 2020
-        (arXiv 2009.00437).
+        Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", 2020 (arXiv
+        2009.00437).
     """
 
     name = "nats_bench_size"
@@ -56,20 +49,12 @@ class NATSBenchSizeSpace(SearchSpace):
         return {f"channels/{edge.source}": edge.primitive for edge in edges}
 
     def to_string(self, genotype: Genotype) -> str:
-        """Return the official string: the channels of the layers, such as `"8:16:24:24:64"`.
-
-        Raises:
-            ValueError: if `genotype` is not of this space.
-        """
+        """Return the official string: the channels of the layers, such as `"8:16:24:24:64"`."""
         self.validate(genotype)
         return ":".join(self.assignment(genotype).values())
 
     def from_string(self, text: str) -> Genotype:
-        """Invert `to_string`.
-
-        Raises:
-            ValueError: if `text` is not of this form, or has other channels.
-        """
+        """Invert `to_string`."""
         if not isinstance(text, str) or not re.fullmatch(rf"\d+(:\d+){{{LAYERS - 1}}}", text.strip()):
             raise ValueError(checks.invalid("text", "the channels of five layers, such as '8:16:24:24:64'", text))
         return self.genotype({f"channels/{layer}": part for layer, part in enumerate(text.strip().split(":"))})

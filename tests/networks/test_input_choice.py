@@ -5,10 +5,10 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from kerasnas import DARTSSpace
-from kerasnas.networks import Supernet
 from kerasnas.spaces import NASBench201Space
 
 # Without parameters, so that the weights of the discrete network are those of the stem, the inputs and the head.
@@ -100,8 +100,6 @@ def test_within_a_limit_the_most_probable_pair_and_primitives_are_taken():
 
 
 def test_alphas_of_the_inputs_are_architecture_parameters_with_a_gradient():
-    import tensorflow as tf
-
     net = supernet_at(1.0)
     own = list(net.inputs.alphas.values())
     assert {id(v) for v in own} < {id(v) for v in net.architecture_parameters}
@@ -133,5 +131,3 @@ def test_bad_input():
         NASBench201Space(filters=2, num_cells=1).build_supernet(SHAPE, 2, input_alphas=True)
     with pytest.raises(ValueError, match=r"`input_alphas`. Expected False with `edge_normalization`"):
         SPACE.build_supernet(SHAPE, 2, input_alphas=True, edge_normalization=True)
-    with pytest.raises(ValueError, match=r"`input_alphas`. Expected True or False. Received: 1"):
-        Supernet(SPACE, SHAPE, 2, input_alphas=1)

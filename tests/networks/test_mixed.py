@@ -2,18 +2,15 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 
-import kerasnas
 from kerasnas import Edge
 from kerasnas.networks import ChoiceTable
 from kerasnas.networks.derivation import choose
 from kerasnas.networks.mixed import MixedGraph
 from kerasnas.networks.skeleton import cell_edges
 from kerasnas.networks.supernet import table_decisions
-from kerasnas.spaces import DARTSSpace
 from kerasnas.spaces.darts import DARTS_PRIMITIVES
 
 
@@ -128,12 +125,3 @@ def test_ties_go_to_the_first():
 def test_edges_are_ordered_by_target():
     assert len(cell_edges(4)) == 14
     assert list(cell_edges(4)) == sorted(cell_edges(4), key=lambda edge: (edge[1], edge[0]))
-
-
-def test_drop_path_spares_skips():
-    space = DARTSSpace(filters=2, num_cells=2, num_nodes=1)
-    edges = [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]
-    model = space.build_network(kerasnas.Genotype("darts", dict.fromkeys(space.kinds, edges)), (8, 8, 1), 2, 0.3)
-    (dropout,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
-    assert dropout.rate == 0.3
-    assert tuple(dropout.noise_shape) == (None, 1, 1, 1)

@@ -125,20 +125,6 @@ def test_a_space_without_tables_reaches_all():
     assert genotype not in space.reachable(None, cost, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"max_skips": -1}, "`max_skips`"),
-        ({"max_skips": "some"}, "`max_skips`"),
-        ({"allow_none": "yes"}, "`allow_none`"),
-        ({"limit": 3.0}, "`cost` and `limit` together"),
-    ],
-)
-def test_bad_limits(arguments, words):
-    with pytest.raises((ValueError, TypeError), match=words):
-        CELL.reachable(**arguments)
-
-
 def test_genotypes_of_other_spaces_and_no_generators():
     with pytest.raises(ValueError):
         next(iter(PAIRS.reachable())) in CELL.reachable()  # noqa: B015

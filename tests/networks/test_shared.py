@@ -6,13 +6,14 @@ import pytest
 from keras import ops
 
 from kerasnas import Genotype, backend
-from kerasnas.networks.shared import SharedGraph, SharedPrimitives, WeightSharingSupernet
+from kerasnas.networks.shared import SharedGraph, SharedPrimitives
 from kerasnas.primitives.base import primitive
 from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 from kerasnas.spaces.cell_space import cell_plan
 from kerasnas.spaces.enas_macro import macro_plan
+from tests.layers import layers_in_order
 
 NAMES = ["skip_connect", "sep_conv_3x3", "avg_pool_3x3", "nor_conv_3x3"]
 SHAPE, CLASSES = (9, 8, 2), 3
@@ -215,19 +216,6 @@ def macro_values(supernet, genotype):
     yield "Dense", [numbers(supernet.classifier.kernel)[kept], numbers(supernet.classifier.bias)]
 
 
-def queues(model):
-    """The layers of each class in the order in which they were made, which their names count."""
-
-    def number(layer):
-        tail = layer.name.rsplit("_", 1)[-1]
-        return int(tail) if tail.isdigit() else 0
-
-    made = {}
-    for layer in sorted((layer for layer in model.layers if layer.weights), key=number):
-        made.setdefault(type(layer).__name__, []).append(layer)
-    return made
-
-
 def twice(space):
     """A child that reads one node twice, with one primitive."""
     edges = [("sep_conv_3x3", 0, 2)] * 2 + [("skip_connect", 0, 3), ("skip_connect", 1, 3)]
@@ -249,7 +237,7 @@ def children(space, values, *special, seed=7):
 )
 def test_a_child_computes_what_its_stand_alone_network_does(supernets, space, values, genotype):
     supernet, network = supernets[space.name], space.build_network(genotype, SHAPE, CLASSES)
-    made = queues(network)
+    made = layers_in_order(network)
     for kind, arrays in values(supernet, genotype):
         layer = made[kind].pop(0)
         for variable, array in zip(layer.trainable_weights, arrays, strict=True):
@@ -331,16 +319,3 @@ def test_a_saved_supernet_is_the_same(tmp_path):
     architecture = np.array(space.sample_indices(np.random.default_rng(0)))
     expected, received = (numbers(one(x, architecture=architecture)) for one in (supernet, again))
     np.testing.assert_array_equal(expected, received)
-
-
-def test_a_micro_supernet_is_made_again_from_its_configuration(supernets):
-    config = supernets[MICRO.name].get_config()
-    assert WeightSharingSupernet.from_config(config).get_config() == config
-
-
-@pytest.mark.parametrize("space", [MICRO, MACRO])
-def test_images_too_small_are_reported(space):
-    with pytest.raises(ValueError, match="at least 4 x 4 pixels"):
-        space.build_supernet((3, 8, 1), CLASSES)
-    with pytest.raises(ValueError, match="at least 4 x 4 pixels"):
-        space.build_network(space.sample(np.random.default_rng(0)), (3, 8, 1), CLASSES)

@@ -150,19 +150,6 @@ def test_contract(name):
     np.testing.assert_allclose(model(x), layer(x, training=False), rtol=1e-4, atol=1e-5)
 
 
-@every
-def test_copies_are_independent(name):
-    """Two copies compute what two layers with their weights compute."""
-    layer, x = made(name, "float32", copies=2)
-    y = np.array(layer(x, training=True))
-    for copy, values in enumerate(layer.part([np.array(v) for v in layer.variables])):
-        one, _ = made(name, "float32")
-        for variable, value in zip(one.variables, values, strict=True):
-            variable.assign(value)
-        own = y[:, copy * FILTERS : (copy + 1) * FILTERS]
-        np.testing.assert_allclose(own, one(x, training=True), rtol=1e-3, atol=1e-4)
-
-
 def test_mixed_op_on_a_graph_is_made_again_from_its_configuration():
     mixed = MixedOp(["gcn", "sage"], FILTERS, graph=GRAPH)
     again = MixedOp.from_config(mixed.get_config())

@@ -87,22 +87,6 @@ def test_relu6_is_bounded_on_both_sides():
     np.testing.assert_array_equal(relu.call(np.array([-1.0, 0.5, 7.0], "float32")), [0, 0.5, 6])
 
 
-@pytest.mark.parametrize("expansion", [1, 3])
-def test_copies_side_by_side_and_scaled_with_their_residual(expansion):
-    x = images(4)
-    both = scattered(MBConv(4, copies=2, expansion=expansion), x)
-    values = both.part([np.array(v) for v in both.variables])
-    scale = np.array([0.25] * 4 + [2.0] * 4, "float32")
-    received = both(x, scale=scale).numpy()
-    for copy, factor in enumerate((0.25, 2.0)):
-        one = MBConv(4, expansion=expansion)
-        one(x)
-        for variable, value in zip(one.variables, values[copy], strict=True):
-            variable.assign(value)
-        own = received[..., 4 * copy : 4 * copy + 4]
-        np.testing.assert_allclose(own, factor * one(x).numpy(), rtol=1e-4, atol=1e-4)
-
-
 def test_drop_path_drops_the_bottleneck_alone():
     def gone(y):
         return keras.layers.Rescaling(0.0)(y)
@@ -112,9 +96,3 @@ def test_drop_path_drops_the_bottleneck_alone():
     np.testing.assert_array_equal(model(images(4)), images(4))
     changed = keras.Model(inputs, MBConv(5).expand(inputs, drop_path=gone))  # nothing would be left
     assert not any(isinstance(layer, keras.layers.Rescaling) for layer in changed.layers)
-
-
-@pytest.mark.parametrize("argument", ["kernel_size", "expansion", "filters", "strides"])
-def test_wrong_sizes_are_reported(argument):
-    with pytest.raises(ValueError, match=f"`{argument}`"):
-        MBConv(**{"filters": 4, argument: 0})

@@ -14,6 +14,7 @@ from kerasnas.primitives.network_blocks import (
     SeparableBlock,
 )
 from kerasnas.testing.common import scatter
+from tests.layers import layers_in_order
 
 BLOCKS = [ConvBlock, SeparableBlock, ResidualBlock, BottleneckBlock, InvertedBlock]
 
@@ -27,11 +28,7 @@ def spelled_out(block, shape):
 
 def copy_weights(block, model):
     """Chain first, then shortcut: the order in which `expand` makes the layers of each class."""
-    made = {}
-    for layer in model.layers:
-        number = layer.name.rpartition("_")[2]
-        made.setdefault(type(layer).__name__, {})[int(number) if number.isdigit() else 0] = layer
-    queues = {name: [layers[number] for number in sorted(layers)] for name, layers in made.items()}
+    queues = layers_in_order(model)
     kinds = {"BatchNorm": ["BatchNormalization"], "Depthwise": ["DepthwiseConv2D"], "SqueezeExcitation": ["Dense"] * 2}
     for stage in [*block.chain, *(block.beside or [])]:
         if stage.variables:
@@ -109,9 +106,3 @@ def test_squeeze_excitation_scales_each_channel_by_one_number():
     gates = ops.convert_to_numpy(stage.call(ops.convert_to_tensor(x))) / x
     np.testing.assert_allclose(gates, np.broadcast_to(gates[:, :1, :1], gates.shape), rtol=1e-5)
     assert (gates > 0).all() and (gates < 1).all() and len(np.unique(gates[0, 0, 0])) > 1
-
-
-@pytest.mark.parametrize("kernel_size", [0, 2.5, True])
-def test_a_wrong_kernel_size_is_refused(kernel_size):
-    with pytest.raises(ValueError, match="kernel_size"):
-        ConvBlock(8, kernel_size=kernel_size)

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kerasnas import DARTSSpace
+from kerasnas.backend import value_and_grad
 from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 from kerasnas.relaxations.base import normalize_edges
 
@@ -81,7 +82,6 @@ def test_edge_weights_take_part_in_the_search_and_in_the_derivation():
 
     state = [ops.convert_to_tensor(v) for v in supernet.non_trainable_variables]
     values = [ops.convert_to_tensor(v) for v in supernet.trainable_variables]
-    from kerasnas.backend import value_and_grad
 
     def loss(parameters):
         logits, _ = supernet.stateless_call(parameters, state, images(1, 8), training=True)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas import backend, register_primitive, testing
-from kerasnas.primitives import PRIMITIVES, MixedOp
+from kerasnas import backend
+from kerasnas.primitives import MixedOp
 from kerasnas.primitives.base import primitive
 from kerasnas.primitives.normalization import EPSILON, BatchNorm
 from kerasnas.primitives.partial_mixed_op import PartialMixedOp
@@ -89,12 +89,6 @@ def test_factorized_reduce_reads_even_and_odd_steps(length):
     np.testing.assert_allclose(layer(x, training=False), expected * NORM, rtol=1e-4, atol=1e-5)
 
 
-def test_skip_and_none():
-    x = signals()
-    np.testing.assert_array_equal(primitive("skip_connect", CHANNELS)(x), x)
-    assert not np.any(primitive("none", CHANNELS, strides=2)(x)) and primitive("none", CHANNELS)(x).shape == x.shape
-
-
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm_is_that_of_an_image_of_one_row_to_second_order(training):
     def derivatives(x, dtype):
@@ -149,19 +143,3 @@ def test_wide_copies_are_convolved_one_by_one():
         variable.assign(value)
     received = mixed(x, weights=np.ones((2, 1), "float32"), training=True)[..., 20:]
     np.testing.assert_allclose(received, wide(x, training=True), rtol=1e-4, atol=1e-4)
-
-
-def test_users_own_layer_serves_signals():
-    @register_primitive("plain_conv")
-    def plain_conv(filters, strides, affine):
-        return keras.layers.Conv1D(filters, 3, strides=strides, padding="same")
-
-    try:
-        testing.check_primitive("plain_conv", rank=1)
-    finally:
-        PRIMITIVES.unregister("plain_conv")
-
-
-def test_rank_is_checked():
-    with pytest.raises(ValueError, match=r"`rank`. Expected 1 or 2. Received: 3"):
-        testing.check_primitive("conv_3", rank=3)

@@ -135,14 +135,10 @@ def test_a_proxy_says_for_which_networks_of_a_space_it_is_not_defined():
         score(space.sample(np.random.default_rng(0)))
 
 
-def test_bad_arguments_of_scores():
+def test_a_label_for_each_image():
     space = NASBench201Space(filters=2, num_cells=1)
-    with pytest.raises(ValueError, match="Did you mean 'synflow'"):
-        ProxyScore(space, "sinflow", np.zeros((2, 8, 8, 3)), np.zeros(2), 2)
     with pytest.raises(ValueError, match=r"2 labels, one for each image. Received: 3"):
         ProxyScore(space, "synflow", np.zeros((2, 8, 8, 3)), np.zeros(3), 2)
-    with pytest.raises(TypeError, match="a search space"):
-        ProxyScore(None, "synflow", np.zeros((2, 8, 8, 3)), np.zeros(2), 2)
 
 
 def test_an_ascent_stays_within_a_set_and_finds_its_best():
@@ -176,14 +172,3 @@ def test_an_ascent_scores_all_neighbors_of_where_it_ends(seed):
     end = space.encode(max(scores, key=scores.__getitem__))
     assert end == tuple(weights.argmax(1))
     assert {space.decode(indices) for indices in space.neighbors(end)} <= set(scores)
-
-
-def test_an_ascent_in_another_order_ends_at_the_same_optimum_of_a_sum():
-    space = NASBench201Space()
-    start = space.decode([1] * 6)
-    ends = [
-        max(ascend(space, lambda g: g.count("nor_conv_3x3"), start, seed=seed).items(), key=lambda pair: pair[1])
-        for seed in range(3)
-    ]
-    assert len(set(ends)) == 1
-    assert ends[0][1] == 6

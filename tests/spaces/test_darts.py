@@ -7,7 +7,6 @@ import pytest
 
 from kerasnas import DARTSSpace, Genotype, SearchSpace
 from kerasnas.genotypes import DARTS_V1, DARTS_V2, PC_DARTS_CIFAR
-from kerasnas.spaces import SPACES
 from kerasnas.spaces.darts import DARTS_PRIMITIVES
 
 SMALL = DARTSSpace(filters=2, num_cells=3, num_nodes=2)
@@ -33,12 +32,6 @@ def test_choices_are_ordered():
     ]
     assert SMALL.choices["normal/3/sources"] == ("0,1", "0,2", "1,2")
     assert SMALL.choices["normal/2/first"] == DARTS_PRIMITIVES[1:]  # all but `none`
-
-
-def test_registered_under_its_name():
-    assert SPACES["darts"] is DARTSSpace and DARTSSpace.name == "darts"
-    with pytest.raises(ValueError, match="Did you mean 'darts'"):
-        SPACES["dart"]
 
 
 @pytest.mark.parametrize("cells", [1, 2])
@@ -92,14 +85,12 @@ GOOD = [("skip_connect", 0, 2), ("skip_connect", 1, 2), ("skip_connect", 0, 3), 
     [
         (Genotype("enas", edges(*GOOD).cells), "belongs to space 'enas', not to 'darts'"),
         (DARTS_V1, r"has 2 nodes, numbered \[2, 3\]. Received edges into: \[2, 3, 4, 5\]"),
-        (edges(*GOOD[:2]), "has 2 nodes"),
         (Genotype("darts", {"normal": GOOD}), r"has the cells \('normal', 'reduce'\)"),
         (edges(*GOOD[:3]), "two edges from different nodes"),
         (edges(*GOOD, ("skip_connect", 1, 3)), "two edges from different nodes"),
         (edges(*GOOD[:3], ("max_pool_3x3", 0, 3)), "two edges from different nodes"),
         (edges(("skip_conect", 0, 2), *GOOD[1:]), "no option 'skip_conect'. Did you mean 'skip_connect'"),
         (edges(("none", 0, 2), *GOOD[1:]), "no option 'none'"),
-        (edges(("relu_conv_bn", 0, 2), *GOOD[1:]), "no option 'relu_conv_bn'"),
     ],
 )
 def test_other_genotypes_are_refused(genotype, message):
@@ -114,8 +105,6 @@ def test_other_genotypes_are_refused(genotype, message):
     [
         ({"normal/2/frist": "skip_connect"}, "no choice 'normal/2/frist'. Did you mean 'normal/2/first'"),
         ({"normal/2/first": "skip"}, "no option 'skip'. Did you mean 'skip_connect'"),
-        ({"normal/3/sources": "1,0"}, "no option '1,0'"),
-        ({"normal/2/first": None}, "no option None"),
     ],
 )
 def test_wrong_assignments_are_reported(change, message):
@@ -127,45 +116,9 @@ def test_wrong_assignments_are_reported(change, message):
         SMALL.genotype(assignment)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"filters": 0}, "`filters`"),
-        ({"num_cells": 0}, "`num_cells`"),
-        ({"num_nodes": -1}, "`num_nodes`"),
-        ({"num_nodes": 2.0}, "`num_nodes`"),
-        ({"stem_multiplier": 0}, "`stem_multiplier`"),
-        ({"stem_strides": 4}, "`stem_strides`. Expected 1 or 2"),
-        ({"primitives": []}, "`primitives`"),
-        ({"primitives": ["none"]}, "`primitives`"),
-        ({"primitives": ["skip_connect"] * 2}, "distinct"),
-        ({"primitives": ["sep_conv_3x"]}, "Did you mean 'sep_conv_3x3'"),
-    ],
-)
-def test_wrong_arguments_are_reported(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        DARTSSpace(**arguments)
-
-
-def test_config_makes_the_same_space():
-    space = DARTSSpace(filters=3, num_cells=5, num_nodes=2, primitives=["none", "skip_connect"], stem_strides=2)
-    again = DARTSSpace(**space.get_config())
-    assert again.get_config() == space.get_config() and again.choices == space.choices
-
-
-def test_supernet_is_of_the_space():
-    space = DARTSSpace(filters=2, num_cells=3, num_nodes=1, primitives=["skip_connect", "none"], stem_strides=2)
-    supernet = space.build_supernet((8, 8, 1), 4, seed=7)
-    assert supernet.space.primitives == ("skip_connect", "none") and supernet.seed == 7
-    assert supernet.derive().space == "darts"
-    space.validate(supernet.derive())
-
-
 def test_network_takes_another_size():
     network = SMALL.build_network(edges(*GOOD), (8, 8, 3), 3, filters=4, num_cells=5)
     assert network.count_params() > SMALL.build_network(edges(*GOOD), (8, 8, 3), 3).count_params()
-    with pytest.raises(ValueError, match="`filters`"):
-        SMALL.build_network(edges(*GOOD), (8, 8, 3), 3, filters=0)
 
 
 def test_a_space_of_the_user_needs_its_parts():

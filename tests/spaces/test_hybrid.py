@@ -92,19 +92,6 @@ def test_the_space():
         HybridSpace(primitives=["local_attention4"])
 
 
-@pytest.mark.slow
-def test_networks_of_attention_learn_where_a_bright_pixel_is():
-    genotype = SPACE.network("conv_3x3_s2", 1.0, "local_attention_2", "strides", (1, 1))
-    model = SPACE.build_network(genotype, (8, 8, 1), 2)
-    x, y = np.zeros((128, 8, 8, 1), "float32"), np.arange(128) % 2
-    places = RNG.integers(0, 4, (128, 2))
-    x[np.arange(128), places[:, 0], places[:, 1] + 4 * y] = 1
-    model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    first = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, epochs=12, batch_size=32, verbose=0)
-    assert model.evaluate(x, y, verbose=0) < 0.3 * first
-
-
 def test_multiply_adds_of_attention():
     inputs = keras.Input((4, 9, 8))  # 4 windows of 9 pixels
     layer = keras.layers.MultiHeadAttention(2, 4, attention_axes=(2,))
@@ -131,12 +118,3 @@ def test_attention_learns_by_the_recipe_of_races(name):
         contestant.advance(time.process_time, steps=steps)
     first, _, last = contestant.history["loss"]
     assert last < 0.65 * first and np.isfinite(first)  # 0.2 is the least with smoothed labels
-
-
-def test_networks_are_saved_without_custom_layers(tmp_path):
-    model = SPACE.build_network(SPACE.references()["swin"], (8, 8, 3), 3)
-    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
-    model.save(tmp_path / "model.keras")
-    x = RNG.normal(size=(2, 8, 8, 3)).astype("float32")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)

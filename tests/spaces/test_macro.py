@@ -1,7 +1,6 @@
 """The macro space: its genotypes and back, its references counted by hand, sizes that follow the data."""
 
 import collections
-import json
 
 import keras
 import numpy as np
@@ -11,7 +10,7 @@ from kerasnas.cost import COSTS, CostModel, NetworkCost
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
-from kerasnas.spaces import SPACES, MacroSpace
+from kerasnas.spaces import MacroSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES
 
 SPACE = MacroSpace()
@@ -30,7 +29,7 @@ def conv(size, channels, filters):
 
 # The space ---------------------------------------------------------------------------------------------------
 def test_the_choices():
-    assert SPACES["macro"] is MacroSpace and len(MACRO_PRIMITIVES) == 12
+    assert len(MACRO_PRIMITIVES) == 12
     choices = SPACE.choices
     assert list(choices)[:6] == ["stem", "width", "stages", "stage/1/block", "stage/1/depth", "stage/2/halving"]
     assert choices["width"] == ("0.25", "0.5", "0.75", "1", "1.5") and choices["stage/4/halving"] == ("pool", "strides")
@@ -71,11 +70,7 @@ def test_a_genotype_is_the_network_from_the_image_on():
         (chain("conv_3x3_w1", "max_pool_2x2", "max_pool_2x2", "conv_3x3"), "'stage/2/depth'.*no option '0'"),
         (chain("conv_3x3_w1", "conv_3x3"), "'stages'.*no option '1'"),
         (chain("conv_3x3_w1", *["conv_3x3"] * 4, "conv_3x3_s2"), "'stage/1/depth'.*no option '4'"),
-        (chain("conv_3x3_w1", *["conv_3x3_s2"] * 4), "'stages'.*no option '5'"),
         (Genotype("macro", {"network": [Edge("conv_3x3_w1", 0, 1), Edge("conv_3x3_s2", 0, 2)]}), "a chain of nodes"),
-        (Genotype("macro", {"network": []}), "a chain of nodes"),
-        (Genotype("macro", {"cell": [Edge("conv_3x3_w1", 0, 1)]}), "has the cells"),
-        (Genotype("darts", {"network": [Edge("conv_3x3_w1", 0, 1)]}), "belongs to space 'darts'"),
     ],
 )
 def test_what_is_no_network_of_the_space_is_refused(genotype, message):
@@ -95,18 +90,10 @@ def test_a_network_that_halves_too_often_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filters": 0}, "filters"),
-        ({"widths": ()}, "widths"),
-        ({"widths": (0.5, -1)}, "widths"),
         ({"filters": 1, "widths": (0.5, 1)}, "widths"),  # both one filter
-        ({"widths": 0.5}, "widths"),
-        ({"stems": ["conv_3x"]}, "Did you mean 'conv_3x3'"),
-        ({"stages": (2, 2)}, "stages"),
-        ({"depths": (0, 1)}, "depths"),
         ({"primitives": ["sep_conv_3x3"]}, "primitives.*Known"),
         ({"max_halvings": 0}, "at least 1, as often as"),
         ({"stems": ["conv_5x5_s2"], "max_halvings": 1}, "at least 2, as often as"),
-        ({"head_filters": 0}, "head_filters"),
     ],
 )
 def test_a_wrong_argument_is_refused(arguments, message):
@@ -290,13 +277,9 @@ def test_for_data_takes_classes_and_samples_into_account():
     assert MacroSpace.for_data((32, 32, 3), 10, 1000, filters=8).filters == 8
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(((1, 8, 1), 10, 50), "2 x 2 pixels"), (((8, 8), 10, 50), "input_shape"), (((8, 8, 1), 0, 50), "num_classes")],
-)
-def test_for_data_refuses_what_cannot_be_classified(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        MacroSpace.for_data(*arguments)
+def test_for_data_refuses_what_cannot_be_halved():
+    with pytest.raises(ValueError, match="2 x 2 pixels"):
+        MacroSpace.for_data((1, 8, 1), 10, 50)
 
 
 def test_a_network_may_have_one_stage():
@@ -314,32 +297,20 @@ def test_an_image_too_small_for_one_network_may_do_for_another():
     assert SPACE.build_network(shallow, (4, 4, 1), 10).output_shape == (None, 10)
 
 
-def test_the_configuration_makes_the_space_again():
-    space = MacroSpace(8, (0.5, 2), ["conv_5x5"], (2, 4), (2,), ["inverted_7x7", "residual_7x7"], 3, 16)
-    again = MacroSpace.from_config(json.loads(json.dumps(space.get_config())))
-    assert again.get_config() == space.get_config() and again.choices == space.choices
-    wide = space.resized(filters=16)
-    assert wide.choices == space.choices and wide.filters == 16
+def test_a_wider_space_has_the_same_choices():
+    wide = SMALL.resized(filters=16)
+    assert wide.choices == SMALL.choices and wide.filters == 16
 
 
 # Networks ----------------------------------------------------------------------------------------------------
-def test_networks_are_standard_layers_with_batch_norm_after_every_convolution():
+def test_batch_norm_follows_every_convolution():
     rng = np.random.default_rng(3)
     for genotype in [*SMALL.references().values(), *(SMALL.sample(rng) for _ in range(5))]:
         model = SMALL.build_network(genotype, (8, 8, 2), 3, drop_path=0.2)
-        assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
         for layer in model.layers:
             if "Conv" in type(layer).__name__:
                 (node,) = layer._outbound_nodes
                 assert isinstance(node.operation, keras.layers.BatchNormalization) and not layer.use_bias
-
-
-def test_one_seed_is_one_network():
-    genotype = SMALL.references()["mobilenet_v2"]
-    first, same, other = (SMALL.build_network(genotype, (8, 8, 1), 3, seed=seed) for seed in (0, 0, 1))
-    x = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype("float32")
-    a, b, c = (np.array(model(x, training=False)) for model in (first, same, other))
-    assert (a == b).all() and not np.allclose(a, c)
 
 
 def test_drop_path_drops_residual_branches_alone():

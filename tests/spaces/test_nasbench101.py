@@ -1,19 +1,16 @@
 """The NAS-Bench-101 space: its cells, their hashes and counts, edits, and what it refuses."""
 
 import itertools
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kerasnas.genotypes import Genotype
-from kerasnas.spaces import SPACES, NASBench101Space
+from kerasnas.spaces import NASBench101Space
 from kerasnas.spaces.base import has_supernet
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 from kerasnas.spaces.nasbench101_cells import Cell, canonical, edge_list, graph_hash, one_edit_away, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
-from kerasnas.testing import check_space
 
 SPACE = NASBench101Space()
 CONV3, CONV1, POOL = NASBENCH101_OPERATIONS
@@ -145,14 +142,12 @@ def test_the_limit_of_edges_holds_after_pruning():
 
 def test_choices_and_both_ways():
     assert list(SPACE.choices)[:3] == ["edge/0/1", "edge/0/2", "edge/1/2"] and len(SPACE.choices) == 26
-    assert SPACE.size == 2**21 * 3**5 and SPACES["nasbench101"] is NASBench101Space
+    assert SPACE.size == 2**21 * 3**5
     generator = rng()
     for _ in range(100):
         indices = SPACE.sample_indices(generator)
         genotype = SPACE.decode(indices)
-        SPACE.validate(genotype)
         assert SPACE.encode(genotype) == indices and SPACE.feasible(indices)
-        assert SPACE.genotype(SPACE.assignment(genotype)) == genotype == Genotype.from_json(genotype.to_json())
         assert SPACE.genotype(*SPACE.matrix(genotype)) == genotype
     assignment = SPACE.assignment(SPACE.genotype([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [POOL]))
     assert [name for name, option in assignment.items() if option == "1"] == ["edge/0/1", "edge/1/6"]
@@ -179,18 +174,6 @@ def test_samples_are_uniform_over_combinations():
 
 
 # Edits ------------------------------------------------------------------------------------------------------
-def test_mutations_are_valid_and_another_network():
-    generator = rng()
-    for _ in range(200):
-        indices = SPACE.sample_indices(generator)
-        mutant = SPACE.mutate_indices(indices, generator)
-        assert SPACE.feasible(mutant) and SPACE.key(mutant) != SPACE.key(indices)
-        assert SPACE.encode(SPACE.decode(mutant)) == mutant
-        assert mutant in SPACE.neighbors(indices)
-    genotype = SPACE.sample(generator)
-    SPACE.validate(SPACE.mutate(genotype, generator))
-
-
 def test_every_neighbor_is_found_by_mutation():
     generator, indices = rng(), SPACE.encode(SPACE.genotype(INCEPTION, [CONV1, CONV3, CONV3, CONV3, POOL]))
     neighbors = SPACE.neighbors(indices)
@@ -237,22 +220,16 @@ def test_edits_leave_and_come_back():
                 assert cell in one_edit_away(other)
 
 
-def test_contract_of_spaces():
-    check_space(NASBench101Space(filters=4, num_stacks=2, cells_per_stack=1))
-
-
 # What is refused --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("matrix", "operations", "message"),
     [
         ([[0, 0], [0, 0]], [], "no path leads from its input to its output"),
-        ([[0, 1, 0], [0, 0, 0], [0, 0, 0]], [POOL], "no path"),
         ([[0, 1], [1, 0]], [], "no 1 on the diagonal or below"),
         ([[0, 2], [0, 0]], [], "Expected 0 and 1"),
         ([[0, 1, 1], [0, 0, 1]], [POOL], "square matrix"),
         (np.zeros((8, 8)), [POOL] * 6, "2 to 7 vertices"),
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [], "Expected 1, one for each vertex"),
-        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], None, "Expected 1, one for each vertex"),
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["maxpool"], "Did you mean 'maxpool3x3'"),
     ],
 )
@@ -265,7 +242,6 @@ def test_wrong_matrices_are_reported(matrix, operations, message):
     ("cells", "message"),
     [
         ({"normal": [("output", 0, 1)]}, "one cell, 'cell'"),
-        ({"cell": []}, "one cell, 'cell'"),
         ({"cell": [(POOL, 0, 1), (CONV1, 0, 2), (POOL, 1, 2), ("output", 2, 3)]}, "carry its operation"),
         ({"cell": [("output", 0, 1), ("output", 0, 1)]}, "no edge is there twice"),
         ({"cell": [(POOL, 0, 1), ("output", 1, 3)]}, "Received none to: \\[2\\]"),
@@ -281,8 +257,6 @@ def test_wrong_genotypes_are_reported(cells, message):
 
 
 def test_other_spaces_and_supernets_are_reported():
-    with pytest.raises(ValueError, match="belongs to space 'darts'"):
-        SPACE.validate(Genotype("darts", {"cell": [("output", 0, 1)]}))
     with pytest.raises(ValueError, match="has no supernet"):
         SPACE.build_supernet((8, 8, 3), 3)
     with pytest.raises(ValueError, match="no path"):
@@ -290,23 +264,14 @@ def test_other_spaces_and_supernets_are_reported():
     with pytest.raises(ValueError, match="no path"):
         SPACE.mutate_indices((0,) * 26, rng())
     assert not SPACE.feasible((0,) * 26) and not SPACE.feasible((1,) * 26)
-    with pytest.raises(ValueError, match="positive integer"):
-        NASBench101Space(num_stacks=0)
 
 
 # All published cells that are at hand -------------------------------------------------------------------------
-def real_table(name):
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, f"Set KERASNAS_DATA to a folder that holds {name}.npz (in it or below it)."
-    found = sorted(Path(folder).rglob(f"{name}.npz"))
-    assert found, f"There is no {name}.npz below KERASNAS_DATA={folder}."
-    with np.load(found[0]) as file:
-        return {key: file[key] for key in file.files}
-
-
 @pytest.mark.slow
-def test_all_hashes_and_parameters_of_five_vertices():
-    table, names = real_table("nb101_5v_4epochs"), [*NASBENCH101_OPERATIONS, "input", "output"]
+def test_all_hashes_and_parameters_of_five_vertices(published):
+    with np.load(published("nb101_5v_4epochs.npz")) as file:
+        table = {name: file[name] for name in file.files}
+    names = [*NASBENCH101_OPERATIONS, "input", "output"]
     assert len(table["hash"]) == 2_532
     for row, vertices in enumerate(table["n_vertices"]):
         operations = [names[operation] for operation in table["ops"][row][:vertices]]
@@ -316,23 +281,12 @@ def test_all_hashes_and_parameters_of_five_vertices():
 
 
 @pytest.mark.slow
-def test_all_hashes_and_parameters_of_the_sample():
-    table = real_table("nb101_20k_inverted")
-    assert len(table["hash"]) == 20_001
-    for row, vertices in enumerate(table["vertices"]):
-        operations = [NASBENCH101_OPERATIONS[operation] for operation in table["ops"][row][: vertices - 2]]
-        genotype = SPACE.genotype(table["matrix"][row][:vertices, :vertices], operations)
-        assert SPACE.hash(genotype) == table["hash"][row]
-        assert SPACE.parameters(genotype) == table["params"][row]
-
-
-@pytest.mark.slow
-def test_all_hashes_differ_and_the_sample_is_their_beginning():
+def test_all_hashes_differ_and_the_sample_is_their_beginning(published):
     """The sample holds the cells with the 20,001 least hashes: none may be missing, none be there twice."""
     cells = SPACE.enumerate_cells()
     hashes = sorted(graph_hash(cell_of(cells, row)) for row in range(len(cells.vertices)))
     assert len(set(hashes)) == 423_624
-    assert hashes[:20_001] == sorted(real_table("nb101_20k_inverted")["hash"].tolist())
+    assert hashes[:20_001] == sorted(np.load(published("nb101_20k_inverted.npz"))["hash"].tolist())
 
 
 def test_size_for_data_and_a_race_in_it():
@@ -340,5 +294,3 @@ def test_size_for_data_and_a_race_in_it():
     assert NASBench101Space.shapes_network and not has_supernet("nasbench101")
     assert [NASBench101Space.for_data((32, 32, 3), 10, number).filters for number in (1000, 100_000)] == [16, 32]
     assert NASBench101Space.for_data((32, 32, 3), 10, 1000, filters=8).filters == 8
-    with pytest.raises(ValueError, match="`input_shape`"):
-        NASBench101Space.for_data((32, 3), 10, 1000)

@@ -1,12 +1,10 @@
 """The ProxylessNAS space: choices, sizes, widths, errors."""
 
-import json
-
 import numpy as np
 import pytest
 
-from kerasnas import Genotype, testing
-from kerasnas.spaces import SPACES, ProxylessSpace
+from kerasnas import Genotype
+from kerasnas.spaces import ProxylessSpace
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES
 
 PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
@@ -35,6 +33,7 @@ def test_widths_follow_the_first_stage():
 def test_a_first_layer_that_keeps_the_shape_may_be_skipped():
     space = ProxylessSpace(filters=4, num_layers=1, strides=(1, 2), primitives=PAIR)
     assert list(map(len, space.choices.values())) == [3, 2]
+    assert ProxylessSpace(primitives=[*PAIR, "skip_connect"]).primitives == (*PAIR, "skip_connect")
 
 
 def test_wider_networks():
@@ -49,18 +48,8 @@ def test_wider_networks():
         space.resized(filters=(4, 8, 5))
     with pytest.raises(ValueError, match="2 of `filters`, 3 of `num_layers`"):
         space.resized(filters=(4, 8))
-    with pytest.raises(ValueError, match="`filters`"):
-        space.resized(filters=0)
     genotype = space.sample(np.random.default_rng(0))
     assert space.build_network(genotype, (8, 8, 3), 2, filters=6).layers[-1].kernel.shape == (16, 2)
-
-
-def test_genotypes_are_chains_and_survive_json():
-    space = ProxylessSpace(filters=4, strides=(1, 2), primitives=PAIR)
-    for indices in list(space)[::7]:
-        genotype = space.decode(indices)
-        assert [edge[1:] for edge in genotype["chain"]] == [(0, 1), (1, 2), (2, 3), (3, 4)]
-        assert space.encode(Genotype.from_json(genotype.to_json())) == indices
 
 
 def test_networks_that_are_the_same_have_one_key():
@@ -73,29 +62,13 @@ def test_networks_that_are_the_same_have_one_key():
     assert all(space.key(mutant) != space.key((1, 2, 0, 1, 2)) for mutant in space.neighbors((1, 2, 0, 1, 2)))
 
 
-def test_configuration_makes_the_same_space():
-    for space in (ProxylessSpace.imagenet(), ProxylessSpace(filters=4, strides=(2, 2), primitives=PAIR)):
-        again = SPACES["proxyless"](**json.loads(json.dumps(space.get_config())))
-        assert again.get_config() == space.get_config() and again.layers == space.layers
-        assert again.choices == space.choices
-    assert ProxylessSpace(primitives=[*PAIR, "skip_connect"]).primitives == (*PAIR, "skip_connect")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filters": 0}, "`filters`.*positive integer"),
         ({"filters": (4, 4)}, "2 of `filters`, 3 of `num_layers`, 3 of `strides`"),
         ({"num_layers": (1, 2)}, "3 of `filters`, 2 of `num_layers`"),
-        ({"num_layers": 0}, "`num_layers`"),
         ({"strides": (1, 3, 1)}, "`strides`. Expected 1 or 2"),
         ({"strides": 2}, "`strides`. Expected a sequence"),
-        ({"strides": ()}, "`strides`. Expected a sequence"),
-        ({"stem_strides": 4}, "`stem_strides`"),
-        ({"stem_filters": 0}, "`stem_filters`"),
-        ({"head_filters": -1}, "`head_filters`"),
-        ({"first_filters": True}, "`first_filters`"),
-        ({"primitives": ["mbconv_3x3_e3", "mbconv_3x3_e4"]}, "Did you mean 'mbconv_3x3_e"),
         ({"primitives": ["mbconv_3x3_e3", "skip_connect"]}, "at least two"),
         ({"primitives": [*PAIR, "none"]}, "cut the chain"),
     ],
@@ -125,7 +98,3 @@ def test_an_image_that_is_too_small_is_reported():
     ):
         with pytest.raises(ValueError, match="at least 8 x 8 pixels"):
             build()
-
-
-def test_contract_of_a_space_without_skips():
-    testing.check_space(ProxylessSpace(filters=2, num_layers=1, strides=(2,), primitives=PAIR))

@@ -4,23 +4,19 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer, datasets
+from kerasnas import BilevelTrainer
 from kerasnas.networks import Supernet
 from kerasnas.networks.initialization import initialize
 from kerasnas.primitives.blocks import ResidualReduction
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
-from kerasnas.spaces import SPACES, NASBench201Space, SignalSpace
+from kerasnas.spaces import NASBench201Space, SignalSpace
+from tests.layers import layers_in_order
 
 SPACE = SignalSpace(filters=4, num_cells=1)
 
 
-def test_size_and_registration():
-    assert SPACE.size == 6**6 and SPACES["signals"] is SignalSpace
-
-
-def test_network_is_plain_keras_in_one_dimension():
+def test_network_has_one_dimension():
     model = SPACE.build_network(SPACE.sample(np.random.default_rng(3)), (12, 2), 5, drop_path=0.3)
-    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
     assert not any(type(layer).__name__.endswith("2D") for layer in model.layers)
     pool = next(layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling1D))
     assert pool.input.shape == (None, 3, 16)
@@ -44,34 +40,39 @@ def test_kernels_start_with_variance_two_over_fan_in():
     np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (3 * 32)), rtol=0.1)
 
 
-def test_supernet_with_a_one_hot_choice_is_the_discrete_network():
+@pytest.mark.parametrize(
+    ("space", "shape", "names"),
+    [
+        (
+            SignalSpace(4, 1, primitives=["none", "skip_connect", "conv_3", "sep_conv_5", "dil_conv_5"]),
+            (11, 2),
+            ["dil_conv_5", "sep_conv_5", "conv_3", "skip_connect", "sep_conv_5", "dil_conv_5"],
+        ),
+        (
+            NASBench201Space(4, 1, primitives=["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"]),
+            (8, 8, 3),
+            ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_1x1", "none", "nor_conv_3x3"],
+        ),
+    ],
+)
+def test_supernet_with_a_one_hot_choice_is_the_discrete_network(space, shape, names):
     """With kernels copied over, and without pools, whose batch norm the discrete network does not have."""
-    space = SignalSpace(4, 1, primitives=["none", "skip_connect", "conv_3", "sep_conv_5", "dil_conv_5"])
-    names = ["dil_conv_5", "sep_conv_5", "conv_3", "skip_connect", "sep_conv_5", "dil_conv_5"]
     genotype = space.genotype(dict(zip(space.choices, names, strict=True)))
-    supernet, network = space.build_supernet((11, 2), 3), space.build_network(genotype, (11, 2), 3)
-    table = np.full((6, 5), -60.0, "float32")
+    supernet, network = space.build_supernet(shape, 3), space.build_network(genotype, shape, 3)
+    table = np.full(supernet.choices["cell"].shape, -60.0, "float32")
     for row, index in enumerate(space.encode(genotype)):
         table[row, index] = 60
     supernet.alphas["cell"].assign(table)
-    depthwise, others = (_made(network, kind) for kind in (keras.layers.DepthwiseConv1D, keras.layers.Conv1D))
+    made, kind = layers_in_order(network), f"Conv{len(shape) - 1}D"
     for stage, kernel in _kernels_of(supernet, genotype):
-        layer = (depthwise if isinstance(stage, Depthwise) else others).pop(0)
+        layer = made[f"Depthwise{kind}" if isinstance(stage, Depthwise) else kind].pop(0)
         layer.kernel.assign(np.reshape(kernel, layer.kernel.shape))
-    assert not depthwise and not others
+    assert not made[kind] and not made[f"Depthwise{kind}"]
     network.layers[-1].kernel.assign(supernet.classifier.kernel)
-    x = np.random.default_rng(0).standard_normal((4, 11, 2)).astype("float32")
+    x = np.random.default_rng(0).standard_normal((4, *shape)).astype("float32")
     np.testing.assert_allclose(supernet(x, training=True), network(x, training=True), rtol=1e-3, atol=1e-4)
-    assert supernet.derive() == genotype
-
-
-def _made(model, kind):
-    """The layers of one class in the order in which they were made, by which they are numbered."""
-    return sorted((layer for layer in model.layers if type(layer) is kind), key=lambda layer: _number(layer.name))
-
-
-def _number(name):
-    return int(name.partition("1d_")[2] or 0)
+    derived = ["skip_connect" if name == "none" else name for name in names]  # `none` is never derived
+    assert supernet.derive() == space.genotype(dict(zip(space.choices, derived, strict=True)))
 
 
 def _kernels_of(supernet, genotype):
@@ -84,25 +85,11 @@ def _kernels_of(supernet, genotype):
             yield block.shortcut[1], block.shortcut[1].kernel
             continue
         for edge in genotype["cell"]:
-            if edge.primitive != "skip_connect":
+            if edge.primitive not in ("skip_connect", "none"):
                 candidate = block.mixed[edge.source].candidates[edge.primitive]
                 stages = [stage for stage in candidate.chain if isinstance(stage, (Convolution, Depthwise, Pointwise))]
                 parts = candidate.part([stage.kernel for stage in stages])
                 yield from zip(stages, parts[edge.target - edge.source - 1], strict=True)
-
-
-def test_search_on_waveforms():
-    data = datasets.waveforms(train_samples=24, test_samples=6, length=16)
-    space = SignalSpace(2, 1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3", "sep_conv_3"])
-    supernet = space.build_supernet(data.input_shape, data.num_classes)
-    search = BilevelTrainer(supernet, architecture_warmup_epochs=0)
-    search.compile(architecture_optimizer=keras.optimizers.Adam(0.1), run_eagerly=True)
-    before = supernet.alphas["cell"].numpy()
-    history = search.fit(data.x_train, data.y_train, batch_size=12, epochs=1, verbose=0).history
-    assert np.isfinite(history["loss"]).all() and (supernet.alphas["cell"].numpy() != before).any()
-    genotype = search.derive()
-    space.validate(genotype)
-    assert space.build_network(genotype, data.input_shape, data.num_classes).output_shape == (None, 6)
 
 
 def test_supernet_of_partial_channels_is_made_again_from_its_configuration():

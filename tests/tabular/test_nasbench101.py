@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import runpy
 import struct
 import time
@@ -281,17 +280,9 @@ def test_a_sample_with_a_cell_that_is_none_is_refused(tmp_path):
 
 
 # At full size -------------------------------------------------------------------------------------------------
-def nasbench101_20k():
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds nb101_20k_inverted.npz (in it or below it)."
-    found = sorted(Path(folder).rglob("nb101_20k_inverted.npz"))
-    assert found, f"There is no nb101_20k_inverted.npz below KERASNAS_DATA={folder}."
-    return found[0]
-
-
 @pytest.mark.slow
-def test_the_sample_of_20001_cells():
-    path = nasbench101_20k()
+def test_the_sample_of_20001_cells(published):
+    path = published("nb101_20k_inverted.npz")
     took = []
     for _ in range(3):
         start = time.process_time()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from kerasnas.diagnostics.comparison import open_table
-from kerasnas.search import BANANAS, LocalSearch
 from kerasnas.spaces import NASBench201Space
 from kerasnas.tabular import NATSBenchSize
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
+from tests.tabular.official import OfficialApi
 
 SPACE = NATSBenchSizeSpace()
 CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
@@ -87,27 +87,8 @@ def test_refusals(file):
         NATSBenchSize("x", np.full((2, 5), 8), {"valid_1": np.ones(2)})
 
 
-class OfficialApi:
-    """As much of the official package as the converter uses, with recognizable numbers."""
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        return NETWORKS[index]
-
-    def get_more_info(self, index, dataset, hp, is_random):
-        assert is_random is False and hp in ("01", "12", "90")
-        base = {"cifar10-valid": 1, "cifar10": 2, "cifar100": 3, "ImageNet16-120": 4}[dataset] * 10 + index
-        info = {"test-accuracy": base + int(hp) / 1000}
-        return info if dataset == "cifar10" else {**info, "valid-accuracy": base + 0.5}
-
-    def get_cost_info(self, index, dataset):
-        return {"params": 1.5 + index, "flops": 100.0 + index}
-
-
 def test_converter_from_the_official_files(tmp_path):
-    runpy.run_path(str(CONVERTER))["convert_size"](OfficialApi(), tmp_path / "table.npz")
+    runpy.run_path(str(CONVERTER))["convert_size"](OfficialApi(NETWORKS, ("01", "12", "90")), tmp_path / "table.npz")
     table = NATSBenchSize.open(tmp_path / "table.npz")
     genotype = SPACE.from_string(NETWORKS[1])
     assert table.lookup(genotype, "valid_90") == 11.5
@@ -115,12 +96,3 @@ def test_converter_from_the_official_files(tmp_path):
     assert table.lookup(genotype, "params") == 2.5e6
     other = NATSBenchSize.open(tmp_path / "table.npz", dataset="imagenet16")
     assert other.lookup(genotype, "test_90") == pytest.approx(41.09)
-
-
-@pytest.mark.parametrize("kind", [LocalSearch, pytest.param(BANANAS, marks=pytest.mark.slow)])
-def test_searches_climb_it(kind):
-    strategy = kind(SPACE, seed=0)
-    for _ in range(100):
-        genotype = strategy.ask()
-        strategy.tell(genotype, -sum(abs(index - 4) for index in SPACE.encode(genotype)))
-    assert strategy.best[1] >= -1

@@ -9,6 +9,7 @@ import pytest
 from kerasnas.spaces import NASBench201Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+from tests.tabular.official import OfficialApi
 
 SPACE = NASBench201Space()
 CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
@@ -67,22 +68,6 @@ def test_refusals(file):
         NASBench201.open(file, dataset="cifar100")
 
 
-@pytest.mark.parametrize("size", [0, 100, 1000])
-def test_truncated_file(file, size):
-    file.write_bytes(file.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"nb201\.npz is not a whole \.npz"):
-        NASBench201.open(file)
-
-
-def test_damaged_file(file):
-    content = bytearray(file.read_bytes())
-    where = content.index(b"NUMPY") + 130
-    content[where : where + 4] = b"abcd"
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match="truncated or damaged"):
-        NASBench201.open(file)
-
-
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         NASBench201.open(tmp_path / "none.npz")
@@ -137,29 +122,10 @@ def test_synthetic_table_has_the_real_shape(synthetic):
     assert 0.5 < correlation < 0.99
 
 
-class OfficialApi:
-    """As much of the official packages as `convert` uses, with recognizable numbers."""
-
-    cells = [(3,) * 6, (0, 1, 2, 3, 4, 1)]
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        return SPACE.to_string(SPACE.decode(self.cells[index]))
-
-    def get_more_info(self, index, dataset, hp, is_random):
-        assert is_random is False
-        base = {"cifar10-valid": 1, "cifar10": 2, "cifar100": 3, "ImageNet16-120": 4}[dataset] * 10 + index
-        info = {"test-accuracy": base + int(hp) / 1000}
-        return info if dataset == "cifar10" else {**info, "valid-accuracy": base + 0.5}
-
-    def get_cost_info(self, index, dataset):
-        return {"params": 1.5 + index, "flops": 100.0 + index}
-
-
 def test_converter_from_the_official_files(tmp_path):
-    runpy.run_path(str(CONVERTER))["convert"](OfficialApi(), tmp_path / "table.npz")
+    cells = [(3,) * 6, (0, 1, 2, 3, 4, 1)]
+    official = OfficialApi([SPACE.to_string(SPACE.decode(cell)) for cell in cells], ("12", "200"))
+    runpy.run_path(str(CONVERTER))["convert"](official, tmp_path / "table.npz")
     table = NASBench201.open(tmp_path / "table.npz")
     genotype = SPACE.decode((0, 1, 2, 3, 4, 1))
     assert table.lookup(genotype, "valid_12") == 11.5

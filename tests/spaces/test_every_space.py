@@ -1,0 +1,48 @@
+"""What every space of the package owes: its name, its configuration, and networks of standard layers."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.backend.keras_internals import flatten_layers
+from kerasnas.spaces import SPACES, ProxylessSpace
+from tests.testing.test_contracts import SHAPES, SMALL
+
+CHOSEN = {  # where a sample may leave out what matters
+    "hybrid": lambda space: space.references()["swin"],
+    "text": lambda space: space.genotype(dict.fromkeys(space.choices, "self_attention_4")),
+}
+every = pytest.mark.parametrize("name", sorted(SPACES))
+
+
+@every
+def test_configuration_makes_the_same_space(name):
+    space = SPACES[name](**SMALL.get(name, {}))
+    config = space.get_config() if name == "graphs" else json.loads(json.dumps(space.get_config()))
+    again = type(space)(**config)
+    assert again.name == name and again.choices == space.choices
+    if name != "graphs":  # whose graph is another object
+        assert again.get_config() == space.get_config()
+
+
+def test_configuration_of_the_published_proxyless_space():
+    space = ProxylessSpace.imagenet()
+    assert ProxylessSpace(**space.get_config()).layers == space.layers
+
+
+@pytest.mark.parametrize("name", sorted(set(SPACES) - {"padded_signals"}))  # which are built as signals are
+def test_one_seed_is_one_network_of_standard_layers_and_it_is_saved(name, tmp_path):
+    space, shape = SPACES[name](**SMALL.get(name, {})), SHAPES.get(name, (8, 8, 3))
+    genotype = CHOSEN.get(name, lambda space: space.sample(np.random.default_rng(0)))(space)
+    first, same, other = (space.build_network(genotype, shape, 3, seed=seed) for seed in (0, 0, 1))
+    own = {type(layer).__name__ for layer in flatten_layers(first) if not type(layer).__module__.startswith("keras.")}
+    assert own <= ({"Neighbors", "Pooled", "Attention"} if name == "graphs" else set())
+    x = np.random.default_rng(0).integers(1, 9, (2, *shape)).astype("int32" if name == "text" else "float32")
+    first.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    expected, *received = (np.array(model(x, training=False)) for model in (first, same, loaded, other))
+    np.testing.assert_array_equal(received[0], expected)
+    np.testing.assert_allclose(received[1], expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(received[2], expected)
