@@ -81,8 +81,7 @@ class Neighbors(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Pooled(_OnGraph):
-    """`x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`), from `x` and `A x` side by side.
-    """
+    """`x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`), from `x` and `A x` side by side."""
 
     def __init__(self, graph: Graph | dict[str, Any], kind: str, **kwargs: Any):
         super().__init__(graph, **kwargs)

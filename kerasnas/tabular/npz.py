@@ -14,8 +14,7 @@ from kerasnas.files import untrusted
 
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
-    """Read the arrays of the `.npz` file at `path`, or of the one in that folder that has the `required` ones.
-    """
+    """Read the arrays of the `.npz` file at `path`, or of the one in that folder that has the `required` ones."""
     path = checks.path("path", path)
     if path.is_dir():
         files = sorted(path.glob("*.npz"))
