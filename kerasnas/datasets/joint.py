@@ -22,11 +22,6 @@ def as_color(x: Any, size: int) -> np.ndarray:
     Args:
         x: images `(samples, height, width, channels)` with 1 or 3 channels, float32 in [0, 1].
         size: pixels per side.
-
-    Example:
-
-    >>> as_color(np.ones((2, 28, 28, 1)), 32).shape
-    (2, 32, 32, 3)
     """
     x = np.asarray(x)
     if x.ndim != 4 or x.shape[-1] not in (1, 3):
@@ -66,15 +61,6 @@ class JointBatches(keras.utils.PyDataset):
     Attributes:
         y: the classes of all samples: those of the first data set, then those of the second, and so on.
         groups: `(classes,)`, the index of the data set of each class.
-
-    Example:
-
-    >>> from kerasnas.datasets import load
-    >>> data = load("fashion_mnist_mini")
-    >>> batches = JointBatches([data, data], batch_size=8)
-    >>> x, y = batches[0]
-    >>> x.shape, bool((y >= 10).any()), batches.groups.shape
-    ((8, 32, 32, 3), True, (20,))
     """
 
     def __init__(

@@ -173,14 +173,6 @@ class AccuracyTest:
     Attributes:
         errors: the `ErrorSum` of the stream, at the upper end of the one-sided 95 % interval of the error rate; None
             if that is above 0.9, when there is no accuracy to lose.
-
-    Example:
-
-    >>> test = AccuracyTest(5, 100, false_alarms=0.01, window=50, rise=0.05)
-    >>> round(test.errors.error, 2)
-    0.1
-    >>> test.examine(DriftReport(), wrong=20, labels=50).kinds
-    ('accuracy',)
     """
 
     @checks.arguments(

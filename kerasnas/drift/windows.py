@@ -22,13 +22,6 @@ class WindowedTest:
 
     Attributes:
         waiting: `(samples, columns)`, samples of the next, incomplete window.
-
-    Example:
-
-    >>> rng = np.random.default_rng(0)
-    >>> test = WindowedTest(rng.normal(size=(200, 1)), ["size"], ["inputs"], window=50)
-    >>> test.observe(rng.normal(size=(30, 1))).waiting, test.observe(rng.normal(size=(30, 1)) + 2).windows
-    (30, 1)
     """
 
     def __init__(

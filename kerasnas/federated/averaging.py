@@ -138,12 +138,6 @@ def obstacle_to(update: Update, values: Values) -> str | None:
     Args:
         update: a client's update.
         values: those that the round started with.
-
-    Example:
-
-    >>> start = Values(weights=[np.zeros(2)])
-    >>> obstacle_to(Update(Values([np.array([1.0, np.nan])]), samples=5), start)
-    'its weights are not finite (array 0)'
     """
     samples = update.samples
     if not isinstance(samples, (int, np.integer)) or isinstance(samples, bool) or samples < 1:

@@ -142,16 +142,7 @@ def _train(shared: Broadcast, order: _Order) -> tuple[Update | str, Any]:
 
 
 def check_clients(infos: Sequence[ClientInfo]) -> None:
-    """Raise ValueError without clients, if two share a name, or their samples differ in shape; names the clients.
-
-    Example:
-
-    >>> check_clients([ClientInfo("a", 9, (28, 28, 1)), ClientInfo("b", 9, (28, 28, 1)), ClientInfo("c", 9, (8, 8, 1))])
-    Traceback (most recent call last):
-        ...
-    ValueError: Invalid value received for argument `clients`. Expected samples of one shape, as (28, 28, 1) of \
-client 'a'. Received: (8, 8, 1) of 'c'
-    """
+    """Raise ValueError without clients, if two share a name, or their samples differ in shape; names the clients."""
     if not infos:
         raise ValueError(checks.invalid("clients", "at least one client", list(infos)))
     names = [info.name for info in infos]

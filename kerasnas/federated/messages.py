@@ -16,14 +16,7 @@ Message = tuple[list[np.ndarray], str]
 
 
 def pack(values: Values, **facts: Any) -> Message:
-    """Return the message with `values` and JSON-serializable facts.
-
-    Example:
-
-    >>> arrays, about = pack(Values([np.zeros(2)], [np.ones(3)]), round=4)
-    >>> len(arrays), about
-    (2, '{"counts": [1, 1, 0], "round": 4}')
-    """
+    """Return the message with `values` and JSON-serializable facts."""
     return [array for arrays in values for array in arrays], json.dumps({"counts": list(map(len, values)), **facts})
 
 
@@ -60,13 +53,7 @@ def pack_info(info: ClientInfo) -> str:
 
 
 def unpack_info(about: str) -> ClientInfo:
-    """Return the facts of `pack_info`; raises ValueError for another message.
-
-    Example:
-
-    >>> unpack_info(pack_info(ClientInfo("ward 3", 120, (28, 28, 1))))
-    ClientInfo(name='ward 3', samples=120, sample_shape=(28, 28, 1))
-    """
+    """Return the facts of `pack_info`; raises ValueError for another message."""
     facts = _facts(about, *ClientInfo._fields)
     return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
 

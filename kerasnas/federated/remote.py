@@ -74,12 +74,6 @@ def at_once(one: Callable[[Any, str, Message], Message]) -> Ask:
 
     Args:
         one: `(node, QUERY or TRAIN, message) -> reply`.
-
-    Example:
-
-    >>> ask = at_once(lambda node, kind, message: {"a": ([], "hello")}[node])
-    >>> ask(["a", "b"], QUERY, ([], ""))
-    {'a': ([], 'hello'), 'b': "the connection failed (KeyError: 'b')"}
     """
 
     def attempt(node: Any, kind: str, message: Message) -> Message | str:

@@ -150,14 +150,7 @@ def federate(
 
 
 def participants(infos: Sequence[ClientInfo], participation: float, seed: int, number: int) -> tuple[str, ...]:
-    """Return the clients of round `number`, in the order of `infos`: drawn uniformly without replacement.
-
-    Example:
-
-    >>> infos = [ClientInfo(name, 1, ()) for name in "abcd"]
-    >>> len(participants(infos, 0.5, seed=0, number=3))
-    2
-    """
+    """Return the clients of round `number`, in the order of `infos`: drawn uniformly without replacement."""
     count = max(round(participation * len(infos)), 1)
     drawn = np.random.default_rng([seed, number]).choice(len(infos), count, replace=False)
     return tuple(infos[index].name for index in sorted(drawn))

@@ -54,11 +54,6 @@ def rechannel(kernel: np.ndarray, channels: int) -> np.ndarray:
     """Return a kernel `(height, width, channels, filters)` for another number of channels, with the same sum over them.
 
     On images whose channels are equal it computes the same: a kernel for colors applies to grayscale images.
-
-    Example:
-
-    >>> rechannel(np.full((3, 3, 3, 2), 2.0), 1)[0, 0]
-    array([[6., 6.]])
     """
     total = kernel.sum(axis=-2, keepdims=True)
     return np.repeat(total / channels, channels, axis=-2)

@@ -23,15 +23,6 @@ class FunctionalModel:
 
     `w` are values of `model.trainable_variables`, `state` of `model.non_trainable_variables`, in their order; `loss` is
     a function `(labels, predictions) -> scalar`.
-
-    Example:
-
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    >>> function = FunctionalModel(model, keras.losses.MeanSquaredError())
-    >>> w = [ops.zeros((3, 2)), ops.ones((2,))]
-    >>> loss, (predictions, state) = function.loss(w, [], (ops.ones((4, 3)), ops.zeros((4, 2))))
-    >>> float(loss)
-    1.0
     """
 
     def __init__(self, model: keras.Model, loss: Callable):
@@ -100,10 +91,6 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
     """Return the samples of each inner step, `(steps, batch_size)`, in turn; None if each step takes all samples.
 
     Each pass over the samples has its own order, the same for every task: samples of an episode are shuffled already.
-    Example:
-
-    >>> sorted(minibatches(4, 2, 4)[:2].reshape(-1).tolist())
-    [0, 1, 2, 3]
     """
     if batch_size is None or batch_size >= samples:
         return None

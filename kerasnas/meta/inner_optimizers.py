@@ -16,14 +16,7 @@ INNER_OPTIMIZERS = Registry("inner optimizer")
 
 @INNER_OPTIMIZERS.register("sgd")
 class InnerSGD:
-    """Gradient descent: `w' = w - rate g`, without slots.
-
-    Example:
-
-    >>> w, _ = InnerSGD()([ops.ones(2)], [ops.ones(2)], [0.25], [])
-    >>> [float(value) for value in w[0]]
-    [0.75, 0.75]
-    """
+    """Gradient descent: `w' = w - rate g`, without slots."""
 
     def slots(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """Return the shapes of the slots, which persist from step to step, for parameters of these shapes."""
@@ -46,12 +39,6 @@ class InnerAdam:
     Args:
         beta_2: decay of the second moments, at least 0 and below 1. Defaults to 0.999.
         epsilon: a positive number added to the root of the second moments. Defaults to 1e-8.
-
-    Example:
-
-    >>> w, slots = InnerAdam()([ops.ones(2)], [ops.ones(2)], [0.25], [ops.zeros(()), ops.zeros(2)])
-    >>> [round(float(value), 3) for value in w[0]]
-    [0.75, 0.75]
 
     Reference:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980); Nichol et al., "On

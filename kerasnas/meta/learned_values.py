@@ -12,17 +12,7 @@ _NAMES = ("inner_rates", "statistics_", "shifts_")  # beginnings of the names of
 
 
 def learned_variables(learner: Any) -> dict[str, Any]:
-    """Return by name the variables that a meta-learner learns for its own inner loop.
-
-    Example:
-
-    >>> import keras
-    >>> from kerasnas.meta import MAML
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    >>> learner = MAML(model, inner_steps=5, learn_inner_rates=True)
-    >>> {name: tuple(variable.shape) for name, variable in learned_variables(learner).items()}
-    {'inner_rates': (5, 1)}
-    """
+    """Return by name the variables that a meta-learner learns for its own inner loop."""
     of_model = {id(variable) for variable in learner.model.variables}
     variables = [variable for variable in learner.variables if id(variable) not in of_model]
     return {variable.name: variable for variable in variables if variable.name.startswith(_NAMES)}

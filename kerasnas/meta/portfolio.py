@@ -52,13 +52,7 @@ def greedy_portfolio(accuracies: Any, size: int) -> list[int]:
 
 
 def regret(accuracies: Any, chosen: Any) -> np.ndarray:
-    """Return for each task the accuracy that the best of the `chosen` candidates lacks to the best of all.
-
-    Example:
-
-    >>> regret([[0.9, 0.8, 0.7], [0.5, 0.5, 0.75]], [0, 1])
-    array([0.  , 0.25])
-    """
+    """Return for each task the accuracy that the best of the `chosen` candidates lacks to the best of all."""
     table = _table(accuracies)
     return table.max(axis=1) - table[:, list(chosen)].max(axis=1)
 
@@ -68,11 +62,6 @@ def random_regret(accuracies: Any, size: int) -> np.ndarray:
 
     The $k$-th best of $n$ candidates is the best of $m$ drawn ones with probability
     $\binom{n - k}{m - 1} / \binom{n}{m}$.
-
-    Example:
-
-    >>> random_regret([[0.9, 0.6, 0.3]], 1), random_regret([[0.9, 0.6, 0.3]], 3)
-    (array([0.3]), array([0.]))
     """
     table = -np.sort(-_table(accuracies), axis=1)
     number, size = table.shape[1], min(checks.size("size", size), table.shape[1])

@@ -68,11 +68,6 @@ def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
         logits: `(samples, classes)`.
         labels: `(samples,)`, any class of the sample's data set.
         groups: as for `JointCrossentropy`.
-
-    Example:
-
-    >>> within_groups(np.array([[1.0, 3.0, 9.0, 5.0]]), [0], [0, 0, 1, 1])
-    array([1])
     """
     groups = np.asarray(groups)
     group = groups[np.asarray(labels)][:, None] == groups[None]

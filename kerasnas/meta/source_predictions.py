@@ -27,17 +27,6 @@ class SourceSurrogate:
         space: the space of the source.
         source: the record of an earlier search.
         seed: seed of the random architectures. Defaults to 0.
-
-    Example:
-
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> space, rng = NASBench201Space(), np.random.default_rng(0)
-    >>> cells = [space.sample_indices(rng) for _ in range(60)]
-    >>> observed = tuple((cell, float(sum(option == 3 for option in cell))) for cell in cells)
-    >>> surrogate = SourceSurrogate(space, SearchExperience(space.name, space.cardinalities, observed))
-    >>> few, many = surrogate([(0, 0, 3, 0, 0, 0), (3, 3, 3, 3, 0, 3)])
-    >>> bool(few < 0 < 1 < many)
-    True
     """
 
     def __init__(self, space: SearchSpace, source: SearchExperience, seed: int = 0):

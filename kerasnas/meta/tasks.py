@@ -145,14 +145,6 @@ def distances(
 
     Returns:
         `(len(others),)`; 0 for an equal task.
-
-    Example:
-
-    >>> task = dict.fromkeys(features("image"), 0.5) | {"samples": 1000, "classes": 10}
-    >>> distances(task, [task, {**task, "samples": 8000}, {**task, "samples": 8000, "classes": 100}]).round(1)
-    array([0. , 0.7, 1.1])
-    >>> distances(task, [task], alike=[False]).round(1)
-    array([0.7])
     """
     if not others:
         return np.zeros(0)
