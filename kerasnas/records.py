@@ -1,4 +1,4 @@
-"""The record of a run: one schema of what `result.json` holds, of this version and of earlier ones."""
+"""Record of a run: one schema of what `result.json` holds, of this version and of earlier ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Part:
 
     @classmethod
     def read(cls, name: str, entries: Any) -> Any:
-        """The part that `entries` hold; entries of other versions are left out.
+        """Return the part that `entries` hold; entries of other versions are left out.
 
         Raises:
             ValueError: if they are no mapping, or lack an entry.
@@ -38,7 +38,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Data(Part):
-    """The data: names, sizes, and how raw samples were prepared."""
+    """Data: names, sizes, and how raw samples were prepared."""
 
     name: str = ""
     train_examples: int | None = None
@@ -55,7 +55,7 @@ class Data(Part):
     edges: int | None = None
 
     def examples(self, split: str) -> int | None:
-        """The number of samples of the test or the validation part."""
+        """Return the number of samples of the test or the validation part."""
         return self.test_examples if split == "test" else self.validation_examples
 
 
@@ -80,7 +80,7 @@ class Network(Part):
 
     @classmethod
     def read(cls, name: str, entries: Any) -> Network:
-        """The network that `entries` hold."""
+        """Return the network that `entries` hold."""
         network = super().read(name, entries)
         metrics = {key: value for key, value in entries.items() if key.startswith(("test_", "val_"))}
         return dataclasses.replace(network, metrics=metrics)
@@ -88,7 +88,7 @@ class Network(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Search(Part):
-    """The search: its time, the parameters of its supernet, a number an epoch of each metric."""
+    """Search: its time, the parameters of its supernet, a number an epoch of each metric."""
 
     seconds: float | None = None
     parameters: int | None = None
@@ -129,14 +129,14 @@ class Race(Part):
 
     @classmethod
     def read(cls, name: str, entries: Any) -> Race:
-        """The race that `entries` hold."""
+        """Return the race that `entries` hold."""
         race = super().read(name, entries)
         contestants = {one: Contestant.read(f"{name}.{one}", entry) for one, entry in race.contestants.items()}
         return dataclasses.replace(race, contestants=contestants)
 
     @property
     def compared(self) -> dict[str, Contestant]:
-        """The contestants that were trained and compared, by name."""
+        """Contestants that were trained and compared, by name."""
         return {name: contestant for name, contestant in self.contestants.items() if contestant.rungs}
 
 
@@ -150,7 +150,7 @@ class Shortlist(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Cost(Part):
-    """The cost that a search kept low: of the networks, and of those under tighter limits."""
+    """Cost that a search kept low: of the networks, and of those under tighter limits."""
 
     name: str
     unit: str = ""
@@ -173,7 +173,7 @@ class Mixture(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Lead(Part):
-    """The lead of the searched network over random ones on the same samples, and its standard error."""
+    """Lead of the searched network over random ones on the same samples, and its standard error."""
 
     difference: float
     error: float
@@ -182,7 +182,7 @@ class Lead(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Exports(Part):
-    """The files for other runtimes."""
+    """Files for other runtimes."""
 
     samples: int
     machine: str
@@ -198,7 +198,7 @@ class Samples(Part):
 
 
 class Record(Mapping):
-    """The record of a run: a mapping of the entries of `result.json`, whose parts have types.
+    """Record of a run: a mapping of the entries of `result.json`, whose parts have types.
 
     Args:
         entries: as `result.json` has them; `kerasnas.reporting` lists them.
@@ -245,11 +245,11 @@ class Record(Mapping):
         return f"Record({self._entries!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The entries, as `result.json` has them."""
+        """Return the entries, as `result.json` has them."""
         return dict(self._entries)
 
     def replace(self, **entries: Any) -> Record:
-        """The record with other entries."""
+        """Return the record with other entries."""
         return Record({**self._entries, **entries})
 
     def _part(self, name: str, part: type[Part]) -> Any:
@@ -259,22 +259,22 @@ class Record(Mapping):
     # What every run has ---------------------------------------------------------------------------------------
     @cached_property
     def genotype(self) -> Genotype:
-        """The architecture."""
+        """Architecture."""
         return Genotype.from_json(json.dumps(self._entries["genotype"]))
 
     @cached_property
     def searched(self) -> Network:
-        """The network that was searched, or given."""
+        """Network that was searched, or given."""
         return Network.read("searched", self._entries["searched"])
 
     @cached_property
     def dataset(self) -> Data:
-        """The data."""
+        """Data."""
         return Data.read("dataset", self._entries.get("dataset") or {})
 
     @property
     def settings(self) -> Entries:
-        """The settings, by name."""
+        """Settings, by name."""
         return self._entries.get("settings") or {}
 
     @property
@@ -284,18 +284,18 @@ class Record(Mapping):
 
     @property
     def command(self) -> str:
-        """The command that started the run; empty if it was not recorded."""
+        """Command that started the run; empty if it was not recorded."""
         return str(self._entries.get("command") or "")
 
     @property
     def version(self) -> str:
-        """The version of KerasNAS; empty if it was not recorded."""
+        """Version of KerasNAS; empty if it was not recorded."""
         return str(self._entries.get("kerasnas_version") or "")
 
     # What the networks reached --------------------------------------------------------------------------------
     @property
     def split(self) -> str:
-        """The data that the networks were evaluated on: "test" or "validation"."""
+        """Data that the networks were evaluated on: "test" or "validation"."""
         return "validation" if self._entries.get("evaluated_on") == "val" else "test"
 
     def metric(self, name: str, network: Network | None = None) -> float | None:
@@ -311,37 +311,37 @@ class Record(Mapping):
 
     @cached_property
     def search(self) -> Search:
-        """The search; one without entries, if there was none."""
+        """Search; one without entries, if there was none."""
         return Search.read("search", self._entries.get("search") or {})
 
     @cached_property
     def race(self) -> Race | None:
-        """The race."""
+        """Race."""
         return self._part("race", Race)
 
     @cached_property
     def shortlist(self) -> Shortlist | None:
-        """The shortlist."""
+        """Shortlist."""
         return self._part("shortlist", Shortlist)
 
     @cached_property
     def cost(self) -> Cost | None:
-        """The cost."""
+        """Cost."""
         return self._part("cost", Cost)
 
     @cached_property
     def mixture(self) -> Mixture | None:
-        """The mixture."""
+        """Mixture."""
         return self._part("mixture", Mixture)
 
     @cached_property
     def paired(self) -> Lead | None:
-        """The lead over random networks, sample by sample."""
+        """Lead over random networks, sample by sample."""
         return self._part("paired", Lead)
 
     @cached_property
     def exports(self) -> Exports | None:
-        """The files for other runtimes."""
+        """Files for other runtimes."""
         return self._part("exports", Exports)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The work of the subcommands, each with the values of its flags."""
+"""Work of the subcommands, each with the values of its flags."""
 
 from __future__ import annotations
 
@@ -27,11 +27,7 @@ def search(values: flags.FlagValues, spent: float) -> None:
 
 
 def _search_method(values: flags.FlagValues) -> Any:
-    """The method that the flags ask for.
-
-    Raises:
-        ValueError: for a flag that the method does not have, and for a method that does not take the space.
-    """
+    """Return the method that the flags ask for."""
     from kerasnas.methods import search_methods
     from kerasnas.runs import plugins
 
@@ -58,7 +54,7 @@ def _search_method(values: flags.FlagValues) -> Any:
 
 
 def _progress(values: flags.FlagValues) -> Any:
-    """The progress that the run tells, by --progress and --quiet."""
+    """Return the progress that the run tells, by --progress and --quiet."""
     from kerasnas import runs
 
     return runs.Progress(values["progress"].value, values["quiet"].value)

@@ -20,19 +20,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def configure(values: flags.FlagValues, command: str, path: str) -> None:
-    """Give the flags of a command the values that a file has for them; those that were typed keep theirs.
-
-    Args:
-        values: the flags of the command, after what was typed has been read.
-        command: its name.
-        path: a file `.yaml`, `.yml` or `.json` of names of flags and their values, lists as lists or comma-separated;
-            the `config.json` of a run, or the run's folder.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, names no flag of the command (the nearest is named), or has a value of another
-            type.
-    """
+    """Give the flags of a command the values that a file has for them; those that were typed keep theirs."""
     file = Path(path, "config.json") if Path(path).is_dir() else Path(path)
     for name, value in _read(file, command).items():
         flag = RENAMED.get(name, name) if RENAMED.get(name, name) in values else name
@@ -64,11 +52,7 @@ def _set(flag: flags.Flag, value: Any, file: Path) -> None:
 
 
 def _read(file: Path, command: str) -> dict[str, Any]:
-    """The flags of a file and their values.
-
-    Raises:
-        FileNotFoundError, ValueError: as for `configure`.
-    """
+    """Return the flags of a file and their values."""
     from kerasnas.files import untrusted
 
     if not file.exists():
@@ -98,7 +82,7 @@ def _read(file: Path, command: str) -> dict[str, Any]:
 
 
 def _yaml(text: str) -> Any:
-    """The value of a YAML text; aliases, a few of which can stand for billions of values, are refused."""
+    """Return the value of a YAML text; aliases, a few of which can stand for billions of values, are refused."""
     import yaml
 
     try:

@@ -23,14 +23,7 @@ _ERROR_LOG = "error.log"
 
 
 def in_one_line(error: Exception, typed: Sequence[str], values: flags.FlagValues | None, folder: str | None) -> str:
-    """The words for an error; the traceback of one that nobody expected is written to a file, which is named.
-
-    Args:
-        error: the error.
-        typed: the command and its arguments.
-        values: its flags. None where they are not made yet.
-        folder: of its run. None where it has none.
-    """
+    """Return the words for an error; the traceback of one that nobody expected is written to a file, which is named."""
     if isinstance(error, OSError):
         message = str(error) or type(error).__name__
         if error.errno == errno.ENOSPC:
@@ -57,7 +50,7 @@ def _said_here(error: Exception) -> bool:
 
 
 def _unexpected(error: Exception, folder: str | None) -> str:
-    """The words on an error that no check foresaw."""
+    """Return the words on an error that no check foresaw."""
     said = str(error).strip().splitlines()
     words = f": {said[0][:_LONGEST]}" if said else ""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # that of TensorFlow
@@ -71,7 +64,7 @@ def _unexpected(error: Exception, folder: str | None) -> str:
 
 
 def _place(error: Exception) -> str:
-    """The last line of the user's own modules that an error went through; empty where there is none."""
+    """Return the last line of the user's own modules that an error went through; empty where there is none."""
     installed = [_PACKAGE, *(Path(place).resolve() for place in (sys.prefix, sys.base_prefix))]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename).resolve()

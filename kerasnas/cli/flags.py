@@ -15,7 +15,7 @@ RENAMED = {"strategy": "distribution"}
 
 
 def flag_of(field: dataclasses.Field) -> str:
-    """The name of the flag of a field of settings."""
+    """Return the name of the flag of a field of settings."""
     from kerasnas.runs import settings
 
     return settings.flag_of(field)
@@ -52,30 +52,18 @@ def define_list(name: str, default: list[str], help: str, flag_values: flags.Fla
 
 
 def settings(config: type, values: flags.FlagValues) -> Any:
-    """The settings of class `config` that the flags give; a flag that is not given leaves the default."""
+    """Return the settings of class `config` that the flags give; a flag that is not given leaves the default."""
     return getattr(config, "suited", config)(**given(config, values))
 
 
 def given(config: type, values: flags.FlagValues) -> dict[str, Any]:
-    """The fields of the class `config` whose flags are given, with their values."""
+    """Return the fields of the class `config` whose flags are given, with their values."""
     fields = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
     return {name: flag.value for name, flag in fields.items() if flag.present}
 
 
 def parse(values: flags.FlagValues, command: str, arguments: list[str], places: Sequence[str] = ()) -> None:
-    """Read the arguments of a command into `values`.
-
-    Args:
-        values: the flags of the command.
-        command: its name.
-        arguments: what was typed after it. `--cpu-minutes` is read as `--cpu_minutes`.
-        places: the flags that arguments which are none fill, in this order, if they are not given; a flag of several
-            values takes all that are left. Defaults to none.
-
-    Raises:
-        ValueError: for an argument that is no flag, and for an unknown flag; names the nearest.
-        absl.flags.Error: for a value of another type, or a missing flag.
-    """
+    """Read the arguments of a command into `values`."""
     try:
         extra = values([f"kerasnas {command}", *(_with_underscores(argument, values) for argument in arguments)])[1:]
     except flags.UnrecognizedFlagError as error:

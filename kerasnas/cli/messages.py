@@ -12,15 +12,7 @@ _KINDS = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
 
 def about_flags(message: str, values: flags.FlagValues | None) -> str:
-    """A message of a command, with flags in place of settings and arguments.
-
-    Args:
-        message: of an error: of absl's parser, of a check of settings, of a registry.
-        values: the flags of the command. None where they are not made yet.
-
-    Returns:
-        The message that a person who typed flags understands.
-    """
+    """A message of a command, with flags in place of settings and arguments."""
     if values is None:
         return message
     if match := re.match(r"flag --([\w-]+)=(.*?): ", message, re.DOTALL):

@@ -29,7 +29,7 @@ CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonConfig(Settings, ImportSettings):
-    """The settings of `kerasnas compare`: black-box strategies on a table of published results."""
+    """Settings of `kerasnas compare`: black-box strategies on a table of published results."""
 
     table: str = setting(
         "synthetic",
@@ -58,7 +58,7 @@ class ComparisonConfig(Settings, ImportSettings):
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The results of `compare`.
+    """Results of `compare`.
 
     Attributes:
         report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
@@ -104,11 +104,7 @@ def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callab
 
 
 def open_table(path: str, dataset: str = "") -> Table:
-    """The table at `path`, whatever kind it is; `"synthetic"` is the made-up one.
-
-    Raises:
-        FileNotFoundError, ValueError: as the tables' own `open`; for a file that is no known table, with all reasons.
-    """
+    """Return the table at `path`, whatever kind it is; `"synthetic"` is the made-up one."""
     if path == "synthetic":
         return tabular.NASBench201.synthetic()
     if not Path(path).exists():
@@ -124,7 +120,7 @@ def open_table(path: str, dataset: str = "") -> Table:
 
 
 def columns(table: Table, config: ComparisonConfig) -> tuple[str, str]:
-    """The columns that are searched on and reported: as asked, or after the fewest and the most epochs."""
+    """Return the columns that are searched on and reported: as asked, or after the fewest and the most epochs."""
     signal = config.signal or f"valid_{table.epochs[0]}"
     longest = f"test_{table.epochs[-1]}"
     report = config.report or (longest if longest in table.columns else f"valid_{table.epochs[-1]}")
@@ -161,7 +157,7 @@ def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], An
 
 
 class _Searches:
-    """The common part of all searches: their settings, and the table, which a worker opens itself."""
+    """Common part of all searches: their settings, and the table, which a worker opens itself."""
 
     def __init__(self, config: ComparisonConfig, signal: str, report: str, table: Table):
         self.place, self.columns, self.evaluations = (
@@ -175,7 +171,7 @@ class _Searches:
         return {**vars(self), "_opened": None}
 
     def opened(self) -> tuple[Any, ...]:
-        """The table, and its columns of signals and reports."""
+        """Return the table, and its columns of signals and reports."""
         if self._opened is None:
             table = open_table(*self.place)
             self._opened = (table, *map(table.column, self.columns))
@@ -192,7 +188,7 @@ def _run_seeds(shared: _Searches, task: tuple[str, list[int]]) -> tuple[np.ndarr
 
 
 def _run(shared: _Searches, name: str, seed: int) -> np.ndarray:
-    """The report value of the best architecture so far, after each evaluation of one search."""
+    """Return the report value of the best architecture so far, after each evaluation of one search."""
     table, signal, report = shared.opened()
     strategy = STRATEGIES[name](table.space, seed=seed)
     best, values = -np.inf, np.empty(shared.evaluations)

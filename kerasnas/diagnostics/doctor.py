@@ -40,7 +40,7 @@ START = np.array([[0.1, -0.1]], "float32")  # alphas of the search on two replic
 
 @dataclasses.dataclass(frozen=True)
 class DoctorConfig(Settings):
-    """The settings of `kerasnas doctor`."""
+    """Settings of `kerasnas doctor`."""
 
     distribution: str = setting(
         "auto", "What the search is to run on, on TensorFlow: auto, cpu, gpu, tpu or multi_worker.", known=DISTRIBUTIONS
@@ -50,7 +50,7 @@ class DoctorConfig(Settings):
 
 # Checks: each says in a line what it found, and raises where something is wrong ----------------------------------
 def devices(distribution: str) -> str:
-    """The devices of the backend."""
+    """Return the devices of the backend."""
     found = keras.distribution.list_devices()
     if not found:
         raise RuntimeError("the backend found no device")
@@ -58,7 +58,7 @@ def devices(distribution: str) -> str:
 
 
 def chosen_distribution(distribution: str) -> str:
-    """The distribution of a search."""
+    """Return the distribution of a search."""
     if keras.backend.backend() != "tensorflow":
         return f"keras.distribution.DataParallel over {len(keras.distribution.list_devices())} device(s)"
     lines: list[str] = []
@@ -73,7 +73,7 @@ def search_step(distribution: str) -> str:
 
 
 def xla(distribution: str) -> str:
-    """The same steps compiled by XLA: the same losses."""
+    """Return the same steps compiled by XLA: the same losses."""
     plain, *_ = _search(False)
     compiled, first, step = _search(True)
     distance = _distance(compiled, plain)
@@ -212,7 +212,7 @@ def _in_own_process(names: tuple[str, ...], config: DoctorConfig) -> dict[str, t
 
 
 def _end(done: subprocess.CompletedProcess) -> str:
-    """The end of a process, for the check that it did not finish: XLA and drivers abort rather than raise."""
+    """Return the end of a process, for the check that it did not finish: XLA and drivers abort rather than raise."""
     code, said = done.returncode, done.stderr.splitlines()
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     fatal = [line for line in said if line.startswith("F") and "Check failed" in line] or said[-3:]

@@ -1,4 +1,4 @@
-"""The cost of a search step on this machine: time, memory, arithmetic, and the time of a whole search from it."""
+"""Cost of a search step on this machine: time, memory, arithmetic, and the time of a whole search from it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ and of its forward pass are formed once more (4).
 
 @dataclasses.dataclass(frozen=True)
 class TimingConfig(StepConfig):
-    """The settings of `kerasnas time`: a measurement of the search step."""
+    """Settings of `kerasnas time`: a measurement of the search step."""
 
     steps: int = setting(10, "Number of steps that are timed, after a first one that is not like the others.", least=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class StepTiming:
-    """The results of `measure_step`.
+    """Results of `measure_step`.
 
     Args:
         build_s: seconds from nothing to the first step: supernet, optimizers, metrics.
@@ -68,18 +68,6 @@ def measure_step(
     build: Callable[[], BilevelTrainer], x: Any, y: Any, batch_size: int, steps: int, validation_split: float = 0.5
 ) -> StepTiming:
     """Time the search step as `fit` takes it, reading its batches included.
-
-    Args:
-        build: makes the compiled trainer; its time is measured as well.
-        x: images `(n, height, width, channels)`; they are gone through as often as needed.
-        y: labels.
-        batch_size: of either half.
-        steps: number of steps that are timed after the first one, with the alphas learning; in the trainer's warm-up
-            as many, or as many as it has.
-        validation_split: share of every class that goes to the alphas. Defaults to 0.5.
-
-    Raises:
-        ValueError: for data that cannot be searched on, as `BilevelTrainer.fit` does.
 
     Example:
 
@@ -176,7 +164,7 @@ def matmul_peak(sizes: tuple[int, ...] = (1024, 1536, 2048), repeats: int = 5) -
 
 
 def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup_epochs: int = 0) -> float:
-    """The seconds of a search by the median step; what is done between epochs is not in it.
+    """Return the seconds of a search by the median step; what is done between epochs is not in it.
 
     Example:
 

@@ -24,13 +24,7 @@ _NAME = re.compile(r"\.(?P<stem>.*)~(?P<host>[0-9a-f]{12})\.(?P<process>\d+)\.(?
 
 
 def name_temporary(folder: Path, stem: str, suffix: str = "") -> Path:
-    """A new hidden path in `folder` that says which process writes it.
-
-    Args:
-        folder: the folder.
-        stem: name, without its suffix, of what is written.
-        suffix: of the path. Defaults to none.
-    """
+    """A new hidden path in `folder` that says which process writes it."""
     process = os.getpid()
     return folder / f".{stem}~{_host()}.{process}.{_start(process) or 0}.{secrets.token_hex(4)}{suffix}"
 
@@ -40,15 +34,6 @@ def remove(folder: str | os.PathLike) -> list[Path]:
 
     What a living process writes stays, and so does, for a day, what another machine or container may be writing. A
     folder whose writer was killed after it had moved the old one aside is put in its place.
-
-    Args:
-        folder: the folder; nothing is done where there is none.
-
-    Returns:
-        What was removed.
-
-    Raises:
-        TypeError: if `folder` is not a path.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The store of a folder's stages: a JSON record for each finished one, checkpoints for the one that is running."""
+"""Store of a folder's stages: a JSON record for each finished one, checkpoints for the one that is running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COST = "cost"
 
 
 class Stages:
-    """The stages of a folder: each is done once, and an interrupted one resumes from its checkpoints.
+    """Stages of a folder: each is done once, and an interrupted one resumes from its checkpoints.
 
     The record of a stage is written last: where there is one, the stage is complete.
 
@@ -45,7 +45,7 @@ class Stages:
 
     @checks.arguments(name=checks.name)
     def stage(self, name: str) -> dict[str, Any] | None:
-        """The record of a finished stage, or None."""
+        """Return the record of a finished stage, or None."""
         file = self.path / "stages" / f"{name}.json"
         return untrusted.read_json(file) if file.exists() else None
 
@@ -59,11 +59,11 @@ class Stages:
 
     @checks.arguments(name=checks.name)
     def checkpoints(self, name: str) -> Path:
-        """The folder of a stage's checkpoints."""
+        """Return the folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name
 
     def store(self, *names: str, log: Callable[[str], Any] = print) -> storage.CheckpointStore:
-        """The checkpoints of a stage, or of a part of it by further names."""
+        """Return the checkpoints of a stage, or of a part of it by further names."""
         return storage.CheckpointStore(Path(self.path, "checkpoints", *names), 2, log)
 
     def note(self, name: str, record: Mapping[str, Any]) -> None:
@@ -84,5 +84,5 @@ class Stages:
 
     @property
     def found(self) -> set[str]:
-        """The names of the finished stages, but for what a run begins with."""
+        """Names of the finished stages, but for what a run begins with."""
         return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST}

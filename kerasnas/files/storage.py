@@ -28,10 +28,6 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
 
     The file stays: whoever removed it would let two in.
 
-    Raises:
-        TypeError: if `path` is not a path.
-        OSError: if the file cannot be written.
-
     Example:
 
     >>> import tempfile
@@ -56,9 +52,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     before the rename, so that this also holds after a kill or a power cut. The permissions are those that `open` gives:
     of the file that is replaced, else what the umask of the process allows. What a killed process leaves behind is
     removed by `leftovers.remove`.
-
-    Raises:
-        TypeError: if `path` is not a path.
 
     Example:
 
@@ -90,10 +83,6 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both. Of a
     process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions as for
     `atomic_path`.
-
-    Raises:
-        TypeError: if `path` is not a path.
-        FileExistsError: if there is a file at `path`.
 
     Example:
 
@@ -132,22 +121,14 @@ def _keep_mode(path: Path, temporary: Path) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` to `path` atomically, in UTF-8.
-
-    Raises:
-        TypeError: if `path` is not a path, or `text` is not a string.
-    """
+    """Write `text` to `path` atomically, in UTF-8."""
     checks.instance("text", text, str)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` to `path` atomically, as indented JSON.
-
-    Raises:
-        TypeError: if `path` is not a path, or `value` is not JSON-serializable.
-    """
+    """Write `value` to `path` atomically, as indented JSON."""
     write_text(path, _to_json("value", value, indent=2) + "\n")
 
 
@@ -195,18 +176,7 @@ class CheckpointStore:
         return sorted(names, key=lambda path: (len(path.name), path.name))  # a seventh digit sorts after six
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-        """Write checkpoint `step` atomically, then delete the oldest beyond `keep`.
-
-        Args:
-            step: number of the checkpoint, at least 0.
-            arrays: arrays by name.
-            record: a JSON-serializable mapping.
-
-        Raises:
-            TypeError: if `arrays` or `record` is not such a mapping.
-            ValueError: if `step` is not an integer of at least 0, or an array holds Python objects, which only pickle
-                could write.
-        """
+        """Write checkpoint `step` atomically, then delete the oldest beyond `keep`."""
         step = checks.integer("step", step, 0)
         checks.instance("arrays", arrays, Mapping, "a mapping from names to arrays")
         checks.instance("record", record, Mapping, "a JSON-serializable mapping")

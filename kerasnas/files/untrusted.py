@@ -20,14 +20,7 @@ _MOST_MEMORY = 0.5  # share of the machine's that the arrays of a file may take
 
 
 def parse_json(text: str | bytes, kind: type | tuple[type, ...] = object) -> Any:
-    """The value of a JSON text, however deep or damaged the text is.
-
-    Args:
-        text: the text.
-        kind: the type, or types, that the value must have. Defaults to any.
-
-    Raises:
-        ValueError: if it is no JSON, nested too deep, or of another type.
+    """Return the value of a JSON text, however deep or damaged the text is.
 
     Example:
 
@@ -52,16 +45,7 @@ def parse_json(text: str | bytes, kind: type | tuple[type, ...] = object) -> Any
 
 
 def read_bytes(path: str | os.PathLike, most: int = _MOST_TEXT) -> bytes:
-    """The content of a file.
-
-    Args:
-        path: the file.
-        most: the most bytes that are read. Defaults to 256 MiB.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is larger, or no file but a device or a pipe.
-    """
+    """Return the content of a file."""
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
@@ -70,12 +54,7 @@ def read_bytes(path: str | os.PathLike, most: int = _MOST_TEXT) -> bytes:
 
 
 def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
-    """The text of a file; arguments as for `read_bytes`.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: as for `read_bytes`, and if it is no text in UTF-8.
-    """
+    """Return the text of a file; arguments as for `read_bytes`."""
     try:
         return read_bytes(path, most).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,16 +62,7 @@ def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
 
 
 def read_json(path: str | os.PathLike, kind: type | tuple[type, ...] = dict) -> Any:
-    """The value of a JSON file.
-
-    Args:
-        path: the file.
-        kind: as for `parse_json`. Defaults to an object, which is read as a `dict`.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: as for `parse_json` and `read_text`; names the file.
-    """
+    """Return the value of a JSON file."""
     try:
         return parse_json(read_text(path), kind)
     except ValueError as error:
@@ -100,17 +70,9 @@ def read_json(path: str | os.PathLike, kind: type | tuple[type, ...] = dict) -> 
 
 
 def read_arrays(source: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file, none of which may claim more than the file holds; nothing is unpickled.
+    """Return the arrays of an `.npz` file, none of which may claim more than the file holds; nothing is unpickled.
 
     What each array claims to be, its shape and its type, is read before memory is taken.
-
-    Args:
-        source: the file, or an opened one.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is damaged, no `.npz` file, holds other things than arrays of numbers or text, or more than
-            half of the machine's memory; says which.
     """
     with _opened(source) if isinstance(source, (str, os.PathLike)) else contextlib.nullcontext(source) as file:
         if not zipfile.is_zipfile(file):
@@ -130,24 +92,14 @@ def read_arrays(source: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
 
 
 def check_regular(path: str | os.PathLike) -> None:
-    """Raise an error for a pipe, which may never say anything, and for a device, which may never end.
-
-    Raises:
-        OSError: if there is nothing at `path`.
-        ValueError: for what is no file; a folder passes, which whoever opens it is told.
-    """
+    """Raise an error for a pipe, which may never say anything, and for a device, which may never end."""
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ValueError("Expected a file. Received: a device or a pipe")
 
 
 def archive_names(path: str | os.PathLike) -> list[str]:
-    """The names of the members of a zip file, which together claim no more than half of the machine's memory.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if they do, or it is no zip file.
-    """
+    """Return the names of the members of a zip file, which together claim no more than half of the machine's memory."""
     with _opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -161,7 +113,7 @@ def archive_names(path: str | os.PathLike) -> list[str]:
 
 
 def memory() -> int | None:
-    """The bytes of memory of this machine; None where the system does not say."""
+    """Return the bytes of memory of this machine; None where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -169,7 +121,7 @@ def memory() -> int | None:
 
 
 class _ClaimError(Exception):
-    """The words on what an array claims to be."""
+    """Words on what an array claims to be."""
 
 
 def _check_claims(file: IO[bytes]) -> None:
@@ -196,7 +148,7 @@ def _check_claims(file: IO[bytes]) -> None:
 
 
 def _header(member: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the type that an array in the format of NumPy says it has."""
+    """Return the shape and the type that an array in the format of NumPy says it has."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         version = np.lib.format.read_magic(member)

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def search_methods() -> list[Method]:
-    """The methods of `kerasnas search`, in the order in which they are asked whether they suit a space."""
+    """Return the methods of `kerasnas search`, in the order in which they are asked whether they suit a space."""
     return [method for name in METHODS if (method := METHODS[name]()).command == "search"]
 
 

@@ -20,7 +20,7 @@ _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting
 
 @checks.arguments(config=Settings, data=datasets.Dataset)
 def make_space(config: Any, data: datasets.Dataset | None = None) -> SearchSpace:
-    """The search space that the settings describe.
+    """Return the search space that the settings describe.
 
     Where choices shape the network itself, the settings of its size are the space's own unless they are changed: those
     of its `for_data`, if it has one and `data` are given, or the defaults of its constructor.
@@ -42,7 +42,7 @@ def make_space(config: Any, data: datasets.Dataset | None = None) -> SearchSpace
 
 
 def _kinds(space: SearchSpace) -> tuple[str, ...]:
-    """The kinds of cells that the space chooses."""
+    """Return the kinds of cells that the space chooses."""
     return tuple(space.sample(np.random.default_rng(0)))
 
 
@@ -82,11 +82,7 @@ def check_kind(config: Any, data: datasets.Dataset | None) -> None:
 
 
 def checked_data(config: Any) -> datasets.Dataset:
-    """The data of the settings, whose values and labels networks can be trained on.
-
-    Raises:
-        ValueError: otherwise.
-    """
+    """Return the data of the settings, whose values and labels networks can be trained on."""
     if config.dataset not in datasets.DATASETS and is_graph_file(config.dataset):
         taken = of_space(SPACES[config.space]).plural
         raise ValueError(

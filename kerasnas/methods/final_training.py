@@ -1,4 +1,4 @@
-"""The final training: data that fill its batches, its recipe, its augmentations and linear models."""
+"""Final training: data that fill its batches, its recipe, its augmentations and linear models."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from kerasnas.training.recipe import TrainingRecipe
 
 
 def load_data(config: TrainingConfig) -> datasets.Dataset:
-    """The data of the settings, checked.
-
-    Raises:
-        ValueError: for data that cannot be trained on, and for a batch that they do not fill.
-    """
+    """Return the data of the settings, checked."""
     data = checked_data(config)
     check_kind(config, data)
     asked = "retrain_batch_size" in config.changed()  # the default one makes one batch of fewer samples
@@ -30,7 +26,7 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
 
 
 def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
-    """The training of the space's discrete networks by the settings' recipe."""
+    """Return the training of the space's discrete networks by the settings' recipe."""
     recipe = TrainingRecipe(
         config.retrain_epochs,
         config.retrain_batch_size,
@@ -49,9 +45,6 @@ def companion_sizes(config: TrainingConfig, data: datasets.Dataset) -> dict[str,
     """Return the settings of the linear models next to the network, 0 where the data's modality has none.
 
     By default there is none where the cost of the network has a limit, which does not count it.
-
-    Raises:
-        ValueError: if one is asked for that belongs to another modality.
     """
     own, sizes = data.modality, {}
     for name in ("ngrams", "kernels"):
@@ -66,11 +59,7 @@ def companion_sizes(config: TrainingConfig, data: datasets.Dataset) -> dict[str,
 
 
 def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augmentation:
-    """The augmentations of the settings in turn; of the default ones, those that exist for such data.
-
-    Raises:
-        ValueError: if one is asked for that does not.
-    """
+    """Return the augmentations of the settings in turn; of the default ones, those that exist for such data."""
     names, fit = config.augment, data.modality.augmentations
     if unfit := [name for name in names if name not in fit]:
         if "augment" in config.changed():
@@ -85,7 +74,7 @@ def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augment
 
 
 def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
-    """The size of the final network, as arguments of the space's `build_network` and `parts`.
+    """Return the size of the final network, as arguments of the space's `build_network` and `parts`.
 
     None where choices shape the network itself: its space has that size.
     """

@@ -1,4 +1,4 @@
-"""The text of a plan: what a run will do, and how long that may take."""
+"""Text of a plan: what a run will do, and how long that may take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LATER = "time estimates follow the first epoch of each phase."
 
 
 def plan_text(first: str, *phases: tuple[str, str]) -> str:
-    """The lines of a plan: what holds for all of it, then each phase.
+    """Return the lines of a plan: what holds for all of it, then each phase.
 
     Example:
 
@@ -20,7 +20,7 @@ def plan_text(first: str, *phases: tuple[str, str]) -> str:
 
 
 def report_words(data: datasets.Dataset) -> str:
-    """The phase of the report, in words."""
+    """Return the phase of the report, in words."""
     return f"{data.task.words} on {len(data.x_test):,} test {data.modality.plural}, plots, report, model card"
 
 

@@ -43,7 +43,7 @@ Log = Callable[[str], Any]
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig(Settings):
-    """The settings of `kerasnas pretrain`: one network that learns several data sets, for later races to begin from."""
+    """Settings of `kerasnas pretrain`: one network that learns several data sets, for later races to begin from."""
 
     datasets: tuple[str, ...] = setting((), "The data sets, comma-separated: names, `.npz` files, folders of images.")
     network: str = setting(
@@ -64,17 +64,17 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
     data = ("datasets",)
 
     def load(self, settings: PretrainingConfig) -> list[datasets.Dataset]:
-        """The data sets of the settings."""
+        """Return the data sets of the settings."""
         return [datasets.load(name) for name in settings.datasets]
 
     def budget(self, settings: PretrainingConfig, stages: Stages, spent: float) -> Budget:
-        """The budget of the settings, less what this process and an interrupted run have spent."""
+        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         saved = stages.store(STAGE, log=lambda line: None).load_latest()
         before = checks.number("spent", saved[2]["spent"], least=0) if saved else 0.0
         return Budget(settings.minutes, spent=spent + before)
 
     def plan(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> str:
-        """The training and its data."""
+        """Return the training and its data."""
         budget, names = context.budget, ", ".join(data.name for data in context.data)
         assert budget is not None
         network = f"{context.settings.network} on {names}, at {SIZE}x{SIZE} pixels"
@@ -82,7 +82,7 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
         return plan_text(left, ("training", network), ("report", f"accuracy on at most {_MOST_TEST} images of each"))
 
     def finished(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any] | None:
-        """The description of the initialization; None before the end."""
+        """Return the description of the initialization; None before the end."""
         return context.keep(_description_in)
 
     def run(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
 
 
 def _description_in(folder: Path) -> dict[str, Any] | None:
-    """The description of the initialization in a folder; None if there is none."""
+    """Return the description of the initialization in a folder; None if there is none."""
     return ReptileInitializer.load(folder).description if (folder / RECORD).exists() else None
 
 
@@ -117,22 +117,7 @@ def pretrain_network(
     log: Log = print,
     store: storage.CheckpointStore | None = None,
 ) -> ReptileInitializer:
-    """Train a network of the macro space on several data sets at once: one body, a head for each.
-
-    Args:
-        network: the name of a network of `named_networks`: `vgg_3x3`, `residual_pool`, ...
-        data: data sets of images.
-        budget: of the training. The learning rate is constant for half of it and falls to 0 in the other half.
-        seed: Defaults to 0.
-        log: called with each line of progress. Defaults to `print`.
-        store: of checkpoints, from whose last one the training resumes. Defaults to None: there are none.
-
-    Returns:
-        The initialization, without the heads.
-
-    Raises:
-        ValueError: for an unknown network, no data, or data other than images.
-    """
+    """Train a network of the macro space on several data sets at once: one body, a head for each."""
     for one in data:
         if not one.modality.fits(MacroSpace):
             raise ValueError(f"{one.name} holds {one.modality.plural}. Expected data sets of images.")
@@ -192,7 +177,7 @@ def _accuracies(model: keras.Model, data: Sequence[datasets.Dataset], groups: np
 
 
 def _body(model: keras.Model, seed: int) -> keras.Model:
-    """The network with a head of one class, which is nothing to start from."""
+    """Return the network with a head of one class, which is nothing to start from."""
     *_, dense = model.layers
     weights = model.get_weights()[: -len(dense.get_weights())]
     body = discrete_model(model.input, keras.layers.Dense(1)(dense.input), seed)

@@ -40,7 +40,7 @@ class Rebuilt:
     config: TrainingConfig
 
     def build(self, data: datasets.Dataset, seed: int = 0) -> keras.Model:
-        """The network, for samples like those of `data`; not compiled.
+        """Return the network, for samples like those of `data`; not compiled.
 
         Raises:
             ValueError: if there is none of this genotype in the space, or the samples are too small for it.
@@ -57,13 +57,13 @@ class Rebuilt:
     @checks.reading("record", "what `to_dict` returns")
     @checks.arguments(record=checks.mapping)
     def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
-        """The inverse of `to_dict`."""
+        """Return the inverse of `to_dict`."""
         return cls(Genotype.from_json(json.dumps(record["genotype"])), TrainingConfig.from_dict(record["settings"]))
 
 
 @checks.arguments(path=checks.path)
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
-    """The network of a genotype file, or of the folder of a run: a search, a race, a training, a tuner's trial.
+    """Return the network of a genotype file, or of the folder of a run: a search, a race, a training, a tuner's trial.
 
     The size is that which the run trained its network at. A file says none, nor does a trial: then it is that of
     `kerasnas retrain`, with as many nodes and as deep as the genotype is.
@@ -139,7 +139,7 @@ def _of_run(run: RunFolder, genotype: Genotype, settings: dict[str, Any]) -> Reb
 
 
 def _beside(path: Path) -> str:
-    """The end of an error message: the nearest of the genotypes and runs beside a path that is not there."""
+    """Return the end of an error message: the nearest of the genotypes and runs beside a path that is not there."""
     folder = path.parent
     if not folder.is_dir():
         return f". There is no folder {folder} either."
@@ -148,7 +148,7 @@ def _beside(path: Path) -> str:
 
 
 def read_given(folder: Path) -> dict[str, Rebuilt]:
-    """The user's own candidates of the race in a folder, by name, as `GIVEN` there records them."""
+    """Return the user's own candidates of the race in a folder, by name, as `GIVEN` there records them."""
     file = folder / GIVEN
     if not file.exists():
         return {}
@@ -159,5 +159,5 @@ def read_given(folder: Path) -> dict[str, Rebuilt]:
 
 
 def write_given(folder: Path, networks: Mapping[str, Rebuilt]) -> None:
-    """The inverse of `read_given`."""
+    """Inverse of `read_given`."""
     storage.write_json(folder / GIVEN, {name: network.to_dict() for name, network in networks.items()})

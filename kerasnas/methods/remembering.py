@@ -31,7 +31,7 @@ def consent(config: Config) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Earlier:
-    """The networks that earlier races recommend for this one.
+    """Networks that earlier races recommend for this one.
 
     Args:
         genotypes: the best first. Defaults to none.
@@ -62,21 +62,7 @@ def consult(
     allowed: Callable[[Genotype], bool],
     log: Log,
 ) -> Earlier:
-    """Ask earlier races which networks this one should begin with; what they say is recorded, and holds from then on.
-
-    Args:
-        stages: the store of the run's folder. A race that is resumed uses what it began with, whatever was remembered
-            meanwhile.
-        config: the settings: without consent, or with `no_experience`, nothing is read.
-        space: the space whose networks are compared.
-        data: of the race: images, signals or texts, of any task.
-        budget: of the race; None of a gradient search, which has none.
-        allowed: whether a network of the space is within the limits.
-        log: told of networks that do not fit, of an experience that cannot be read, and of one of other data alone.
-
-    Returns:
-        The networks that fit; none where there is no experience.
-    """
+    """Ask earlier races which networks to start with, and record the answer: a resumed race keeps it."""
     if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
         return Earlier()
     record = stages.stage(EXPERIENCE)
@@ -98,7 +84,7 @@ def consult(
 
 
 def _inputs(data: datasets.Dataset) -> str:
-    """The kind of the samples, as spaces name what they take."""
+    """Return the kind of the samples, as spaces name what they take."""
     return data.modality.inputs
 
 
@@ -112,7 +98,7 @@ def _comparable(one: RaceExperience, data: datasets.Dataset, space: SearchSpace)
 
 
 def _experiences(log: Log) -> list[RaceExperience]:
-    """The remembered races; nothing, and a line in the log, where it cannot be read."""
+    """Return the remembered races; nothing, and a line in the log, where it cannot be read."""
     try:
         found, notes = ExperienceStore().read()
     except (OSError, ValueError) as error:
@@ -126,7 +112,7 @@ def _experiences(log: Log) -> list[RaceExperience]:
 def _fitting(
     advice: Sequence[Advice], space: SearchSpace, allowed: Callable[[Genotype], bool], log: Log
 ) -> list[Advice]:
-    """The advice whose networks the space of these data has, within the limits; the log is told of others."""
+    """Return the advice whose networks the space of these data has, within the limits; the log is told of others."""
     found = []
     for one in advice:
         try:
@@ -159,15 +145,7 @@ def remember(
     budget: Budget,
     log: Log,
 ) -> None:
-    """Leave a finished race to later ones, if the user consents. The run is done: a failure is told, and that is all.
-
-    Args:
-        config: the settings.
-        data: of the race.
-        race, searched: the records of the race and of the training of its winner.
-        budget: of the race; of a gradient search, the time that it took.
-        log: told where it is remembered, or why not.
-    """
+    """Leave a finished race to later ones, if the user consents; a failure is only logged, as the run is done."""
     if not consent(config):
         return
     store = ExperienceStore()
@@ -188,15 +166,7 @@ def remember_search(
     earlier: Mapping[str, Any] | None,
     log: Log,
 ) -> None:
-    """Leave the shortlist of a gradient search to later ones, as `remember` leaves a race.
-
-    Args:
-        config: the settings.
-        data: of the search.
-        found, shortlist, searched: the records of the search, of its shortlist and of the training of its network.
-        earlier: the record of what `consult` was told, or None.
-        log: told where it is remembered, or why not.
-    """
+    """Leave the shortlist of a gradient search to later ones, as `remember` leaves a race."""
     seconds = sum(stage["seconds"] for stage in (found, shortlist, searched))
     known = [one["genotype"] for one in earlier["networks"]] if earlier else []
     race = _compared(shortlist, found["genotype"], known)
@@ -225,7 +195,7 @@ def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[A
 def experience_of(
     data: datasets.Dataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
 ) -> RaceExperience:
-    """The experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
+    """Return the experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
     own = [name for name, entry in race["contestants"].items() if entry["kind"] == "given"]
     names = {name: name for name in race["contestants"]}
     names |= {name: f"given-{number}" for number, name in enumerate(own, start=1)}

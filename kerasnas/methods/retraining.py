@@ -1,4 +1,4 @@
-"""The training of a given genotype as a method of a run, and the final trainings of every gradient search."""
+"""Training of a given genotype as a method of a run, and the final trainings of every gradient search."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _TRAINING = "training-"
 
 
 class Retraining(Method[TrainingConfig, datasets.Dataset]):
-    """The network of a genotype, trained from scratch."""
+    """Network of a genotype, trained from scratch."""
 
     name, words, settings, command = "retrain", "a training", TrainingConfig, "retrain"
 
     def load(self, settings: TrainingConfig) -> datasets.Dataset:
-        """The data of the settings, checked."""
+        """Return the data of the settings, checked."""
         return load_data(settings)
 
     def plan(self, context: Context[TrainingConfig, datasets.Dataset]) -> str:
-        """The training and its report."""
+        """Return the training and its report."""
         data, epochs = context.data, context.settings.retrain_epochs
         training = f"the network of the genotype on {data.name}, {epochs} epochs"
         return plan_text(LATER, ("training", training), ("report", report_words(data)))

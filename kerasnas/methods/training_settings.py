@@ -1,4 +1,4 @@
-"""The settings of a training from scratch."""
+"""Settings of a training from scratch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasnas.training.recipe import ALGORITHMS
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportSettings):
-    """The settings of `kerasnas retrain`: the training of a discrete network from scratch."""
+    """Settings of `kerasnas retrain`: the training of a discrete network from scratch."""
 
     retrain_filters: int = setting(
         18,
@@ -55,10 +55,10 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportS
 
     @property
     def space_sizes(self) -> dict[str, int]:
-        """The size of the network, by the names that spaces give them."""
+        """Size of the network, by the names that spaces give them."""
         return {"filters": self.retrain_filters, "num_cells": self.retrain_cells}
 
     @property
     def cost_limit(self) -> float:
-        """The limit of the cost; 0 for none."""
+        """Limit of the cost; 0 for none."""
         return 0.0

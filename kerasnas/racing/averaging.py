@@ -1,4 +1,4 @@
-"""The average of a network's weights over the last part of its training."""
+"""Average of a network's weights over the last part of its training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kerasnas import checks
 
 
 class WeightAverage:
-    r"""The polynomial-decay average of every weight of a model, statistics of batch norm included.
+    r"""Polynomial-decay average of every weight of a model, statistics of batch norm included.
 
     After $n$ steps the average is $\bar w_n = (1 - \gamma_n) \bar w_{n-1} + \gamma_n w_n$ with
     $\gamma_n = (1 + \eta) / (n + \eta)$: a weighted mean of the last $n / (1 + \eta)$ steps or so, of which the window

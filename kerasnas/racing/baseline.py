@@ -1,4 +1,4 @@
-"""The baseline that needs no network: a support vector machine on the pixels, to be told where it is as good."""
+"""Baseline that needs no network: a support vector machine on the pixels, to be told where it is as good."""
 
 from __future__ import annotations
 
@@ -16,17 +16,7 @@ _COMPONENTS = 60
 def pixel_baseline(
     data: tuple[Any, Any], held_out: tuple[Any, Any], seed: int = 0, task: Task = CLASSIFICATION
 ) -> dict[str, Any] | None:
-    """The mean score of a support vector machine on the principal components of the pixels.
-
-    Args:
-        data: `(x, y)` to fit.
-        held_out: `(x, y)` to evaluate.
-        seed: of the principal components. Defaults to 0.
-        task: what is predicted. Defaults to classification; of several labels or numbers each has a machine.
-
-    Returns:
-        `{"name", "accuracy", "seconds"}`, or None for more than `MOST_SAMPLES` samples, or where a class or a label is
-        the same for all.
+    """Return the mean score of a support vector machine on the principal components of the pixels.
 
     Example:
 

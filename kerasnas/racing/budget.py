@@ -9,7 +9,7 @@ from kerasnas import checks
 
 
 class Budget:
-    """The time that a run may take, and how much of it is spent.
+    """Time that a run may take, and how much of it is spent.
 
     Args:
         minutes: the whole of it, above 0.

@@ -121,7 +121,7 @@ class Contestant:
         return {**snapshot(self.model), **averages}, record
 
     def set_state(self, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-        """The inverse of `state`.
+        """Inverse of `state`.
 
         Raises:
             ValueError: if it is of another network.

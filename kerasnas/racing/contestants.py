@@ -1,4 +1,4 @@
-"""The contestants of a race: what is known of each, the networks in training, and their checkpoints."""
+"""Contestants of a race: what is known of each, the networks in training, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kerasnas.tasks import CLASSIFICATION, Task
 
 
 class Contestants:
-    """The contestants of a race by name, and all that the race resumes from.
+    """Contestants of a race by name, and all that the race resumes from.
 
     Args:
         stages: the store of the run's folder.
@@ -69,13 +69,7 @@ class Contestants:
             self.progress["saved"][fork] = self.progress["saved"][name]
 
     def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
-        """A contestant as far as it has come: the living one, or from its checkpoint, or a new one.
-
-        Args:
-            name: its name.
-            batches: what it is trained on from here.
-            stage: of whose checkpoints. Defaults to the race's.
-        """
+        """A contestant as far as it has come: the living one, or from its checkpoint, or a new one."""
         if name in self._live:
             self._live[name].batches = batches
             return self._live[name]
@@ -108,7 +102,7 @@ class Contestants:
         shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def outcomes(self) -> str:
-        """The outcome of each contestant, in words."""
+        """Return the outcome of each contestant, in words."""
         return "; ".join(f"{name}: {entry['outcome']}" for name, entry in self.entries.items())
 
     def scores(self, name: str, rung: int, samples: int) -> np.ndarray:
@@ -127,7 +121,7 @@ class Contestants:
         self.write(spent)
 
     def state_of(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The state that a contestant continues from, or None before its first checkpoint."""
+        """Return the state that a contestant continues from, or None before its first checkpoint."""
         found = self._load(name, None)
         return None if found is None else found[1:]
 
@@ -179,7 +173,7 @@ def packed(scores: np.ndarray) -> dict[str, list]:
 
 
 def _key(name: str, stage: str | None) -> str:
-    """The name of a contestant's checkpoints in the progress."""
+    """Return the name of a contestant's checkpoints in the progress."""
     return name if stage is None else f"{stage}/{name}"
 
 

@@ -1,4 +1,4 @@
-"""The field of a race: its settings, its contestants, and what each of them cost and reached."""
+"""Field of a race: its settings, its contestants, and what each of them cost and reached."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
 
 @dataclasses.dataclass
 class Field:
-    """The candidates of a race on the same data, and how far each has come.
+    """Candidates of a race on the same data, and how far each has come.
 
     Args:
         stages: the store of the run's folder.
@@ -113,7 +113,7 @@ class Field:
         self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
 
     def scores(self, name: str, rung: int) -> np.ndarray:
-        """The score of a contestant on each held-out sample, after a rung."""
+        """Return the score of a contestant on each held-out sample, after a rung."""
         return self.contestants.scores(name, rung, len(self.held_out[0]))
 
     def spent_on_others(self) -> float:
@@ -126,7 +126,7 @@ class Field:
         return self.contestants.get(name, self.batches(self.data, augment))
 
     def augment_of(self, name: str) -> tuple[str, ...]:
-        """The names of the augmentations that a contestant is trained with."""
+        """Return the names of the augmentations that a contestant is trained with."""
         own = self.entries[name].get("augment")
         return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
 
@@ -135,5 +135,5 @@ class Field:
         return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
 
     def batch_size_for(self, samples: int) -> int:
-        """The batch size of a training on so many samples."""
+        """Return the batch size of a training on so many samples."""
         return fitting_batch_size(samples, self.batch_size)

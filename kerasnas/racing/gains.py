@@ -1,4 +1,4 @@
-"""The gain of an initialization in a race: the lead over the same network with drawn weights."""
+"""Gain of an initialization in a race: the lead over the same network with drawn weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from kerasnas.intervals import paired_difference
 
 
 def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """The contestant that is the same network by the same recipe with drawn weights; empty where there is none.
-
-    Args:
-        entries: name -> what is known of a contestant, as `Contestants` has it.
-        name: of a contestant.
-    """
+    """The contestant that is the same network by the same recipe with drawn weights; empty where there is none."""
     entry = entries[name]
     if not entry.get("initializer") or entry.get("augment"):
         return ""
@@ -27,16 +22,7 @@ def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
 def gain_of(
     entries: Mapping[str, Mapping[str, Any]], name: str, scores: Callable[[str, int], np.ndarray]
 ) -> dict[str, Any] | None:
-    """The lead of a contestant over its control, after the last rung that both have had.
-
-    Args:
-        entries: as for `control_of`.
-        name: of a contestant.
-        scores: `(name, rung)` -> for each held-out sample its score.
-
-    Returns:
-        `{"initializer", "name", "control", "steps", "difference", "error"}`, or None where there is nothing to tell.
-    """
+    """Return the lead of a contestant over its control, after the last rung that both have had."""
     control = control_of(entries, name)
     rungs = min(len(entries[name]["rungs"]), len(entries[control]["rungs"])) if control else 0
     if not rungs:

@@ -1,4 +1,4 @@
-"""The candidates of a race: a portfolio of networks known from other data, hand-made references, random networks."""
+"""Candidates of a race: a portfolio of networks known from other data, hand-made references, random networks."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """The portfolio that comes along: name -> stem, width, blocks, halving, depths, learning rate and prior.
+    """Return the portfolio that comes along: name -> stem, width, blocks, halving, depths, learning rate and prior.
 
     Example:
 
@@ -160,7 +160,7 @@ def known_plans() -> dict[str, dict[str, Any]]:
 
 
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
-    """The portfolio and the references, each as wide as the limits allow.
+    """Return the portfolio and the references, each as wide as the limits allow.
 
     In the order of the file; references that are not in it come last. Those of the space that the macro space lacks
     are second: they are why the space was asked for.

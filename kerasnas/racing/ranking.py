@@ -1,4 +1,4 @@
-"""The ranking of a race: which contestants advance after a rung, and by how much the winner leads."""
+"""Ranking of a race: which contestants advance after a rung, and by how much the winner leads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kerasnas.racing.slices import FINISH_SECONDS
 
 
 def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]:
-    """The best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
+    """Return the best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
     found = {name: field.scores(name, index) for name in names}
     priors = {name: field.entries[name]["prior"] for name in names}
     left = max(field.budget.left() - FINISH_SECONDS, 0.0)
@@ -37,7 +37,7 @@ def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]
 
 
 def comparison(field: Field, winner: str) -> list[dict[str, Any]]:
-    """The winner's lead over each other contestant when both had been trained for as many steps."""
+    """Return the winner's lead over each other contestant when both had been trained for as many steps."""
     compared = []
     for name, entry in field.entries.items():
         if name == winner or not entry["rungs"]:

@@ -1,4 +1,4 @@
-"""The rungs of a race through an executor: what is given to workers, and what comes back."""
+"""Rungs of a race through an executor: what is given to workers, and what comes back."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ def train_remotely(field: Field, names: Iterable[str], index: int, steps: int) -
 
     Checkpoints and progress are written here alone: a worker needs no folder. A contestant that each worker was lost
     with, most likely for want of memory, is out of the field.
-
-    Args:
-        field: of the race.
-        names: of the contestants; the next one is taken when there is room for it.
-        index: of the rung.
-        steps: up to which they are trained.
     """
     size = field.batch_size_for(len(field.data[0]))
     work = Work(field.build, field.data, field.held_out, size, field.seed, field.task, field.name)
@@ -41,7 +35,7 @@ def train_remotely(field: Field, names: Iterable[str], index: int, steps: int) -
 
 
 def _slices(field: Field, names: Iterable[str], taken: list[str], index: int, steps: int) -> Iterator[Slice]:
-    """The slices of those of `names` that have not come so far; `taken` gets the name of each."""
+    """Return the slices of those of `names` that have not come so far; `taken` gets the name of each."""
     for name in names:
         entry = field.entries[name]
         if entry["outcome"] or len(entry["rungs"]) > index:

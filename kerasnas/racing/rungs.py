@@ -1,4 +1,4 @@
-"""The arithmetic of a race: how long a round is, and which candidates are expected to end best."""
+"""Arithmetic of a race: how long a round is, and which candidates are expected to end best."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPREAD = 0.03  # standard deviation of what candidates reach in the end, about t
 
 
 def race_share(seconds: float) -> float:
-    """The share of a budget that candidates other than the first may take: a fifth of 15 minutes, less of less.
+    """Return the share of a budget that candidates other than the first may take: a fifth of 15 minutes, less of less.
 
     The first has the best prospects, and its training is not lost if it wins. Of five minutes, two fifths for others
     cost the winner 0.6 to 1.7 points on satellite scenes and PACS, and chose the same network.
@@ -47,7 +47,7 @@ def first_steps(seconds: float) -> int:
 
 
 def fitting_batch_size(samples: int, most: int = 64) -> int:
-    """The batch size of a training on so many samples: a quarter of them at most, and above 8 a multiple of 8.
+    """Return the batch size of a training on so many samples: a quarter of them at most, and above 8 a multiple of 8.
 
     oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.
 
@@ -124,17 +124,10 @@ def expected(
 
 
 def fading(gains: Mapping[str, float], progress: float) -> dict[str, float]:
-    """The part that each candidate will have lost in the end of the lead that its initialization gives it now.
+    """Return the part that each candidate will have lost in the end of the lead that its initialization gives it now.
 
     The same network with drawn weights catches up: of the lead over it, after a part of the training, about that part
     is left in the end. Without this, an initialized network would end a race against networks that end above it.
-
-    Args:
-        gains: name -> lead over the same network with drawn weights, after as many steps.
-        progress: as for `expected`.
-
-    Returns:
-        name -> what to take off its accuracy now; 0 for one that is not ahead.
 
     Example:
 
@@ -151,7 +144,7 @@ def advancing(
     progress: float,
     faded: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """The candidates that advance after a rung, the best first.
+    """Return the candidates that advance after a rung, the best first.
 
     Args:
         correct: name -> for each validation sample, the candidate's score: whether it got it right.

@@ -40,7 +40,7 @@ def batches_of(data: tuple[Any, Any], size: int, seed: int, augment: tuple[str, 
 
 @dataclasses.dataclass
 class Work:
-    """The common part of all slices of a race.
+    """Common part of all slices of a race.
 
     Args:
         build, data, held_out, seed, task: as for `Race`.
@@ -60,7 +60,7 @@ class Work:
 
 @dataclasses.dataclass
 class Slice:
-    """The training of one contestant up to `steps` steps.
+    """Training of one contestant up to `steps` steps.
 
     Args:
         name: of the contestant.
@@ -91,7 +91,7 @@ class Slice:
 
 @dataclasses.dataclass
 class Trained:
-    """The result of a slice.
+    """Result of a slice.
 
     Attributes:
         costs: multiply-adds and parameters of the network, as the contestant's entry has them.
@@ -150,7 +150,7 @@ def train_slice(work: Work, order: Slice) -> Trained:
 
 
 def _contestant(work: Work, order: Slice) -> Contestant:
-    """The living one, if it is as far as the order says, or one from the state of the order."""
+    """Return the living one, if it is as far as the order says, or one from the state of the order."""
     steps = 0 if order.state is None else order.state[1]["steps"]
     living = _living.get(order.name)
     if living is None or living.steps != steps:

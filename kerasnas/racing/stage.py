@@ -1,4 +1,4 @@
-"""The race as a stage: candidates side by side, within a budget, resumable at any moment."""
+"""Race as a stage: candidates side by side, within a budget, resumable at any moment."""
 
 from __future__ import annotations
 

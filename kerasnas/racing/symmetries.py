@@ -56,7 +56,7 @@ def kept_accuracies(scores: Callable[[Any, Any], np.ndarray], x: Any, y: Any, ch
 
 
 def found(kept: dict[str, float]) -> tuple[str, ...]:
-    """The augmentations that the data allow: those that keep `KEPT` of the accuracy.
+    """Return the augmentations that the data allow: those that keep `KEPT` of the accuracy.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The training of the winners of a race with what is left of its budget, resumable at any moment."""
+"""Training of the winners of a race with what is left of its budget, resumable at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a run: `card.md`, after Mitchell et al. (2019, arXiv 1810.03993)."""
+"""Model card of a run: `card.md`, after Mitchell et al. (2019, arXiv 1810.03993)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
 
 
 def card_text(result: Record) -> str:
-    """The text of `card.md`."""
+    """Return the text of `card.md`."""
     genotype, dataset = result.genotype, result.dataset
     name = escape(dataset.name or "an unnamed dataset")
     space = escape(genotype.space)

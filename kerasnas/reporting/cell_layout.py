@@ -1,4 +1,4 @@
-"""The layout of the plot of a cell: pure geometry, in inches, with y pointing down.
+"""Layout of the plot of a cell: pure geometry, in inches, with y pointing down.
 
 A layered drawing (Sugiyama, Tagawa and Toda, 1981). Nodes stand in topological columns, and between
 two columns of nodes stands a column of labels. An edge that passes a column gets a row of its own
@@ -73,7 +73,7 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True)
 class CellLayout:
-    """The plot of one cell: its size, its nodes by number, its output and its arrows."""
+    """Plot of one cell: its size, its nodes by number, its output and its arrows."""
 
     width: float
     height: float
@@ -83,17 +83,17 @@ class CellLayout:
 
     @property
     def labels(self) -> list[Box]:
-        """The label boxes, in the order of the genotype's edges."""
+        """Label boxes, in the order of the genotype's edges."""
         return [wire.label for wire in self.wires if wire.label is not None]
 
 
 def input_nodes(edges: Sequence[Edge]) -> list[int]:
-    """The nodes that are inputs: 0 and 1, or 0 alone where an edge leads into 1."""
+    """Return the nodes that are inputs: 0 and 1, or 0 alone where an edge leads into 1."""
     return [0] if any(edge.target == 1 for edge in edges) else [0, 1]
 
 
 def node_name(node: int, num_inputs: int = 2) -> str:
-    """The label of a node in a plot: the papers' names for the inputs, then 0, 1, 2, ...
+    """Return the label of a node in a plot: the papers' names for the inputs, then 0, 1, 2, ...
 
     Example:
 
@@ -107,15 +107,6 @@ def node_name(node: int, num_inputs: int = 2) -> str:
 
 def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = None) -> CellLayout:
     """Place the nodes, labels and arrows of one cell.
-
-    Args:
-        genotype: the genotype.
-        kind: which of its cells, such as `"normal"`.
-        concat: the nodes that are joined into the output. Defaults to all nodes between, as in DARTS; in a
-            cell with one input, to its last node.
-
-    Raises:
-        ValueError: if the genotype has no such cell, the cell has no edges, or `concat` names an unknown node.
 
     Example:
 
@@ -139,7 +130,7 @@ def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = No
 
 
 class _Drawing:
-    """The steps of a layered drawing. Items are nodes (by number), the output, and `(wire, column)` for each wire
+    """Steps of a layered drawing. Items are nodes (by number), the output, and `(wire, column)` for each wire
     where it passes a column. Even columns hold nodes, odd columns hold labels."""
 
     _OUTPUT = "output"
@@ -304,7 +295,7 @@ class _Drawing:
 
 
 def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
-    """The positions nearest to `wanted` (least squares) of which each is at least its gap after the one before.
+    """Return the positions nearest to `wanted` (least squares) of which each is at least its gap after the one before.
 
     Pool adjacent violators, after subtracting the gaps.
 

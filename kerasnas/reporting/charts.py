@@ -47,17 +47,6 @@ def line_chart(
 ) -> str:
     """Curves over common axes, with a legend below where there are several.
 
-    Args:
-        series: name -> points `(x, y)`, in the order of x; those that are not finite are left out.
-        title: what is drawn; the caption, and read to those who cannot see it.
-        across: what the x axis is.
-        percent: the values are shares, and are shown in per cent. Defaults to False.
-        strong: the series that is drawn broader. Defaults to none.
-        dots: mark every point. Defaults to False.
-
-    Returns:
-        A `<figure>`; nothing where there is no point.
-
     Example:
 
     >>> chart = line_chart({"loss": [(1, 2.0), (2, 1.0)]}, "loss", "epoch")
@@ -116,13 +105,6 @@ def line_chart(
 def scatter_chart(points: Points, title: str) -> str:
     """Points, of which x and y are the same quantity, over a diagonal.
 
-    Args:
-        points: `(x, y)`; those that are not finite are left out.
-        title: what is drawn.
-
-    Returns:
-        A `<figure>`; nothing where there is no point.
-
     Example:
 
     >>> scatter_chart([(0.0, 0.1), (1.0, 0.9)], "found against true").count("<circle")
@@ -153,12 +135,6 @@ def scatter_chart(points: Points, title: str) -> str:
 
 def bar_chart(rows: Sequence[tuple[str, float, str]]) -> str:
     """Horizontal bars, each with its name and its value in words.
-
-    Args:
-        rows: name, length (at least 0) and words of each.
-
-    Returns:
-        A grid; nothing without rows.
 
     Example:
 

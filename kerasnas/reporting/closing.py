@@ -1,4 +1,4 @@
-"""The table at the end of a run: what came out, what it took, and what to do next."""
+"""Table at the end of a run: what came out, what it took, and what to do next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
 @checks.arguments(result=checks.mapping)
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The phases of a run, and the seconds that each took.
+    """Return the phases of a run, and the seconds that each took.
 
     The race counts from the start of the run, and by the clock of its budget; a training with the evaluation at its
     end. What a report takes is in neither.

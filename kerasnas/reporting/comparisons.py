@@ -1,4 +1,4 @@
-"""The comparison that a report makes: of a race, of a mixture, or of the searched network with random ones."""
+"""Comparison that a report makes: of a race, of a mixture, or of the searched network with random ones."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Comparison:
     limits: str
 
     def sentences(self, record: Record) -> list[str]:
-        """The verdict, in plain words."""
+        """Return the verdict, in plain words."""
         raise NotImplementedError
 
     def table(self, record: Record) -> Table:
-        """The networks that were compared."""
+        """Return the networks that were compared."""
         raise NotImplementedError
 
     def chart(self, record: Record) -> str:
@@ -42,7 +42,7 @@ class Comparison:
 
 
 def comparison_of(record: Record) -> Comparison:
-    """The main comparison of a record: the one whose entry it has; else that with random networks."""
+    """Return the main comparison of a record: the one whose entry it has; else that with random networks."""
     return next(iter(comparisons_in(record)))
 
 

@@ -1,4 +1,4 @@
-"""The card of a meta-learned initialization: `card.md`, made of the record beside it."""
+"""Card of a meta-learned initialization: `card.md`, made of the record beside it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_initializer_card(folder: str | os.PathLike) -> Path:
 
 
 def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
-    """The text of `card.md`."""
+    """Return the text of `card.md`."""
     record: Mapping[str, Any] = initializer.description
     rows = [[str(key), tables.exact(value)] for key, value in record.items() if key not in _APART and value is not None]
     if initializer.model is not None:

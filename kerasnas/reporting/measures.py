@@ -1,4 +1,4 @@
-"""The task of a run, its kind of samples, and how sure a difference is."""
+"""Task of a run, its kind of samples, and how sure a difference is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def finite(value: float | None) -> float | None:
 
 
 def accuracies(result: Record) -> tuple[float | None, list[float]]:
-    """The task's metric of the searched network, None if it is missing, and those of the random ones."""
+    """Return the task's metric of the searched network, None if it is missing, and those of the random ones."""
     name = task_in(result).metric
     values = [finite(result.metric(name, network)) for network in (result.searched, *result.random)]
     return values[0], [value for value in values[1:] if value is not None]
@@ -28,7 +28,7 @@ def task_in(result: Mapping[str, Any]) -> Task:
 
 
 def doubt_in_words(difference: float, error: float) -> str:
-    """The end of a sentence on a difference that its 95 % interval does not tell from none; else nothing.
+    """Return the end of a sentence on a difference that its 95 % interval does not tell from none; else nothing.
 
     Example:
 

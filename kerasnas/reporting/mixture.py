@@ -1,4 +1,4 @@
-"""The part of a report that is about a mixture of a regression and networks: its table, and its verdict in words."""
+"""Part of a report that is about a mixture of a regression and networks: its table, and its verdict in words."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ NAMES = {
 
 def mixture_sentences(result: Record) -> list[str]:
     """Sentences on what the mixture reaches, which of its parts is ahead, and of what it consists.
-
-    Args:
-        result: the record of a run with a `"mixture"`; see `kerasnas.reporting`.
 
     Example:
 
@@ -68,7 +65,7 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
 
 
 def mixture_table(result: Record) -> Table:
-    """The parts of a mixture: validation and test accuracy, and the weight of each."""
+    """Return the parts of a mixture: validation and test accuracy, and the weight of each."""
     mixture = _mixture(result)
     rows = []
     for name, words in NAMES.items():
@@ -82,14 +79,14 @@ def mixture_table(result: Record) -> Table:
 
 
 def _mixture(result: Record) -> Mixture:
-    """The mixture of a record that has one."""
+    """Return the mixture of a record that has one."""
     if result.mixture is None:
         raise ValueError(checks.invalid("result", "the record of a mixture", sorted(result)))
     return result.mixture
 
 
 class MixtureComparison(Comparison):
-    """The parts of a mixture."""
+    """Parts of a mixture."""
 
     title = "Regression and networks"
     limits = (
@@ -102,7 +99,7 @@ class MixtureComparison(Comparison):
         return mixture_sentences(record)
 
     def table(self, record: Record) -> Table:
-        """The parts."""
+        """Return the parts."""
         return mixture_table(record)
 
     def training(self, record: Record) -> str:

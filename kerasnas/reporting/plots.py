@@ -23,7 +23,7 @@ _FAMILIES = {"sep_conv": "#0b66ad", "dil_conv": "#c45100", "pool": "#00795a", "s
 
 
 def family(primitive: str) -> str:
-    """The family whose colour a primitive is drawn in.
+    """Return the family whose colour a primitive is drawn in.
 
     Example:
 
@@ -71,7 +71,7 @@ def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Se
 
 
 def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
-    """The figure that `plot_cell` saves; its axes are in the layout's coordinates."""
+    """Return the figure that `plot_cell` saves; its axes are in the layout's coordinates."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.lines import Line2D
     from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon

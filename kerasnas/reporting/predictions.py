@@ -72,7 +72,7 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
 @checks.arguments(result=checks.mapping)
 def exports_text(result: Mapping[str, Any]) -> str:
-    """The table of a run's exports, in columns, and what it was measured on.
+    """Return the table of a run's exports, in columns, and what it was measured on.
 
     Args:
         result: the record of a run with `"exports"`; see `kerasnas.reporting`.

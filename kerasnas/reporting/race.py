@@ -1,4 +1,4 @@
-"""The part of a report that is about a race: its table, its curves, and its verdict in plain words."""
+"""Part of a report that is about a race: its table, its curves, and its verdict in plain words."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ KINDS = {
 
 
 def race_sentences(result: Record) -> list[str]:
-    """Sentences on what won, against what, by how much, and on what the network reaches.
-
-    Args:
-        result: the record of a run with a `"race"`; see `kerasnas.reporting`.
-    """
+    """Sentences on what won, against what, by how much, and on what the network reaches."""
     race = _race(result)
     winner, contestants, raced = race.winner, race.contestants, race.compared
     kind = contestants[winner].kind
@@ -83,7 +79,7 @@ def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
 
 
 def _race(result: Record) -> Race:
-    """The race of a record that has one."""
+    """Return the race of a record that has one."""
     if result.race is None:
         raise ValueError(checks.invalid("result", "the record of a race", sorted(result)))
     return result.race
@@ -95,7 +91,7 @@ def _a(kind: str) -> str:
 
 
 def _lead(race: Race, task: Task) -> list[str]:
-    """The winner's lead over the best hand-made network, and over the random one, where they took part."""
+    """Return the winner's lead over the best hand-made network, and over the random one, where they took part."""
     winner, contestants = race.winner, race.contestants
     sentences = []
     for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
@@ -113,7 +109,7 @@ def _lead(race: Race, task: Task) -> list[str]:
 
 
 def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
-    """The words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
+    """Return the words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
     lead, reach = task.show_lead(pair["difference"], pair["error"])
     doubt = doubt_in_words(pair["difference"], pair["error"])
     stands = f"{lead} {'ahead of' if pair['difference'] >= 0 else 'behind'}"
@@ -121,12 +117,7 @@ def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
 
 
 def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
-    """The gain of an initialization in words, by the network with drawn weights beside it.
-
-    Args:
-        gain: one of the race's record `"initialization"`.
-        task: of the race. Defaults to classification.
-    """
+    """Return the gain of an initialization in words, by the network with drawn weights beside it."""
     stands, sure = _stands(gain, gain["steps"], task)
     return (
         f"Starting from the pretrained weights {gain['initializer']}, {gain['name']} was {stands} "
@@ -135,7 +126,7 @@ def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
 
 
 def race_table(result: Record) -> Table:
-    """The contestants: those that came furthest first."""
+    """Return the contestants: those that came furthest first."""
     race = _race(result)
     behind = {one["name"]: one for one in race.comparison}
     entries = sorted(
@@ -196,7 +187,7 @@ def symmetry_table(result: Record) -> Table:
 
 
 def race_chart(result: Record) -> str:
-    """The accuracy of the networks of a race against their steps; nothing where one alone was trained."""
+    """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
     race = _race(result)
     if len(raced := race.compared) < 2:
         return ""
@@ -212,7 +203,7 @@ def race_chart(result: Record) -> str:
 
 
 class RaceComparison(Comparison):
-    """The networks of a race."""
+    """Networks of a race."""
 
     title, plot = "Race", "race_front"
     limits = (
@@ -225,7 +216,7 @@ class RaceComparison(Comparison):
         return race_sentences(record)
 
     def table(self, record: Record) -> Table:
-        """The contestants."""
+        """Return the contestants."""
         return race_table(record)
 
     def chart(self, record: Record) -> str:

@@ -1,4 +1,4 @@
-"""The part of a report that compares the searched network with random ones: verdict, table, chart, plot."""
+"""Part of a report that compares the searched network with random ones: verdict, table, chart, plot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEARCHED, _RANDOM = "#0b66ad", "#6e7781"
 
 
 class RandomComparison(Comparison):
-    """The searched network next to random ones."""
+    """Searched network next to random ones."""
 
     title = "Comparison with random networks"
     limits = (
@@ -62,7 +62,7 @@ class RandomComparison(Comparison):
 
 
 def skip_share(genotype: Genotype) -> tuple[int, int]:
-    """The number of edges of the normal cell that are `skip_connect`, and the number of all its edges.
+    """Return the number of edges of the normal cell that are `skip_connect`, and the number of all its edges.
 
     In a space without a normal cell, the first cell counts.
     """
@@ -71,7 +71,7 @@ def skip_share(genotype: Genotype) -> tuple[int, int]:
 
 
 def comparison_table(result: Record) -> Table:
-    """The searched network, each random one, and the mean of the random ones."""
+    """Return the searched network, each random one, and the mean of the random ones."""
 
     task = task_in(result)
 
@@ -98,7 +98,7 @@ def comparison_table(result: Record) -> Table:
 
 
 def comparison_chart(result: Record) -> str:
-    """The accuracy of the searched network and of random ones, as bars."""
+    """Return the accuracy of the searched network and of random ones, as bars."""
     searched, others = accuracies(result)
     if searched is None or not others:
         return ""

@@ -1,4 +1,4 @@
-"""The report of a run: `report.html`, one file that needs nothing else, not even a network."""
+"""Report of a run: `report.html`, one file that needs nothing else, not even a network."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
 
 
 def report_text(folder: Path, result: Record) -> str:
-    """The text of `report.html`."""
+    """Return the text of `report.html`."""
     genotype, search = result.genotype, result.search
     title = f"Architecture search on {result.dataset.name or 'an unnamed dataset'}"
     said = verdict(result)
@@ -160,7 +160,7 @@ def report_text(folder: Path, result: Record) -> str:
 
 
 def _outputs(result: Record) -> tuple[str, str]:
-    """The section on single classes, labels or numbers."""
+    """Return the section on single classes, labels or numbers."""
     if residuals := sections.residuals(result):
         return "Residuals", residuals
     labels = result.searched.labels is not None

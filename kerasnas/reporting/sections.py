@@ -1,4 +1,4 @@
-"""The parts of a report that are drawn in the page itself: mistakes, samples, curves, the race, times."""
+"""Parts of a report that are drawn in the page itself: mistakes, samples, curves, the race, times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PNG = "data:image/png;base64,"
 
 
 def mistakes(result: Record) -> str:
-    """The images that the network is surest about, and wrong; nothing where none is known."""
+    """Return the images that the network is surest about, and wrong; nothing where none is known."""
     items = []
     for one in result.samples.mistakes:
         sure = "" if one.get("probability") is None else f" ({100 * one['probability']:.0f} %)"
@@ -96,7 +96,7 @@ def residuals(result: Record) -> str:
 
 
 def times(result: Record) -> str:
-    """The seconds of each phase of the run, as bars."""
+    """Return the seconds of each phase of the run, as bars."""
     taken = phases(result)
     return bar_chart([(name, seconds, duration(seconds)) for name, seconds in taken]) if len(taken) > 1 else ""
 

@@ -1,4 +1,4 @@
-"""The look of the plots: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
+"""Look of the plots: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
 
 from __future__ import annotations
 

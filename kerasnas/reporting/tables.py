@@ -1,4 +1,4 @@
-"""The tables of a report and of a model card, as plain text that each then escapes in its own way."""
+"""Tables of a report and of a model card, as plain text that each then escapes in its own way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 def usage(result: Record) -> str:
-    """The code that loads the network of a run and puts an image, or a text, into it."""
+    """Return the code that loads the network of a run and puts an image, or a text, into it."""
     return of_result(result).usage(result.get("dataset") or {}, *task_in(result).usage)
 
 
@@ -79,12 +79,12 @@ def settings_table(result: Record) -> Table:
 
 
 def seeds_table(result: Record) -> Table:
-    """The settings that are seeds."""
+    """Return the settings that are seeds."""
     return Table([], [row for row in settings_table(result).rows if "seed" in row[0].lower()])
 
 
 def dataset_table(result: Record) -> Table:
-    """The data that the networks were trained and evaluated on."""
+    """Return the data that the networks were trained and evaluated on."""
     dataset = dict(result.get("dataset") or {})
     classes = dataset.get("classes")
     if classes:
@@ -104,7 +104,7 @@ def environment_table(result: Record) -> Table:
 
 
 def results_table(result: Record) -> Table:
-    """The accuracy and the cost of the search and its network."""
+    """Return the accuracy and the cost of the search and its network."""
     searched, search, task = result.searched, result.search, task_in(result)
     accuracy, size, latency = finite(result.metric(task.metric)), searched.bytes, searched.latency_ms
     kind = of_result(result).singular
@@ -128,7 +128,7 @@ def results_table(result: Record) -> Table:
 
 
 def _linear_rows(searched: Network, kind: str) -> list[list[str]]:
-    """The linear model that stands beside a network of texts, signals or recordings."""
+    """Return the linear model that stands beside a network of texts, signals or recordings."""
     if not (linear := searched.linear):
         return []
     losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
@@ -166,7 +166,7 @@ def amount(value: float, unit: str) -> str:
 
 
 def front_table(result: Record) -> Table:
-    """The networks that the search would choose under tighter limits, cheaper ones first."""
+    """Return the networks that the search would choose under tighter limits, cheaper ones first."""
     if (cost := result.cost) is None:
         return Table([], [])
     rows = [
@@ -194,7 +194,7 @@ def shortlist_table(result: Record) -> Table:
 
 
 def class_table(result: Record) -> Table:
-    """The accuracy of each class on the test data, the worst first, and what it is most often taken for.
+    """Return the accuracy of each class on the test data, the worst first, and what it is most often taken for.
 
     Of several labels how well each is found, the worst first.
     """
@@ -224,7 +224,7 @@ def class_table(result: Record) -> Table:
 
 
 def exports_table(result: Record) -> Table:
-    """The files that the network was exported to: size, latency, and how they compare with the Keras model."""
+    """Return the files that the network was exported to: size, latency, and how they compare with the Keras model."""
     files = () if result.exports is None else result.exports.files
     header = ["file", "format", "size", "latency of one sample", "threads", "same class", "largest difference"]
     rows = []
@@ -245,7 +245,7 @@ def exports_table(result: Record) -> Table:
 
 
 def exports_note(result: Record) -> str:
-    """The samples and the machine that the table of exports was measured on."""
+    """Return the samples and the machine that the table of exports was measured on."""
     if (exports := result.exports) is None:
         return ""
     return (

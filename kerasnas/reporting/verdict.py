@@ -1,4 +1,4 @@
-"""The verdict of a run in plain words."""
+"""Verdict of a run in plain words."""
 
 from __future__ import annotations
 

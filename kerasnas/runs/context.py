@@ -1,4 +1,4 @@
-"""The context of a method: settings, data, stages, budget and progress; the paths of a run's files stay in here."""
+"""Context of a method: settings, data, stages, budget and progress; the paths of a run's files stay in here."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Context(Generic[S, D]):
 
     @property
     def place(self) -> str:
-        """The folder of the run, for messages."""
+        """Folder of the run, for messages."""
         return str(self._run.path)
 
     @property
     def command(self) -> str:
-        """The command that starts the run."""
+        """Command that starts the run."""
         return self._run.command
 
     def executor(self) -> Executor:
@@ -76,7 +76,7 @@ class Context(Generic[S, D]):
         return open_executor(self.settings.executor, self.settings.imports)  # type: ignore[attr-defined]
 
     def state(self) -> tuple[float, float]:
-        """The share of the budget that is spent, and the seconds left of it."""
+        """Return the share of the budget that is spent, and the seconds left of it."""
         assert self.budget is not None
         return self.budget.spent() / self.budget.seconds, self.budget.left()
 
@@ -109,17 +109,17 @@ class Context(Generic[S, D]):
 
     @property
     def _samples(self) -> Dataset:
-        """The data, where they are samples for a classifier or its siblings."""
+        """Data, where they are samples for a classifier or its siblings."""
         return checks.instance("data", self.data, Dataset)  # type: ignore[return-value]
 
     @property
     def model_bytes(self) -> int:
-        """The size of the trained network's file."""
+        """Size of the trained network's file."""
         return (self._run.path / MODEL).stat().st_size
 
     # The record -----------------------------------------------------------------------------------------------
     def finished(self) -> Record | None:
-        """The record of the run, told to trackers that have not heard of it; None before its end."""
+        """Return the record of the run, told to trackers that have not heard of it; None before its end."""
         if not (self._run.path / RESULT).exists():
             return None
         record = read_result(self._run.path)
@@ -133,14 +133,7 @@ class Context(Generic[S, D]):
         random: Sequence[Mapping[str, Any]] = (),
         **parts: Any,
     ) -> Record:
-        """Evaluate the trained network, and write the record of the run with its report.
-
-        Args:
-            searched: record of the training of the network.
-            found: record of the search stage. Defaults to None: there was no search.
-            random: records of the trainings of random genotypes. Defaults to none.
-            **parts: further entries of the record; None for none.
-        """
+        """Evaluate the trained network, and write the record of the run with its report."""
         data, examined = self._samples, {**self._examined(searched), "bytes": self.model_bytes}
         try:
             save_reference(self._run.path, load_classifier(self._run.path), data)
@@ -175,7 +168,7 @@ class Context(Generic[S, D]):
         self.progress.conclude(reporting.closing_text(record, self._run.path))
 
     def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
-        """The record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
+        """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
         if "mistakes" in searched:
             return dict(searched)
         classifier, data = load_classifier(self._run.path), self._samples
@@ -185,7 +178,7 @@ class Context(Generic[S, D]):
 
 
 def _description(data: Dataset) -> dict[str, Any]:
-    """The entry of a record on the data."""
+    """Return the entry of a record on the data."""
     dataset = {
         "name": data.name,
         "train_examples": len(data.x_train),

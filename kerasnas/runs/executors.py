@@ -27,7 +27,7 @@ def is_executor(name: str) -> bool:
 
 
 def open_executor(name: str = LOCAL, imports: Sequence[str] = ()) -> Executor:
-    """The executor of a name, to be closed: it is a context.
+    """Return the executor of a name, to be closed: it is a context.
 
     Args:
         name: `"local"`, this process; `"processes:N"`, so many processes of this machine; `"ray"`, a Ray cluster as

@@ -1,4 +1,4 @@
-"""The folder of a run: the settings that it was begun with."""
+"""Folder of a run: the settings that it was begun with."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class RunFolder:
 
     @property
     def method(self) -> Any:
-        """The method of the run."""
+        """Method of the run."""
         return method_of(self.config)
 
     @property
     def stages(self) -> Stages:
-        """The store of the run's stages."""
+        """Store of the run's stages."""
         return Stages(self.path)
 
     @classmethod
@@ -64,15 +64,6 @@ class RunFolder:
         """Begin a run in `path`, which is made when missing and must not hold another run.
 
         A run that failed by its settings or its data before a stage of it was finished is none: it is replaced.
-
-        Args:
-            path: the folder.
-            config: the settings.
-            log: told of a run that is replaced. Defaults to `print`.
-
-        Raises:
-            FileExistsError: if a run is there already, or the folder has other files in it.
-            OSError: if it cannot be written.
         """
         path, config = checks.path("path", path), checks.instance("config", config, Settings)
         leftovers.remove(path)
@@ -100,13 +91,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> RunFolder:
-        """Open the run in `path`; the modules that it imports are imported, and what killed processes left is removed.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            NotADirectoryError: if `path` is a file.
-            ValueError: if its `config.json` is malformed, or of a newer version.
-        """
+        """Open the run in `path`: import its modules, and remove what killed processes left."""
         path = checks.path("path", path)
         file = path / "config.json"
         if path.is_file():
@@ -121,12 +106,7 @@ class RunFolder:
 
     @classmethod
     def begin(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
-        """Open the run of these settings in `path`, or create it; arguments as for `create`.
-
-        Raises:
-            ValueError: if `path` holds a run of other settings; says what differs.
-            OSError: as for `create`.
-        """
+        """Open the run of these settings in `path`, or create it; arguments as for `create`."""
         if not Path(path, "config.json").exists():
             return cls.create(path, config, log)
         run = cls.open(path)
@@ -145,11 +125,7 @@ class RunFolder:
         return run.on(executor) if (executor := getattr(config, "executor", None)) is not None else run
 
     def on(self, executor: str) -> RunFolder:
-        """The run, to be continued on another executor than it was begun with.
-
-        Raises:
-            ValueError: for a run that uses none, and for a name of none.
-        """
+        """Return the run, to be continued on another executor than it was begun with."""
         if not hasattr(self.config, "executor"):
             expected = f"nothing for {self.method.words}, which runs in one process"
             raise ValueError(checks.invalid("executor", expected, executor))
@@ -157,17 +133,13 @@ class RunFolder:
 
     @property
     def command(self) -> str:
-        """The command that starts this run."""
+        """Command that starts this run."""
         method = self.method
         return shlex.join(["kerasnas", method.command, *method.flags(self.config), f"--output_dir={self.path}"])
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """A context in which no other process works in the folder, where the system has locks of files.
-
-        Raises:
-            BlockingIOError: if another one does.
-        """
+        """A context in which no other process works in the folder, where the system has locks of files."""
         with open(self.path / "config.json", encoding="utf-8") as file:
             try:
                 if fcntl is not None:
@@ -185,9 +157,6 @@ class RunFolder:
         """A context in which a run is done, by no other process, and that records why it failed.
 
         After a failure before anything was begun the folder holds no run.
-
-        Raises:
-            BlockingIOError: as `held`.
         """
         with self.held():
             for name in (FAILED, ERROR_LOG):
@@ -224,7 +193,7 @@ def _failure(path: Path) -> str:
 
 
 def _failure_record(path: Path) -> dict[str, Any]:
-    """The record of the last attempt's failure; empty where there is none that can be read."""
+    """Return the record of the last attempt's failure; empty where there is none that can be read."""
     try:
         return untrusted.read_json(path / FAILED)
     except (OSError, ValueError):
@@ -237,27 +206,14 @@ def _reason(error: Exception) -> str:
 
 
 def write_config(path: Path, config: Settings, directory: str | None = None) -> None:
-    """Write the settings of a run to `config.json` in a folder.
-
-    Args:
-        path: the folder.
-        config: as for `RunFolder`.
-        directory: where relative paths of data in them are read from. Defaults to None: it is not said.
-    """
+    """Write the settings of a run to `config.json` in a folder."""
     record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": method_of(config).name}
     place = {} if directory is None else {"directory": directory}
     storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
 
 
 def read_config(file: str | os.PathLike) -> Settings:
-    """Read the settings of a run from its `config.json`; the modules that it imports are imported.
-
-    Args:
-        file: what `RunFolder.create` wrote. A relative path of data in it is read from where the run was begun.
-
-    Raises:
-        ValueError: if it is malformed, or of a newer version.
-    """
+    """Read the settings of a run from its `config.json`; the modules that it imports are imported."""
     file = checks.path("file", file)
     record = untrusted.read_json(file, object)
     if not isinstance(record, dict) or record.get("format") != _FORMAT:

@@ -1,4 +1,4 @@
-"""The contract of a method of a run."""
+"""Contract of a method of a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Method(abc.ABC, Generic[S, D]):
 
     @abc.abstractmethod
     def load(self, settings: S) -> D:
-        """The data of the settings, checked; their `notes`, if they have some, are logged."""
+        """Return the data of the settings, checked; their `notes`, if they have some, are logged."""
 
     @abc.abstractmethod
     def plan(self, context: Context[S, D]) -> str:
@@ -53,11 +53,11 @@ class Method(abc.ABC, Generic[S, D]):
         """Do what is left of a run, and return its record."""
 
     def budget(self, settings: S, stages: Stages, spent: float) -> Budget | None:
-        """The budget of a run, of which this process has spent `spent` seconds; None for a run without one."""
+        """Return the budget of a run, of which this process has spent `spent` seconds; None for a run without one."""
         return None
 
     def finished(self, context: Context[S, D]) -> Mapping[str, Any] | None:
-        """The record of a finished run; None before its end."""
+        """Return the record of a finished run; None before its end."""
         return context.finished()
 
     def conclude(self, context: Context[S, D], record: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Method(abc.ABC, Generic[S, D]):
         context.conclude(Record.of(record))
 
     def flags(self, settings: S) -> list[str]:
-        """The flags of the command that starts a run of these settings."""
+        """Return the flags of the command that starts a run of these settings."""
         return settings.flags()
 
     def suits(self, space: str | None, dataset: str) -> bool:
@@ -79,6 +79,6 @@ class Method(abc.ABC, Generic[S, D]):
         """Raise ValueError for settings that fail on any data, before a folder is made."""
 
     def network_settings(self, settings: S) -> dict[str, Any]:
-        """The settings of `kerasnas retrain` that build the networks of a run of these settings."""
+        """Return the settings of `kerasnas retrain` that build the networks of a run of these settings."""
         names = {field.name for field in dataclasses.fields(settings)}
         return {name: getattr(settings, name) for name in NETWORK if name in names}

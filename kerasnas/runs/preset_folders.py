@@ -30,7 +30,7 @@ _ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./
 
 
 def presets() -> dict[str, str]:
-    """The presets that come with the package: name -> a line on each.
+    """Return the presets that come with the package: name -> a line on each.
 
     Example:
 
@@ -49,11 +49,7 @@ def _folders() -> dict[str, Path]:
 
 @checks.reading("folder", "a preset with the whole record of its run")
 def described(folder: Path) -> str:
-    """A line on the preset in a folder.
-
-    Raises:
-        OSError, ValueError: if its record is missing or malformed.
-    """
+    """A line on the preset in a folder."""
     if (folder / INITIALIZATION).exists():
         record = untrusted.read_json(folder / INITIALIZATION)
         made = record.get("network") or record.get("learner") or "a network"
@@ -68,22 +64,7 @@ def described(folder: Path) -> str:
 
 
 def preset_folder(name_or_folder: str | os.PathLike) -> Path:
-    """The folder of a run or of a preset.
-
-    Args:
-        name_or_folder: a folder; the name of a preset, where there is no folder of that name; or `hf://owner/name`, a
-            repository of the Hugging Face Hub, `hf://owner/name@revision` at a branch, a tag or a commit of it.
-
-    Returns:
-        The folder; that of a preset with the checksums that it says.
-
-    Raises:
-        FileNotFoundError: if there is no such repository; and, where a name is close to that of a preset, if there is
-            no such preset.
-        ConnectionError: if the Hub cannot be reached.
-        ModuleNotFoundError: if the extra `kerasnas[hub]` is needed.
-        ValueError: if a preset is damaged.
-    """
+    """Return the folder of a run or of a preset."""
     text = os.fspath(name_or_folder)
     if isinstance(text, str) and text.startswith(HUB):
         return _fetched(text)
@@ -101,15 +82,12 @@ def preset_folder(name_or_folder: str | os.PathLike) -> Path:
 
 
 def address(text: str) -> tuple[str, str | None]:
-    """The repository of an address of the Hub, and its revision.
+    """Return the repository of an address of the Hub, and its revision.
 
     Example:
 
     >>> address("hf://somebody/leaves@v2")
     ('somebody/leaves', 'v2')
-
-    Raises:
-        ValueError: if it is none.
     """
     match = _ADDRESS.fullmatch(text)
     if match is None:

@@ -22,7 +22,7 @@ _EVERY = 0.5  # seconds between two drawings of the bar
 
 
 class Progress:
-    """The progress of a run: called with a line, it is a `log` of `kerasnas.methods.search` and its siblings.
+    """Progress of a run: called with a line, it is a `log` of `kerasnas.methods.search` and its siblings.
 
     Args:
         mode: `"bar"`: lines, and below them one bar for everything, with the time left; where `stream` is no terminal,
@@ -109,12 +109,6 @@ class Progress:
 def bar_text(share: float, left: float | None, phase: str = "", width: int = 79) -> str:
     """A bar of one line.
 
-    Args:
-        share: of the whole that is done, from 0 to 1.
-        left: seconds that are left, or None.
-        phase: what is done now. Defaults to nothing.
-        width: of the line, in characters. Defaults to 79.
-
     Example:
 
     >>> print(bar_text(0.43, 170, "training", 60))
@@ -129,7 +123,7 @@ def bar_text(share: float, left: float | None, phase: str = "", width: int = 79)
 
 
 class EpochCount:
-    """The share of a run of several trainings that is done, and the time left, by what an epoch of each kind took.
+    """Share of a run of several trainings that is done, and the time left, by what an epoch of each kind took.
 
     Args:
         epochs: name of a training -> its epochs, in their order. Trainings of one kind, which take as long for an

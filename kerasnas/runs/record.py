@@ -1,4 +1,4 @@
-"""The record of a finished run, and what it is written as: result.json, history.csv, plots, report, card."""
+"""Record of a finished run, and what it is written as: result.json, history.csv, plots, report, card."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_record(
     command: str | None = None,
     evaluated_on: str = "test",
 ) -> Record:
-    """The record of a run, as `kerasnas.reporting` reads it.
+    """Return the record of a run, as `kerasnas.reporting` reads it.
 
     Args:
         stages: the store of the run's folder.
@@ -129,7 +129,7 @@ def write_pages(path: Path, record: Record) -> None:
 
 
 def _plot_front(record: Record, path: Path) -> None:
-    """The trained networks of the run, by accuracy and cost."""
+    """Trained networks of the run, by accuracy and cost."""
     cost, task = record.cost, task_in(record)
     assert cost is not None  # the caller asks
     networks = [("searched", cost.searched, record.searched)]
@@ -178,12 +178,7 @@ def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Pat
 
 
 def read_result(path: Path) -> Record:
-    """Read the record of the run in the folder `path`, of this version of the format or an earlier one.
-
-    Raises:
-        FileNotFoundError: if the run there is not finished.
-        ValueError: if the file is malformed, or of a newer version.
-    """
+    """Read the record of the run in the folder `path`, of this version of the format or an earlier one."""
     file = path / RESULT
     if not file.exists():
         raise FileNotFoundError(

@@ -29,24 +29,13 @@ def setting(
     right: Callable[[Any], bool] | None = None,
     expected: str = "",
 ) -> Any:
-    """A field of settings.
-
-    Args:
-        default: its value unless given; its type is the field's.
-        help: a sentence for the command line.
-        least: inclusive lower bound. Defaults to None.
-        above, below: exclusive bounds. Default to None.
-        known: the accepted names, read when a value is checked; an empty string passes. Defaults to None: any.
-        flag: the name of the flag, if it differs from the field's. Defaults to None.
-        right: whether a value is accepted, for what the above cannot express. Defaults to None.
-        expected: what `right` accepts, in words.
-    """
+    """A field of settings."""
     metadata = {"help": help, "least": least, "above": above, "below": below, "known": known, "flag": flag}
     return dataclasses.field(default=default, metadata={**metadata, "right": right, "expected": expected})
 
 
 def flag_of(field: dataclasses.Field) -> str:
-    """The name of the flag of a field."""
+    """Return the name of the flag of a field."""
     return field.metadata["flag"] or field.name
 
 
@@ -103,13 +92,13 @@ class Settings:
             raise ValueError(invalid(name, expected, getattr(self, name), what="setting"))
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a JSON-serializable mapping."""
+        """Return the settings as a JSON-serializable mapping."""
         record = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Any:
-        """The inverse of `to_dict`; an unknown setting is an error that names the nearest one."""
+        """Return the inverse of `to_dict`; an unknown setting is an error that names the nearest one."""
         known = [field.name for field in dataclasses.fields(cls)]
         for name in record:
             if name not in known:
@@ -117,7 +106,7 @@ class Settings:
         return cls(**record)
 
     def changed(self) -> dict[str, Any]:
-        """The settings that are not at their default."""
+        """Return the settings that are not at their default."""
         return {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -125,7 +114,7 @@ class Settings:
         }
 
     def flags(self) -> list[str]:
-        """The flags of the settings that are not at their default, as they are typed."""
+        """Return the flags of the settings that are not at their default, as they are typed."""
         changed = self.changed()
         texts = {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in changed.items()}
         fields = dataclasses.fields(self)
@@ -151,10 +140,7 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
 
 
 def method_of(settings: Settings) -> Any:
-    """The method that has such settings.
-
-    Raises:
-        TypeError: if none has.
+    """Return the method that has such settings.
 
     Example:
 

@@ -47,7 +47,7 @@ def pixel_size(text: str) -> tuple[int, int] | None:
 
 
 def executor_setting(default: str, words: str, right: Any = is_executor) -> Any:
-    """The setting `executor` with this default; `words` say which trainings it runs."""
+    """Return the setting `executor` with this default; `words` say which trainings it runs."""
     return setting(default, f"{EXECUTOR} {words}", right=right, expected=EXPECTED)
 
 
@@ -65,7 +65,7 @@ class ImportSettings:
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """The data and the task."""
+    """Data and the task."""
 
     dataset: str = setting("fashion_mnist_mini", DATASET)
     image_size: str = setting(
@@ -92,14 +92,14 @@ class DataSettings:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The arguments of `datasets.load` after the first."""
+        """Arguments of `datasets.load` after the first."""
         size = pixel_size(self.image_size)
         return {"task": self.task, "target": self.target, "image_size": size, "image_fit": self.image_fit}
 
 
 @dataclasses.dataclass(frozen=True)
 class SpaceSettings:
-    """The space and how texts are read, of every command that builds the networks of a space."""
+    """Space and how texts are read, of every command that builds the networks of a space."""
 
     text_column: str = setting(
         "",
@@ -136,7 +136,7 @@ class SpaceSettings:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The arguments of `datasets.load` after the first, those of texts among them."""
+        """Arguments of `datasets.load` after the first, those of texts among them."""
         limits = datasets.TextLimits(self.text_words, self.text_length, self.tokens)
         read = super().reading  # type: ignore[misc]  # of `DataSettings`, which follows among the bases
         return {**read, "limits": limits, "text_column": self.text_column}
@@ -170,7 +170,7 @@ class BudgetSettings:
     )
 
     def budget(self, spent: float = 0.0) -> Budget:
-        """The budget, of which `spent` seconds are spent."""
+        """Return the budget, of which `spent` seconds are spent."""
         if self.cpu_minutes:
             return Budget(self.cpu_minutes, cpu=True, spent=spent)
         return Budget(self.minutes or DEFAULT_MINUTES, spent=spent)

@@ -30,7 +30,7 @@ Log = Callable[[str], Any]
 
 
 class Tracking:
-    """The trackers of a run. One that fails is told of in a line, and left out from there on.
+    """Trackers of a run. One that fails is told of in a line, and left out from there on.
 
     Their own files, and which run of theirs this one is, are in `tracking` of the run's folder: a later process
     continues the same one.
@@ -96,7 +96,7 @@ class Tracking:
             self._each(lambda name, tracker: tracker.metrics(group, numbers, step))
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """The trackers' callbacks for a gradient search, which cannot end it."""
+        """Return the trackers' callbacks for a gradient search, which cannot end it."""
         found: list[keras.callbacks.Callback] = []
 
         def take(name: str, tracker: Tracker) -> None:
@@ -138,7 +138,7 @@ def tracked(run: RunFolder, log: Log) -> Iterator[Tracking]:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers among `values`."""
+    """Return the finite numbers among `values`."""
     found = {}
     for name, value in values.items():
         if type(value) in (int, float) or getattr(value, "shape", None) == ():

@@ -18,17 +18,7 @@ _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes
 
 
 def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return the test metrics of a network, with an interval if it has no closed form, and what it got wrong.
-
-    Args:
-        task: what the network predicts.
-        answers: of a deployed model, `(samples, outputs)`.
-        y: the labels, in the form that networks learn.
-
-    Returns:
-        `"test_loss"` and all metrics, `"mistakes"`, `"interval"` of the metric of tasks whose metric is no mean, and
-        `Task.evidence`: `"confusion"`, `"labels"` or `"residuals"`.
-    """
+    """Return the test metrics of a network, with an interval if it has no closed form, and what it got wrong."""
     record: dict[str, Any] = {f"test_{name}": value for name, value in task.evaluation(answers, y).items()}
     if not task.metric_is_mean:
         record["interval"] = list(task.interval(answers, y))
@@ -36,7 +26,7 @@ def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[st
 
 
 def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task = CLASSIFICATION) -> dict[str, str]:
-    """The scores of a network on samples, in base64: `{"hits": text}`, a bit for each, or `{"scores": text}`."""
+    """Return the scores of a network on samples, in base64: `{"hits": text}`, a bit for each, or `{"scores": text}`."""
     found = task.scores(network.predict(x, batch_size=_BATCH, verbose=0), y)
     if found.dtype == bool:
         return {"hits": base64.b64encode(np.packbits(found).tobytes()).decode("ascii")}
@@ -44,15 +34,7 @@ def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task
 
 
 def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], samples: int) -> dict[str, Any]:
-    """The lead of a network over the mean of others on the same samples, as `{"paired": ...}`.
-
-    Args:
-        searched, random: records with the entry of `scores_record`.
-        samples: how many there are.
-
-    Returns:
-        Nothing where one lacks that entry; else `"difference"` of the mean scores, its standard `"error"` from sample
-        to sample, and `"samples"`.
+    """Return the lead of a network over the mean of others on the same samples, as `{"paired": ...}`.
 
     Example:
 
@@ -77,15 +59,6 @@ def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], sam
 
 def samples_record(data: Dataset, mistakes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Images of the worst mistakes, and of each class its number of samples and some images.
-
-    Args:
-        data: the data of the run.
-        mistakes: of `Task.mistakes`, on its test data.
-
-    Returns:
-        `{"mistakes": [{"image", "label", "taken_for", "probability"}], "classes": [{"name", "train", "test",
-        "images"}]}`: names of classes, numbers of samples, and images as `data:` URIs of PNG files, None and none for
-        signals.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The training of a compiled network on batches of arrays, as by Keras' `fit`, which costs more around each step."""
+"""Training of a compiled network on batches of arrays, as by Keras' `fit`, which costs more around each step."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ def prepare(model: keras.Model, batches: ArrayBatches) -> None:
     """Make the variables of the optimizer and the metrics of `model` now, so that its first step is traced once.
 
     TensorFlow traces a function again if the first trace made variables: of a DARTS network, two seconds.
-
-    Args:
-        model: compiled; a network that has no symbolic output, as it is no functional one, makes its metrics itself.
-        batches: those it will be trained on.
     """
     model.optimizer.build(model.trainable_variables)
     release_kernels_of(model, len(model.variables) + len(model.optimizer.variables))
@@ -35,9 +31,6 @@ def stepper(model: keras.Model) -> Callable[[tuple[Any, ...]], Mapping[str, Any]
     """A function that takes one step on a batch, and returns the means of the metrics since they were last reset.
 
     On JAX, where the state is moved for each step, those of the step alone.
-
-    Args:
-        model: compiled.
     """
     if keras.backend.backend() != "tensorflow":
         return lambda batch: model.train_on_batch(*batch, return_dict=True)
@@ -61,15 +54,6 @@ def fit(
     and a `tf.data` pipeline between the arrays and the step, which takes 2 ms a step: half of the step of a small
     network. It is still used where it is needed: under a distribution strategy, where it shares a batch among the
     replicas, and on JAX, where it keeps the state on the device between steps.
-
-    Args:
-        model: compiled.
-        batches: what epoch they are in is set here.
-        epochs: the last epoch, as in Keras.
-        initial_epoch: Defaults to 0.
-        validation_data: `(x, y)` to evaluate after each epoch. Defaults to None.
-        callbacks: Defaults to none.
-        verbose: as for Keras' `fit`. Defaults to 0.
     """
     if replicas_of(model) > 1 or keras.backend.backend() != "tensorflow":
         follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))

@@ -1,4 +1,4 @@
-"""The training stage: a discrete network trained from its last checkpoint, evaluated, recorded."""
+"""Training stage: a discrete network trained from its last checkpoint, evaluated, recorded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Arrays = tuple[Any, Any]
 
 
 class NetworkTraining:
-    """The training of a space's discrete networks from scratch, all by one recipe.
+    """Training of a space's discrete networks from scratch, all by one recipe.
 
     Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
     compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
@@ -60,7 +60,7 @@ class NetworkTraining:
 
     @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
     def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
-        """The network of `genotype`, compiled for a training of `steps` steps."""
+        """Return the network of `genotype`, compiled for a training of `steps` steps."""
         options: dict[str, Any] = {"seed": seed, **self.recipe.options}
         model = self.space.build_network(genotype, self.input_shape, self.num_classes, **options)
         return self.recipe.compile_network(model, steps)
@@ -73,7 +73,7 @@ class NetworkTraining:
         return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
 
     def _beside(self, seed: int) -> linear.Companion | None:
-        """The kind of linear models that stand beside the network."""
+        """Return the kind of linear models that stand beside the network."""
         modality = of_space(self.space)
         size = getattr(self.recipe, modality.companion_setting) if modality.companion_setting else 0
         return modality.companion(size, seed, self.space.padded)
@@ -86,7 +86,7 @@ class NetworkTraining:
         kind: linear.Companion,
         log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
-        """The network with linear models beside it, compiled, and an entry of the record on it."""
+        """Return the network with linear models beside it, compiled, and an entry of the record on it."""
         model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
         losses = record["losses"]
         log(
@@ -96,7 +96,7 @@ class NetworkTraining:
         return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
-        """The metrics of the task that are no means over batches; none of a classification."""
+        """Return the metrics of the task that are no means over batches; none of a classification."""
         task = self.recipe.task
         if task.metric_is_mean:
             return {}

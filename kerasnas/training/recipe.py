@@ -1,4 +1,4 @@
-"""The recipe by which a discrete network is trained from scratch."""
+"""Recipe by which a discrete network is trained from scratch."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TrainingRecipe:
         return model
 
     def settings(self) -> dict[str, Any]:
-        """The settings that a result depends on, as far as they are JSON-serializable."""
+        """Return the settings that a result depends on, as far as they are JSON-serializable."""
         record = {"epochs": self.epochs, "batch_size": self.batch_size, "options": json.loads(json.dumps(self.options))}
         # Left out at their defaults, which were the only ones once: projects of that time continue.
         numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}

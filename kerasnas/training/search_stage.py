@@ -1,4 +1,4 @@
-"""The search stage: a gradient search run from its last checkpoint, its genotype derived, all of it recorded."""
+"""Search stage: a gradient search run from its last checkpoint, its genotype derived, all of it recorded."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def run_search(
 
 
 def genotype_of(record: Mapping[str, Any]) -> Genotype:
-    """The genotype in the record of a stage."""
+    """Return the genotype in the record of a stage."""
     return Genotype.from_json(json.dumps(record["genotype"]))
 
 
 def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:
-    """The objective, the cost of the derived network, and the costs of the others on the Pareto front."""
+    """Return the objective, the cost of the derived network, and the costs of the others on the Pareto front."""
     cost = objective.cost
     front = pareto_front(search.supernet, cost, max_skips=search.skip_limit)
     return {

@@ -39,12 +39,7 @@ class Trainings:
     describe: Callable[[keras.Model], dict[str, Any]] | None = None
 
     def run(self, executor: Executor, genotypes: Mapping[str, Genotype]) -> Iterator[tuple[str, dict[str, Any] | None]]:
-        """Yield `(name, record)` as trainings end; None for the record where the loss was not finite.
-
-        Args:
-            executor: what they run on.
-            genotypes: name of a stage -> its genotype. A finished stage is not repeated.
-        """
+        """Yield `(name, record)` as trainings end; None for the record where the loss was not finite."""
         finished = {name: record for name in genotypes if (record := self.stages.stage(name)) is not None}
         yield from finished.items()
         left = [name for name in genotypes if name not in finished]

@@ -1,1 +1,1 @@
-"""The gradient search as a method of a run. Internal: `kerasnas.methods` is the face."""
+"""Gradient search as a method of a run. Internal: `kerasnas.methods` is the face."""

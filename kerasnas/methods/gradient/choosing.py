@@ -1,4 +1,4 @@
-"""The genotypes of a gradient search: the one that is taken, and the random ones it is compared with."""
+"""Genotypes of a gradient search: the one that is taken, and the random ones it is compared with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMPARED = 4  # networks of a shortlist that is there for experience alone
 
 
 def reachable_by(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
-    """The genotypes that a search of the settings can return; after the stage `cost`, if there is one."""
+    """Return the genotypes that a search of the settings can return; after the stage `cost`, if there is one."""
     target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
     limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
     return space.reachable(max_skips_of(config), **limits)
@@ -36,7 +36,7 @@ def random_others(stages: Stages, config: SearchConfig, space: SearchSpace, geno
 
 
 def shortlist_of(config: SearchConfig) -> Shortlist | None:
-    """The shortlist of the settings, or None; with `remember`, a small one where they ask for none.
+    """Return the shortlist of the settings, or None; with `remember`, a small one where they ask for none.
 
     Example:
 
@@ -52,14 +52,9 @@ def shortlist_of(config: SearchConfig) -> Shortlist | None:
 def choose_genotype(
     context: Context, space: SearchSpace, found: dict[str, Any], executor: Executor
 ) -> tuple[Genotype, dict[str, Any] | None]:
-    """The genotype of a search, and the record of the shortlist that it is of, if there is one.
+    """Return the genotype of a search, and the record of the shortlist that it is of, if there is one.
 
     What did best in earlier searches on alike data takes part in the shortlist, with the user's consent.
-
-    Args:
-        context, space: of the run.
-        found: the record of the stage `search`.
-        executor: what the trainings of a shortlist run on.
     """
     stages, config, data, log = context.stages, context.settings, context.data, context.progress
     derived, within, shortlist = genotype_of(found), reachable_by(stages, config, space), shortlist_of(config)

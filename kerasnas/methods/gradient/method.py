@@ -1,4 +1,4 @@
-"""The gradient search as a method of a run: search, derive, train, compare with random genotypes, report."""
+"""Gradient search as a method of a run: search, derive, train, compare with random genotypes, report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
     way = "Add --space=darts, or another space with a supernet."
 
     def flags(self, settings: SearchConfig) -> list[str]:
-        """The flags of the settings, and `--method` where no space is named."""
+        """Return the flags of the settings, and `--method` where no space is named."""
         flags = settings.flags()
         return flags if any(flag.startswith("--space=") for flag in flags) else ["--method=gradient", *flags]
 
@@ -58,11 +58,11 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         make_space(settings)
 
     def load(self, settings: SearchConfig) -> datasets.Dataset:
-        """The data of the settings, checked."""
+        """Return the data of the settings, checked."""
         return load_data(settings)
 
     def plan(self, context: Context[SearchConfig, datasets.Dataset]) -> str:
-        """The search, the shortlist and the trainings."""
+        """Return the search, the shortlist and the trainings."""
         return search_plan(context.settings, make_space(context.settings, context.data).size, context.data)
 
     def run(self, context: Context[SearchConfig, datasets.Dataset]) -> Record:
@@ -93,7 +93,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
 def search_stage(
     context: Context[SearchConfig, datasets.Dataset], space: SearchSpace, epochs: EpochCount
 ) -> dict[str, Any]:
-    """The search of the settings, as stage `search`."""
+    """Return the search of the settings, as stage `search`."""
     config, data, stages, progress = context.settings, context.data, context.stages, context.progress
     if (found := stages.stage("search")) is not None:
         epochs.finish("search")
@@ -119,7 +119,7 @@ def search_stage(
 
 
 def search_plan(config: SearchConfig, size: float, data: datasets.Dataset) -> str:
-    """The plan of a gradient search in a space of this many architectures.
+    """Return the plan of a gradient search in a space of this many architectures.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The settings of a gradient search, and of its step alone."""
+"""Settings of a gradient search, and of its step alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TWO = "one or two numbers above 0, comma-separated"
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig(Settings, SpaceSettings, DataSettings, ImportSettings):
-    """The settings that decide what one step of a search costs, and how many steps there are."""
+    """Settings that decide what one step of a search costs, and how many steps there are."""
 
     filters: int = setting(8, "Filters of the first cells of the supernet.", least=1)
     num_cells: int = setting(3, "Number of cells of the supernet.", least=1)
@@ -57,18 +57,18 @@ class StepConfig(Settings, SpaceSettings, DataSettings, ImportSettings):
 
     @property
     def space_sizes(self) -> dict[str, int]:
-        """The size of the supernet, by the names that spaces give them."""
+        """Size of the supernet, by the names that spaces give them."""
         return {"filters": self.filters, "num_cells": self.num_cells}
 
     @property
     def first_temperature(self) -> float | None:
-        """The temperature of the relaxation at the start; None for the relaxation's own."""
+        """Temperature of the relaxation at the start; None for the relaxation's own."""
         return None
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
-    """The settings of `kerasnas search`: a search, the training of its network, the comparison with random ones."""
+    """Settings of `kerasnas search`: a search, the training of its network, the comparison with random ones."""
 
     learning_rate: float = setting(
         0.1, "Initial learning rate of the network weights; a cosine takes it to 0.001.", above=0
@@ -156,7 +156,7 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
 
     @property
     def space_sizes(self) -> dict[str, int]:
-        """The size of the supernet; the final network has another."""
+        """Size of the supernet; the final network has another."""
         return {"filters": self.filters, "num_cells": self.num_cells}
 
     @property
@@ -166,12 +166,12 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
 
     @property
     def first_temperature(self) -> float | None:
-        """The temperature of the relaxation at the start; None for the relaxation's own."""
+        """Temperature of the relaxation at the start; None for the relaxation's own."""
         return float(self.temperature[0]) if self.temperature else None
 
     @property
     def cost_limit(self) -> float:
-        """The limit of the cost; 0 for none."""
+        """Limit of the cost; 0 for none."""
         return self.latency_target_ms or self.cost_target
 
 

@@ -28,7 +28,7 @@ from kerasnas.training.recipe import TrainingRecipe
 
 
 def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
-    """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
+    """Return the short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
     sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
     recipe = TrainingRecipe(
         config.retrain_epochs,
@@ -42,11 +42,7 @@ def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: data
 
 
 def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.Dataset, seed: int = 0) -> Any:
-    """The supernet of the settings.
-
-    Raises:
-        ValueError: for settings that the space or the relaxation does not have.
-    """
+    """Return the supernet of the settings."""
     options: dict[str, Any] = {"seed": seed}
     if config.relaxation or config.first_temperature is not None:
         options["relaxation"] = _relaxation(config, seed)
@@ -69,7 +65,7 @@ def _relaxation(config: StepConfig, seed: int) -> Any:
 
 
 def schedules(config: SearchConfig) -> list[keras.callbacks.Callback]:
-    """The callbacks of the settings' schedules."""
+    """Return the callbacks of the settings' schedules."""
     if len(config.temperature) < 2:
         return []
     initial, final = map(float, config.temperature)
@@ -79,11 +75,7 @@ def schedules(config: SearchConfig) -> list[keras.callbacks.Callback]:
 def make_objective(
     stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.Dataset
 ) -> CostObjective | None:
-    """The objective of the settings, or None; costs are measured once in a run, as its stage `cost`.
-
-    Raises:
-        ValueError: if the target is below the cost of every network, or a latency table does not fit.
-    """
+    """Return the objective of the settings, or None; costs are measured once in a run, as its stage `cost`."""
     name = "latency" if config.latency_target_ms else config.cost
     if not name:
         return None
@@ -101,11 +93,7 @@ def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datas
 
 
 def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> contextlib.AbstractContextManager:
-    """The context in which the search is built, for the settings' distribution.
-
-    Raises:
-        ValueError: if there is no such device, and where TF_CONFIG asks for several machines.
-    """
+    """Return the context in which the search is built, for the settings' distribution."""
     if keras.backend.backend() != "tensorflow" and config.distribution == "auto":
         return contextlib.nullcontext()
     if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
@@ -121,7 +109,7 @@ def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> conte
 
 
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
-    """The search of the settings, not compiled."""
+    """Return the search of the settings, not compiled."""
     asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
     return BilevelTrainer(
         supernet,
@@ -135,21 +123,21 @@ def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective |
 
 
 def max_skips_of(config: SearchConfig) -> int | str | None:
-    """The settings' cap of skip connections, as `BilevelTrainer` takes it."""
+    """Return the settings' cap of skip connections, as `BilevelTrainer` takes it."""
     if config.max_skips == "any":
         return None
     return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
 
 
 def search_batch_size(config: StepConfig, data: datasets.Dataset) -> int:
-    """The batch size of the settings; if it is the default, at most the size of the smaller half of the data."""
+    """Return the batch size of the settings; if it is the default, at most the size of the smaller half of the data."""
     usual = type(config).suited(space=config.space, imports=config.imports).batch_size
     smaller = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split))
     return config.batch_size if config.batch_size != usual else max(min(config.batch_size, smaller), 1)
 
 
 def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Optimizer | None:
-    """The optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
+    """Return the optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
     if config.optimizer == "sgd":
         return None
     return TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer).optimizer(steps)
@@ -162,7 +150,7 @@ def build_search(
     objective: CostObjective | None,
     log: Callable[[str], Any],
 ) -> BilevelTrainer:
-    """The compiled search of the settings, in the scope of their distribution."""
+    """Return the compiled search of the settings, in the scope of their distribution."""
     steps = int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data)
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
     # Their optimizer counts the steps that it takes: none in the warm-up.

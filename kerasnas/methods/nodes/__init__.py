@@ -1,1 +1,1 @@
-"""The search on a graph as a method of a run. Internal: `kerasnas.methods` is the face."""
+"""Search on a graph as a method of a run. Internal: `kerasnas.methods` is the face."""

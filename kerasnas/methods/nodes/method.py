@@ -1,4 +1,4 @@
-"""The search on a graph as a method of a run."""
+"""Search on a graph as a method of a run."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
     way = "Name the .npz file of a graph."
 
     def load(self, settings: GraphConfig) -> GraphDataset:
-        """The graph of the settings, checked."""
+        """Return the graph of the settings, checked."""
         return load_graph(settings)
 
     def budget(self, settings: GraphConfig, stages: Stages, spent: float) -> Budget:
-        """The budget of the settings, less what this process and an interrupted run have spent."""
+        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         return settings.budget(spent + spent_before(stages))
 
     def plan(self, context: Context[GraphConfig, GraphDataset]) -> str:
-        """The reference, the search and the mixture."""
+        """Return the reference, the search and the mixture."""
         data, budget = context.data, context.budget
         assert budget is not None
         nodes = {part: f"{len(own):,}" for part, own in data.parts.items()}

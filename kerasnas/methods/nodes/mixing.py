@@ -1,4 +1,4 @@
-"""The weights of a regression and of networks in the prediction of a graph's nodes, by the validation nodes."""
+"""Weights of a regression and of networks in the prediction of a graph's nodes, by the validation nodes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,10 @@ class Mixed:
 
 
 def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> Mixed:
-    """The mixture that suits the validation nodes.
+    """Return the mixture that suits the validation nodes.
 
     The weights are those of the least loss (`kerasnas.companions.linear.mix`); predictions are smoothed along the edges
     if more of the validation nodes are then right.
-
-    Args:
-        data: the graph.
-        regression: the outputs of the regression, `(nodes, classes)`.
-        networks: the logarithms of the mean probabilities of the networks, `(nodes, classes)`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The simple method for graphs: logistic regression on features that were propagated along the edges."""
+"""Simple method for graphs: logistic regression on features that were propagated along the edges."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class PropagatedRegression:
     strength: float
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """The outputs for propagated features, `(nodes, classes)`."""
+        """Return the outputs for propagated features, `(nodes, classes)`."""
         return (_unit(x) if self.unit else x) @ self.kernel + self.bias
 
 
 def propagated(data: GraphDataset) -> np.ndarray:
-    """The features of all nodes after two steps along the edges, `(nodes, features)`.
+    """Return the features of all nodes after two steps along the edges, `(nodes, features)`.
 
     Example:
 
@@ -61,11 +61,7 @@ def propagated(data: GraphDataset) -> np.ndarray:
 
 
 def fit(data: GraphDataset, x: np.ndarray) -> PropagatedRegression:
-    """The regression on the training nodes whose penalty and scaling suit the validation nodes.
-
-    Args:
-        data: the graph, with training and validation nodes.
-        x: its features, as `propagated` returns them.
+    """Return the regression on the training nodes whose penalty and scaling suit the validation nodes.
 
     Example:
 

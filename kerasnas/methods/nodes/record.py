@@ -1,4 +1,4 @@
-"""The record of a search on a graph: what the mixture and its parts reach, mistakes, and a row for each node."""
+"""Record of a search on a graph: what the mixture and its parts reach, mistakes, and a row for each node."""
 
 from __future__ import annotations
 
@@ -25,13 +25,7 @@ PREDICTIONS = "predictions.csv"
 
 
 def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> Record:
-    """The record of the run, written with its report and its card.
-
-    Args:
-        context: of the run.
-        found: record of the search stage.
-        searched: record of the last stage.
-    """
+    """Return the record of the run, written with its report and its card."""
     data: GraphDataset = context.data
     mistakes, mixture = searched.pop("mistakes", []), searched.pop("mixture")
     dataset = {
@@ -48,13 +42,7 @@ def write_node_record(context: Context, found: Mapping[str, Any], searched: dict
 
 
 def mixture_record(data: GraphDataset, mixed: Mixed, answers: np.ndarray) -> dict[str, Any]:
-    """The mixture, and what it and each of its parts reach on validation and test nodes.
-
-    Args:
-        data: the graph.
-        mixed: the mixture.
-        answers: its probabilities, `(nodes, classes)`.
-    """
+    """Return the mixture, and what it and each of its parts reach on validation and test nodes."""
     probabilities = {**mixed.parts, "mixture": answers}
     parts: dict[str, dict[str, float]] = {name: {} for name in probabilities}
     for part, short in (("validation", "val"), ("test", "test")):
@@ -75,7 +63,7 @@ def mixture_record(data: GraphDataset, mixed: Mixed, answers: np.ndarray) -> dic
 
 
 def tested(data: GraphDataset, answers: np.ndarray) -> dict[str, Any]:
-    """The record of an evaluation on the test nodes; nothing where there are none."""
+    """Return the record of an evaluation on the test nodes; nothing where there are none."""
     test = data.parts["test"]
     if not len(test):
         return {}
@@ -85,7 +73,7 @@ def tested(data: GraphDataset, answers: np.ndarray) -> dict[str, Any]:
 
 
 def _samples(data: GraphDataset, mistakes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The nodes of the worst mistakes, and the number of nodes of each class."""
+    """Return the nodes of the worst mistakes, and the number of nodes of each class."""
     counts = {part: np.bincount(data.y[data.parts[part]], minlength=data.num_classes) for part in ("train", "test")}
     classes = [
         {"name": name, "train": int(train), "test": int(test), "images": []}

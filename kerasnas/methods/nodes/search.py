@@ -37,12 +37,7 @@ _REPORT_SECONDS = 8.0
 
 
 def load_graph(config: GraphConfig) -> GraphDataset:
-    """The graph of the settings.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: for a file that is no graph, and for one without training or validation nodes.
-    """
+    """Return the graph of the settings."""
     file = Path(config.dataset)
     other = config.dataset in DATASETS or (file.is_file() and not is_graph_file(file))
     if not config.dataset or other:
@@ -69,7 +64,7 @@ class _Regression:
 
 
 class NodeSearch:
-    """The stages of a search on a graph.
+    """Stages of a search on a graph.
 
     Args:
         stages: the store of the run's folder.
@@ -89,17 +84,13 @@ class NodeSearch:
         self._x = propagation.propagated(self.data)
 
     def regression(self) -> _Regression:
-        """The regression on propagated features."""
+        """Return the regression on propagated features."""
         model = propagation.fit(self.data, self._x)
         outputs = model.outputs(self._x)
         return _Regression(model, outputs, self.data.accuracy(outputs, "validation"))
 
     def search(self, budget: Budget, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-        """The search stage: scores of networks, kept one by one.
-
-        Returns:
-            `{"genotype", "members", "history", "seconds"}`: the best, the best ones, and all scores in their order.
-        """
+        """Return the search stage: scores of networks, kept one by one."""
         if (finished := self.stages.stage("search")) is not None:
             return finished
         progress.phase("search")

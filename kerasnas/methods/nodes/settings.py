@@ -1,4 +1,4 @@
-"""The settings of a search on a graph."""
+"""Settings of a search on a graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kerasnas.runs.shared_settings import DATASET, BudgetSettings, ImportSetting
 
 @dataclasses.dataclass(frozen=True)
 class GraphConfig(Settings, RunSettings, BudgetSettings, ImportSettings):
-    """The settings of `kerasnas search` on a graph, whose nodes are classified."""
+    """Settings of `kerasnas search` on a graph, whose nodes are classified."""
 
     dataset: str = setting("", DATASET)
     space: str = setting("graphs", "The search space.", known=("graphs",))

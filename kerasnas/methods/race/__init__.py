@@ -1,1 +1,1 @@
-"""The race as a method of a run. Internal: `kerasnas.methods` is the face."""
+"""Race as a method of a run. Internal: `kerasnas.methods` is the face."""

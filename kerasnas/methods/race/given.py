@@ -1,4 +1,4 @@
-"""The user's own candidates of a race: read, checked before anything is trained, and recorded in its folder."""
+"""User's own candidates of a race: read, checked before anything is trained, and recorded in its folder."""
 
 from __future__ import annotations
 
@@ -17,18 +17,9 @@ from kerasnas.spaces import SPACES
 
 
 def given_networks(context: Context, excess: Callable[[keras.Model], str]) -> dict[str, Rebuilt]:
-    """The networks that the setting `genotypes` names, by the name of their file or folder.
+    """Return the networks that the setting `genotypes` names, by the name of their file or folder.
 
     They are recorded in the run's folder, so that a resumed race needs neither the files nor the folders.
-
-    Args:
-        context: of the race.
-        excess: network -> by how much it exceeds the limits, in words; empty where it does not.
-
-    Raises:
-        FileNotFoundError: for a path at which there is no genotype.
-        ValueError: for a file that is no genotype, an unknown space, one of signals, a network that these data or the
-            limits do not allow, and for one genotype in two sizes.
     """
     config, data = context.settings, context.data
     found = context.keep(read_given)
@@ -54,7 +45,7 @@ def given_networks(context: Context, excess: Callable[[keras.Model], str]) -> di
 
 
 def _checked(path: str, config: RaceConfig, data: datasets.Dataset, excess: Callable[[keras.Model], str]) -> Rebuilt:
-    """The network at `path`, which these data and the limits allow."""
+    """Return the network at `path`, which these data and the limits allow."""
     network = read_network(path, imports=config.imports)
     space = network.config.space
     if not data.modality.fits(SPACES[space]):
@@ -68,7 +59,7 @@ def _checked(path: str, config: RaceConfig, data: datasets.Dataset, excess: Call
 
 
 def _name(path: str, taken: dict[str, Rebuilt]) -> str:
-    """The name of a file or a folder, as one that no other has and that can name a folder."""
+    """Return the name of a file or a folder, as one that no other has and that can name a folder."""
     where = checks.path("genotypes", path).resolve()
     own = where.parent.name if where.name == GENOTYPE else where.name.removesuffix(".json")
     name = re.sub(r"[^\w.-]+", "_", own).lstrip(".") or "given"

@@ -1,4 +1,4 @@
-"""The limits of a race: what exceeds them, and the message where nothing is within."""
+"""Limits of a race: what exceeds them, and the message where nothing is within."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _parameters(space: SearchSpace, data: datasets.Dataset, build: Build) -> Cal
 
 
 def no_network(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> str:
-    """The message where nothing is within the limits: the least there is, and the choice that drives it."""
+    """Return the message where nothing is within the limits: the least there is, and the choice that drives it."""
     if config.latency_target_ms:
         limit, unit = f"latency_target_ms={config.latency_target_ms:g}", " ms"
 

@@ -62,12 +62,7 @@ class Networks:
 
 
 def make_race(context: Context, executor: Executor | None = None) -> Race:
-    """The race of the settings, in this process or on an executor.
-
-    Raises:
-        FileNotFoundError: if one of the user's own candidates does not exist.
-        ValueError: if no network is within the limits, or one of the user's own cannot take part.
-    """
+    """Return the race of the settings, in this process or on an executor."""
     data, log = context.data, context.progress
     config = with_space(context.settings, data)
     assert context.budget is not None  # every race has one
@@ -136,11 +131,7 @@ def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
 
 
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
-    """Return the augmentations of the settings; None to find out which the data allow.
-
-    Raises:
-        ValueError: for one that such data do not have.
-    """
+    """Return the augmentations of the settings; None to find out which the data allow."""
     known = data.modality.augmentations
     if config.augment == ("auto",):
         return None if set(SYMMETRIES) <= set(known) else ()

@@ -1,4 +1,4 @@
-"""The race as a method of a run: from the settings to the trained winner and its report."""
+"""Race as a method of a run: from the settings to the trained winner and its report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
     way = "Add --method=race."
 
     def flags(self, settings: RaceConfig) -> list[str]:
-        """The flags of the settings, and `--method` for a space that gradients would search by default."""
+        """Return the flags of the settings, and `--method` for a space that gradients would search by default."""
         return [*(["--method=race"] if has_supernet(settings.space) else []), *settings.flags()]
 
     def suits(self, space: str | None, dataset: str) -> bool:
@@ -36,11 +36,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         return True
 
     def load(self, settings: RaceConfig) -> datasets.Dataset:
-        """The data of the settings, checked.
-
-        Raises:
-            ValueError: for signals and texts, and for data that cannot be trained on.
-        """
+        """Return the data of the settings, checked."""
         data = checked_data(settings)
         modality = data.modality
         if not modality.race_space:
@@ -49,11 +45,11 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         return data
 
     def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
-        """The budget of the settings, less what this process and an interrupted run have spent."""
+        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         return settings.budget(spent + spent_before(stages))
 
     def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
-        """The phases of the race, and their seconds."""
+        """Return the phases of the race, and their seconds."""
         assert context.budget is not None
         return race_plan(context.settings, context.data, context.budget)
 
@@ -81,7 +77,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
 
 
 def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str:
-    """The plan of a race, with the seconds of each of its phases.
+    """Return the plan of a race, with the seconds of each of its phases.
 
     Example:
 

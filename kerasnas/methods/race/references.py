@@ -11,11 +11,7 @@ _STAGE = "references"
 
 
 def compare_references(context: Context) -> list[dict[str, Any]]:
-    """Fit the reference models of the data's modality, as a stage, and evaluate them on the test data.
-
-    Returns:
-        `{"name", "score", "seconds"}` of each; `score` is the task's metric. Empty where the modality has none.
-    """
+    """Fit the reference models of the data's modality, as a stage, and evaluate them on the test data."""
     data, task = context.data, context.data.task
     if not data.modality.reference_models:
         return []

@@ -1,4 +1,4 @@
-"""The settings of a race."""
+"""Settings of a race."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kerasnas.spaces import SPACES
 
 @dataclasses.dataclass(frozen=True)
 class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, DataSettings, ImportSettings):
-    """The settings of `kerasnas search` by a race: whole networks, within a budget of time."""
+    """Settings of `kerasnas search` by a race: whole networks, within a budget of time."""
 
     space: str = setting(
         "macro",

@@ -1,4 +1,4 @@
-"""The learned starts of a race: which initializations fit its data, and the networks that begin from them."""
+"""Learned starts of a race: which initializations fit its data, and the networks that begin from them."""
 
 from __future__ import annotations
 
@@ -41,19 +41,7 @@ class Start:
 def find_starts(
     config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, log: Log
 ) -> dict[str, Start]:
-    """The initializations that the networks of these data can begin from, by name.
-
-    Args:
-        config: the settings; of these `initializer`: `"auto"` for those on the shelf that fit, `"none"`, or one alone,
-            by its name or its folder.
-        space: the space of the race.
-        data: its data.
-        build: genotype -> its network, for these data.
-        log: told of those on the shelf that do not fit.
-
-    Raises:
-        ValueError: if the one that is asked for does not exist or does not fit; states the difference.
-    """
+    """Return the initializations that the networks of these data can begin from, by name."""
     if config.initializer == NONE:
         return {}
     asked = config.initializer != AUTO
@@ -76,7 +64,7 @@ def find_starts(
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
-    """The network of the space that has the name of the one that was learned."""
+    """Return the network of the space that has the name of the one that was learned."""
     made = initializer.description
     if made.get("space") != space.name or "network" not in made:
         raise ValueError(f"It is of space '{made.get('space')}', the race of '{space.name}'.")

@@ -1,4 +1,4 @@
-"""The shortlist: what a search found and what is near it, trained for a short time, the best on held-out data taken."""
+"""Shortlist: what a search found and what is near it, trained for a short time, the best on held-out data taken."""
 
 from kerasnas.racing.shortlist.candidates import candidates
 from kerasnas.racing.shortlist.reranking import rerank, rerank_genotypes

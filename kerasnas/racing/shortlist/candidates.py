@@ -1,4 +1,4 @@
-"""The candidates of a shortlist: what a search found, and what a zero-cost proxy finds around it, or random ones."""
+"""Candidates of a shortlist: what a search found, and what a zero-cost proxy finds around it, or random ones."""
 
 from __future__ import annotations
 
@@ -74,10 +74,6 @@ def drawn(
     seed: int = 0,
 ) -> list[Genotype]:
     """Different genotypes to choose from where no proxy is defined: a third of what the search found, and random ones.
-
-    Args:
-        space, found, size, within: as for `candidates`.
-        seed: of the draws. Defaults to 0.
 
     Example:
 

@@ -86,7 +86,7 @@ def rerank_genotypes(
     seed: int = 0,
     log: Callable[[str], Any] = print,
 ) -> Genotype:
-    """The best of the genotypes that any search found, and of others near them, by short trainings from scratch.
+    """Return the best of the genotypes that any search found, and of others near them, by short trainings from scratch.
 
     Args:
         space: the space that was searched.

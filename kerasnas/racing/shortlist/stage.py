@@ -1,4 +1,4 @@
-"""The shortlist as a stage of a run: successive halving of short trainings from scratch."""
+"""Shortlist as a stage of a run: successive halving of short trainings from scratch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PROXY_BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Shortlist:
-    """The settings of a shortlist.
+    """Settings of a shortlist.
 
     Args:
         size: how many candidates. Defaults to 6.
@@ -65,7 +65,7 @@ class Shortlist:
 
     @checks.arguments(number=checks.size)
     def rungs(self, number: int | None = None) -> list[tuple[int, int]]:
-        """The number of networks and their steps of training, of each rung in turn.
+        """Return the number of networks and their steps of training, of each rung in turn.
 
         Args:
             number: of the candidates there are. Defaults to None: `size`.
@@ -180,7 +180,7 @@ def _candidates(
     within: Container[Genotype] | None,
     seed: int,
 ) -> tuple[str, list[Genotype]]:
-    """The proxy that was used, empty for texts, of which none is defined; and the candidates."""
+    """Return the proxy that was used, empty for texts, of which none is defined; and the candidates."""
     if len(training.input_shape) == 1:
         return "", drawn(training.space, found, settings.size, within, seed)
     x, y = data[0][:_PROXY_BATCH], data[1][:_PROXY_BATCH]
@@ -208,5 +208,5 @@ def halves(x: Any, y: Any, validation_split: float, seed: int, task: Task = CLAS
 def found_by(
     space: Any, derived: Genotype, weights: Mapping[str, np.ndarray], within: Container[Genotype] | None
 ) -> list[Genotype]:
-    """The derived genotype of a gradient search, and the runner-ups of its decisions."""
+    """Return the derived genotype of a gradient search, and the runner-ups of its decisions."""
     return [derived, *runners_up(space, derived, weights, within)]
