@@ -28,7 +28,7 @@ from kerasnas.runs.record import read_result
 from kerasnas.tasks.base import task_class
 
 DATA = "data.npz"
-"""The file of the data that an estimator was given, next to its run."""
+"""File of the data that an estimator was given, next to its run."""
 _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
 
 
@@ -142,7 +142,7 @@ class Estimator:
 
     @property
     def run(self) -> Path:
-        """The folder of the run, as of the command line."""
+        """Folder of the run, as of the command line."""
         return self._home / "run"
 
     @property
@@ -204,18 +204,18 @@ class Estimator:
 
     @property
     def model(self) -> keras.Model:
-        """The network: a plain Keras model, raw images in, probabilities out."""
+        """Network: a plain Keras model, raw samples in, probabilities or numbers out."""
         return self._fitted().model
 
     @property
     def genotype(self) -> Genotype:
-        """The architecture that was found."""
+        """Architecture that the search found."""
         self._fitted()
         return Genotype.load(self.run / GENOTYPE)
 
     @property
     def result(self) -> dict[str, Any]:
-        """The record of the search; `kerasnas.reporting` says what is in it."""
+        """Record of the search; see `kerasnas.reporting`."""
         self._fitted()
         return read_result(self.run).to_dict()
 
@@ -238,7 +238,7 @@ class Estimator:
         return export(self.run, formats, output, dataset=str(data) if data.exists() else "", log=self.log)
 
     def report(self) -> Path:
-        """The path of the report, a page in one file."""
+        """Return the path of the report, a page in one file."""
         self._fitted()
         return self.run / "report.html"
 

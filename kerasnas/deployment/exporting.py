@@ -1,4 +1,4 @@
-"""The network of a finished run in the formats of other runtimes: written, checked on its test data, recorded."""
+"""Export of a finished run's network to other runtimes: written, checked on test data, recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from kerasnas.runs.preset_folders import FILES, MANIFEST, preset_folder
 from kerasnas.runs.record import RESULT, read_result, write_pages
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
-"""The formats that need no further package."""
+"""Formats that need no further package."""
 _CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
 Log = Callable[[str], Any]
 
@@ -47,26 +47,25 @@ def export(
 ) -> dict[str, Any]:
     """Export the network of a finished run: `kerasnas export` as a function.
 
-    Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers probabilities.
-    It is read back and compared with the Keras model on samples of the run's test data before it gets its name: a
-    failure leaves no part of a file. The results, with those of earlier exports, enter `result.json`, the report and
-    the model card of the run.
+    Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers the same. It is
+    read back and compared with the Keras model on samples of the run's test data before it gets its name: a failure
+    leaves no part of a file. The results, with those of earlier exports, enter `result.json`, the report and the model
+    card of the run.
 
     Args:
         folder: the run's folder; or a preset, as `kerasnas.load` takes it, which is copied to `output` first.
-        formats: names of formats, keys of `kerasnas.export.FORMATS`, or one string of them, comma-separated. Defaults
-            to those that need nothing but TensorFlow: savedmodel, litert, litert-int8; of a network for texts,
-            savedmodel, the only one that holds them. `"onnx"` needs the extra `kerasnas[export]`.
-        output: the folder that is written to. Defaults to None: the run's; of a preset, a new one of its name here.
-        dataset: where the run's data are now, a name or a path. Defaults to where they were.
-        samples: how many of the test samples each file is compared on; all of them where there are fewer. Defaults to
-            500.
+        formats: names of formats, keys of `kerasnas.export.FORMATS`, or one comma-separated string. Defaults to those
+            that need only TensorFlow: savedmodel, litert, litert-int8; for text networks savedmodel, the only one that
+            holds strings. `"onnx"` needs the extra `kerasnas[export]`.
+        output: folder to write to. Defaults to None: the run's; for a preset, a new one with its name here.
+        dataset: name or path of the run's data, if they moved. Defaults to where they were.
+        samples: maximum number of test samples that each file is compared on. Defaults to 500.
         log: called with each line of progress. Defaults to `print`.
 
     Returns:
-        `{"machine": str, "samples": int, "files": [...]}`: of `model.keras`, and of each file that was exported now or
-        before, its `"format"`, `"file"`, `"bytes"`, `"latency_ms"` of one sample, `"threads"`, `"agreement"` (share of
-        the samples with the same most probable class) and `"difference"` (the largest of a probability).
+        `{"machine": str, "samples": int, "files": [...]}`: for `model.keras` and each exported file its `"format"`,
+        `"file"`, `"bytes"`, `"latency_ms"` of one sample, `"threads"`, `"agreement"` (share of the samples with the
+        same answer, see `Task.same`) and `"difference"` (the largest of an answer).
 
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
@@ -103,7 +102,7 @@ def export(
             for name in names:
                 log(f"Writing {target / FORMATS[name].path} ({FORMATS[name].title}).")
                 found.append(export_classifier(classifier, name, target, x, calibration))
-        finally:  # what was written before a failure is whole, and is recorded
+        finally:  # files that were written before a failure are whole, and are recorded
             if found:
                 exports = _merged(record.get("exports"), classifier, run.path, found, len(x))
                 record = record.replace(exports=exports)
@@ -114,7 +113,7 @@ def export(
 
 
 def _copied(preset: Path, target: Path) -> Path:
-    """The folder `target`, to which a preset was copied as a run: its own files stay as its manifest says they are."""
+    """Copy a preset to `target` as a run, so that its own files stay as in its manifest."""
     if target.exists():
         raise FileExistsError(f"{target} exists. Choose another --output, a new folder that the preset is copied to.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,14 +125,14 @@ def _copied(preset: Path, target: Path) -> Path:
 
 
 def _spread(x: np.ndarray, number: int) -> np.ndarray:
-    """At most `number` samples, evenly spaced: data are often in the order of their classes."""
+    """Return at most `number` samples, evenly spaced because data are often sorted by class."""
     return x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)]
 
 
 def _merged(
     before: Mapping[str, Any] | None, classifier: Classifier, path: Path, found: list[Export], samples: int
 ) -> dict[str, Any]:
-    """The record of all exports of a run: those of now, and earlier ones that were measured in the same way."""
+    """Return the record of all exports: these, and earlier ones that were measured in the same way."""
     machine = device_name()
     same = before is not None and (before["machine"], before["samples"]) == (machine, samples)
     rows = {row["format"]: row for row in (before["files"] if same and before else ())}

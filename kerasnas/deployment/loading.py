@@ -1,4 +1,4 @@
-"""load: a preset, put to use."""
+"""load: a preset in use."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from kerasnas.runs.record import read_result
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A finished network, or an initialization: read from its folder where it is asked for. Made by `kerasnas.load`.
+    """A finished network, or an initialization, read from its folder on demand. Made by `kerasnas.load`.
 
     Attributes:
-        name: as it was asked for.
-        folder: where its files are; every command of `kerasnas` takes it.
+        name: that it was loaded by.
+        folder: of its files; every command of `kerasnas` takes it.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Preset:
 
     @property
     def is_initialization(self) -> bool:
-        """True of weights that a search begins from, False of a network that has learned a task."""
+        """True for weights that a search starts from, False for a network that has learned a task."""
         return (self.folder / INITIALIZATION).exists()
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The network, with what is known of its inputs and outputs.
+        """Network with the description of its inputs and outputs.
 
         Raises:
             ValueError: if it is an initialization.
@@ -54,16 +54,16 @@ class Preset:
 
     @property
     def model(self) -> keras.Model:
-        """The network: a plain Keras model, raw samples in, probabilities or numbers out."""
+        """Network: a plain Keras model, raw samples in, probabilities or numbers out."""
         return self.classifier.model
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, labels or numbers."""
+        """Names of the classes, labels or numbers."""
         return self.classifier.classes
 
     def predict(self, x: Any) -> np.ndarray:
-        """The class of each sample, by name; of several labels a table of 0 and 1; or numbers.
+        """Return the name of each sample's class; a table of 0 and 1 for several labels; or numbers.
 
         Args:
             x: raw images, an array `(samples, height, width, channels)`; the path of an image file, of a folder of
@@ -74,7 +74,7 @@ class Preset:
 
     @cached_property
     def initializer(self) -> ReptileInitializer:
-        """The initialization, which `kerasnas.meta.warm_start` assigns to a network.
+        """Initialization, which `kerasnas.meta.warm_start` assigns to a network.
 
         Raises:
             ValueError: if it is a network of a task.
@@ -85,25 +85,25 @@ class Preset:
 
     @property
     def genotype(self) -> Genotype:
-        """The architecture."""
+        """Architecture of the network."""
         return Genotype.load(self.folder / "genotype.json")
 
     @property
     def result(self) -> dict[str, Any]:
-        """The record of the run; `kerasnas.reporting` says what is in it."""
+        """Record of the run; see `kerasnas.reporting`."""
         return read_result(self.folder).to_dict()
 
     @property
     def card(self) -> str:
-        """The model card, in Markdown."""
+        """Model card, in Markdown."""
         return untrusted.read_text(self.folder / "card.md")
 
 
 def load(name: str | os.PathLike) -> Preset:
-    """A preset by its name, its folder, or its address on the Hugging Face Hub.
+    """Load a preset by its name, its folder, or its address on the Hugging Face Hub.
 
-    Nothing in it is run: arrays without pickle, Keras files in safe mode, and the checksums of its manifest are
-    verified.
+    No code in it is run: arrays are read without pickle, Keras files in safe mode, and the checksums of its manifest
+    are verified.
 
     Args:
         name: one of `kerasnas.presets()`; the folder of a finished run or of a preset, which takes precedence over a

@@ -1,4 +1,4 @@
-"""The network of a finished run, monitored for drift, and adapted beside it: `kerasnas monitor`."""
+"""Drift monitoring and adaptation of a finished run's network: `kerasnas monitor`."""
 
 from __future__ import annotations
 
@@ -47,31 +47,29 @@ def monitor(
     seed: int = 0,
     log: Log = print,
 ) -> dict[str, Any]:
-    """Say whether new images, signals or texts drifted from those of a finished run: `kerasnas monitor`.
+    """Report whether new samples drifted from those of a finished run: `kerasnas monitor`.
 
-    All new ones together are one window, which without drift is taken for drift in one of 100 cases; with labels,
-    the accuracy in another one. The reference is what the run noted of its test data, in `drift.npz` and `drift.json`;
-    a run that has none gets it now from its data.
+    A two-sample test with a 1 % false-alarm rate compares all new samples, as one window, with the reference that the
+    run keeps of its test data in `drift.npz` and `drift.json`; with labels, a second test compares the accuracy. A run
+    without a reference gets one from its data.
 
-    An adapted network is written to the folder `adapted-1` (or -2, ...) in that of the run, for `kerasnas predict`,
-    `evaluate` and `monitor`; the run's own stays as it is. Where there was no drift, or nothing better came out, none
-    is written.
+    An adapted network is written to the folder `adapted-1` (or -2, ...) in the run's, for `kerasnas predict`,
+    `evaluate` and `monitor`; the run's own network stays. Without drift or an improvement none is written.
 
     Args:
         folder: the run's folder, or that of an adapted network in it.
-        new: image files and folders of them; of a network for texts, texts and `.txt` files of one in each line; or,
-            alone, the name or the path of a dataset with labels, of which all count.
-        labels: `new` has labels: a folder for each class, an `.npz` or a `.csv` file. Defaults to False: they are not
-            looked at.
-        adapt: adapt the network where there is drift, but one for texts. Defaults to False.
+        new: image files and folders of them; for text networks texts, and `.txt` files of one text a line; or one
+            name or path of a dataset with labels, all parts of which count.
+        labels: use the labels of `new`: a folder for each class, an `.npz` or a `.csv` file. Defaults to False.
+        adapt: adapt the network if there is drift; not for texts. Defaults to False.
         minutes: budget of the adaptation, above 0. Defaults to 1.
-        dataset: where the run's data are now. Defaults to where they were.
+        dataset: path of the run's data, if they moved. Defaults to where they were.
         seed: of the adaptation. Defaults to 0.
         log: called with each line. Defaults to `print`.
 
     Returns:
-        The report as a mapping, as `DriftReport.to_dict`, with `"samples"`, and with `"adaptation"` where one was
-        tried: `"adopted"`, `"reason"`, `"before"`, `"after"`, `"steps"`, `"seconds"`, and the `"folder"` or None.
+        `DriftReport.to_dict` with `"samples"`, and with `"adaptation"` if one was tried: `"adopted"`, `"reason"`,
+        `"before"`, `"after"`, `"steps"`, `"seconds"`, and the `"folder"` or None.
 
     Raises:
         FileNotFoundError: if the run is not finished, or something is not there.
@@ -91,7 +89,7 @@ def monitor(
         )
     x, y = _new_samples(folder, classifier, new, labels, log)
     if len(x) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} samples, of which drift can be told. Received: {len(x)}")
+        raise ValueError(f"Expected at least {FEWEST} samples to detect drift. Received: {len(x)}")
     watching = _monitor_of(folder, classifier, dataset)
     if y is not None and not watching.labeled:
         raise ValueError(f"The reference in {folder} has no labels. Leave out --labels.")
@@ -101,7 +99,7 @@ def monitor(
     if not adapt:
         return found
     if not report.drift:
-        log("There is nothing to adapt to: the network stays as it is.")
+        log("No drift: the network is not adapted.")
         return found
     earlier = None if y is None or report.concept else _earlier(folder, classifier, dataset, log)
     result = readapt(
@@ -128,7 +126,7 @@ def monitor(
 
 
 def _monitor_of(folder: Path, classifier: Classifier, dataset: str) -> DriftMonitor:
-    """The monitor of a folder; that of a run is made of its data where it lacks one."""
+    """Return the monitor of a folder; a run without one gets it from its data."""
     if (folder / RECORD).exists():
         return DriftMonitor.load(folder, classifier.model)
     if (folder / ADAPTATION).exists():
@@ -141,8 +139,8 @@ def _monitor_of(folder: Path, classifier: Classifier, dataset: str) -> DriftMoni
         data = labeled_data(run, classifier, dataset)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"The run in {folder} has no {RECORD}, and its data cannot be read to make one ({error}). Say where they "
-            "are now: --dataset=PATH"
+            f"The run in {folder} has no {RECORD}, and its data cannot be read to make one ({error}). Pass their "
+            "path: --dataset=PATH"
         ) from None
     with run.held():
         if not save_reference(folder, classifier, data):
@@ -156,7 +154,7 @@ def _monitor_of(folder: Path, classifier: Classifier, dataset: str) -> DriftMoni
 def _new_samples(
     folder: Path, classifier: Classifier, new: Any, labels: bool, log: Log
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The new images in the scale of the network, and their class numbers if `labels`."""
+    """Return the new raw samples, and their labels if `labels`."""
     paths = [new] if isinstance(new, str | os.PathLike) else list(new)
     if not paths:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
@@ -176,12 +174,12 @@ def _new_samples(
 
 
 def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Arrays | None:
-    """The training data of the run, to replay; None where they cannot be read."""
+    """Return the training data of the run, to replay; None if they cannot be read."""
     try:
         data = labeled_data(run_of(folder), classifier, dataset)
         return classifier.raw(data, "train"), classifier.labels(data, "train")
     except (OSError, ValueError) as error:
-        log(f"The run's data cannot be read: nothing earlier is replayed, and may be forgotten ({error}).")
+        log(f"The run's data cannot be read, so earlier samples are not replayed and may be forgotten ({error}).")
         return None
 
 
@@ -194,7 +192,7 @@ def _written(
     report: DriftReport,
     record: dict[str, Any],
 ) -> Path | None:
-    """The folder of an adapted network, written as a whole; None where it was not adopted."""
+    """Write the folder of an adapted network as a whole and return it; None if it was not adopted."""
     if not result.adopted:
         return None
     home = run_of(folder).path

@@ -1,4 +1,4 @@
-"""The network of a finished run, put to use: predictions for image files, and an evaluation on labeled data."""
+"""Predictions for files and texts with a finished run's network, and its evaluation on labeled data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kerasnas.runs.preset_folders import preset_folder
 from kerasnas.runs.record import RESULT
 
 ADAPTATION = "adaptation.json"
-"""The file that makes a folder in that of a run one of an adapted network."""
+"""File that marks a folder as one of an adapted network."""
 
 
 @checks.fields(
@@ -28,7 +28,7 @@ ADAPTATION = "adaptation.json"
 )
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The answer of a network for an image file, or for a text: its class, its labels, or its numbers.
+    """Answer of a network for a file or a text: its class, its labels, or its numbers.
 
     Args:
         path: the file, or the text.
@@ -66,7 +66,7 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
 
 
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
-    """As `predict`, with a classifier that is loaded."""
+    """As `predict`, with a loaded classifier."""
     names, samples, failed = classifier.modality.from_paths(paths, classifier.reading)
     if not len(names):
         return [], failed
@@ -133,7 +133,7 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
 
 
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:
-    """The data of a run, or others; images of a folder are read in the size that the network takes.
+    """Return a run's data, or others; images of a folder are read in the size that the network takes.
 
     Args:
         run: the run.
@@ -163,7 +163,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
 
 
 def finished(folder: str | os.PathLike) -> Classifier:
-    """The classifier of a run or a preset, or an adapted one that `kerasnas monitor --adapt` wrote.
+    """Return the classifier of a run or a preset, or an adapted one that `kerasnas monitor --adapt` wrote.
 
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
@@ -180,6 +180,6 @@ def finished(folder: str | os.PathLike) -> Classifier:
 
 
 def run_of(folder: str | os.PathLike) -> RunFolder:
-    """The run in a folder, or of a preset; of an adapted network, the run that its folder lies in."""
+    """Return the run in a folder or of a preset; for an adapted network, the run that its folder lies in."""
     folder = preset_folder(folder)
     return RunFolder.open(folder.resolve().parent if (folder / ADAPTATION).exists() else folder)

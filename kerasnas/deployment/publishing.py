@@ -1,4 +1,4 @@
-"""push: a finished run, or an initialization, made a preset for others."""
+"""push: publish a finished run, or an initialization, as a preset."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def push(
 ) -> str:
     """Publish a finished run as a preset, on the Hugging Face Hub or in a folder; `kerasnas.load` reads it there.
 
-    Network, genotype, results, settings and card are published; paths in them become their last names, modules to
-    import are left out, and so is the report, as it shows samples of the data. What is published is read back first.
+    Network, genotype, results, settings and card are published, with paths cut to their last names and without modules
+    to import. The report is not, as it shows samples of the data. All files are read back first.
 
     Args:
         run: the folder of a finished run, of an initialization, or of a preset.
-        target: `hf://owner/name`, a repository that is made where there is none; or a folder, which must not exist.
-        license: the Hub's name of a license, such as `"apache-2.0"`. Defaults to None: none is said.
-        private: whether a repository that is made is private. Defaults to False.
-        log: told where it is. Defaults to `print`.
+        target: `hf://owner/name`, a repository that is created if missing; or a folder, which must not exist.
+        license: the Hub's name of a license, such as `"apache-2.0"`. Defaults to None: no license.
+        private: create a private repository. Defaults to False.
+        log: called with the address. Defaults to `print`.
 
     Returns:
-        The address of the commit, or the folder.
+        Address of the commit, or the folder.
 
     Raises:
         FileNotFoundError: if the run is not finished.
         FileExistsError: if the folder exists.
-        ConnectionError: if the Hub cannot be reached, or does not let you.
+        ConnectionError: if the Hub cannot be reached, or denies access.
         ModuleNotFoundError: if the extra `kerasnas[hub]` is needed.
     """
     source = preset_folder(run)
@@ -87,7 +87,7 @@ def push(
 
 
 def _assemble(source: Path, folder: Path) -> None:
-    """Write the preset of a run to a folder, and read it back."""
+    """Write a run's preset to a folder and read it back."""
     folder.mkdir(exist_ok=True)
     initialization = (source / INITIALIZATION).exists()
     if not initialization:
@@ -113,7 +113,7 @@ def _assemble(source: Path, folder: Path) -> None:
 
 
 def _without_paths(config: Settings) -> Settings:
-    """The settings, of whose paths the last names are left, and no module to import."""
+    """Return settings with the last names of paths, and without modules to import."""
     values = config.to_dict()
     changed: dict[str, Any] = {name: () for name in ("imports", "trackers") if values.get(name)}
     for name in ("dataset", "initializer", "latency_table"):
@@ -125,7 +125,7 @@ def _without_paths(config: Settings) -> Settings:
 
 
 def _known_by(folder: Path, name: str) -> dict[str, Any]:
-    """The facts that the Hub gets of a preset, beside its license."""
+    """Return the Hub's metadata of a preset, except for its license."""
     tags = ["kerasnas", "neural-architecture-search"]
     if (folder / INITIALIZATION).exists():
         return {"name": name, "task": "", "tags": [*tags, "meta-learning"], "dataset": "", "metrics": {}}

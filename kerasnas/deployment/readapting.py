@@ -1,4 +1,4 @@
-"""Re-adaptation: a deployed network trained on from where it is, on what its data are now, within a budget."""
+"""Re-adaptation: further training of a deployed network on its current data, within a budget."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kerasnas.training.loop import stepper
 from kerasnas.training.recipe import TrainingRecipe
 
 _LEAST = 20  # samples
-_LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; of them without a better one, after which it ends
+_LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; how many without improvement end the training
 _SURE = 1.645  # standard errors
 _DECAY = 5e-4  # of weights
 Arrays = tuple[Any, Any]
@@ -42,18 +42,18 @@ Arrays = tuple[Any, Any]
 )
 @dataclasses.dataclass(frozen=True)
 class Readaptation:
-    """The result of `readapt`.
+    """Result of `readapt`.
 
     Args:
-        model: the adapted model; where it is not `adopted`, the one that was given.
-        adopted: True where the adapted model is shown to be better.
-        reason: why it was adopted or not, in words.
-        before: accuracy on the held-out share of the new samples before, of numbers the share of their variance that
-            is explained; without labels, the distance of the outputs from those of the reference.
-        after: the same of the adapted model, whether it is adopted or not.
+        model: the adapted model; the given one if it is not `adopted`.
+        adopted: True if the adapted model is shown to be better.
+        reason: why it was adopted or not.
+        before: mean score of the task on the held-out new samples, such as accuracy; without labels, the distance of
+            the outputs from those of the reference.
+        after: the same for the adapted model, adopted or not.
         steps: number of training steps.
-        seconds: what it took.
-        held_out: indices of the new samples that it was not trained on; none without labels.
+        seconds: time taken.
+        held_out: indices of the new samples that were not trained on; empty without labels.
     """
 
     model: keras.Model
@@ -83,39 +83,36 @@ def readapt(
     clock: Callable[[], float] | None = None,
     task: str = "classification",
 ) -> Readaptation:
-    """Adapt a deployed model to new samples, from the state it is in; the given model is never changed.
+    """Adapt a deployed model to new samples, starting from its weights; the given model is never changed.
 
-    With labels it is trained on, by SGD with Nesterov momentum and a cosine over the budget, as networks are trained
-    from scratch here. Where there is `replay`, half of each batch is drawn from earlier samples, so that nothing is
-    forgotten. A share of the new samples is held out: the training ends where they are classified no better any more,
-    and the best state is kept. It is adopted where the accuracy on them, less what is lost on a held-out share of
-    `replay`, has risen by over 1.645 standard errors of the paired difference: else the model comes back as it was
-    given. So wrong labels do no harm, but by chance (in one of 20 cases), or where they are wrong in the same way
-    everywhere: then they cannot be told from a change of the concept.
+    With labels, it is trained by SGD with Nesterov momentum and a cosine schedule over the budget. With `replay`, half
+    of each batch is drawn from earlier samples, against forgetting. A share of the new samples is held out for early
+    stopping. The best state is adopted if the mean score on them, minus the loss on a held-out share of `replay`, rises
+    by over 1.645 standard errors of the paired difference; otherwise the given model is returned. So wrong labels do
+    harm only by chance (in one of 20 cases), or if they are wrong in the same way everywhere, which looks like a change
+    of the concept.
 
-    Without labels only the statistics of batch normalization are replaced (`adapt_batch_norm`), and adopted where the
-    outputs come nearer to those of the monitor's reference. That helps where the inputs changed and the proportions of
-    the classes did not; where these did, it can cost accuracy, which nobody sees without labels.
+    Without labels only the statistics of batch normalization are replaced (`adapt_batch_norm`), and adopted if the
+    outputs come nearer to those of the monitor's reference. That helps if the inputs changed and the proportions of
+    the classes did not; otherwise it can cost accuracy, which cannot be measured without labels.
 
     Args:
-        model: a built Keras model that answers probabilities or logits, `(samples, classes)`; or by its task
-            probabilities of labels, or numbers.
+        model: a built Keras model that answers `(samples, outputs)`: probabilities or logits of classes, or what its
+            task has.
         x: new samples as the model takes them, at least 20.
-        y: their class numbers; of other tasks `(samples, outputs)`. Defaults to None: there are none.
-        seconds: the budget, above 0. What is under way is finished: a step, an evaluation. Defaults to 60.
-        replay: `(x, y)`, earlier samples, at least 20; leave it out where `DriftReport.concept` says that labels mean
-            something else now. Defaults to None.
-        monitor: of the model; needed without labels. Defaults to None.
-        validation_split: share of the samples that is held out. Defaults to 0.25.
+        y: their class numbers; for other tasks `(samples, outputs)`. Defaults to None: no labels.
+        seconds: budget, above 0. A step or an evaluation that has started is finished. Defaults to 60.
+        replay: `(x, y)`, earlier samples, at least 20; leave it out if `DriftReport.concept` reports that labels have a
+            new meaning. Defaults to None.
+        monitor: of the model; required without labels. Defaults to None.
+        validation_split: held-out share of the samples. Defaults to 0.25.
         learning_rate: the largest; lower it for networks that were trained at a lower one. Defaults to 0.1.
         batch_size: Defaults to 64.
-        most_steps: number of training steps at which it ends, and that the cosine counts where it comes first.
-            Defaults to None: no limit.
-        cpu: count the processor's time, not the clock's. Defaults to False.
+        most_steps: maximum number of training steps, over which the cosine runs if it comes first. Defaults to None.
+        cpu: count CPU time, not wall-clock time. Defaults to False.
         seed: of the split and of the batches. Defaults to 0.
         clock: as for a race's budget. Defaults to None.
-        task: what the model predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to
-            `"classification"`.
+        task: name of the task in `kerasnas.tasks.TASKS`. Defaults to `"classification"`.
 
     Raises:
         TypeError, ValueError: if the samples do not fit the model, a class is unknown, the budget is not above 0, or a
@@ -166,7 +163,7 @@ def readapt(
 
 
 def _by_statistics(model: keras.Model, x: np.ndarray, monitor: DriftMonitor, budget: Budget) -> Readaptation:
-    """Replace the statistics of batch norm."""
+    """Adapt the statistics of batch normalization."""
     before, adapted = monitor.output_distance(x, model), _copy(model)
     layers = adapt_batch_norm(adapted, x)
     after = monitor.output_distance(x, adapted) if layers else before
@@ -180,7 +177,7 @@ def _by_statistics(model: keras.Model, x: np.ndarray, monitor: DriftMonitor, bud
 
 
 class _Training:
-    """A training from the present state on new samples and earlier ones; its settings are those of `readapt`."""
+    """Training on new and earlier samples; its settings are those of `readapt`."""
 
     def __init__(
         self, view: ModelView, task: Task, split: float, rate: float, batch: int, most_steps: int | None, seed: int
@@ -189,7 +186,7 @@ class _Training:
         self.batch, self.most_steps, self.seed = batch, most_steps, seed
 
     def run(self, new: Arrays, old: Arrays | None, budget: Budget) -> Readaptation:
-        """Train, and adopt what is better."""
+        """Train, and adopt the result if it is better."""
         model = self.view.model
         (fit, held), (old_fit, old_held) = self._parts(new), self._parts(old)
         x_held, y_held = new[0][held], new[1][held]
@@ -221,7 +218,7 @@ class _Training:
         )
 
     def _parts(self, data: Arrays | None) -> tuple[np.ndarray, np.ndarray]:
-        """The indices that are trained on, and those held out."""
+        """Return the indices to train on, and those held out."""
         if data is None:
             return np.arange(0), np.arange(0)
         strata = self.task.strata(data[1])
@@ -239,7 +236,7 @@ class _Training:
         held_out: Arrays,
         budget: Budget,
     ) -> int:
-        """Train until the budget is spent or the held-out share gets no better; restore the best state."""
+        """Train until the budget is spent or the held-out scores stop rising; restore the best state."""
         rng, take = np.random.default_rng([self.seed, 1]), stepper(adapted)
         best, state, waited, steps, looks = self._standing(adapted, held_out), adapted.get_weights(), 0, 0, 1
         while waited < _PATIENCE:
@@ -271,7 +268,7 @@ class _Training:
         return np.concatenate([x, earlier[0][rows]]), np.concatenate([y, earlier[1][rows]])
 
     def _standing(self, model: keras.Model, held_out: Arrays) -> tuple[float, float]:
-        """The sum of the scores of the held-out samples, and of as high a one the smaller loss."""
+        """Return the sum of the held-out scores, and the negative loss, which breaks ties."""
         found = answers(model, held_out[0])
         if not np.isfinite(found).all():  # the training diverged: never the best
             return -math.inf, -math.inf
@@ -280,7 +277,7 @@ class _Training:
 
 
 def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
-    """The verdict on an adapted model: True where it is adopted, and why."""
+    """Return whether to adopt the model, and why."""
     loss, error = (0.0, 0.0) if lost is None else (max(0.0, lost[0]), lost[1])
     forgets = f", and loses {100 * loss:.1f} on earlier ones" if loss else ""
     what = f"{100 * gained[0]:.1f} points on the held-out samples{forgets}"
@@ -290,7 +287,7 @@ def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> t
 
 
 def _copy(model: keras.Model, compiled_like: keras.Model | None = None) -> keras.Model:
-    """A new model with the same weights; compiled as another one is, if that is."""
+    """Return a model with the same weights, compiled like another one if that is compiled."""
     copy = clone(model)
     config = None if compiled_like is None or not compiled_like.compiled else compiled_like.get_compile_config()
     if config:

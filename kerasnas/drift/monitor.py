@@ -1,4 +1,4 @@
-"""DriftMonitor: watches what a deployed model is given, what it answers, and how often it is right."""
+"""DriftMonitor: drift in a deployed model's inputs, outputs and accuracy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ _SETTINGS = ("false_alarms", "window", "rise", "seed")
 class DriftMonitor:
     """A monitor of drift around a trained model, with a stated rate of false alarms.
 
-    It remembers a few numbers of each reference sample, no sample itself: `input_statistics`, and the outputs of the
-    model. `observe` collects new samples; each full window is compared with the reference by a two-sample test of all
-    columns at once (`MaximumTest`), which without drift raises an alarm in a share of `false_alarms` of the windows.
-    Where labels come, a CUSUM of the errors (`ErrorSum`) runs beside it, which without drift raises one in
-    `window / false_alarms` labels on average, that is one in `1 / false_alarms` windows too. The error rate that it
-    holds the model to is the upper end of the one-sided 95 % interval of the reference's. Of several labels an answer
-    is right if all of them are; of numbers, if it errs no more than nine of ten answers did in the reference.
+    It keeps statistics and model outputs of each reference sample, not the sample. `observe` collects new samples; each
+    full window is compared with the reference by a two-sample test of all columns at once (`MaximumTest`), which
+    without drift raises an alarm in a share of `false_alarms` of the windows. With labels, a CUSUM of the errors
+    (`ErrorSum`) also raises, without drift, one alarm in `window / false_alarms` labels on average; its reference error
+    rate is the upper end of the one-sided 95 % interval. An answer of several labels is right if all of them are; one
+    of numbers, if its error is at most that of nine in ten reference answers.
 
     Args:
         model: a built Keras model that answers `(samples, outputs)`: probabilities of classes or labels, or numbers; it
@@ -44,8 +43,7 @@ class DriftMonitor:
         rise: the rise of the error rate that is to be found as fast as possible. Defaults to 0.05.
         classes: names of the classes, labels or numbers, for the report. Defaults to None: their numbers.
         seed: of what is drawn. Defaults to 0.
-        task: what the model predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to
-            `"classification"`.
+        task: name of the task in `kerasnas.tasks.TASKS`. Defaults to `"classification"`.
 
     Raises:
         TypeError: if `model` is no Keras model.
@@ -128,22 +126,22 @@ class DriftMonitor:
 
     @property
     def model(self) -> keras.Model:
-        """The model."""
+        """Monitored model."""
         return self._view.model
 
     @property
     def task(self) -> str:
-        """The name of the task of the model."""
+        """Name of the model's task."""
         return self._view.task
 
     @property
     def labeled(self) -> bool:
-        """True where the reference has labels, so that accuracy is watched."""
+        """True if the reference has labels, so that accuracy is monitored."""
         return self._accuracy is not None
 
     @property
     def reference_accuracy(self) -> float | None:
-        """Share of the labels of the reference that the model met; None without labels."""
+        """Accuracy on the reference; None without labels."""
         return None if self._accuracy is None else self._accuracy.accuracy
 
     def observe(self, x: Any, y: Any = None) -> DriftReport:
@@ -204,7 +202,7 @@ class DriftMonitor:
 
     @checks.arguments(model=keras.Model)
     def output_distance(self, x: Any, model: keras.Model | None = None) -> float:
-        """The largest scaled distance of a column of the outputs on `x` from the reference.
+        """Return the largest scaled distance of an output column on `x` from the reference.
 
         Args:
             x: at least 20 samples.
@@ -215,7 +213,7 @@ class DriftMonitor:
         return float(self._streams["outputs"].test.statistics(columns).max())
 
     def renewed(self, model: keras.Model, x_reference: Any, y_reference: Any = None) -> DriftMonitor:
-        """A monitor with the settings of this one around an adapted model, with a reference of what is usual now."""
+        """Return a monitor of an adapted model with the settings of this one and a new reference."""
         settings = {name: getattr(self, name) for name in _SETTINGS}
         return DriftMonitor(model, x_reference, y_reference, classes=self._view.names, task=self.task, **settings)
 

@@ -1,4 +1,4 @@
-"""The drift reference that a finished run keeps of its test data."""
+"""Drift reference of a finished run's test data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_watched(classifier: Classifier) -> None:
 
 
 def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.Dataset) -> bool:
-    """Write what a drift monitor remembers of the test data of a run into its folder, unless it is there.
+    """Write the drift reference of a run's test data to its folder, unless it exists.
 
     Args:
         folder: the run's folder.
@@ -29,7 +29,7 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
         data: its data.
 
     Returns:
-        True if it is there now; test data of fewer than 40 samples are too few.
+        False for fewer than 40 test samples, which are too few; else True.
     """
     if (Path(folder) / RECORD).exists():
         return True
