@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 
 from kerasnas import DriftMonitor
 from kerasnas.callbacks import DriftCallback
@@ -19,10 +18,3 @@ def test_outputs_of_predict_are_watched_batch_by_batch():
     model.predict(rng.normal(size=(60, 1)) + 2, batch_size=30, verbose=0, callbacks=[callback])  # 40 waited
     assert told == callback.reports and len(told) >= 1 and told[-1].kinds == ("outputs",)
     assert "probability of 1" in {change.name for change in told[-1].changes}
-
-
-def test_bad_input():
-    with pytest.raises(TypeError, match=r"`monitor`.*DriftMonitor"):
-        DriftCallback(None)
-    with pytest.raises(TypeError, match=r"`on_drift`"):
-        DriftCallback(type("Watch", (), {"observe_outputs": len})(), 3)

@@ -86,28 +86,20 @@ def test_the_halves_are_shuffled_independently(given):
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.12  # four deviations of 1,280 independent ones
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"hypergradient": "first_ordr"}, "Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"),
-        ({"weight_decay": -1e-4}, "`weight_decay`. Expected a number of at least 0. Received: -0.0001"),
-        ({"hypergradient": None}, r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"),
-        ({"architecture_weight_decay": -1.0}, "`architecture_weight_decay`"),
-        ({"architecture_warmup_epochs": -1}, "`architecture_warmup_epochs`"),
-        ({"auxiliary_skip": -0.1}, "`auxiliary_skip`"),
-        ({"max_skips": "few"}, "`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"),
-        ({"curvature_ratio": 1.5}, "`curvature_ratio`"),
-    ],
-)
-def test_constructor_arguments(space, arguments, words):
-    supernet = space.build_supernet((8, 8, 1), 3)
-    with pytest.raises(ValueError, match=words):
-        BilevelTrainer(supernet, **arguments)
-
-
 def test_models_that_cannot_be_searched_and_calls_out_of_order(space, make_search, data):
+    supernet = space.build_supernet((8, 8, 1), 3)
+    with pytest.raises(ValueError, match=r"Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"):
+        BilevelTrainer(supernet, hypergradient="first_ordr")
+    with pytest.raises(
+        ValueError, match=r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"
+    ):
+        BilevelTrainer(supernet, hypergradient=None)
+    with pytest.raises(
+        ValueError, match=r"`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"
+    ):
+        BilevelTrainer(supernet, max_skips="few")
     with pytest.raises(ValueError, match=r"`compile\(\)` before"):
-        BilevelTrainer(space.build_supernet((8, 8, 1), 3)).fit(X, Y)
+        BilevelTrainer(supernet).fit(X, Y)
     plain = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="plain")
     with pytest.raises(ValueError, match=r"architecture parameters.*MixedOp.*plain"):
         BilevelTrainer(plain)
@@ -115,9 +107,6 @@ def test_models_that_cannot_be_searched_and_calls_out_of_order(space, make_searc
         BilevelTrainer(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]))
     with pytest.raises(ValueError, match=r"`epochs`\. Expected a positive integer\. Received: 0"):
         make_search().fit(*data, batch_size=8, epochs=0)
-    for rate in (0.0, float("nan"), "fast"):
-        with pytest.raises(ValueError, match=r"`learning_rate`\. Expected a number above 0"):
-            make_search(compile={"learning_rate": rate})
 
 
 # A loss that stops being finite ---------------------------------------------------------------------------

@@ -36,6 +36,13 @@ def few(data):
     return tuple(part[:16] for part in data)
 
 
+def still(search):
+    """A compiled search whose steps do nothing: callbacks alone act."""
+    search.compile(run_eagerly=True)
+    search.train_step = lambda data: {"loss": ops.zeros(())}
+    return search
+
+
 # Curvature ---------------------------------------------------------------------------------------------------
 def test_hessian_vector_product_of_a_quadratic():
     rng = np.random.default_rng(0)
@@ -235,7 +242,7 @@ def test_no_curvature_is_measured_where_the_stop_cannot_act(
     options = {"architecture_warmup_epochs": 0 if given else warmup, **({"curvature_ratio": 0.25} if asked else {})}
     search, seen = make_search(**options), []
     monkeypatch.setattr(search, "curvature", lambda batch: seen.append(1) or 1.0)
-    monkeypatch.setattr(search, "train_step", lambda data: {"loss": ops.zeros(())})
+    still(search)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=given)
@@ -317,21 +324,17 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
     expected = [0.5, 0.375, 0.25, 0.125, 0.0]
     for first in (0, 3):
         _, supernet = tiny()
-        search, seen = BilevelTrainer(supernet, auxiliary_skip=0.5, curvature_ratio=None), []
-        search.compile(run_eagerly=True)
+        search, seen = still(BilevelTrainer(supernet, auxiliary_skip=0.5, curvature_ratio=None)), []
         search.fit(*few, batch_size=8, epochs=5, initial_epoch=first, verbose=0, callbacks=[Weights()])
         assert seen == expected[first:]
 
 
 @pytest.mark.parametrize(
     ("epochs", "warmup", "frozen"),
-    [(4, None, 1), (3, None, 0), (4, 2, 2), pytest.param(4, 0, 0, marks=pytest.mark.slow)],
+    [(4, None, 1), (3, None, 0), (4, 2, 2), (4, 0, 0)],
 )
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
-    _, supernet = tiny()
-    search = BilevelTrainer(supernet, architecture_warmup_epochs=warmup)
-    search.compile(run_eagerly=True)
-    active = []
+    search, active = still(BilevelTrainer(tiny()[1], architecture_warmup_epochs=warmup)), []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
     search.fit(*few, batch_size=8, epochs=epochs, verbose=0, callbacks=[watch])
     assert active == [0.0] * frozen + [1.0] * (epochs - frozen)
@@ -345,22 +348,22 @@ def test_derive_caps_skips_by_default():
     assert counts == {"auto": 1, None: 6, 3: 3}  # a quarter of six edges
 
 
-@pytest.mark.parametrize(("found", "warns"), [(0, True), (3, False), (None, False)])
-def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch, found, warns):
+def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch):
     """The warning comes if it was asked for; `None` stands for a supernet that does not count its edges."""
     _, supernet = tiny()
-    asked = []
-    monkeypatch.setattr(type(supernet), "add_auxiliary_skip", lambda self, weight: asked.append(weight) or found)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        BilevelTrainer(supernet)
-        assert not said and asked == [1.0]
-        BilevelTrainer(supernet, auxiliary_skip=0.5)
-    messages = [str(warning.message) for warning in said]
-    reason = "the supernet has no edge of stride 1 for a skip"
-    assert messages == [f"The guard auxiliary_skip=0.5 has no effect: {reason}."] * warns
-    if warns:
-        assert said[0].filename == __file__
+    for found, warns in ((0, True), (3, False), (None, False)):
+        asked = []
+        add = lambda self, weight, found=found, asked=asked: asked.append(weight) or found  # noqa: E731
+        monkeypatch.setattr(type(supernet), "add_auxiliary_skip", add)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            BilevelTrainer(supernet)
+            assert not caught and asked == [1.0]
+            BilevelTrainer(supernet, auxiliary_skip=0.5)
+        reason = "the supernet has no edge of stride 1 for a skip"
+        words = [str(warning.message) for warning in caught]
+        assert words == [f"The guard auxiliary_skip=0.5 has no effect: {reason}."] * warns
+        assert not warns or caught[0].filename == __file__
 
 
 def test_guards_of_a_users_model_say_that_they_do_nothing(user_model):
@@ -415,14 +418,10 @@ def test_search_with_a_target_never_exceeds_it(data):
     assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())
 
 
-@pytest.mark.parametrize(
-    "relaxation", [pytest.param(Softmax(4.0), marks=pytest.mark.slow), Gumbel(4.0)], ids=["softmax", "gumbel"]
-)
+@pytest.mark.parametrize("relaxation", [Softmax(4.0), Gumbel(4.0)], ids=["softmax", "gumbel"])
 def test_temperature_follows_its_schedule(few, relaxation):
     _, supernet = tiny(relaxation)
-    search = BilevelTrainer(supernet)
-    search.compile(run_eagerly=True)
-    seen = []
+    search, seen = still(BilevelTrainer(supernet)), []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(supernet.relaxation.temperature)))
     search.fit(*few, batch_size=8, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
     assert seen == [8.0, 5.0, 2.0]
@@ -434,8 +433,7 @@ def test_temperature_of_a_users_model_follows_its_schedule(data):
     x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=1, relaxation="softmax", name="first")(inputs)
     x = MixedOp(["skip_connect", "max_pool_3x3"], filters=1, relaxation="sigmoid", name="second")(x)
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
-    search = BilevelTrainer(model)
-    search.compile(run_eagerly=True)
+    search = still(BilevelTrainer(model))
     search.fit(*data, batch_size=16, epochs=2, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0)])
     assert float(model.get_layer("first").relaxation.temperature) == 2.0
     weights = search.mixing_weights()  # by each operation's own relaxation
@@ -445,14 +443,8 @@ def test_temperature_of_a_users_model_follows_its_schedule(data):
 
 
 def test_schedules_say_what_is_wrong(data):
-    for arguments, message in (
-        ({"initial": 0.0}, "`initial`. Expected a number above 0. Received: 0.0"),
-        ({"final": -1.0}, "`final`. Expected a number above 0. Received: -1.0"),
-        ({"final": float("nan")}, "`final`. Expected a number above 0. Received: nan"),
-        ({"kind": "linaer"}, "`kind`. .* Did you mean 'linear'"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            TemperatureSchedule(**arguments)
+    with pytest.raises(ValueError, match=r"`kind`. .* Did you mean 'linear'"):
+        TemperatureSchedule(kind="linaer")
     assert TemperatureSchedule(8.0, 2.0, "exponential").temperature(1, 3) == pytest.approx(4.0)
     search = BilevelTrainer(tiny("sigmoid")[1])
     search.compile()
