@@ -168,6 +168,7 @@ def test_objective_in_closed_form():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"weight": -1.0}, "at least 0. Received: -1.0"),
         ({"form": "multiply", "weight": 1.0}, "a number with form='multiply'"),
         ({"target": 10.0}, "at least .* parameters, the cost of the smallest network of the space. Received: 10"),
     ],

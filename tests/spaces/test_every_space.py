@@ -1,5 +1,6 @@
 """What every space of the package owes: its name, its configuration, and networks of standard layers."""
 
+import inspect
 import json
 
 import keras
@@ -21,6 +22,7 @@ every = pytest.mark.parametrize("name", sorted(SPACES))
 def test_configuration_makes_the_same_space(name):
     space = SPACES[name](**SMALL.get(name, {}))
     config = space.get_config() if name == "graphs" else json.loads(json.dumps(space.get_config()))
+    assert list(config) == list(inspect.signature(type(space)).parameters)
     again = type(space)(**config)
     assert again.name == name and again.choices == space.choices
     if name != "graphs":  # whose graph is another object
