@@ -17,6 +17,7 @@ from kerasnas.callbacks.schedules import ArchitectureWarmup
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import PairedBatches
 from kerasnas.distribution.scope import check_global_batch, replicas_of, scope_of
+from kerasnas.modalities.lookup import of_space
 from kerasnas.tasks import task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
@@ -228,6 +229,7 @@ class BilevelFit(BilevelGradients):
             validation_steps=validation_steps,
             replicas=replicas_of(self),
             task=task_of_loss(self.loss, y),
+            modality=None if (space := getattr(self.supernet, "space", None)) is None else of_space(space),
         )
         if isinstance(data, PairedBatches):  # an epoch of it has these steps
             steps_per_epoch = None

@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.datasets import check_images, split_samples, unit_pixels
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
+from kerasnas.modalities import Modality
 from kerasnas.tasks import CLASSIFICATION, Task
 
 BATCH_SIZE = 64  # DARTS'; the default if the data have that many samples
@@ -40,6 +41,7 @@ def pair_halves(
     validation_steps: int | None = None,
     replicas: int = 1,
     task: Task = CLASSIFICATION,
+    modality: Modality | None = None,
 ) -> Any:
     """Return one dataset of `((x, y), (x_val, y_val))`: the weights' half and the alphas' half.
 
@@ -55,6 +57,7 @@ def pair_halves(
         Keras.
         replicas: number of replicas, of which the default batch size is a multiple.
         task: task that arrays of labels are checked for. Defaults to classification.
+        modality: what arrays are checked to be. Defaults to None: what `input_shape` looks like.
 
     Raises:
         ValueError: for data that cannot be searched on; states what was expected.
@@ -67,7 +70,8 @@ def pair_halves(
     x, y = np.asarray(x), np.asarray(y)
     y = task.table(y) if y.ndim == 1 else y
     expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
-    check_images(x, y, **expected, what="training")
+    check = check_images if modality is None else modality.check
+    check(x, y, **expected, what="training")
     x = unit_pixels(x)
     weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
     if weight is not None and weight.shape != y.shape[:1]:
@@ -86,7 +90,7 @@ def pair_halves(
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
         y_val = task.table(y_val) if y_val.ndim == 1 else y_val
-        check_images(x_val, y_val, **expected, what="validation")
+        check(x_val, y_val, **expected, what="validation")
         x_val = unit_pixels(x_val)
         _warn_of_test_set(y_val)
     else:
