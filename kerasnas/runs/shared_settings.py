@@ -83,7 +83,7 @@ class DataSettings:
     task: str = setting(
         "auto",
         "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
-        "numbers; or auto, as the labels look.",
+        "numbers; counts, whole numbers of events; or auto, as the labels look.",
         known=TaskNames(),
     )
     target: tuple[str, ...] = setting(
