@@ -1,6 +1,6 @@
-"""Black-box search by ask and tell: a strategy on a table of results, stopped and resumed on the way.
+"""Black-box search by ask and tell: a strategy on a table of results, stopped and resumed.
 
-python examples/ask_tell.py            # seconds; the table is made up
+python examples/ask_tell.py            # seconds; the table is synthetic
 python examples/ask_tell.py --tiny
 """
 
@@ -29,5 +29,5 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

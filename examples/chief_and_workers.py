@@ -1,19 +1,19 @@
 """One program as chief and workers: each worker trains networks, the chief decides which.
 
-In one process it is a search as any other:
+In one process it is an ordinary search:
 
 python examples/chief_and_workers.py            # some minutes on two cores
-python examples/chief_and_workers.py --tiny     # under a minute, to see that it runs
+python examples/chief_and_workers.py --tiny     # under a minute, a smoke test
 
-With KerasTuner's environment variables it is one of several processes, all with the same `--directory`:
+With KerasTuner's environment variables it runs in several processes with the same `--directory`:
 
 export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
 KERASTUNER_TUNER_ID=chief python examples/chief_and_workers.py --directory=runs/chief &
 KERASTUNER_TUNER_ID=worker-1 python examples/chief_and_workers.py --directory=runs/chief &
 KERASTUNER_TUNER_ID=worker-2 python examples/chief_and_workers.py --directory=runs/chief
 
-Kill any of them: a worker's trial is run again by the other after 30 seconds, and the chief resumes when it is started
-again. When all trials have ended, all of them leave, and know the best.
+Kill any of them: the other worker runs a lost trial again after 30 seconds, and the chief resumes when it is
+restarted. After the last trial all processes end, with the best genotype.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     parser.add_argument("--directory", help="of the project; the same one for chief and workers")
     arguments = parser.parse_args()
     print(main(arguments.tiny, arguments.directory))

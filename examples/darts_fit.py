@@ -1,7 +1,7 @@
-"""DARTS with `fit`: search a cell, derive it, train the network that it makes.
+"""DARTS with `fit`: search a cell, derive it, train its network.
 
 python examples/darts_fit.py            # a few minutes on two cores
-python examples/darts_fit.py --tiny     # under a minute, to see that it runs
+python examples/darts_fit.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -36,5 +36,5 @@ def main(tiny: bool = False) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

@@ -1,12 +1,12 @@
 """A search that follows its data: clothes that turn, change contrast and grow noisy, in known steps.
 
-After each shift the search continues from where it was, weights and architecture parameters, for a few steps on new
-images. For comparison: the search as it was before the first shift (frozen), and one from scratch with as many steps on
-the same images. Accuracies are of the supernet, on test images shifted alike. Before the first shift the search
-takes three times the steps; all that it learned in earlier phases is its advantage over the one from scratch.
+After each shift the search continues with its weights and architecture parameters, for a few steps on new images.
+Baselines are the search before the first shift (frozen), and one from scratch with as many steps on the same images.
+Accuracies are those of the supernet, on test images with the same shift. Before the first shift the search takes three
+times the steps; its advantage over the one from scratch is all that it learned in earlier phases.
 
 python examples/drift.py            # a few minutes on two cores
-python examples/drift.py --tiny     # under a minute, to see that it runs
+python examples/drift.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -36,7 +36,7 @@ SHIFTS = {  # each on top of those before it
 
 
 def phases(data, size, seed):
-    """Name -> (x, y, x_test, y_test): each phase with its own training images, shifted as known."""
+    """Yield (name, x, y, x_test, y_test): each phase with its own training images, shifted."""
     rng = np.random.default_rng(seed)
     parts = np.split(rng.permutation(len(data.x_train))[: size * len(SHIFTS)], len(SHIFTS))
     passed = []
@@ -55,7 +55,7 @@ def make_search(space, data, seed):
 
 
 def state(search):
-    """All that changes in a search: weights, architecture parameters, and what its optimizers remember."""
+    """Return all that changes in a search: weights, architecture parameters, optimizer slots."""
     return [*search.variables, *search.optimizer.variables]
 
 
@@ -69,9 +69,8 @@ def accuracy(search, x, y):
 
 def main(tiny: bool = False, seed: int = 0) -> dict[str, dict[str, float]]:
     data = kerasnas.datasets.load("fashion_mnist_mini")
-    size, first, budget = (
-        (256, 9, 3) if tiny else (1200, 12, 4)
-    )  # images of a phase; epochs of the first, of the others
+    # images of a phase; epochs of the first phase, of the others
+    size, first, budget = (256, 9, 3) if tiny else (1200, 12, 4)
     space = kerasnas.DARTSSpace(8, num_cells=3, num_nodes=1 if tiny else 2, primitives=PRIMITIVES, stem_strides=2)
     adapted, other = (make_search(space, data, seed) for _ in range(2))
     new = [keras.ops.convert_to_numpy(variable) for variable in state(other)]
@@ -101,6 +100,6 @@ def main(tiny: bool = False, seed: int = 0) -> dict[str, dict[str, float]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

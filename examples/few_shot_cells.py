@@ -1,15 +1,14 @@
 """Few-shot medical images: blood cells classified from 1, 5 or 20 images of each kind, from a meta-learned start.
 
 A network is meta-learned (MAML) on images that have nothing to do with medicine, then adapted to a few cells of the
-training photographs and evaluated on all cells of the test photographs. It is compared with the same network from
-random initial weights. Both choose optimizer, rate and steps on the validation photographs; the latter from more of
-them. Without `--source` the network learns on embedded images of clothes, colored as if stained and seen in changing
-light.
+training photographs and evaluated on all cells of the test photographs. The baseline is the same network from random
+initial weights. Both choose optimizer, rate and steps on the validation photographs, the baseline from more options.
+Without `--source` the network learns on embedded images of clothes, colored as if stained and under changing light.
 
 python examples/few_shot_cells.py                    # a few minutes on two cores, on generated images of three kinds
 python examples/few_shot_cells.py --data=cells.npz   # on yours: x, y, split (0 train, 1 val, 2 test), image_id
 python examples/few_shot_cells.py --data=cells.npz --source=cifar10   # learned on natural images instead of clothes
-python examples/few_shot_cells.py --tiny             # under a minute, to see that it runs
+python examples/few_shot_cells.py --tiny             # under a minute, a smoke test
 
 No medical device: a demonstration of few-shot learning, not validated for any diagnosis. Don't use it for one.
 """
@@ -28,14 +27,14 @@ from kerasnas.networks import few_shot_network
 
 SIZE = 28  # of all images
 SHOTS = (1, 5, 20)
-SETTINGS = {  # what each start may choose from: (optimizer, rate), and how many steps
+SETTINGS = {  # options of each start: (optimizer, rate), and numbers of steps
     "scratch": ((("sgd", 0.1), ("adam", 0.003), ("adam", 0.01)), (30, 100)),
     "meta-learned": ((("sgd", 0.03), ("sgd", 0.1)), (10, 50)),
 }
 
 
 class FewCells(TaskFamily):
-    """One data set as tasks: some images per class of the training photographs, evaluated on all of another part."""
+    """Tasks from one data set: some images per class of the training photographs, and all images of another part."""
 
     def __init__(self, cells, shots, part, seed=0):
         super().__init__(seed)
@@ -50,14 +49,14 @@ class FewCells(TaskFamily):
 
 
 def resized(x):
-    """Color images as float32 in [0, 1], `SIZE` pixels wide and high."""
+    """Return color images as float32 in [0, 1], `SIZE` pixels wide and high."""
     x = x / 255 if x.dtype.kind in "iu" else x
     x = np.broadcast_to(x if x.ndim == 4 else x[..., None], (*x.shape[:3], 3)).astype("float32")
     return np.asarray(keras.ops.image.resize(x, (SIZE, SIZE), antialias=True, data_format="channels_last"))
 
 
 def read_cells(path):
-    """`(x, y, split)` of an .npz file, or of a folder with one in it; no photograph may be in two parts."""
+    """Read `(x, y, split)` from an .npz file, or a folder with one; no photograph may be in two parts."""
     path = Path(path)
     with np.load(next(path.glob("*.npz")) if path.is_dir() else path, allow_pickle=False) as file:
         cells = {name: file[name] for name in file.files}
@@ -66,13 +65,13 @@ def read_cells(path):
     parts = {photograph: set() for photograph in cells["image_id"].tolist()}
     for photograph, part in zip(cells["image_id"].tolist(), cells["split"].tolist(), strict=True):
         parts[photograph].add(part)
-    if shared := [photograph for photograph, own in parts.items() if len(own) > 1]:
+    if shared := [photograph for photograph, splits in parts.items() if len(splits) > 1]:
         raise ValueError(f"Expected every photograph in one part. Received: {shared[:5]} in several")
     return resized(cells["x"]), np.unique(cells["y"], return_inverse=True)[1].astype("int32"), cells["split"]
 
 
 def generated_cells(photographs=60, each=10, seed=0):
-    """A stand-in with something of blood cells: pale rings, lobes in a disc, blurred blots; not drawn from any data."""
+    """Generate images that resemble blood cells: pale rings, lobes in a disc, blurred blots."""
     rng = np.random.default_rng(seed)
     place = np.stack(np.mgrid[:SIZE, :SIZE], axis=-1) / SIZE - 0.5
 
@@ -98,7 +97,7 @@ def generated_cells(photographs=60, each=10, seed=0):
 
 
 def source_images(source, seed):
-    """Images to learn from, and their classes: those of a data set, or the embedded clothes as if stained."""
+    """Return images to learn from and their classes: a data set, or the embedded clothes as if stained."""
     if source is not None:
         data = kerasnas.datasets.load(source)
         return resized(data.x_train), data.y_train
@@ -107,28 +106,28 @@ def source_images(source, seed):
     paper = rng.uniform(0.6, 0.9, (data.num_classes, stains, 1)) + rng.normal(0, 0.05, ink.shape)
     stain, light = np.arange(len(data.y_train)) % stains, rng.uniform(0.8, 1.15, (len(data.y_train), 1))
     ink, paper = (
-        own[data.y_train, stain] * light + rng.normal(0, spread, (len(stain), 3))
-        for own, spread in ((ink, 0.05), (paper, 0.03))
+        color[data.y_train, stain] * light + rng.normal(0, spread, (len(stain), 3))
+        for color, spread in ((ink, 0.05), (paper, 0.03))
     )
     x = paper[:, None, None] + data.x_train * (ink - paper)[:, None, None]
     return np.clip(x, 0, 1).astype("float32"), data.y_train * stains + stain
 
 
 def best_setting(model, kind, cells, shots, draws):
-    """The learner and the number of steps that do best on the validation photographs."""
-    found = {}
+    """Return the name, learner and number of steps of the best setting on the validation photographs."""
+    scores = {}
     for optimizer, rate in SETTINGS[kind][0]:
         learner = MAML(model, inner_optimizer=optimizer, inner_learning_rate=rate, adaptation_batch_size=15)
         learner.compile()
         for steps in SETTINGS[kind][1]:
             accuracy = learner.evaluate(FewCells(cells, shots, 1, seed=1), draws, draws, steps)["accuracy"].mean
-            found[f"{optimizer} {rate}, {steps} steps"] = accuracy, learner, steps
-    name = max(found, key=lambda name: found[name][0])
-    return name, *found[name][1:]
+            scores[f"{optimizer} {rate}, {steps} steps"] = accuracy, learner, steps
+    name = max(scores, key=lambda name: scores[name][0])
+    return name, *scores[name][1:]
 
 
 def evaluate(learner, steps, tasks, draws):
-    """Accuracy and balanced accuracy on the test photographs, `(draws, 2)`."""
+    """Return accuracy and balanced accuracy on the test photographs, `(draws, 2)`."""
     rows = []
     for index in range(draws):
         episode = tasks.episode(index)
@@ -157,10 +156,10 @@ def main(tiny: bool = False, data: str | None = None, source: str | None = None,
             scratch = 0.0
             for kind, model in (("scratch", network), ("meta-learned", start)):
                 name, chosen, steps = best_setting(model, kind, cells, shot, choice)
-                own = evaluate(chosen, steps, FewCells(cells, shot, 2, seed=2), draws)
-                results[seed, shot, kind] = accuracy, balanced = [Estimate.of(column) for column in own.T]
-                gain = Estimate.of(own[:, 0] - scratch) if kind != "scratch" else ""
-                scratch = own[:, 0]
+                scores = evaluate(chosen, steps, FewCells(cells, shot, 2, seed=2), draws)
+                results[seed, shot, kind] = accuracy, balanced = [Estimate.of(column) for column in scores.T]
+                gain = Estimate.of(scores[:, 0] - scratch) if kind != "scratch" else ""
+                scratch = scores[:, 0]
                 print(f"| {seed} | {shot} | {kind} | {name} | {accuracy} | {balanced} | {gain} |", flush=True)
     print(f"± is the 95 % interval over {draws} draws of the training images; the test images are always the same.")
     return results
@@ -168,7 +167,7 @@ def main(tiny: bool = False, data: str | None = None, source: str | None = None,
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     parser.add_argument("--data", help=".npz file of cells, or a folder with one; default: generated images")
     parser.add_argument("--source", help="what to meta-learn on: a name or path that `kerasnas.datasets.load` takes")
     parser.add_argument("--seeds", type=int, default=1, help="meta-trainings")

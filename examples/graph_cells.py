@@ -1,15 +1,15 @@
-"""A search of graph networks: which node of a cell reads which, by which operation.
+"""A search of graph networks: the edges of a cell and the operation of each.
 
-The samples are the nodes of one graph: each batch is all of them, and weights say which count. The graph is generated,
-or read from a file with Planetoid's split (`kerasnas.datasets.graph_dataset` says what is in it). Architectures are
-rated without training them, by the best classifier on top of their initial weights (`ReadoutScore`); the ten best,
-with these classifiers, are the result together. With `--gradient` it is the architecture that a supernet derives,
-trained. What is predicted is smoothed along the edges.
+The samples are the nodes of one graph: each batch has all of them, with weights for those that count. The graph is
+generated, or read from a file with Planetoid's split (see `kerasnas.datasets.graph_dataset`). Architectures are scored
+without training, by the best classifier on top of their initial weights (`ReadoutScore`); the result is an ensemble of
+the ten best, with these classifiers. With `--gradient` it is the architecture that a supernet derives, trained.
+Predictions are smoothed along the edges.
 
 python examples/graph_cells.py                 # less than a minute
 python examples/graph_cells.py --data=cora.npz # 47 CPU seconds; test accuracy 0.810
 python examples/graph_cells.py --gradient
-python examples/graph_cells.py --tiny          # seconds, to see that it runs
+python examples/graph_cells.py --tiny          # seconds, a smoke test
 """
 
 import argparse
@@ -27,7 +27,7 @@ from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES
 
 
 def by_readouts(space: GraphSpace, data: GraphDataset, evaluations: int) -> tuple[kerasnas.Genotype, keras.Model]:
-    """The best of so many architectures, and the ten best as one network."""
+    """Return the best of this many architectures, and the ten best as one network."""
     strategy, score = PredictorSearch(space, seed=0, initial=16, batch_size=4), ReadoutScore(space, data)
     for _ in range(evaluations):
         genotype = strategy.ask()
@@ -38,14 +38,14 @@ def by_readouts(space: GraphSpace, data: GraphDataset, evaluations: int) -> tupl
 
 
 def by_gradient(space: GraphSpace, data: GraphDataset, steps: int) -> tuple[kerasnas.Genotype, keras.Model]:
-    """The architecture that a supernet of few channels derives, and its network, trained."""
+    """Return the architecture that a narrow supernet derives, and its trained network."""
     supernet = space.resized(filters=16).build_supernet(data.input_shape, data.num_classes)
     search = kerasnas.BilevelTrainer(supernet)
     search.compile(
         keras.optimizers.SGD(0.1, momentum=0.9),
         architecture_optimizer=keras.optimizers.Adam(0.05, beta_1=0.5),
         metrics=[],
-        weighted_metrics=["accuracy"],  # of the nodes that count
+        weighted_metrics=["accuracy"],  # of nodes with a weight
     )
     search.fit(data.pairs(steps=steps), epochs=4, verbose=2)  # training nodes, validation nodes
     genotype = search.derive()
@@ -84,6 +84,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="a graph as .npz; without it one is generated")
     parser.add_argument("--gradient", action="store_true", help="search with a supernet")
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     arguments = parser.parse_args()
     main(arguments.tiny, arguments.data, arguments.gradient)

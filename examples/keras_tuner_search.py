@@ -1,7 +1,7 @@
 """KerasTuner on an architecture space: any of its tuners searches genotypes.
 
 python examples/keras_tuner_search.py            # some minutes on two cores
-python examples/keras_tuner_search.py --tiny     # under a minute, to see that it runs
+python examples/keras_tuner_search.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -31,5 +31,5 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

@@ -1,10 +1,10 @@
 """A network for this machine: a chain of mobile bottlenecks searched under a limit of measured latency (ProxylessNAS).
 
-Times every choice of a layer here, searches with the expected latency in the loss, derives within the limit, and
-measures the derived network.
+It measures every choice of a layer, searches with the expected latency in the loss, derives a genotype within the
+limit, and measures its network.
 
 python examples/latency.py            # about three minutes on two cores
-python examples/latency.py --tiny     # under a minute, to see that it runs
+python examples/latency.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -48,5 +48,5 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

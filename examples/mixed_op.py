@@ -1,10 +1,10 @@
 """MixedOp in a plain Keras model: which of five operations should halve the image?
 
 The classic mixed operation {FactorizedReduce, SepConv 3x3, SepConv 5x5, DilConv 3x3, DilConv 5x5} is one
-line; its five logits are searched by `BilevelTrainer`, as those of any Keras model with a MixedOp in it.
+line; `BilevelTrainer` searches its five logits, as in any Keras model with a MixedOp.
 
     python examples/mixed_op.py            # about a minute on two cores
-    python examples/mixed_op.py --tiny     # a few seconds, to see that it runs
+    python examples/mixed_op.py --tiny     # a few seconds, a smoke test
 """
 
 import argparse
@@ -39,5 +39,5 @@ def main(tiny: bool = False) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

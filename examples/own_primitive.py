@@ -1,7 +1,7 @@
-"""Your own primitive: register a Keras layer under a name, and search with it beside the built-in ones.
+"""Your own primitive: register a Keras layer under a name, and search with it next to the built-in ones.
 
 python examples/own_primitive.py            # about two minutes on two cores
-python examples/own_primitive.py --tiny     # under a minute, to see that it runs
+python examples/own_primitive.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -55,5 +55,5 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

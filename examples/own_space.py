@@ -1,11 +1,11 @@
 """Your own search space, in one file: its sizes, its choices, its network, each written once.
 
-A row of blocks; each is one of three operations and is followed by pooling. Everything else comes for free: supernet,
-discrete network, trainer and guards, relaxations, cost models, black-box strategies, KerasTuner, the contract check,
-and the command line: `kerasnas search --import=own_space.py --space=blocks`.
+A row of blocks; each is one of three operations, followed by pooling. Everything else follows: supernet, discrete
+network, trainer and guards, relaxations, cost models, black-box strategies, KerasTuner, the contract check, and the
+command line: `kerasnas search --import=own_space.py --space=blocks`.
 
 python examples/own_space.py            # about a minute on two cores
-python examples/own_space.py --tiny     # seconds, to see that it runs
+python examples/own_space.py --tiny     # seconds, a smoke test
 """
 
 import sys

@@ -1,17 +1,15 @@
 """Planning: a searched network learns to walk through mazes, and then walks through larger ones.
 
 The mazes are generated; the label of an image is the first move of a shortest path. Networks of the planning space
-apply one cell many times with the same weights, so that their weights are those of a network for larger worlds, in
-which the cell is applied more often.
+apply one cell many times with the same weights, which also fit a network for larger worlds that applies it more often.
 
-Of 1,000 unseen mazes of 11x11, such a network gets through 98.5 in 100, after 1.5 processor minutes of search and
-training; of larger ones, of 15x15, through 95 with 22 iterations, and of 19x19 through 91 with 28, but 74 with the 16
-of its training (means over three seeds; `benchmarks/planning.py`). A CNN that is read at the agent's place, trained for
-as long, gets through 73, 46 and 30.
+After 1.5 CPU minutes of search and training, such a network solves 98.5 % of unseen 11x11 mazes, 95 % of 15x15 mazes
+with 22 iterations, and 91 % of 19x19 mazes with 28 (74 % with the 16 of its training; means over three seeds,
+`benchmarks/planning.py`). A CNN read at the agent's place, trained for as long, solves 73, 46 and 30 %.
 
 python examples/planning.py                    # about three minutes on two cores
 python examples/planning.py --kind=obstacles   # walls drawn cell by cell
-python examples/planning.py --tiny             # seconds, to see that it runs
+python examples/planning.py --tiny             # seconds, a smoke test
 """
 
 import argparse
@@ -43,9 +41,7 @@ def main(tiny: bool = False, kind: str = "maze", minutes: float = 1.5, seed: int
     print(genotype)
 
     rollouts = kerasnas.datasets.roll_out(network, data.x_test)
-    print(
-        f"{size}x{size}: {rollouts.success_rate:.3f} arrive, by {rollouts.length_ratio:.2f} shortest paths on average"
-    )
+    print(f"{size}x{size}: {rollouts.success_rate:.3f} arrive, by {rollouts.length_ratio:.2f} times the shortest path")
 
     space = PlanningSpace.for_data(data.input_shape, data.num_classes, len(data.x_train))
     worlds = kerasnas.datasets.mazes(1, 100 if tiny else 500, larger, kind, seed=1)
@@ -60,8 +56,8 @@ def main(tiny: bool = False, kind: str = "maze", minutes: float = 1.5, seed: int
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", default="maze", choices=("maze", "obstacles"))
-    parser.add_argument("--minutes", type=float, default=1.5, help="processor minutes of the search")
+    parser.add_argument("--minutes", type=float, default=1.5, help="CPU minutes of the search")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     arguments = parser.parse_args()
     main(arguments.tiny, arguments.kind, arguments.minutes, arguments.seed)

@@ -1,7 +1,7 @@
-"""Architecture search for a KerasTuner user: another class name, and `search` finds a network instead of numbers.
+"""Architecture search for a KerasTuner user: with another tuner class, `search` finds a network instead of numbers.
 
-python examples/supernet_tuner.py            # half an hour or more on two cores; interrupted, it resumes where it was
-python examples/supernet_tuner.py --tiny     # under a minute, to see that it runs
+python examples/supernet_tuner.py            # half an hour or more on two cores; resumes after an interruption
+python examples/supernet_tuner.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -39,5 +39,5 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     main(parser.parse_args().tiny)

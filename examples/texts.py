@@ -1,16 +1,16 @@
 """A network for texts, searched: sentences from templates, a saved model that takes strings.
 
-The sentences praise or blame, and some of them deny it: "not a dull story" is praise. Counting words cannot tell the
-two apart (the reference below, logistic regression on TF-IDF of words: 0.66 of the test sentences); a network that
-reads neighbors can (0.955 with seed 0; one sentence in twenty is labeled wrongly).
+The sentences praise or blame, some of them by denial: "not a dull story" is praise. Word counts do not distinguish
+the two (logistic regression on TF-IDF, the baseline below: 0.66 of the test sentences); a network that reads neighbors
+does (0.955 with seed 0; one sentence in twenty is mislabeled).
 
-The same on a table of your own, a .csv file with a column `text` and one of labels:
+The same for your own .csv file with a column `text` and one of labels:
 
     kerasnas search --space=text --dataset=reviews.csv --output_dir=runs/reviews
     kerasnas predict runs/reviews "not a dull story"
 
 python examples/texts.py            # about two minutes on two cores
-python examples/texts.py --tiny     # seconds, to see that it runs
+python examples/texts.py --tiny     # seconds, a smoke test
 """
 
 import csv
@@ -35,7 +35,7 @@ THINGS = ["film", "story", "book", "play", "song", "meal", "hotel", "concert", "
 
 
 def write_reviews(path: Path, sentences: int, seed: int = 0) -> None:
-    """Sentences that praise or blame, a third of them by denial, one in twenty labeled wrongly."""
+    """Write sentences that praise or blame, a third of them by denial, one in twenty mislabeled."""
     rng = np.random.default_rng(seed)
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -49,7 +49,7 @@ def write_reviews(path: Path, sentences: int, seed: int = 0) -> None:
 
 
 def bag_of_words(data: datasets.Dataset) -> float:
-    """The test accuracy of logistic regression on TF-IDF."""
+    """Return the test accuracy of logistic regression on TF-IDF."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -74,7 +74,7 @@ def main(tiny: bool = False) -> Genotype:
         model = keras.models.load_model(run / "model.keras")  # plain Keras: strings in, probabilities out
         print(genotype)
         print(f"searched network: {result['searched']['test_accuracy']:.3f} of test sentences")
-        print(f"words, counted:   {bag_of_words(datasets.load(file)):.3f}")
+        print(f"word counts:      {bag_of_words(datasets.load(file)):.3f}")
         for text in ("a lovely film", "not a dull story", "the meal is not good"):
             blame, praise = model.predict(np.array([text], object), verbose=0)[0]
             print(f"{praise:.2f} praise, {blame:.2f} blame: {text}")

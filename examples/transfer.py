@@ -1,13 +1,13 @@
-"""A second search that begins where a first one ended, on other images, of another size and number of classes.
+"""A second search that starts where a first one ended, on images of another size and number of classes.
 
-The first search is on five kinds of clothes. What it found, weights and architecture parameters, is kept as a
-`ReptileInitializer` in files and put under searches on two other sets by `warm_start`: four other kinds of clothes at
-20 x 20 pixels, and twelve generated characters. Each is compared with the same search from scratch, with as many steps
-on the same few images. Last, networks are trained on these images, again with equal steps: those that the two searches
-derive, and the one that the first search had derived, with the weights that it had there.
+The first search is on five kinds of clothes. Its weights and architecture parameters are saved as a
+`ReptileInitializer`, and `warm_start` assigns them to searches on two other data sets: four other kinds of clothes at
+20 x 20 pixels, and twelve generated characters. The baseline is the same search from scratch, with as many steps on the
+same few images. Then networks are trained on these images, again with equal steps: those that the two searches derive,
+and the one that the first search derived, from scratch and with its weights.
 
 python examples/transfer.py            # a few minutes on two cores
-python examples/transfer.py --tiny     # under a minute, to see that it runs
+python examples/transfer.py --tiny     # under a minute, a smoke test
 """
 
 import argparse
@@ -21,13 +21,13 @@ from kerasnas.datasets import glyphs
 from kerasnas.meta import ReptileInitializer, warm_start
 
 PRIMITIVES = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
-CLOTHES = (0, 1, 4, 7, 8)  # of the first search: T-shirt/top, Trouser, Coat, Sneaker, Bag
+CLOTHES = (0, 1, 4, 7, 8)  # the first search's classes: T-shirt/top, Trouser, Coat, Sneaker, Bag
 OTHERS = (2, 3, 6, 9)  # Pullover, Dress, Shirt, Ankle boot
-BATCH = 16  # of either half
+BATCH = 16  # of the weights' and the alphas' half each
 
 
 def clothes(classes, size, each, seed):
-    """`(x, y, x_test, y_test)` of some classes, `size` pixels wide and high, `each` images of each for training."""
+    """Return `(x, y, x_test, y_test)` of some classes, resized, with `each` training images of each."""
     data, rng = kerasnas.datasets.load("fashion_mnist_mini"), np.random.default_rng(seed)
     rows = np.concatenate([rng.permutation(np.flatnonzero(data.y_train == label))[:each] for label in classes])
     test = np.isin(data.y_test, classes)
@@ -46,7 +46,7 @@ def characters(classes, each, seed):
 
 
 def search_on(space, x, y, epochs, initializer=None, seed=0):
-    """A search, and its validation accuracy after each epoch."""
+    """Return a search, and its validation accuracy after each epoch."""
     search = kerasnas.BilevelTrainer(space.build_supernet(x.shape[1:], int(y.max()) + 1, seed=seed))
     if initializer is not None:
         print(warm_start(search, initializer))
@@ -56,7 +56,7 @@ def search_on(space, x, y, epochs, initializer=None, seed=0):
 
 
 def network_on(space, genotype, data, epochs, initializer=None, seed=0):
-    """A network of the genotype, trained, and its test accuracy."""
+    """Return a trained network of the genotype, and its test accuracy."""
     x, y, x_test, y_test = data
     network = space.build_network(genotype, x.shape[1:], int(y.max()) + 1, seed=seed)
     if initializer is not None:
@@ -74,20 +74,20 @@ def main(tiny: bool = False, seed: int = 0) -> dict[tuple[str, str], float]:
     space = kerasnas.DARTSSpace(8, num_cells=3, num_nodes=1 if tiny else 2, primitives=PRIMITIVES, stem_strides=2)
     first = clothes(CLOTHES, 28, each, seed)
     search, history = search_on(space, *first[:2], epochs, seed=seed)
-    found = search.derive()
-    network, accuracy = network_on(space, found, first, epochs, seed=seed)
+    genotype = search.derive()
+    network, accuracy = network_on(space, genotype, first, epochs, seed=seed)
     print(f"first search: validation accuracy {history[-1]:.3f}; its network: test accuracy {accuracy:.3f}")
 
     with tempfile.TemporaryDirectory() as folder:
         ReptileInitializer(search.supernet, description={"data": "five kinds of clothes"}).save(folder)
-        kept, weights = ReptileInitializer.load(folder), ReptileInitializer(network)
+        initial, weights = ReptileInitializer.load(folder), ReptileInitializer(network)
     targets = {"clothes": clothes(OTHERS, 20, few, seed), "characters": characters(12, few, seed)}
     if tiny:
         targets.pop("characters")
 
     results, rows = {}, []
     for name, data in targets.items():
-        for start, initializer in (("from scratch", None), ("warm start", kept)):
+        for start, initializer in (("from scratch", None), ("warm start", initial)):
             second, history = search_on(space, *data[:2], epochs, initializer, seed)
             results[name, start] = network_on(space, second.derive(), data, epochs, seed=seed)[1]
             steps = -(-len(data[0]) // 2 // BATCH)
@@ -95,7 +95,7 @@ def main(tiny: bool = False, seed: int = 0) -> dict[tuple[str, str], float]:
             curve = ", ".join(f"{history[epoch - 1]:.3f} at {epoch * steps}" for epoch in shown)
             rows.append((name, start, curve, results[name, start]))
         for start, initializer in (("first genotype", None), ("first genotype and weights", weights)):
-            results[name, start] = network_on(space, found, data, epochs, initializer, seed)[1]
+            results[name, start] = network_on(space, genotype, data, epochs, initializer, seed)[1]
             rows.append((name, f"none: {start}", "", results[name, start]))
     print("| images | search | validation accuracy at step | network: test accuracy |\n| --- | --- | --- | --- |")
     for name, start, curve, accuracy in rows:
@@ -105,6 +105,6 @@ def main(tiny: bool = False, seed: int = 0) -> dict[tuple[str, str], float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--tiny", action="store_true", help="smallest setting, a smoke test")
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

@@ -11,8 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import cache_folder
-from kerasnas.datasets.pools import LabelledImages
-from kerasnas.files import untrusted
+from kerasnas.datasets.pools import LabelledImages, read_npz
 from kerasnas.modalities.folders import read_image
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file
@@ -148,10 +147,7 @@ def _missing(path: Path) -> FileNotFoundError:
 
 # .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
-    try:
-        arrays = untrusted.read_arrays(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    arrays = read_npz(path, _ARRAYS)
     _check_arrays(path, arrays, size)
     chosen = np.flatnonzero(arrays["split"] == list(SPLITS).index(split))
     rows = np.isin(arrays["y"], chosen)
@@ -162,9 +158,6 @@ def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
 
 
 def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> None:
-    missing = [key for key in _ARRAYS if key not in arrays]
-    if missing:
-        raise ValueError(f"{path}: Expected the arrays {list(_ARRAYS)}. Missing: {missing}")
     x, y, classes = arrays["x"], arrays["y"], arrays["classes"]
     if x.dtype != np.uint8 or x.shape[1:] != (size, size, 3):
         expected = f"`x` as uint8 (samples, {size}, {size}, 3), as `size` is {size}"

@@ -14,8 +14,7 @@ from PIL import Image
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
-from kerasnas.datasets.pools import LabelledImages, wrong
-from kerasnas.files import untrusted
+from kerasnas.datasets.pools import LabelledImages, read_npz, wrong
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 _FILES = {  # the checksums are those that torchvision verifies
@@ -138,10 +137,7 @@ def _find_npz(path: Path) -> Path:
 
 
 def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:
-    try:
-        arrays = untrusted.read_arrays(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    arrays = read_npz(path, _ARRAYS)
     _check_arrays(path, arrays)
     images, split = arrays["images"], arrays["split"]
     # By split, then in the order of the file; the scale is that of the whole file.
@@ -159,9 +155,6 @@ def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:
 
 
 def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    missing = [key for key in _ARRAYS if key not in arrays]
-    if missing:
-        raise ValueError(f"{path}: Expected the arrays {list(_ARRAYS)}. Missing: {missing}")
     images, alphabet = arrays["images"], arrays["alphabet"]
     if images.ndim != 4 or images.dtype != np.uint8 or not images.size:
         raise ValueError(

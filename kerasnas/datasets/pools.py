@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.files import untrusted
 from kerasnas.tasks import CLASSIFICATION, Task
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
@@ -153,6 +155,17 @@ def _as_array(argument: str, value: Any) -> np.ndarray:
         return np.asarray(value)
     except (TypeError, ValueError):
         raise wrong(argument, "an array, all rows of one length", f"an object of type {type(value).__name__}") from None
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read an untrusted `.npz` file with these arrays; raises ValueError if it is damaged or lacks one."""
+    try:
+        arrays = untrusted.read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    if missing := [name for name in names if name not in arrays]:
+        raise ValueError(f"{path}: Expected the arrays {list(names)}. Missing: {missing}")
+    return arrays
 
 
 def wrong(argument: str, expected: str, received: Any) -> ValueError:

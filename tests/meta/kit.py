@@ -56,5 +56,6 @@ def assert_saved_whole(learner, folder):
     loaded = keras.models.load_model(folder / "learner.keras")
     settings, others = ({**each.get_config(), "model": None} for each in (learner, loaded))
     assert settings == others and loaded.compiled and type(loaded.optimizer) is type(learner.optimizer)
+    assert loaded.get_compile_config()["scheduled"] == learner.get_compile_config()["scheduled"]
     same(arrays(learner.variables), arrays(loaded.variables))
     return loaded

@@ -94,6 +94,18 @@ def test_malformed_experiences_are_refused(arguments, error, name):
         SearchExperience(*arguments)
 
 
+def test_arguments_are_checked(alike, tmp_path):
+    for call, error, name in [
+        (lambda: SearchExperience.of(SPACE), TypeError, "strategy"),
+        (lambda: save_experiences(tmp_path / "x.json", alike[0]), TypeError, "experiences"),
+        (lambda: save_experiences(tmp_path / "x.json", [{}]), TypeError, "experiences"),
+        (lambda: check_sources("nasbench201", alike), TypeError, "space"),
+        *((lambda trust=trust: TransferPredictor(SPACE, trust=trust), ValueError, "trust") for trust in (0, math.nan)),
+    ]:
+        with pytest.raises(error, match=f"`{name}`"):
+            call()
+
+
 def test_several_objectives_are_refused():
     with pytest.raises(ValueError, match=r"reward is one number\. Received: NSGA2"):
         SearchExperience.of(NSGA2(SPACE))
