@@ -40,7 +40,6 @@ def test_the_set_of_nasbench201_under_the_guard():
     """Four primitives without `none`; no skip: 3^6; one: 6 places of it, 3^5 for the others."""
     assert len(list(CELL.reachable("auto"))) == 3**6 + 6 * 3**5
     assert len(list(CELL.reachable())) == 4**6
-    assert len(list(CELL.reachable(allow_none=True))) == CELL.size
     assert len(list(CELL.reachable(0, allow_none=True))) == 4**6
     assert CELL.reachable("auto").max_skips == CELL.build_supernet((8, 8, 3), 2).skip_cap == 1
 

@@ -36,7 +36,7 @@ def test_attention_by_hand():
     attention = keras.layers.MultiHeadAttention
     entry = model.get_layer(index=1)
     assert isinstance(entry, keras.layers.DepthwiseConv2D)  # neither size nor filters change: no convolution before it
-    added = x + keras.Model(model.input, entry.output).predict(x, verbose=0)
+    added = x + np.array(keras.Model(model.input, entry.output)(x))
     mean, variance = added.mean(-1, keepdims=True), added.var(-1, keepdims=True)
     tokens = ((added - mean) / np.sqrt(variance + 1e-6)).reshape(2, 6, 4)
     query, key, value = (
@@ -50,7 +50,7 @@ def test_attention_by_hand():
         x.shape
     )
     adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
-    found = keras.Model(model.input, adds[1].output).predict(x, verbose=0)
+    found = keras.Model(model.input, adds[1].output)(x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -62,7 +62,7 @@ def test_windows_are_apart_and_all_pixels_are_not():
     )
     for local in (True, False):
         model = block_model((16, 16, 8), 8, heads=2, local=local)
-        changed = np.abs(model.predict(x, verbose=0) - model.predict(other, verbose=0)).max(axis=(0, 3)) > 1e-7
+        changed = np.abs(model(x) - model(other)).max(axis=(0, 3)) > 1e-7
         assert changed[:8, :8].all() and changed[8:, 8:].all() != local and changed[8:, 8:].any() != local
 
 
@@ -75,7 +75,7 @@ def test_the_block_is_its_standard_layers(strides, channels):
     model = block_model(shape, 4, strides, heads=2)
     assert len(layer.get_weights()) == len(model.get_weights())
     model.set_weights(layer.get_weights())
-    np.testing.assert_allclose(layer(x), model.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(layer(x), model(x), atol=1e-5)
     assert model.output_shape == (None, 6 // strides, 8 // strides, 4)
 
 

@@ -305,7 +305,7 @@ def test_a_wider_space_has_the_same_choices():
 # Networks ----------------------------------------------------------------------------------------------------
 def test_batch_norm_follows_every_convolution():
     rng = np.random.default_rng(3)
-    for genotype in [*SMALL.references().values(), *(SMALL.sample(rng) for _ in range(5))]:
+    for genotype in [SMALL.references()["mobilenet_v2"], *(SMALL.sample(rng) for _ in range(3))]:
         model = SMALL.build_network(genotype, (8, 8, 2), 3, drop_path=0.2)
         for layer in model.layers:
             if "Conv" in type(layer).__name__:

@@ -47,7 +47,7 @@ def test_cells_by_hand(cell):
     x = RNG.normal(size=(2, 5, 5, 2)).astype("float32")
     for weight in model.weights:  # biases too
         weight.assign(RNG.normal(0, 0.4, size=weight.shape))
-    found, (biased, plain) = model.predict(x, verbose=0), weights_of(model)
+    found, (biased, plain) = model(x), weights_of(model)
     equation = {"residual": residual, "gru": gru, "value_iteration": value_iteration}[cell]
     assert any(
         np.allclose(found, equation(x, first, second), atol=1e-4)
@@ -101,7 +101,7 @@ def test_the_block_is_its_standard_layers(cell):
     x = RNG.normal(size=(2, 5, 5, 2)).astype("float32")
     layer(x)
     model.set_weights(layer.get_weights())
-    np.testing.assert_allclose(layer(x), model.predict(x, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(layer(x), model(x), atol=1e-6)
 
 
 def test_the_readout_is_at_the_mark():
@@ -110,7 +110,7 @@ def test_the_readout_is_at_the_mark():
     x = RNG.normal(size=(2, 3, 4, 6)).astype("float32")
     x[..., 5] = 0
     x[0, 1, 2, 5] = x[1, 2, 3, 5] = 1
-    np.testing.assert_allclose(model.predict(x, verbose=0), [x[0, 1, 2, :2], x[1, 2, 3, :2]], rtol=1e-6)
+    np.testing.assert_allclose(model(x), [x[0, 1, 2, :2], x[1, 2, 3, :2]], rtol=1e-6)
 
 
 def test_weights_are_those_of_larger_worlds():
@@ -123,9 +123,9 @@ def test_weights_are_those_of_larger_worlds():
         x[:, 3:12, 3:12] = RNG.random((2, 9, 9, 3))
         x[..., 2] = 0
         x[:, 7, 7, 2] = 1
-        outputs = few[0].predict(x[:, 3:12, 3:12], verbose=0), few[1].predict(x, verbose=0)
+        outputs = few[0](x[:, 3:12, 3:12]), few[1](x)
         np.testing.assert_allclose(*outputs, atol=1e-5)
-        assert not np.allclose(outputs[1], large.predict(x, verbose=0), atol=1e-5)
+        assert not np.allclose(outputs[1], large(x), atol=1e-5)
 
 
 def test_no_other_network_is_transferred():
@@ -141,7 +141,7 @@ def test_no_state_grows_over_many_iterations(cell):
     data, space = mazes(20, 20, size=11, seed=0), PlanningSpace(iterations=(24,))
     assignment = {"width": "1", "window": "5", "cell": cell, "iterations": "24", "readout": "marked"}
     model = space.build_network(space.genotype(assignment), data.input_shape, 4)
-    assert np.abs(model.predict(data.x_train, verbose=0)).max() < 50
+    assert np.abs(model(data.x_train)).max() < 50
 
 
 @pytest.mark.slow
