@@ -192,14 +192,6 @@ def test_nothing_is_seeded_globally(make):
     assert draws[0][0] != draws[1][0] and draws[0][1] != draws[1][1]
 
 
-def test_weights_start_with_variance_two_over_fan_in():
-    network = supernet(filters=16, num_cells=1, num_nodes=1)
-    kernel = numbers(network.parts[0].chain[0].kernel)
-    assert abs(kernel.std() - np.sqrt(2 / 27)) < 0.02
-    alphas = numbers(network.architecture_parameters[0])
-    assert 1e-4 < alphas.std() < 1e-2
-
-
 # The supernet -------------------------------------------------------------------------------------------
 def test_every_trainable_variable_has_a_gradient():
     network = supernet(primitives=[*NAMES, "avg_pool_3x3", "sep_conv_5x5", "dil_conv_5x5"])
