@@ -81,7 +81,7 @@ NODES = {name: list(ast.walk(tree)) for name, tree in TREES.items()}
 MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in FILES}
 
 # Ceilings that may only fall.
-MOST_DEEP_CLASSES = 15  # classes on a chain of more than three classes of ours; to become 0
+MOST_DEEP_CLASSES = 5  # classes on a chain of more than three classes of ours; to become 0
 OPEN_CIRCLES = {  # arrows of circles that are being ended; delete an entry with its circle
     ("kerasnas.spaces.arguments", "kerasnas.spaces.base"),
     ("kerasnas.racing.elsewhere", "kerasnas.racing.stage"),
@@ -254,7 +254,7 @@ def length_of_chain(kind: type) -> int:
 def test_chains_of_classes_are_at_most_three_deep():
     """A collaborator is held, not inherited."""
     deep = sorted({f"{kind.__module__}.{kind.__name__}" for kind in own_classes() if length_of_chain(kind) > 3})
-    assert len(deep) <= MOST_DEEP_CLASSES, deep
+    assert len(deep) <= MOST_DEEP_CLASSES and not any(name.startswith("tuners.") for name in deep), deep
 
 
 # Private names of the libraries: one seam for each library ------------------------------------------------

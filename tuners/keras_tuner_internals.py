@@ -10,23 +10,9 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
-from keras_tuner.src.distribute.oracle_client import OracleClient
+from keras_tuner.src.distribute.oracle_chief import OracleServicer as OracleServicer
+from keras_tuner.src.distribute.oracle_client import OracleClient as OracleClient
 from keras_tuner.src.engine import conditions, tuner_utils
-
-__all__ = [
-    "PRIVATE",
-    "OracleClient",
-    "OracleServicer",
-    "add_service",
-    "hparams_of",
-    "oracle_behind",
-    "service_calls",
-    "service_messages",
-    "show_begin",
-    "show_end",
-    "silent_conditions",
-]
 
 # Dotted name -> why it is needed. Tests name those that a release of KerasTuner has removed.
 PRIVATE = {

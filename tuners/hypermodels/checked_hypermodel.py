@@ -12,6 +12,7 @@ from keras_tuner.errors import FatalTypeError, FatalValueError
 from kerasnas import checks
 from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.spaces import SearchSpace, SkeletonSpace
+from kerasnas.tasks import CLASSIFICATION, Task
 
 _SHAPE = "the shape of one sample, such as (32, 32, 3)"
 EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial
@@ -118,15 +119,24 @@ def sizes(argument: str, value: Any) -> Any:
 
 
 class TunedFit(keras_tuner.HyperModel):
-    """A hypermodel whose batch size and epochs may be hyperparameters: one number, several, or None for `search`'s."""
+    """A hypermodel of a space, whose batch size and epochs may be hyperparameters: one number, several, or `search`'s.
+
+    `task` is what the networks predict.
+    """
 
     def __init__(
         self,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
         batch_size: int | Sequence[int] | None = None,
         epochs: int | Sequence[int] | None = None,
         name: str | None = None,
+        task: Task = CLASSIFICATION,
     ):
         super().__init__(name=name)
+        check_data(space, input_shape, num_classes)
+        self.space, self.input_shape, self.num_classes, self.task = space, input_shape, num_classes, task
         self.batch_size, self.epochs = batch_size, epochs
         for argument, value in self._tuned().items():
             options = [value] if isinstance(value, int) else list(value)

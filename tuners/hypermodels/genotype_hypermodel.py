@@ -13,7 +13,7 @@ from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import CLASSIFICATION, Task
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
 
 
 class GenotypeHyperModel(TunedFit):
@@ -74,10 +74,7 @@ class GenotypeHyperModel(TunedFit):
         task: Task = CLASSIFICATION,
         **kwargs: Any,
     ):
-        super().__init__(batch_size, epochs, name)
-        self.task = task
-        check_data(space, input_shape, num_classes)
-        self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
+        super().__init__(space, input_shape, num_classes, batch_size, epochs, name, task)
         self.compile, self.kwargs = compile, kwargs
 
     def genotype(self, hp: keras_tuner.HyperParameters) -> Genotype:

@@ -13,7 +13,7 @@ from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import HYPERGRADIENTS, BilevelTrainer
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.tasks import CLASSIFICATION, Task
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
 
 Rate = float | tuple[float, float]
 
@@ -97,10 +97,7 @@ class SupernetHyperModel(TunedFit):
         name: str | None = None,
         task: Task = CLASSIFICATION,
     ):
-        super().__init__(batch_size, epochs, name)
-        self.task = task
-        check_data(space, input_shape, num_classes)
-        self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
+        super().__init__(space, input_shape, num_classes, batch_size, epochs, name, task)
         self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
         self.hypergradient = hypergradient
         self.learning_rate, self.architecture_learning_rate = learning_rate, architecture_learning_rate

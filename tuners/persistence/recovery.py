@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
@@ -12,31 +12,14 @@ from kerasnas import checks
 from tuners.persistence.trial_store import FINISHED, Saved, SavedTrial
 
 
-class Recoverable(Protocol):
-    """The part of an oracle that recovery needs; see `ProjectOracle` for its methods."""
-
-    trials: dict[str, Trial]
-    start_order: list[str]
-    hyperparameters: Any
-    leases: Any
-
-    def set_state(self, state: dict[str, Any]) -> None: ...
-
-    def directions(self) -> dict[str, str]: ...
-
-    def finish(self, trial: Trial) -> None: ...
-
-    def trial_recovered(self, trial: Trial) -> None: ...
-
-
-def recover(oracle: Recoverable, saved: Saved, held: bool) -> None:
+def recover(oracle: Any, saved: Saved, held: bool) -> None:
     """Make `oracle` continue a saved search.
 
     It gets the last good state; what happened after that is replayed in the same order. Without a good state the
     trials' own files tell what was tried, and how it ended.
 
     Args:
-        oracle: one that was constructed with the same arguments.
+        oracle: a `ProjectOracle` that was constructed with the same arguments.
         saved: from `TrialStore.read`.
         held: whether workers may still be at work on trials, as in a distributed search.
     """
@@ -77,7 +60,7 @@ def require_same_search(
         )
 
 
-def _make(oracle: Recoverable, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:
+def _make(oracle: Any, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:
     """Make a trial from its own file, or if that is damaged or behind, from its entry in state and journal."""
     entry = saved.entry or {}
     if saved.state is not None:
@@ -98,13 +81,13 @@ def _make(oracle: Recoverable, trial_id: str, saved: SavedTrial, state: Mapping[
     return trial
 
 
-def _start(oracle: Recoverable, trial: Trial) -> None:
+def _start(oracle: Any, trial: Trial) -> None:
     if trial.trial_id not in oracle.start_order:
         oracle.start_order.append(trial.trial_id)
         oracle.trial_recovered(trial)
 
 
-def _replay(oracle: Recoverable, event: Mapping[str, Any]) -> None:
+def _replay(oracle: Any, event: Mapping[str, Any]) -> None:
     """Replay an event after the state was written: a trial began, or ended."""
     trial_id, leases = event["trial"], oracle.leases
     trial = oracle.trials[trial_id]

@@ -31,8 +31,8 @@ from tuners.persistence.recovery import require_same_search
 from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import disk_of
 from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
-from tuners.tuners.progress import ProgressTable
-from tuners.tuners.trial_inputs import SearchData
+from tuners.tuners.progress import ProgressTable, inside
+from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
 from tuners.tuners.trial_networks import TrialNetworks
 
 
@@ -110,6 +110,17 @@ class NetworkTuner(DistributedTuner):
         return Path(self.project_dir, f"trial_{trial_id}")
 
     # Data and objective ------------------------------------------------------------------------------
+    def prepare(
+        self, data: tuple[Any, Any, Any], split: float | None, callbacks: Callbacks, verbose: int | str
+    ) -> tuple[list[SearchData], int]:
+        """Check `x`, `y`, `validation_data` and the like; return the parts, and the verbosity inside a trial."""
+        shape, classes, task = self.training.input_shape, self.training.num_classes, self.training.recipe.task
+        parts = make_data(*data, self.folds, shape, classes, self.seed, split, task)
+        quiet = inside(verbose)
+        fresh_callbacks(callbacks)  # raises for invalid ones
+        self.progress.verbose = verbose
+        return parts, quiet
+
     def require_objective(self, data: SearchData, names: list[str], *further: str) -> None:
         """Raise `FatalValueError` before the first trial unless the objectives will be reported."""
         reported = [f"val_{name}" for name in self.training.reported(data.validation)]

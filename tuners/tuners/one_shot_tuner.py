@@ -36,10 +36,10 @@ from tuners.persistence.seals import NAME as SEAL
 from tuners.persistence.trial_files import disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
-from tuners.tuners.progress import inside, primitives_in_words
+from tuners.tuners.progress import primitives_in_words
 from tuners.tuners.shared_weights import SharedWeights
 from tuners.tuners.tensorboard import logged
-from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, fresh_callbacks, is_dataset, make_data
+from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, is_dataset
 from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before it
@@ -207,18 +207,13 @@ class OneShotTuner(NetworkTuner):
                 project's shared weights were trained on other data or with other settings.
         """
         checks.integer("epochs", epochs, 1)
-        shape, classes = self.training.input_shape, self.training.num_classes
         if is_dataset(x) and y is None:
             x, y = arrays_of("x", x)
-        task = self.training.recipe.task
-        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split, task)
-        quiet = inside(verbose)
-        fresh_callbacks(callbacks)  # raises for invalid ones
+        parts, quiet = self.prepare((x, y, validation_data), validation_split, callbacks, verbose)
         self.require_objective(parts[0], [self.objective.name])
-        self.progress.verbose = verbose
         # With folds, all of the data.
         x, y = parts[0].training if self.folds is None else (unit_pixels(np.asarray(x)), np.asarray(y))
-        first, held_out = split_samples(task, y, architecture_split, self.seed)
+        first, held_out = split_samples(self.training.recipe.task, y, architecture_split, self.seed)
         if batch_size is None:
             batch_size = min(BATCH_SIZE, len(first), len(held_out))
         fit: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation_split": architecture_split}

@@ -20,8 +20,8 @@ from tuners.oracles.random_oracle import RandomOracle
 from tuners.persistence.trial_files import clear, disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
-from tuners.tuners.progress import in_words, inside
-from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
+from tuners.tuners.progress import in_words
+from tuners.tuners.trial_inputs import Callbacks, SearchData
 from tuners.tuners.trial_search import SEARCH_METRICS, TrialSearch
 
 _VERSION = 2  # of the files of a trial; an unfinished one with others starts from scratch
@@ -158,12 +158,8 @@ class SupernetTuner(NetworkTuner):
         Raises:
             ValueError: for data that cannot be searched on, and for an objective that nothing reports.
         """
-        shape, classes, task = self.training.input_shape, self.training.num_classes, self.training.recipe.task
-        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split, task)
-        quiet = inside(verbose)
-        fresh_callbacks(callbacks)  # raises for invalid ones
+        parts, quiet = self.prepare((x, y, validation_data), validation_split, callbacks, verbose)
         self.require_objective(parts[0], list(self._required()), *SEARCH_METRICS)
-        self.progress.verbose = verbose
         given = {name: value for name, value in (("epochs", epochs), ("batch_size", batch_size)) if value is not None}
         fit = {"validation_split": architecture_split, "augment": augment, "verbose": quiet}
         super().search(parts, given, fit, callbacks, verbose=0)

@@ -9,6 +9,7 @@ from kerasnas.testing.strategies import GridSpace
 from tuners import CheckedHyperModel, GenotypeHyperModel, SupernetHyperModel
 from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
 
+DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
 X = [[0.0]]
 
 
@@ -77,6 +78,10 @@ def test_a_function_is_trained_by_keras(monkeypatch):
     assert hp.values == {"units": 2} and hypermodel.fit(hp, model, X, epochs=2) == ((X,), {"epochs": 2})
 
 
+def tuned(**options):
+    return TunedFit(DARTS, (8, 8, 1), 3, **options)
+
+
 def test_batch_size_and_epochs_are_tuned():
     calls = []
 
@@ -84,7 +89,7 @@ def test_batch_size_and_epochs_are_tuned():
         def fit(self, *args, **kwargs):
             calls.append(kwargs)
 
-    hypermodel = TunedFit(batch_size=[4, 8], epochs=[2, 3])
+    hypermodel = tuned(batch_size=[4, 8], epochs=[2, 3])
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
     assert {one.name: one.values for one in hp.space} == {"batch_size": [4, 8], "epochs": [2, 3]}
@@ -92,7 +97,7 @@ def test_batch_size_and_epochs_are_tuned():
     hypermodel.fit(hp, Model(), X, verbose=0)
     hp.values["tuner/epochs"] = 9  # of a multi-fidelity oracle
     hypermodel.fit(hp, Model(), X)
-    TunedFit(batch_size=16).fit(keras_tuner.HyperParameters(), Model(), X, epochs=4)
+    tuned(batch_size=16).fit(keras_tuner.HyperParameters(), Model(), X, epochs=4)
     assert calls == [
         {"verbose": 0, "batch_size": 8, "epochs": 3},
         {"batch_size": 8, "epochs": 9},
@@ -101,10 +106,7 @@ def test_batch_size_and_epochs_are_tuned():
     with pytest.raises(ValueError, match=r"`search` received batch_size=4, but the hypermodel was made with"):
         hypermodel.fit(hp, Model(), X, batch_size=4)
     with pytest.raises(ValueError, match=r"argument `epochs`. Expected positive integers"):
-        TunedFit(epochs=[0])
-
-
-DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
+        tuned(epochs=[0])
 
 
 @pytest.mark.parametrize("kind", [GenotypeHyperModel, SupernetHyperModel])
