@@ -15,8 +15,8 @@ import kerasnas
 from kerasnas import ImageClassifier, ImageRegressor, TextClassifier
 from kerasnas.deployment import estimator, samples
 from kerasnas.modalities import columns
-from kerasnas.racing import stage
-from tests.deployment.test_image_classifier import images
+from tests.kit import count_steps
+from tests.kit import stripes as images
 
 X, NAMES = images(60, 0)
 CLASSES = sorted(set(NAMES))
@@ -165,9 +165,8 @@ def test_texts(reach):
 
 
 def test_a_table_is_fitted_evaluated_and_predicted(tmp_path, monkeypatch, folder):
-    monkeypatch.setattr(stage, "first_steps", lambda seconds: 10)
-    monkeypatch.setattr(stage, "FINISH_SECONDS", 0.5)
-    fitted = ImageClassifier(cpu_minutes=0.1, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
+    count_steps(monkeypatch, first=10)
+    fitted = ImageClassifier(minutes=3, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
     fitted.save(tmp_path / "saved")
     files = sorted(folder.rglob("*.png"))
     frame = pd.DataFrame({"image": files, "label": [file.parent.name for file in files]})

@@ -6,28 +6,15 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import ImageClassifier
-from kerasnas.methods import RaceConfig
-from kerasnas.racing import Budget, stage
-from tests.racing.test_stage import Clock
-
-NAMES = np.array(["upper", "middle", "lower"])
-
-
-def images(number, seed):
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.arange(number) % 3)
-    x = rng.integers(0, 100, (number, 12, 12))
-    for label in range(3):
-        x[y == label, 2 + 3 * label] += 150
-    return x.astype("uint8"), NAMES[y]
+from tests.kit import CLASSES as NAMES
+from tests.kit import count_steps
+from tests.kit import stripes as images
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "first_steps", lambda seconds: 20)
-        budget = lambda config, spent=0.0: Budget(config.minutes, spent=spent, clock=Clock())  # noqa: E731
-        patch.setattr(RaceConfig, "budget", budget)
+        count_steps(patch)
         folder = tmp_path_factory.mktemp("estimator") / "own"
         settings = {"minutes": 3, "candidates": 1, "max_parameters": 20_000}
         return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))

@@ -16,8 +16,8 @@ from kerasnas import cli, deployment, methods
 from kerasnas.meta.shelf import load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
-from tests.deployment.test_image_classifier import images
-from tests.methods.test_running import GENOTYPE_OF_ONE, TINY, TRAINING
+from tests.kit import GENOTYPE_OF_ONE, TINY_TRAINING
+from tests.kit import stripes as images
 from tests.platforms.hub_server import local_hub
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,7 @@ def run(tmp_path_factory):
     classes, y = np.unique(names, return_inverse=True)
     y_test = np.searchsorted(classes, names_test)
     np.savez(folder / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
-    tiny = {name: value for name, value in TINY.items() if name in TRAINING}
-    settings = TrainingConfig(dataset=str(folder / "rows.npz"), **tiny)
+    settings = TrainingConfig(dataset=str(folder / "rows.npz"), **TINY_TRAINING)
     methods.retrain(settings, folder / "run", GENOTYPE_OF_ONE, log=lambda line: None)
     return folder / "run"
 

@@ -16,6 +16,7 @@ from kerasnas.methods import SearchConfig, TrainingConfig, make_space
 from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.supernet import build_search, search_batch_size
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
+from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
 
@@ -38,24 +39,6 @@ def test_networks_of_one_seed_differ_in_nothing():
 
 
 # The functions, without the command line ------------------------------------------------------------------
-TINY = {
-    "stem_strides": 1,
-    "num_nodes": 1,
-    "primitives": ("none", "skip_connect"),
-    "filters": 2,
-    "num_cells": 1,
-    "batch_size": 8,
-    "epochs": 1,
-    "retrain_filters": 2,
-    "retrain_cells": 1,
-    "retrain_batch_size": 8,
-    "retrain_epochs": 1,
-    "random_genotypes": 0,
-    "shortlist": 0,
-}
-
-TRAINING = {field.name for field in dataclasses.fields(TrainingConfig)}
-GENOTYPE_OF_ONE = Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]})
 
 
 @pytest.fixture
@@ -112,7 +95,7 @@ def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
 
 
 def test_retrain_as_a_function(dataset, tmp_path):
-    settings = TrainingConfig(dataset=dataset, **{name: TINY[name] for name in TINY if name in TRAINING})
+    settings = TrainingConfig(dataset=dataset, **TINY_TRAINING)
     result = methods.retrain(settings, tmp_path / "run", GENOTYPE_OF_ONE, log=lambda line: None)
     assert Genotype.from_json(json.dumps(result["genotype"])) == GENOTYPE_OF_ONE
     assert methods.resume(tmp_path / "run", log=lambda line: None)["searched"] == result["searched"]

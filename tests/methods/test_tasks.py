@@ -10,9 +10,8 @@ from kerasnas import ImageClassifier, ImageRegressor, cli, deployment, methods
 from kerasnas.datasets import load
 from kerasnas.deployment import estimator
 from kerasnas.export import load_classifier
-from kerasnas.methods import RaceConfig, SearchConfig
-from kerasnas.racing import Budget, stage
-from tests.racing.test_stage import Clock
+from kerasnas.methods import SearchConfig
+from tests.kit import count_steps
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -44,9 +43,7 @@ def race(folder, arrays, task):
     command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
     command += ["--max_parameters=20000"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "first_steps", lambda seconds: 60)
-        budget = lambda config, spent=0.0: Budget(config.minutes, spent=spent, clock=Clock())  # noqa: E731
-        patch.setattr(RaceConfig, "budget", budget)
+        count_steps(patch, first=60)
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run

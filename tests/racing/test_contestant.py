@@ -8,21 +8,11 @@ from kerasnas.callbacks import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.racing import Contestant
 from kerasnas.training import TrainingRecipe
+from tests.kit import Clock
 
 RNG = np.random.default_rng(0)
 Y = np.arange(96) % 3
 X = (RNG.random((96, 6, 6, 1)) * 0.5 + Y[:, None, None, None] * 0.3).astype("float32")
-
-
-class Clock:
-    """A second each time that it is read."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        self.now += 1.0
-        return self.now
 
 
 def contestant(seed=0, rate=0.1, warmup=4, size=16):

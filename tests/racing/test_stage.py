@@ -15,6 +15,7 @@ from kerasnas.racing import Budget, Candidate, Contestant, Race, contestants, sp
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
+from tests.kit import Clock, Traced
 
 CLASSES = 3
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
@@ -36,15 +37,6 @@ def images(number, seed):
     return x.astype("float32"), y
 
 
-class Clock:
-    def __init__(self, now=0.0):
-        self.now = now
-
-    def __call__(self):
-        self.now += 1.0
-        return self.now
-
-
 def candidates(number):
     found = [Candidate(name, SPACE.network(*plan), "reference") for name, plan in PLANS.items()]
     return found[:number]
@@ -55,34 +47,7 @@ def build(genotype):
     return TrainingRecipe(learning_rate=0.05, label_smoothing=0.1).compile_network(model, None)
 
 
-class Traced:
-    """`build`, which gives a network of an earlier race again, as new: its functions are traced once.
-
-    No two races are at work at once here, and each network of a race is one of its own.
-    """
-
-    def __init__(self):
-        self.made, self.taken = {}, {}
-
-    def begin(self):
-        """Another race begins, or the same one after a kill."""
-        self.taken = {}
-
-    def __call__(self, genotype):
-        made, taken = self.made.setdefault(genotype.to_json(), []), self.taken.get(genotype.to_json(), 0)
-        self.taken[genotype.to_json()] = taken + 1
-        if taken == len(made):
-            model = build(genotype)
-            model.optimizer.build(model.trainable_variables)
-            made.append((model, [(one, one.numpy()) for one in (*model.variables, *model.optimizer.variables)]))
-        model, start = made[taken]
-        for variable, value in start:
-            variable.assign(value)
-        model.reset_metrics()
-        return model
-
-
-TRACED = Traced()
+TRACED = Traced(build)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from kerasnas.platforms.tensorboard_log import ArchitectureLog
 from kerasnas.racing import stage
 from kerasnas.runs import tracking
 from kerasnas.runs.folder import RunFolder
-from tests.methods.test_running import TINY
+from tests.kit import TINY
 
 NAMES = tuple(TRACKERS)
 

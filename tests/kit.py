@@ -1,0 +1,88 @@
+"""What tests of several rooms share: arrays, tiny settings, clocks that count, networks that are traced once."""
+
+import dataclasses
+
+import numpy as np
+
+from kerasnas.genotypes import Genotype
+from kerasnas.methods import RaceConfig, TrainingConfig
+from kerasnas.racing import Budget, stage
+
+CLASSES = np.array(["upper", "middle", "lower"])
+TINY = {  # settings of the shortest gradient search
+    "stem_strides": 1,
+    "num_nodes": 1,
+    "primitives": ("none", "skip_connect"),
+    "shortlist": 0,
+    "filters": 2,
+    "num_cells": 1,
+    "batch_size": 8,
+    "epochs": 1,
+    "random_genotypes": 0,
+    "retrain_filters": 2,
+    "retrain_cells": 1,
+    "retrain_batch_size": 8,
+    "retrain_epochs": 1,
+}
+TINY_TRAINING = {
+    name: TINY[name] for name in TINY if name in {field.name for field in dataclasses.fields(TrainingConfig)}
+}
+GENOTYPE_OF_ONE = Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]})
+
+
+def stripes(number, seed, names=CLASSES):
+    """Images of 12 x 12 pixels with a bright row, whose place is the class, and the names of the classes."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(number) % 3)
+    x = rng.integers(0, 100, (number, 12, 12))
+    for label in range(3):
+        x[y == label, 2 + 3 * label] += 150
+    return x.astype("uint8"), names[y]
+
+
+class Clock:
+    """A clock on which a second passes each time that it is read: between two steps, whatever the machine does."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def count_steps(patch, first=20):
+    """Have races measure their budget on a `Clock`, with `first` steps in the first rung."""
+
+    def budget(config, spent=0.0):
+        return Budget(config.minutes or config.cpu_minutes, spent=spent, clock=Clock())
+
+    patch.setattr(stage, "first_steps", lambda seconds: first)
+    patch.setattr(RaceConfig, "budget", budget)
+
+
+class Traced:
+    """A function `build` that gives a network of an earlier race again, as new: its functions are traced once.
+
+    No two races are at work at once, and each network of a race is one of its own.
+    """
+
+    def __init__(self, build):
+        self.build, self.made, self.taken = build, {}, {}
+
+    def begin(self):
+        """Another race begins, or the same one after a kill."""
+        self.taken = {}
+
+    def __call__(self, genotype):
+        made, taken = self.made.setdefault(genotype.to_json(), []), self.taken.get(genotype.to_json(), 0)
+        self.taken[genotype.to_json()] = taken + 1
+        if taken == len(made):
+            model = self.build(genotype)
+            model.optimizer.build(model.trainable_variables)
+            made.append((model, [(one, one.numpy()) for one in (*model.variables, *model.optimizer.variables)]))
+        model, start = made[taken]
+        for variable, value in start:
+            variable.assign(value)
+        model.reset_metrics()
+        return model
