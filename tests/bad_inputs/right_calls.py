@@ -217,7 +217,9 @@ PROXYLESS = spaces.ProxylessSpace(
 )
 call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace, spaces.MacroSpace, spaces.HybridSpace)
 call(spaces.PlanningSpace, spaces.NASBench101Space, spaces.NASBench201Space, spaces.SignalSpace)
-call(spaces.PaddedSignalSpace, spaces.TextSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet)
+call(
+    spaces.PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet
+)
 call(SubsetSpace, architectures=[INDICES])
 call(spaces.GraphSpace, graph=primitives.Graph([[0, 1]], 2))
 for space in (spaces.PlanningSpace, spaces.MacroSpace, spaces.NASBench101Space):
@@ -330,7 +332,7 @@ np.savez(
 call(datasets.mini_imagenet, size=8, path=FOLDER / "photos.npz")
 
 # Tasks
-call(tasks.Regression, tasks.SmoothedCrossentropy)
+call(tasks.Regression, tasks.Counts, tasks.SmoothedCrossentropy)
 call(tasks.Regression.fitted, y=np.array([[1.0], [2.0], [4.0]]))
 call(tasks.task_of_loss, loss=abs, y=np.array([[1.0], [2.0], [4.0]]))
 call(tasks.task_of_labels)

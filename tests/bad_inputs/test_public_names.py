@@ -17,7 +17,7 @@ REASONS = {
     "whole runs that read and write files, and what compares them: tests/methods, tests/deployment, tests/testing": """
         examine graph_dataset measure pretrain push resume retrain search write_initializer_card
         export export_classifier monitor omniglot plot predict
-        advise check_primitive check_strategy select_by_perturbation
+        advise check_modality check_primitive check_strategy check_task select_by_perturbation
     """,
 }
 OTHERS = ("kerasnas.racing", "kerasnas.modalities", "kerasnas.platforms")  # what is public of them is not settled
