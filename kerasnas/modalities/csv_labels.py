@@ -12,8 +12,8 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
 from kerasnas.modalities.folders import is_image, left_out, read_pixels
-from kerasnas.tasks import TASKS, task_of
-from kerasnas.tasks.base import task_class
+from kerasnas.tasks import task_of
+from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.splits import split_samples
 
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
@@ -185,10 +185,10 @@ def _labels(columns: Mapping[str, Sequence[str]], task: str) -> tuple[np.ndarray
         if "" in values:
             raise ValueError(f"Column '{name}' has no value in row {values.index('') + 2}")
     numbers = {name: _numbers(values) for name, values in columns.items()}
-    known = [values for values in numbers.values() if values is not None]
-    table = np.column_stack(known) if len(known) == len(numbers) else None
+    given = [values for values in numbers.values() if values is not None]
+    table = np.column_stack(given) if len(given) == len(numbers) else None
     if task == "auto":
-        task = next(name for name in TASKS if task_class(name).recognizes_columns(table))
+        task = next(known.name for known in recognizing() if known.recognizes_columns(table))
     y, outputs = task_class(task).from_columns(columns, table)
     return y, outputs, task
 

@@ -24,13 +24,18 @@ _RESAMPLED = 400  # draws of a bootstrap interval
 _STRATA, _FEWEST = 10, 5  # parts of equal size, and samples in one
 
 TASKS = Registry("task")
-"""The tasks by name, in the order in which `task_of_labels` asks them; a new one registers its class here."""
+"""The tasks by name; a new one registers its class here."""
 Loss = Callable[[Any, Any], Any]
 
 
 def task_class(name: str) -> type[Task]:
     """Return the class that is registered for a name; an unknown name is an error with the nearest one."""
     return cast("type[Task]", TASKS[name])
+
+
+def recognizing() -> list[type[Task]]:
+    """Return all tasks in the order in which they are asked for labels: those that recognize any numbers last."""
+    return sorted(map(task_class, TASKS), key=lambda task: task.asked_last)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks.base import TASKS, Task, task_class
+from kerasnas.tasks.base import TASKS, Task, recognizing, task_class
 from kerasnas.tasks.classification import Classification
 from kerasnas.tasks.labels import wrong_labels
 from kerasnas.tasks.multilabel import Multilabel
@@ -93,7 +93,7 @@ def task_of_targets(y: np.ndarray) -> Task:
 
 
 def task_of_labels(y: np.ndarray) -> str:
-    """Return the name of the task that raw labels are of: the first in `TASKS` that recognizes them.
+    """Return the name of the task that raw labels are of: the first that recognizes them.
 
     Class numbers of shape `(samples,)` and names are a classification; a table of 0 and 1 with rows of other sums than
     1 is multilabel; numbers, some of them not whole, or a table of numbers are a regression.
@@ -111,10 +111,10 @@ def task_of_labels(y: np.ndarray) -> str:
     except ValueError:  # rows of several lengths
         raise ValueError(checks.invalid("y", "an array of labels", y)) from None
     y = y[:, 0] if y.shape[1:] == (1,) else y
-    name = next((name for name in TASKS if task_class(name).recognizes(y)), None)
-    if name is None:
+    task = next((task for task in recognizing() if task.recognizes(y)), None)
+    if task is None:
         raise wrong_labels("y", "training", "class numbers, a table of 0 and 1, or numbers", y)
-    return name
+    return task.name
 
 
 def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dict[str, np.ndarray], Task]:

@@ -20,12 +20,14 @@ class TaskLabels(abc.ABC):
     Attributes:
         name: the name in `TASKS`.
         dtype: the dtype of labels that networks learn. Defaults to `"float32"`.
+        asked_last: True if it recognizes all numbers, and is asked after other tasks. Defaults to False.
         outputs_are_columns: True if outputs have the names of columns of a table. Defaults to True.
     """
 
     name: ClassVar[str]
     dtype: ClassVar[str] = "float32"
     outputs_are_columns: ClassVar[bool] = True
+    asked_last: ClassVar[bool] = False
 
     @classmethod
     def recognizes(cls, y: np.ndarray) -> bool:

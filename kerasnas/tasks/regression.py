@@ -40,6 +40,7 @@ class Regression(Task):
     scale: tuple[float, ...] = (1.0,)
 
     name, metric, words = "regression", "r2", "R2"
+    asked_last = True
     losses = ("mse", "mae", "meansquared", "meanabsolute", "huber", "logcosh", "mape", "msle")
 
     def __post_init__(self) -> None:
