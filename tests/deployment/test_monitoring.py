@@ -76,7 +76,7 @@ def test_usual_images_are_no_drift_and_nothing_is_adapted(run, tmp_path, capsys)
     assert cli.main(["monitor", str(run), str(folder), "--adapt"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("60 images. No drift: inputs and outputs look as before.")
-    assert "There is nothing to adapt to" in out and not list(run.glob("adapted-*"))
+    assert "the network is not adapted" in out and not list(run.glob("adapted-*"))
     assert {"drift.json", "drift.npz"} <= {path.name for path in run.iterdir()}
 
 

@@ -176,9 +176,18 @@ def test_evaluations_in_words_name_the_worst_label_first():
     assert lines[1:] == ["  blue  precision 0, recall 0, f1 0 of 2", "  red   precision 1, recall 1, f1 1 of 2"]
 
 
+def test_outputs_are_renamed_by_name():
+    assert REGRESSION.renamed(np.array([[1, 2]]), ["a", "b"], ["b"], "data").tolist() == [[2]]
+    assert CLASSIFICATION.renamed(np.array([0, 1]), ["a", "b"], ["c", "b", "a"], "data").tolist() == [2, 1]
+    with pytest.raises(ValueError, match="data lacks 'c'"):
+        REGRESSION.renamed(np.array([[1, 2]]), ["a", "b"], ["c"], "data")
+    with pytest.raises(ValueError, match="does not know class 'b' of data"):
+        CLASSIFICATION.renamed(np.array([0]), ["a", "b"], ["a"], "data")
+
+
 def test_mistakes_are_the_worst_first():
     true = np.array([[1, 1], [0, 0], [1, 0]])
-    found = MULTILABEL.mistakes(np.array([[0.1, 0.2], [0.4, 0.9], [0.9, 0.1]]), true)
+    found = MULTILABEL.mistakes(np.array([[0.4, 0.4], [0.4, 0.9], [0.9, 0.1]]), true)
     assert [(one["index"], one["label"], one["taken_for"]) for one in found] == [(0, [0, 1], []), (1, [], [1])]
     task = Regression((0.0, 0.0), (1.0, 100.0))
     found = task.mistakes(np.array([[1.0, 0.0], [0.0, 50.0]]), np.zeros((2, 2)), number=1)
