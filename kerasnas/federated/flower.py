@@ -9,8 +9,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.federated.averaging import Values
 from kerasnas.federated.channels import Client
-from kerasnas.federated.messages import Message, pack_info, pack_update, unpack
-from kerasnas.federated.remote import QUERY, Ask, RemoteChannel, at_once
+from kerasnas.federated.remote import QUERY, Ask, Message, RemoteChannel, at_once, pack_info, pack_update, unpack
 from kerasnas.federated.rounds import Federation, federate
 
 STATE = "kerasnas"  # the client's record in Flower's context of its node

@@ -5,8 +5,18 @@ import pytest
 
 from kerasnas.federated import Update, federate
 from kerasnas.federated.averaging import Values
-from kerasnas.federated.messages import pack, pack_info, pack_update, unpack, unpack_info, unpack_update
-from kerasnas.federated.remote import QUERY, TRAIN, RemoteChannel, at_once
+from kerasnas.federated.remote import (
+    QUERY,
+    TRAIN,
+    RemoteChannel,
+    at_once,
+    pack,
+    pack_info,
+    pack_update,
+    unpack,
+    unpack_info,
+    unpack_update,
+)
 
 
 def test_messages_come_back_as_they_were():
