@@ -221,6 +221,7 @@ METHODS = (
     *("kerasnas/primitives/partial_mixed_op.py", "kerasnas/networks/supernet.py", "kerasnas/networks/derivation.py"),
     *("kerasnas/strategies/attention.py", "kerasnas/strategies/controller.py", "kerasnas/strategies/policies.py"),
     *("kerasnas/strategies/asha.py", "kerasnas/strategies/bananas.py", "kerasnas/strategies/bohb.py"),
+    "kerasnas/strategies/numpy_networks.py",
     *("kerasnas/strategies/ehvi.py", "kerasnas/strategies/ensemble.py", "kerasnas/strategies/tpe.py"),
     *("kerasnas/spaces/darts.py", "kerasnas/spaces/enas.py", "kerasnas/spaces/enas_macro.py"),
     "kerasnas/spaces/proxyless.py",

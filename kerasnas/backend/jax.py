@@ -136,7 +136,7 @@ class TrainStep:
         weights, alphas = self.partition(trainable)
         counter, *inner = optimizer_variables
         first, second = self.optimizer.inner
-        own, other = inner[: len(first.variables)], inner[len(first.variables) :]
+        weights_slots, alphas_slots = inner[: len(first.variables)], inner[len(first.variables) :]
 
         # Both gradients read from the optimizers: rate, momentum, loss scale.
         mapping = list(zip(self.optimizer.variables, optimizer_variables, strict=True))
@@ -146,20 +146,20 @@ class TrainStep:
             step = self.architecture_gradients(weights, alphas, non_trainable, data)
         (loss, (predictions, non_trainable)), gradients = step
         # Selected, not in a branch: on several devices, XLA moves the sum of the gradients into it and hangs.
-        learned, updated = second.stateless_apply(other, gradients, alphas)
+        learned, updated = second.stateless_apply(alphas_slots, gradients, alphas)
         learned = self.after_architecture_step(alphas, learned, masks)
         alphas = self.selected_by_phase(non_trainable, learned, alphas)
-        other = self.selected_by_phase(non_trainable, updated, other)
+        alphas_slots = self.selected_by_phase(non_trainable, updated, alphas_slots)
         with optimizers:
             (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
-        weights, own = first.stateless_apply(own, gradients, weights)
+        weights, weights_slots = first.stateless_apply(weights_slots, gradients, weights)
 
         mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             logs = self.update_metrics(data, training, (loss, predictions))
         metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
         trainable = self.merge(weights, alphas)
-        return logs, (trainable, non_trainable, [counter + 1, *own, *other], metrics_variables)
+        return logs, (trainable, non_trainable, [counter + 1, *weights_slots, *alphas_slots], metrics_variables)
 
 
 class SharedStep:

@@ -197,7 +197,7 @@ class FollowEpochs(keras.callbacks.Callback):
 
 
 class SearchCheckpoint(TrainingCheckpoint):
-    """The `TrainingCheckpoint` of a search; also saves the history of the mixing weights.
+    """`TrainingCheckpoint` of a search; also saves the history of the mixing weights.
 
     Attributes:
         mixing_weights: kind of cell -> array `(1 + epochs, edges, primitives)`, the start first.

@@ -11,7 +11,7 @@ from kerasnas.meta.experience import SearchExperience, check_sources
 from kerasnas.meta.source_predictions import SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies.controller import PolicyGradient
-from kerasnas.strategies.policies import Adam, Arrays
+from kerasnas.strategies.numpy_networks import Adam, Arrays
 
 Make = Callable[..., PolicyGradient]
 """A factory of controllers, called as `make(space, seed=...)`: `Reinforce`, `Controller`, or a partial of one."""

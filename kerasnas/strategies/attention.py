@@ -11,13 +11,14 @@ from kerasnas import checks
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace, SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.attention_pass import Pass, Value
-from kerasnas.strategies.policies import Arrays, Policy
+from kerasnas.strategies.numpy_networks import Arrays
+from kerasnas.strategies.policies import Policy
 
 SKIP_TARGET = 0.4  # prior probability of a skip, the paper's rho
 
 
 class Walk(abc.ABC):
-    """The order in which ENAS' controller decides on an architecture of one space.
+    """Order in which ENAS' controller decides on an architecture of one space.
 
     Attributes:
         primitives: number of operations.

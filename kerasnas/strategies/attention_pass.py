@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from kerasnas.strategies.policies import Arrays, draw, lstm_gradients, lstm_step
+from kerasnas.strategies.numpy_networks import Arrays, lstm_gradients, lstm_step
+from kerasnas.strategies.policies import draw
 
 
 class Settings(Protocol):
-    """The attributes of an `AttentionPolicy` that a pass reads."""
+    """Attributes of an `AttentionPolicy` that a pass reads."""
 
     parameters: Arrays
     units: int
@@ -53,7 +54,7 @@ class Pass:
         self._h, self._c = self.zeros(), self.zeros()
         self._rows = np.arange(n)
         self._backward: list[Callable[[], None]] = []
-        self._found: Arrays = {}
+        self._gradients: Arrays = {}
 
     def zeros(self) -> Value:
         """A vector of zeros."""
@@ -64,7 +65,7 @@ class Pass:
         x = Value(np.broadcast_to(self.parameters["start"], (self.n, self.policy.units)))
 
         def back() -> None:
-            self._found["start"] += x.gradient.sum(axis=0)
+            self._gradients["start"] += x.gradient.sum(axis=0)
 
         self._backward.append(back)
         return x
@@ -77,7 +78,7 @@ class Pass:
 
         def back() -> None:
             dgate, dx, dh, dc = lstm_gradients(weights, cell, after.gradient, after_c.gradient)
-            self._found["lstm"] += cell["read"].T @ dgate
+            self._gradients["lstm"] += cell["read"].T @ dgate
             for value, gradient in ((x, dx), (h, dh), (c, dc)):
                 value.gradient += gradient
 
@@ -92,7 +93,7 @@ class Pass:
         """Choose an operation and return its embedding."""
         index = self._choose(self._product(h, "softmax"))
         x = Value(self.parameters["embedding"][index])
-        self._backward.append(lambda: np.add.at(self._found["embedding"], index, x.gradient))
+        self._backward.append(lambda: np.add.at(self._gradients["embedding"], index, x.gradient))
         return x
 
     def choose_node(self, h: Value, nodes: Sequence[Value], keys: Sequence[Value]) -> Value:
@@ -139,10 +140,10 @@ class Pass:
     def gradients(self, coefficients: np.ndarray, entropy_weight: float, penalty_weight: float) -> Arrays:
         """Return the gradient of the weighted sum of `log_prob`, `entropy` and `-penalty`, by parameter."""
         self._seeds = coefficients, entropy_weight, penalty_weight
-        self._found = {name: np.zeros(array.shape) for name, array in self.parameters.items()}
+        self._gradients = {name: np.zeros(array.shape) for name, array in self.parameters.items()}
         for back in reversed(self._backward):
             back()
-        return self._found
+        return self._gradients
 
     def _decision(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the next decision: drawn, or the given one."""
@@ -179,7 +180,7 @@ class Pass:
         scores = Value(hidden @ vector)
 
         def back() -> None:
-            self._found["attention/vector"] += np.einsum("nk,nku->u", scores.gradient, hidden)
+            self._gradients["attention/vector"] += np.einsum("nk,nku->u", scores.gradient, hidden)
             inner = scores.gradient[..., None] * vector * (1 - hidden**2)
             query.gradient += inner.sum(axis=1)
             for place, key in enumerate(keys):
@@ -194,7 +195,7 @@ class Pass:
         y = Value(x.data @ matrix)
 
         def back() -> None:
-            self._found[name] += x.data.T @ y.gradient
+            self._gradients[name] += x.data.T @ y.gradient
             x.gradient += y.gradient @ matrix.T
 
         self._backward.append(back)

@@ -31,7 +31,7 @@ class Result(NamedTuple):
 
     @classmethod
     def from_json(cls, saved: Sequence[Any]) -> Result:
-        """The inverse of `to_json`."""
+        """Invert `to_json`."""
         text, reward, budget = saved
         return cls(Genotype.from_json(text), math.nan if reward is None else reward, budget)
 
@@ -75,7 +75,7 @@ class Bracket:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Bracket:
-        """The inverse of `to_json`."""
+        """Invert `to_json`."""
         return cls(
             rung=saved["rung"],
             fresh=saved["fresh"],

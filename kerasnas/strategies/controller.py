@@ -12,7 +12,8 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.attention import SKIP_TARGET, AttentionPolicy, walk_of
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, check_space
-from kerasnas.strategies.policies import Adam, Arrays, CategoricalPolicy, LSTMPolicy, Policy, pack, unpack
+from kerasnas.strategies.numpy_networks import Adam, Arrays, pack, unpack
+from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy, Policy
 
 ALGORITHMS = ("reinforce", "ppo")
 

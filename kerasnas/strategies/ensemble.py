@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.strategies.policies import Adam, Arrays
+from kerasnas.strategies.numpy_networks import Adam, Arrays
 
 
 class NetworkEnsemble:

@@ -17,7 +17,7 @@ NOISE = 0.3  # variance that the kernel does not explain, of targets with varian
 NOISES = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Codes = tuple[np.ndarray, ...]
-"""The input of a kernel: arrays with a row for each architecture."""
+"""Input of a kernel: arrays with a row for each architecture."""
 
 
 class Kernel(Protocol):

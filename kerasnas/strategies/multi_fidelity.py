@@ -70,7 +70,7 @@ class MultiFidelitySearch(abc.ABC):
     # Provided ----------------------------------------------------------------------------------------
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The best genotype at the largest budget with a finite reward, and that reward; None before the first one."""
+        """Best genotype at the largest budget with a finite reward, and that reward; None before the first one."""
         finite = [result for result in self.results if not math.isnan(result.reward)]
         if not finite:
             return None

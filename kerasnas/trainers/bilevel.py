@@ -207,7 +207,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
 
     @property
     def cost_limits(self) -> dict[str, Any]:
-        """The `cost` and `limit` of derived networks, from the target of a `CostObjective`; empty without one."""
+        """`cost` and `limit` of derived networks, from the target of a `CostObjective`; empty without one."""
         objective = self.objective
         if not isinstance(objective, CostObjective) or objective.target is None:
             return {}

@@ -15,7 +15,7 @@ from kerasnas.networks import Supernet
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class CostObjective:
-    """The validation loss combined with the expected cost of the network.
+    """Validation loss combined with the expected cost of the network.
 
     `form="add"`: `loss + weight * E[cost]`, the regularization of ProxylessNAS; `weight` is loss per unit of cost.
     `form="multiply"`: `loss * (E[cost] / target) ** weight`, the trade-off of MnasNet written for a loss.

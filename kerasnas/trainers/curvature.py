@@ -100,7 +100,7 @@ def top_eigenvalue(
 
 
 class CurvatureMemory(keras.layers.Layer):
-    """The last curvatures of a search and the alphas they were measured at, in variables that checkpoints save.
+    """Last curvatures of a search and the alphas they were measured at, in variables that checkpoints save.
 
     Args:
         alphas: the architecture parameters.

@@ -1,4 +1,4 @@
-"""The two halves of a bilevel search, from any data that `fit` accepts."""
+"""Two halves of a bilevel search, from any data that `fit` accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two gradients of a search step, as pure functions of lists of tensors."""
+"""Two gradients of a search step, as pure functions of lists of tensors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BilevelGradients(keras.Model):
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas."""
+        """Alphas."""
         return split_variables(self.trainable_variables)[1]
 
     def partition(self, values: Sequence[Tensor]) -> tuple[list[Any], list[Any]]:

@@ -24,7 +24,7 @@ def _is_auto(value: Any) -> bool:
 
 
 class SearchGuards:
-    """The guards of a `BilevelTrainer`, which documents the arguments.
+    """Guards of a `BilevelTrainer`, which documents the arguments.
 
     A guard without effect warns, unless it is `"auto"`.
 

@@ -94,7 +94,7 @@ def first_order(
     a: Sequence[Tensor],
     inner_step: InnerStep | None = None,
 ) -> tuple[tuple[Any, Any], list[Any]]:
-    """The first-order form of DARTS: the current weights stand for the optimal ones.
+    """First-order form of DARTS: the current weights stand for the optimal ones.
 
     `grad_a L_val(w, a)`
 
@@ -118,7 +118,7 @@ def first_order(
 def unrolled(
     validation_loss: Loss, training_loss: Loss, w: Sequence[Tensor], a: Sequence[Tensor], inner_step: InnerStep
 ) -> tuple[tuple[Any, Any], list[Any]]:
-    """The second-order form of DARTS, exact: the weights one step of SGD ahead stand for the optimal ones.
+    """Second-order form of DARTS, exact: the weights one step of SGD ahead stand for the optimal ones.
 
     `grad_a L_val(w'(a), a)` with `w'(a) = inner_step(w, grad_w L_train(w, a))`, differentiated through the step.
 
@@ -154,7 +154,7 @@ def finite_difference(
     inner_step: InnerStep,
     radius: float = 0.01,
 ) -> tuple[tuple[Any, Any], list[Any]]:
-    """The second-order form of DARTS as published: its second derivative by a central difference.
+    """Second-order form of DARTS as published: its second derivative by a central difference.
 
     With `w'` as in `unrolled` and `d = grad_w' L_val(w', a)`:
 

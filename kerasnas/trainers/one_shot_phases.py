@@ -58,7 +58,7 @@ class Phases(keras.callbacks.Callback):
 
 
 class ENASGuard(NonFiniteGuard):
-    """The `NonFiniteGuard` of an `ENASTrainer`, which also restores the controller."""
+    """`NonFiniteGuard` of an `ENASTrainer`, which also restores the controller."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
@@ -73,7 +73,7 @@ class ENASGuard(NonFiniteGuard):
 
 
 class ENASCheckpoint(TrainingCheckpoint):
-    """The `TrainingCheckpoint` of an `ENASTrainer`, which also saves the controller.
+    """`TrainingCheckpoint` of an `ENASTrainer`, which also saves the controller.
 
     Example:
 

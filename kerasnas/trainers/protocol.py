@@ -24,7 +24,7 @@ class SupernetProtocol(Protocol):
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas."""
+        """Alphas."""
 
     @property
     def network_weights(self) -> list[Any]:
@@ -76,7 +76,7 @@ class PlainSupernet:
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas."""
+        """Alphas."""
         return split_variables(self.model.trainable_variables)[1]
 
     @property

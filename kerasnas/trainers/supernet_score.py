@@ -15,7 +15,7 @@ from kerasnas.networks import Supernet
 
 
 class SupernetScore:
-    """The held-out accuracy of networks with a supernet's weights, without training or building them.
+    """Held-out accuracy of networks with a supernet's weights, without training or building them.
 
     Batch norm uses the statistics of each batch: the moving ones belong to the mixture, not to any network.
 

@@ -13,7 +13,7 @@ from kerasnas.backend import replicas
 
 
 class AlphaWarmup:
-    """The warm-up of a search: the first epochs of `fit`, in which the alphas are frozen.
+    """Warm-up of a search: the first epochs of `fit`, in which the alphas are frozen.
 
     Neither the alphas nor any variable of their optimizer change. An optimizer that receives zeros still counts its
     steps: after a warm-up, Adam's bias correction would be spent while its second moment is still zero, and the first

@@ -77,7 +77,8 @@ from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
-from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
+from kerasnas.strategies.numpy_networks import Adam
+from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
 

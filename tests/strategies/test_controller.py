@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kerasnas.search import Controller, Reinforce
-from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, pack, unpack
+from kerasnas.strategies.numpy_networks import Adam, pack, unpack
+from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.testing.strategies import GridSpace
 from tests.strategies.kit import OPTIONS, SPACE, everything, policy_of, scattered
 
