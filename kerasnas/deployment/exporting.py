@@ -89,8 +89,8 @@ def export(
         raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
     record = read_result(run.path)
     classifier = load_classifier(run.path)
-    if names == DEFAULT_FORMATS and classifier.modality.formats:
-        names = classifier.modality.formats
+    if names == DEFAULT_FORMATS and (held := classifier.modality.formats):
+        names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
     x, calibration = (

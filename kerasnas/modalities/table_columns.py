@@ -15,7 +15,8 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 NUMBER, CATEGORY, UNUSED = "number", "category", "unused"
 _MOST_CATEGORIES = 100  # a one-hot column more for each; beyond, values hardly repeat in tables of usual size
 _FREE_SHARE = 0.5  # of different values among the rows, from which on a column of texts is prose or ids
-_FEW_ROWS = 20  # up to which different values say nothing
+_FEW_ROWS = 20  # up to which different values say nothing, if they are names
+_PROSE = 3  # words of a text that is no name
 _NUMBERS_SHARE = 0.5  # of values that are numbers, from which on the others are taken for mistakes
 _IQR = 1.349  # interquartile range of the normal distribution, in standard deviations
 
@@ -132,7 +133,9 @@ def _learned(name: str, values: np.ndarray) -> Column:
 
 def _category(name: str, texts: Sequence[str], rows: int, missing: bool) -> Column:
     found = tuple(sorted(set(texts)))
-    if len(found) > max(_FEW_ROWS, _FREE_SHARE * len(texts)) or len(found) > max(_MOST_CATEGORIES, rows // 10):
+    prose = np.mean([len(text.split()) for text in found]) >= _PROSE
+    fewest = 1 if prose else _FEW_ROWS
+    if len(found) > max(fewest, _FREE_SHARE * len(texts)) or len(found) > max(_MOST_CATEGORIES, rows // 10):
         raise ValueError(
             f"Expected categories or numbers in column '{name}'. Received: {len(found)} different texts in "
             f"{len(texts)} rows, such as {found[0][:40]!r}. Leave the column out, or search its texts alone with the "

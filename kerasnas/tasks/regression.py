@@ -70,7 +70,7 @@ class Regression(Task):
 
     @classmethod
     def recognizes(cls, y: np.ndarray) -> bool:
-        if not check_numbers(y):
+        if not check_numbers(y) or (y.ndim == 2 and np.isin(y, (0, 1)).all()):  # the latter are labels
             return False
         if y.ndim == 1 and (y == np.round(y)).all():
             hint = 'Class numbers are integers: y.astype("int64"); of numbers, say task="regression".'
@@ -79,7 +79,7 @@ class Regression(Task):
 
     @classmethod
     def recognizes_columns(cls, table: np.ndarray | None) -> bool:
-        return table is not None
+        return table is not None and not (table.shape[1] > 1 and np.isin(table, (0, 1)).all())
 
     def check(self, y: np.ndarray, outputs: int | None, what: str = "training", argument: str = "y") -> None:
         if y.ndim != 2 or y.dtype.kind not in "iuf" or not np.isfinite(y).all():

@@ -59,7 +59,7 @@ def test_csv_with_texts(tmp_path):
         datasets.load(path, image_size=(8, 8))
     path.write_text(path.read_text(encoding="utf-8").replace("Review", "words"), encoding="utf-8")
     assert datasets.load(path, text_column="words").modality.name == "texts"
-    with pytest.raises(ValueError, match="Texts stand in a column named text"):
+    with pytest.raises(ValueError, match="texts alone with the setting text_column"):
         datasets.load(path)
 
 

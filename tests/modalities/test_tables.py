@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ import kerasnas
 from kerasnas import datasets
 from kerasnas.cli import main
 from kerasnas.deployment.samples import Samples
-from kerasnas.export import load_classifier
+from kerasnas.export import Classifier, export_classifier, load_classifier, with_preprocessing
 from kerasnas.modalities import Tables, modality
 from kerasnas.modalities.table_columns import Column
 from kerasnas.modalities.tables import TableFront
@@ -71,6 +72,22 @@ def test_numbers_are_scaled_by_training_rows_and_missing_ones_are_the_median():
     clipped = 1 / np.sqrt(1 + 1 / 9)
     expected = [[0, 0, 1, 0], [clipped, 0, 0, 1], [0, 1, 0, 0], [3, 0, 0, 0]]
     np.testing.assert_allclose(front.encoded(raw), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "litert"])
+def test_gaps_and_categories_are_exported(name, tmp_path):
+    columns = [
+        Column("a", "number", missing=True),
+        Column("b", "category", categories=("x", "y")),
+        Column("c", "unused"),
+    ]
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model = with_preprocessing(network, front=TableFront(columns))
+    classifier = Classifier(model, ("no", "yes"), 1.0, modality=Tables(columns))
+    raw = np.array([[2.0, 0.0, 0.0], [np.nan, np.nan, 0.0], [-1.0, 1.0, 0.0], [0.0, 5.0, 1.0]], "float32")
+    assert export_classifier(classifier, name, tmp_path, raw, raw).agreement == 1
+    with pytest.raises(ValueError, match="network of rows is exported as"):
+        export_classifier(classifier, "litert-int8", tmp_path, raw, raw)
 
 
 def learned(**columns):
