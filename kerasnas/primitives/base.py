@@ -135,7 +135,8 @@ class Primitive(keras.layers.Layer):
             shared: names of the stages applied to `inputs` so far -> their result; this primitive adds its own. Only
                 stages without weights are shared: ReLU, pools, and the copies of their result.
         """
-        x, done, mask = inputs, (), None
+        x, mask = inputs, None
+        done: tuple | None = ()
         if self.masked:
             mask = shared[_MASK] = shared[_MASK] if _MASK in shared else step_mask(inputs)
         for stage in self.chain[:-1]:

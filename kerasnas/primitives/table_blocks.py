@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -42,9 +41,7 @@ class DenseBlock(Block):
     TensorShape([2, 4])
     """
 
-    settings: ClassVar[Mapping[str, Any]] = {
-        "dropout": (0.0, lambda name, value: checks.number(name, value, least=0, below=1))
-    }
+    settings = {"dropout": (0.0, lambda name, value: checks.number(name, value, least=0, below=1))}
     dropout: float
 
     def stages(self) -> list[keras.layers.Layer]:

@@ -217,8 +217,8 @@ def macro_values(supernet, genotype):
 
 
 def twice(space):
-    """A child that reads one node twice, with one primitive."""
-    edges = [("sep_conv_3x3", 0, 2)] * 2 + [("skip_connect", 0, 3), ("skip_connect", 1, 3)]
+    """A child that reads one node twice, with one primitive, and whose first node alone is read by the second."""
+    edges = [("sep_conv_3x3", 0, 2)] * 2 + [("skip_connect", 0, 3), ("skip_connect", 2, 3)]
     return Genotype(space.name, {"normal": edges, "reduce": edges})
 
 
