@@ -48,10 +48,10 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
     ('over', 'running')
     """
     path = Path(folder, "search.json")
-    found = (json_files.read(path, ("status", "max_trials", "message")) if path.exists() else None) or {}
-    if found.get("max_trials") != max_trials:
+    status = (json_files.read(path, ("status", "max_trials", "message")) if path.exists() else None) or {}
+    if status.get("max_trials") != max_trials:
         return RUNNING, ""
-    return found["status"], found["message"]
+    return status["status"], status["message"]
 
 
 class Servicer(internals.OracleServicer):

@@ -83,7 +83,7 @@ class Leases:
     # Workers -----------------------------------------------------------------------------------------
     @property
     def workers(self) -> set[str]:
-        """The workers that hold a trial, or were heard of within a lease."""
+        """Workers that hold a trial, or were heard of within a lease."""
         alive = self.clock() - self.lease
         return {name for name, seen in self._seen.items() if seen > alive or self.trial_of(name) is not None}
 

@@ -98,13 +98,13 @@ def read_beside(text: bytes | None) -> dict[str, Any]:
     {'message': 'out of memory'}
     """
     try:
-        found = {} if text is None else json.loads(text)
+        metadata = {} if text is None else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"The metadata of the call are not JSON: {error}") from None
     known: Mapping[str, Any] = {"message": (str, type(None)), "fatal": bool}
-    if not isinstance(found, dict) or not all(isinstance(found[name], known.get(name, ())) for name in found):
-        raise ValueError(checks.invalid("beside", "an object with `message` and `fatal`", found, what="metadata"))
-    return found
+    if not isinstance(metadata, dict) or not all(isinstance(metadata[name], known.get(name, ())) for name in metadata):
+        raise ValueError(checks.invalid("beside", "an object with `message` and `fatal`", metadata, what="metadata"))
+    return metadata
 
 
 def shortened(text: str) -> str:

@@ -16,7 +16,7 @@ _BYTES = 32
 
 
 class Secret(NamedTuple):
-    """The secret of a project: its public id, and the key of all signatures."""
+    """Secret of a project: its public id, and the key of all signatures."""
 
     project: str
     key: bytes
@@ -25,8 +25,8 @@ class Secret(NamedTuple):
 def read_secret(folder: str | os.PathLike) -> Secret | None:
     """Read the secret of the project in `folder`; None if there is no whole one."""
     try:
-        found = json_files.decode(Path(folder, NAME).read_bytes())
-        secret = Secret(found["project"], bytes.fromhex(found["key"]))
+        content = json_files.decode(Path(folder, NAME).read_bytes())
+        secret = Secret(content["project"], bytes.fromhex(content["key"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return secret if isinstance(secret.project, str) and len(secret.key) == _BYTES else None
@@ -46,14 +46,14 @@ def require_secret(folder: str | os.PathLike) -> Secret:
     True
     """
     path = Path(folder, NAME)
-    found = read_secret(folder)
+    existing = read_secret(folder)
     if path.exists():
-        reason = "it is damaged" if found is None else f"its mode was {_mode(path):o}, so that others could read it"
-        if found is not None and not _is_open(path):
-            return found
+        reason = "it is damaged" if existing is None else f"its mode was {_mode(path):o}, so that others could read it"
+        if existing is not None and not _is_open(path):
+            return existing
         warnings.warn(f"{path} is replaced by a new secret: {reason}.", stacklevel=2)
         path.unlink()
-    secret = Secret(secrets.token_hex(16) if found is None else found.project, secrets.token_bytes(_BYTES))
+    secret = Secret(secrets.token_hex(16) if existing is None else existing.project, secrets.token_bytes(_BYTES))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(handle, "w", encoding="utf-8") as file:

@@ -51,10 +51,10 @@ def is_same(signature: Any, right: str) -> bool:
 
 
 def _sign(key: bytes, *parts: Any) -> str:
-    made = hmac.new(key, digestmod=hashlib.sha256)
+    signature = hmac.new(key, digestmod=hashlib.sha256)
     for part in map(_bytes, parts):
-        made.update(len(part).to_bytes(8, "big") + part)  # so that no two lists of parts are the same bytes
-    return made.hexdigest()
+        signature.update(len(part).to_bytes(8, "big") + part)  # so that no two lists of parts are the same bytes
+    return signature.hexdigest()
 
 
 def _bytes(value: Any) -> bytes:

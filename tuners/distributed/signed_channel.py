@@ -91,8 +91,8 @@ class SignedChannel:
         secret = self._secret = self._secret or secrets.read_secret(self.folder)
         if secret is None:
             raise NoChiefError(f"there is no {Path(self.folder, secrets.NAME)} yet, which a chief makes")
-        own = {PROJECT: secret.project, SESSION: self._session, NUMBER: self._numbers.next()}
-        signed = [*metadata, *own.items(), (DIGEST, signatures.digest(message))]
+        fields = {PROJECT: secret.project, SESSION: self._session, NUMBER: self._numbers.next()}
+        signed = [*metadata, *fields.items(), (DIGEST, signatures.digest(message))]
         signed.append((SIGNATURE, signatures.sign_call(secret.key, method, signed)))
         code, words, answer = grpc.StatusCode.OK, "", b""
         try:
@@ -102,7 +102,7 @@ class SignedChannel:
             code, words = call.code(), call.details() or ""
         proof = dict(call.trailing_metadata() or ())
         session = str(proof.get(SESSION, ""))
-        right = signatures.sign_answer(secret.key, method, own[NUMBER], session, code.name, words, answer)
+        right = signatures.sign_answer(secret.key, method, fields[NUMBER], session, code.name, words, answer)
         if not signatures.is_same(proof.get(SIGNATURE, ""), right):
             self._secret = None
             if code in _ABSENT:

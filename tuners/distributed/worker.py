@@ -33,11 +33,11 @@ _KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "required
 
 
 class SearchOverError(Exception):
-    """The chief has left, as the search is over."""
+    """Raised when the chief has left, as the search is over."""
 
 
 class PatientStub:
-    """The service's calls, which wait for a chief that was killed, and do not wait for one that has left.
+    """Calls of the service, which wait for a chief that was killed, and do not wait for one that has left.
 
     With `overwrite`, the folder's files are an earlier search's until a chief has answered; `patience` is in seconds.
     """
@@ -54,11 +54,11 @@ class PatientStub:
 
     def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
         """Return the metadata of a call."""
-        own = [(TUNER, self.tuner_id)]
-        return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
+        pairs = [(TUNER, self.tuner_id)]
+        return [*pairs, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else pairs
 
     def _call(self, call: Any, request: Any, **_: Any) -> Any:
-        metadata, start, said = self.metadata(**self.beside), time.monotonic(), False
+        metadata, start, warned = self.metadata(**self.beside), time.monotonic(), False
         self.beside = {}
         while True:
             try:
@@ -71,8 +71,8 @@ class PatientStub:
             except NoChiefError as error:
                 waited = time.monotonic() - start
                 self._require_patience(waited, str(error))
-                if waited > _SILENCE and not said:
-                    said = True
+                if waited > _SILENCE and not warned:
+                    warned = True
                     warnings.warn(
                         f"Worker {self.tuner_id!r} has waited {waited:.0f} s for the chief at {address()}: {error}. It "
                         f"continues for {self.patience - waited:.0f} s.",

@@ -155,17 +155,17 @@ class TunedFit(keras_tuner.HyperModel):
 
     def fit_arguments(self, hp: keras_tuner.HyperParameters, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return `kwargs` of `fit` with the batch size and the epochs of this trial."""
-        found = dict(kwargs)
+        arguments = dict(kwargs)
         for name, value in self._tuned().items():
             if name in kwargs:
                 raise FatalValueError(
                     f"`search` received {name}={kwargs[name]}, but the hypermodel was made with {name}={value}. Give "
                     "it to one of them."
                 )
-            found[name] = value if isinstance(value, int) else hp.Choice(name, list(value))
+            arguments[name] = value if isinstance(value, int) else hp.Choice(name, list(value))
         if EPOCHS in hp.values:
-            found["epochs"] = int(hp.values[EPOCHS])
-        return found
+            arguments["epochs"] = int(hp.values[EPOCHS])
+        return arguments
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         """Train the model of a trial; returns the `History`."""

@@ -19,7 +19,7 @@ Rate = float | tuple[float, float]
 
 
 class SupernetHyperModel(TunedFit):
-    """The supernet of a space and how it is searched, as hyperparameters; a trial is one differentiable search.
+    """Supernet of a space and how it is searched, as hyperparameters; a trial is one differentiable search.
 
     One value is fixed, several are tuned. `build` returns a compiled `kerasnas.BilevelTrainer`: its `val_accuracy` is
     that on the data that the alphas learn from, and its `derive()` the genotype that was found.
@@ -133,12 +133,12 @@ class SupernetHyperModel(TunedFit):
 
     def settings(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """Return the settings of the hyperparameters, by name; declares them where they are new."""
-        found = {}
+        settings = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
             given = getattr(self, name)
             if given is None:
                 continue
-            found[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
+            settings[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
         for name, usual in (("learning_rate", 0.025), ("architecture_learning_rate", 3e-4)):
             rate = getattr(self, name)
             if rate is None:
@@ -146,10 +146,10 @@ class SupernetHyperModel(TunedFit):
             if isinstance(rate, (tuple, list)):
                 low, high = map(float, rate)
                 default = min(max(usual, low), high)
-                found[name] = hp.Float(name, low, high, sampling="log", default=default)
+                settings[name] = hp.Float(name, low, high, sampling="log", default=default)
             else:
-                found[name] = float(rate)
-        return found
+                settings[name] = float(rate)
+        return settings
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         super().declare_hyperparameters(hp)

@@ -45,10 +45,10 @@ def _by_budgets(kind: Callable[..., Any], default: Callable[..., Hyperband] | No
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        chosen, options = make_strategy(strategy, space, seed, kwargs)
         self.search = kind(chosen, budgets, eta)
         trials = trials_of_a_round((default or kind)(chosen, budgets, eta)) if max_trials is None else max_trials
-        StrategyOracle.__init__(self, self.search, objective, trials, costs, **own)
+        StrategyOracle.__init__(self, self.search, objective, trials, costs, **options)
 
     return __init__
 
@@ -148,7 +148,7 @@ class BOHBOracle(StrategyOracle):
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        further, own = divided(kwargs)
+        further, options = divided(kwargs)
         self.search = BOHB(space, budgets, eta, seed, **further)
         trials = trials_of_a_round(self.search) if max_trials is None else max_trials
-        super().__init__(self.search, objective, trials, costs, **own)
+        super().__init__(self.search, objective, trials, costs, **options)

@@ -29,8 +29,8 @@ def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     >>> divided({"population_size": 4, "lease": 30})
     ({'population_size': 4}, {'lease': 30})
     """
-    own = {name: value for name, value in arguments.items() if name in _ORACLE_ARGUMENTS}
-    return {name: value for name, value in arguments.items() if name not in own}, own
+    oracle = {name: value for name, value in arguments.items() if name in _ORACLE_ARGUMENTS}
+    return {name: value for name, value in arguments.items() if name not in oracle}, oracle
 
 
 def make_strategy(
@@ -50,13 +50,13 @@ def make_strategy(
     (4, {'lease': 30})
     """
     checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
-    further, own = divided(arguments)
+    further, options = divided(arguments)
     if isinstance(strategy, SearchStrategy):
         if further:
             names = ", ".join(map(repr, further))
             raise TypeError(f"{type(strategy).__name__} is an instance already, and takes no {names}.")
-        return strategy, own
-    return STRATEGIES[strategy](space, seed=seed, **further), own
+        return strategy, options
+    return STRATEGIES[strategy](space, seed=seed, **further), options
 
 
 def _by_name(strategy: str) -> Callable[..., None]:
@@ -71,8 +71,8 @@ def _by_name(strategy: str) -> Callable[..., None]:
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen, own = make_strategy(strategy, space, seed, kwargs)
-        StrategyOracle.__init__(self, chosen, objective, max_trials, costs, **own)
+        chosen, options = make_strategy(strategy, space, seed, kwargs)
+        StrategyOracle.__init__(self, chosen, objective, max_trials, costs, **options)
 
     return __init__
 

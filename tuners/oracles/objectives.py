@@ -73,12 +73,12 @@ def record_metrics(trial: Trial, metrics: Mapping[str, Any], step: int, directio
 
 def reported_at_best(trial: Trial, names: Iterable[str]) -> dict[str, float]:
     """Return the values of `names` that a trial reported at its best step, or else last; NaN for missing ones."""
-    found = {}
+    values = {}
     for name in names:
         history = trial.metrics.get_history(name) if trial.metrics.exists(name) else []
         at_best = [one for one in history if one.step == trial.best_step] or history[-1:]
-        found[name] = float(at_best[0].mean()) if at_best else math.nan  # not a NumPy scalar
-    return found
+        values[name] = float(at_best[0].mean()) if at_best else math.nan  # not a NumPy scalar
+    return values
 
 
 def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> list[keras_tuner.Objective]:
@@ -88,24 +88,24 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
         ValueError: if a direction is neither given nor known by the metric's name, or an objective is there twice.
     """
     given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
-    found = []
+    objectives = []
     for one in given:
         if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
             raise TypeError(invalid("objective", "a name, a `keras_tuner.Objective` or several", objective))
         try:
-            made = keras_tuner.Oracle(objective=one).objective
+            known = keras_tuner.Oracle(objective=one).objective
         except ValueError as error:
             hint = f"{error} One of another name is a `keras_tuner.Objective(name, direction)`."
             raise ValueError(invalid("objective", "a metric whose direction is known", one, hint)) from None
         if one is not None:
-            if made.direction not in ("min", "max"):
+            if known.direction not in ("min", "max"):
                 raise ValueError(
-                    f"Invalid value received for argument `direction` of objective {made.name!r}. Expected 'min' or "
-                    f"'max'. Received: {made.direction!r}"
+                    f"Invalid value received for argument `direction` of objective {known.name!r}. Expected 'min' or "
+                    f"'max'. Received: {known.direction!r}"
                 )
-            made = ReportedObjective(made.name, made.direction)
-        found.append(made)
-    names = [one.name for one in found]
+            known = ReportedObjective(known.name, known.direction)
+        objectives.append(known)
+    names = [one.name for one in objectives]
     if len(set(names)) != len(names) or not names:
         raise ValueError(invalid("objective", "each once", names))
-    return found
+    return objectives

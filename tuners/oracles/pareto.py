@@ -84,8 +84,8 @@ class ParetoOracle(StrategyOracle):
                 f"A Pareto front needs at least two objectives and costs. Received: objective={objective!r}, "
                 f"costs={dict(costs or {})}"
             )
-        chosen, own = make_strategy(strategy, space, seed, {"objectives": count, **kwargs})
-        super().__init__(chosen, objective, max_trials, costs, **own)
+        chosen, options = make_strategy(strategy, space, seed, {"objectives": count, **kwargs})
+        super().__init__(chosen, objective, max_trials, costs, **options)
 
     def front(self) -> list[ParetoTrial]:
         """Return the completed trials that no other one dominates, the best by the first objective first."""

@@ -334,22 +334,23 @@ class ProjectOracle(keras_tuner.Oracle):
                 raise RuntimeError("There is no project to reload: the oracle is used without a tuner.")
             saved = self.store.read()
             if saved.state is not None:
-                name, own, there = type(self).__name__, self.identity(), saved.state.get("identity")
+                name, identity, there = type(self).__name__, self.identity(), saved.state.get("identity")
                 if is_worker() or "seed" not in (there or {}):
-                    own.pop("seed", None)  # a worker's oracle chooses nothing, and an older version did not write it
-                require_same_search(there, own, name, "oracle", self.store.folder)
+                    # A worker's oracle chooses nothing, and an older version did not write it.
+                    identity.pop("seed", None)
+                require_same_search(there, identity, name, "oracle", self.store.folder)
             recover(self, saved, held=is_distributed())
             self.store.ledger.update({trial_id: self._entry(trial) for trial_id, trial in self.trials.items()})
             self.recovered()
 
     def get_state(self) -> dict[str, Any]:
-        own = {
+        state = {
             "identity": self.identity(),
             "not_finite": sorted(self.not_finite),
             "start_order": list(self.start_order),
             "seed_state": self.seed,
         }
-        return {**super().get_state(), **self.leases.get_state(), **own}
+        return {**super().get_state(), **self.leases.get_state(), **state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         known = {

@@ -14,7 +14,7 @@ Values = dict[str, Any]
 
 
 class Proposals:
-    """The values that a search asks for: one for each choice of its space.
+    """Values that a search asks for: one for each choice of its space.
 
     Example:
 
@@ -67,7 +67,7 @@ class Proposals:
 
 
 class BudgetedProposals(Proposals):
-    """The values that a search with budgets asks for: also `tuner/epochs`, the length of a trial."""
+    """Values that a search with budgets asks for: also `tuner/epochs`, the length of a trial."""
 
     def __init__(self, search: MultiFidelitySearch):
         super().__init__(search.strategy)
@@ -93,8 +93,8 @@ class BudgetedProposals(Proposals):
         return values[EPOCHS]
 
     def identity(self) -> dict[str, Any]:
-        own = {"search": type(self.search).__name__, "budgets": list(self.search.budgets), "eta": self.search.eta}
-        return {**super().identity(), **own}
+        search = {"search": type(self.search).__name__, "budgets": list(self.search.budgets), "eta": self.search.eta}
+        return {**super().identity(), **search}
 
 
 def proposals_of(search: SearchStrategy | MultiFidelitySearch) -> Proposals:

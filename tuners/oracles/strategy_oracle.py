@@ -180,8 +180,8 @@ class StrategyOracle(ProjectOracle):
 
     def trial_recovered(self, trial: Trial) -> None:
         # The search chooses by what was reported to it alone: asked again, it asks for this trial.
-        own = self.proposals.own(trial.hyperparameters.values)
-        if any(values == own for values in self.proposals.pending()):
+        proposal = self.proposals.own(trial.hyperparameters.values)
+        if any(values == proposal for values in self.proposals.pending()):
             return
         try:
             self.proposals.ask()  # another one becomes an orphan

@@ -46,14 +46,14 @@ class Journal:
 
     def since(self, number: int) -> list[dict[str, Any]]:
         """Read the consecutive events from `number` on. New ones get higher numbers than any."""
-        found: dict[int, dict[str, Any]] = {}
+        numbered: dict[int, dict[str, Any]] = {}
         for path in (json_files.previous(self.path), self.path):
             for event in json_files.read_lines(path):
                 if isinstance(event.get("number"), int):
-                    found[event["number"]] = event
+                    numbered[event["number"]] = event
         events = []
-        while number in found:
-            events.append(found[number])
+        while number in numbered:
+            events.append(numbered[number])
             number += 1
-        self.number = max([number, *(one + 1 for one in found)])
+        self.number = max([number, *(one + 1 for one in numbered)])
         return events

@@ -105,11 +105,11 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
         lines = Path(path).read_bytes().splitlines()
     except OSError:
         return []
-    found = []
+    values = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            found.append(decode(line))
-    return found
+            values.append(decode(line))
+    return values
 
 
 def encode(value: Mapping[str, Any]) -> str:

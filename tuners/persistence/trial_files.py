@@ -20,12 +20,12 @@ from tuners.persistence import json_files
 def keep_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
     """Record what a folder's files are made with; remove those of another plan, and return True then."""
     plan, path = json.loads(json.dumps(plan)), folder / "plan.json"
-    kept = json_files.read(path) if path.exists() else None
-    other = kept is not None and kept != plan
+    previous = json_files.read(path) if path.exists() else None
+    other = previous is not None and previous != plan
     if other:
         clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if kept != plan:
+    if previous != plan:
         json_files.write(path, plan)
     return other
 

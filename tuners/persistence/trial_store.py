@@ -40,7 +40,7 @@ class Saved(NamedTuple):
 
 
 class TrialStore:
-    """The files of a search: its state, the events since, and its trials.
+    """Files of a search: its state, the events since, and its trials.
 
     `oracle.json` holds the state, `oracle.events` a line for each trial that began or was completed since, and
     `trial_<number>/trial.json` a trial. Writing the state takes time in proportion to the trials, so it is written

@@ -31,14 +31,14 @@ class Project(TypedDict, total=False):
 
 def check_arguments(tuner: type, project: Any) -> None:
     """Raise TypeError, with the nearest right name, if `project` has an argument that `tuner` does not take."""
-    own = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
+    known = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
     for name in project:
         if name in Project.__annotations__:
             continue
         new = _RENAMED.get(name, "")
-        close = [new] if new.split("=")[0] in own else difflib.get_close_matches(name, own, n=1)
+        close = [new] if new.split("=")[0] in known else difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean `{close[0]}`?" if close else ""
-        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(own)}")
+        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(known)}")
 
 
 @runtime_checkable

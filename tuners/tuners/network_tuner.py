@@ -96,7 +96,7 @@ class NetworkTuner(DistributedTuner):
 
     @property
     def space(self) -> SearchSpace:
-        """The search space."""
+        """Search space of the tuner."""
         return self.training.space
 
     def scope(self) -> Any:
@@ -129,15 +129,15 @@ class NetworkTuner(DistributedTuner):
     # Warm start --------------------------------------------------------------------------------------
     def warm(self, search: Any) -> str | None:
         """Warm-start `search`; return what was used, which is also logged once."""
-        said = warmed(search, self.initializer)
-        self.say_warm_start(said)
-        return said
+        message = warmed(search, self.initializer)
+        self.say_warm_start(message)
+        return message
 
-    def say_warm_start(self, said: str | None) -> None:
+    def say_warm_start(self, message: str | None) -> None:
         """Log what a warm start used, unless that was logged before."""
-        if said is not None and said not in self.warm_starts:
-            self.warm_starts.append(said)
-            self.progress.say(f"Warm start: {said}.")
+        if message is not None and message not in self.warm_starts:
+            self.warm_starts.append(message)
+            self.progress.say(f"Warm start: {message}.")
 
     # Progress ----------------------------------------------------------------------------------------
     def in_words(self, trial: Trial) -> str:
@@ -223,9 +223,9 @@ class NetworkTuner(DistributedTuner):
         print(f"{len(best)} best of {len(getattr(self.oracle, 'trials', best))} trials in {self.project_dir}")
         for trial in best:
             result = self.result(trial) or {}
-            found = ", ".join(f"{name} {value:.4g}" for name, value in result.get("metrics", {}).items())
-            found = found or f"score {trial.score:.4f}"
-            print(f"  trial {int(trial.trial_id) + 1}: {self.in_words(trial)}\n    {found}")
+            metrics = ", ".join(f"{name} {value:.4g}" for name, value in result.get("metrics", {}).items())
+            metrics = metrics or f"score {trial.score:.4f}"
+            print(f"  trial {int(trial.trial_id) + 1}: {self.in_words(trial)}\n    {metrics}")
         if best:
             print(self.genotype(best[0]))
 
@@ -241,8 +241,8 @@ class NetworkTuner(DistributedTuner):
         return {"identity": json.loads(json.dumps(self.identity()))}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        own, name = self.get_state()["identity"], type(self).__name__
-        require_same_search(state.get("identity"), own, name, "tuner", self.project_dir)
+        identity, name = self.get_state()["identity"], type(self).__name__
+        require_same_search(state.get("identity"), identity, name, "tuner", self.project_dir)
 
     def save(self) -> None:
         """Write the project's state atomically; FatalRuntimeError when the disk is full."""

@@ -142,8 +142,8 @@ class OneShotTuner(NetworkTuner):
             oracle = EvolutionOracle(space, Objective(_compared_by(task), "max"), max_trials, seed)
         self._check_oracle(oracle, space, task)
         self.trainer: ENASTrainer | None = None
-        own = (oracle, space, input_shape, num_classes, training, seed, initializer, folds, distribution_strategy)
-        super().__init__(*own, report, executor=executor, **project)
+        arguments = (oracle, space, input_shape, num_classes, training, seed, initializer, folds, distribution_strategy)
+        super().__init__(*arguments, report, executor=executor, **project)
         parameters = self.initializer is not None and bool(self.initializer.parameters)
         if parameters and not oracle.trials and isinstance(oracle.strategy, Parametric):
             warm_start(oracle.strategy, self.initializer)  # type: ignore[arg-type]
@@ -253,8 +253,8 @@ class OneShotTuner(NetworkTuner):
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
             if self.result(trial) is not None:
                 continue
-            own: dict[str, Any] = {"genotype": genotype, "seed": self.seed, "augment": augment, "callbacks": boards}
-            train = partial(self.networks.train, **own, verbose=verbose)
+            options: dict[str, Any] = {"genotype": genotype, "seed": self.seed, "augment": augment, "callbacks": boards}
+            train = partial(self.networks.train, **options, verbose=verbose)
             settings = {**settings, "seed": self.seed}
             try:
                 with forget_gradients():

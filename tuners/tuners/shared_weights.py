@@ -106,8 +106,8 @@ class SharedWeights:
                     "children that were evaluated keep their scores.",
                     stacklevel=3,
                 )
-            own = [*fresh_callbacks(callbacks), checkpoint]
-            options = {"augment": augment, "verbose": verbose, "callbacks": own, "seed": seed, **fit}
+            every_callback = [*fresh_callbacks(callbacks), checkpoint]
+            options = {"augment": augment, "verbose": verbose, "callbacks": every_callback, "seed": seed, **fit}
             search.fit(data.x, data.y, initial_epoch=epoch, **options)
             took = duration(time.perf_counter() - start)
             say(f"Shared weights trained for {fit['epochs'] - epoch} epochs in {took}.")
@@ -116,11 +116,11 @@ class SharedWeights:
 
 def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
     path = folder / "plan.json"
-    kept = json_files.read(path) if path.exists() else None
-    if kept is None:  # `read` has warned of a damaged one
+    previous = json_files.read(path) if path.exists() else None
+    if previous is None:  # `read` has warned of a damaged one
         folder.mkdir(parents=True, exist_ok=True)
         json_files.write(path, plan)
-    elif parts := checks.differences(kept, plan):
+    elif parts := checks.differences(previous, plan):
         raise ValueError(
             f"The shared weights in {folder} were trained with other settings: {'; '.join(parts)}. Their children "
             "cannot be compared. Choose another `project_name`, or pass `overwrite=True`."

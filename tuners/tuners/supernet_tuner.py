@@ -100,9 +100,9 @@ class SupernetTuner(NetworkTuner):
         if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
             expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
             raise ValueError(checks.invalid("training", expected, training.task.name))
-        own = (hypermodel.space, hypermodel.input_shape, hypermodel.num_classes, training, seed, initializer, folds)
+        network = (hypermodel.space, hypermodel.input_shape, hypermodel.num_classes, training, seed, initializer, folds)
         oracle = RandomOracle(objective, max_trials, seed) if oracle is None else oracle
-        super().__init__(oracle, *own, distribution_strategy, report, hypermodel, executor, **project)
+        super().__init__(oracle, *network, distribution_strategy, report, hypermodel, executor, **project)
 
     def _populate_initial_space(self) -> None:
         # Building supernets to discover their hyperparameters would take longer than the first trial.
@@ -174,8 +174,8 @@ class SupernetTuner(NetworkTuner):
         settings |= {"folds": self.folds, "training": self.training.recipe.settings()}
         plan = {**settings, "data": [part.fingerprint() for part in parts], "version": _VERSION}
         seed = self.seed + 1000 * int(trial.trial_id)
-        own = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id
-        evaluate = TrialSearch(*own, seed, {**fit, **times}, callbacks, self.say_warm_start)
+        parts_of_search = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id
+        evaluate = TrialSearch(*parts_of_search, seed, {**fit, **times}, callbacks, self.say_warm_start)
         try:
             with disk_of(folder), forget_gradients():
                 if keep_plan(folder, plan):

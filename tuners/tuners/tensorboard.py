@@ -28,9 +28,9 @@ def logged(
 def _logged(
     callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None
 ) -> list[keras.callbacks.Callback]:
-    made = fresh_callbacks(callbacks)
+    copies = fresh_callbacks(callbacks)
     further: list[Any] = []
-    for one in made:
+    for one in copies:
         if not isinstance(one, keras.callbacks.TensorBoard):
             continue
         one.log_dir = str(Path(one.log_dir, trial_id, part))
@@ -39,4 +39,4 @@ def _logged(
 
             hparams = hparams_of(hyperparameters)
             further.append(api.KerasCallback(writer=one.log_dir, hparams=hparams, trial_id=trial_id))
-    return [*made, *further]
+    return [*copies, *further]

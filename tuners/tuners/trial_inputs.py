@@ -69,10 +69,10 @@ def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     images, labels = [], []
     for item in read:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            found = f"items of {len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
+            received = f"items of {len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
             raise ValueError(
                 f"Invalid value received for argument `{argument}`. Expected a dataset of `(x, y)`, images and class "
-                f"numbers. Received: {found}"
+                f"numbers. Received: {received}"
             )
         x, y = map(np.asarray, item)
         images.append(x if y.ndim else x[None])
@@ -163,26 +163,26 @@ def fold_numbers(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
 def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     """Return callbacks for one `fit`: copies, or those that the function makes; FatalTypeError where neither works."""
     if callable(callbacks):
-        made = list(callbacks())
+        copies = list(callbacks())
     elif not isinstance(callbacks, (list, tuple, type(None))):
         raise FatalTypeError(
             "Invalid value received for argument `callbacks`. Expected a list of Keras callbacks, or a function that "
             f"returns one. Received: {callbacks!r}"
         )
     else:
-        made = []
+        copies = []
         for one in callbacks or ():
             try:
-                made.append(copy.deepcopy(one))
+                copies.append(copy.deepcopy(one))
             except (TypeError, ValueError, NotImplementedError, RuntimeError) as error:
                 raise FatalTypeError(
                     f"{type(one).__name__} cannot be copied ({error}), and each trial needs callbacks of its own. Pass "
                     "a function that makes them: `callbacks=lambda: [...]`."
                 ) from error
-    for one in made:
+    for one in copies:
         if not isinstance(one, keras.callbacks.Callback):
             raise FatalTypeError(
                 f"Invalid value received for argument `callbacks`. Expected Keras callbacks, or a function that "
                 f"returns a list of them. Received: {one!r}"
             )
-    return made
+    return copies

@@ -158,20 +158,20 @@ class TrialNetworks:
         self, folder: Path, stages: Stages, data: SearchData, settings: dict[str, Any], extra: dict[str, Any]
     ) -> None:
         """Write the result of a trial: the record of its best network's stages, and `extra`."""
-        found, trained = stages.stage(FOUND), stages.stage(TRAINED)
+        search, trained = stages.stage(FOUND), stages.stage(TRAINED)
         dataset = {
             "train_examples": len(data.x),
             "validation_examples": len(data.x_val),
             "input_shape": list(self.training.input_shape),
         }
-        seconds = sum(one["seconds"] for one in (found, trained) if one)
+        seconds = sum(one["seconds"] for one in (search, trained) if one)
         record = {
-            **make_record(stages, trained or {}, found, (), dataset, settings, evaluated_on="val"),
+            **make_record(stages, trained or {}, search, (), dataset, settings, evaluated_on="val"),
             **extra,
             "seconds": seconds,
-            "warm_start": (found or {}).get("warm_start"),
+            "warm_start": (search or {}).get("warm_start"),
         }
         if self.report:
-            write_record(Stages(folder), record, found)
+            write_record(Stages(folder), record, search)
         else:
             storage.write_json(folder / RESULT, dict(record))

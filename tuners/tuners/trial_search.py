@@ -27,7 +27,7 @@ SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 
 
 class TrialSearch:
-    """The search of a trial: build, warm-start, search, derive, train; here, or in a worker that it is sent to.
+    """Search of a trial: build, warm-start, search, derive, train; here, or in a worker that it is sent to.
 
     `fit` has the arguments of the search's `fit`, and `taken_over` is called with what the warm start used. The name of
     the trial's `folder` appears in its logs.
@@ -71,10 +71,10 @@ class TrialSearch:
         whole(stages.path, stage_name(FOUND))
         verbose, augment = self.fit["verbose"], self.fit["augment"]
         fit, say = {**self.fit, "seed": self.seed}, self.networks.say
-        found = run_search(stages, build, data.training, fit, boards[0], lambda: {"warm_start": taken[0]}, 1, say)
+        record = run_search(stages, build, data.training, fit, boards[0], lambda: {"warm_start": taken[0]}, 1, say)
         seal(stages.path, [stage_name(FOUND)])
-        metrics = self.networks.train(stages, genotype_of(found), data, self.seed, augment, boards[1], verbose)
-        last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
+        metrics = self.networks.train(stages, genotype_of(record), data, self.seed, augment, boards[1], verbose)
+        last = {f"search_{name}": values[-1] for name, values in record["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 
     def _build(self) -> BilevelTrainer:
