@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminating():
             if argv is None and name != "completion":  # which imports no TensorFlow
                 quieten()
-            values = command.flags()
+            values = command.flags(rest)
             parse(values, name, rest, command.places)
             command.complete(values)
             folder = values["output_dir"].value if "output_dir" in values else None

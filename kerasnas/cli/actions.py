@@ -26,6 +26,13 @@ def search(values: flags.FlagValues, spent: float) -> None:
     methods.search(config, run.path, progress, spent)
 
 
+def method_options() -> tuple[str, ...]:
+    """The values of `--method`."""
+    from kerasnas.methods import search_methods
+
+    return ("auto", *(method.option for method in search_methods() if method.option))
+
+
 def _search_method(values: flags.FlagValues) -> Any:
     """Return the method that the flags ask for."""
     from kerasnas.methods import search_methods
@@ -35,7 +42,7 @@ def _search_method(values: flags.FlagValues) -> Any:
     space = values["space"].value if values["space"].present else None
     option, dataset = values["method"].value, values["dataset"].value
     known = search_methods()
-    method = suited = next(method for method in known if method.suits(space, dataset))
+    method = suited = next(method for method in reversed(known) if method.suits(space, dataset))
     if option != "auto":
         if not suited.option:
             words = f"{suited.words[0].upper()}{suited.words[1:]}"
@@ -43,7 +50,7 @@ def _search_method(values: flags.FlagValues) -> Any:
         method = next(method for method in known if method.option == option)
         method.check_space(space)
     own = {flag_of(field) for field in dataclasses.fields(method.settings)}
-    for other in reversed(known):
+    for other in known:
         for name in sorted({flag_of(field) for field in dataclasses.fields(other.settings)} - own):
             if values[name].present:
                 hint = (

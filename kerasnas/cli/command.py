@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,13 @@ class OwnFlag:
     name: str
     default: Any
     help: str
-    known: tuple[str, ...] = ()
+    known: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     required: bool = False
     several: bool = False
+
+    def names(self) -> list[str]:
+        """The values that are right."""
+        return [*(self.known() if callable(self.known) else self.known)]
 
     def define(self, values: flags.FlagValues) -> None:
         """Add the flag to `values`."""
@@ -48,7 +52,7 @@ class OwnFlag:
         elif isinstance(self.default, bool):
             flags.DEFINE_boolean(self.name, self.default, self.help, flag_values=values)
         elif self.known:
-            flags.DEFINE_enum(self.name, self.default, list(self.known), self.help, flag_values=values)
+            flags.DEFINE_enum(self.name, self.default, self.names(), self.help, flag_values=values)
         else:
             flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=False)
 
@@ -64,8 +68,9 @@ _CONFIG = OwnFlag(
 class Command:
     """A subcommand: its words, its flags, and the function that runs it.
 
-    `settings` names the dataclasses of `kerasnas.methods` whose fields are flags; they are imported when needed. Where
-    two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
+    The fields of its settings are flags: of a command that starts runs (`starts_runs`) those of its methods, of another
+    one those of the dataclass of `kerasnas.diagnostics` that `settings` names; they are imported when needed. Where two
+    have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
     process have passed. `places` are the flags that may be given by their value alone, in this order; `own` are its
     flags that are no settings; `shown` are those that `--help` has, where there are more than `MOST_FLAGS`.
     """
@@ -76,15 +81,35 @@ class Command:
         summary: str,
         teaching: str,
         run: Callable[..., Any],
-        *settings: str,
+        settings: str = "",
+        starts_runs: bool = False,
         timed: bool = False,
         places: tuple[str, ...] = (),
         own: tuple[OwnFlag, ...] = (),
         shown: tuple[str, ...] = (),
     ):
         self.places, self.own, self.shown = places, own, shown
-        self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
+        self.name, self.summary, self.teaching = name, summary, teaching
+        self._settings, self._starts_runs = settings, starts_runs
         self._run, self._timed = run, timed
+
+    @property
+    def has_settings(self) -> bool:
+        """True if some flags are fields of settings."""
+        return self._starts_runs or bool(self._settings)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings dataclasses, by the words for what they are settings of."""
+        if self._starts_runs:
+            from kerasnas.methods import METHODS
+
+            methods = [METHODS[name]() for name in METHODS]
+            return {method.words: method.settings for method in methods if method.command == self.name}
+        if not self._settings:
+            return {}
+        from kerasnas import diagnostics
+
+        return {self.name: getattr(diagnostics, self._settings)}
 
     def run(self, values: flags.FlagValues, spent: float) -> None:
         """Do what the command is for."""
@@ -118,20 +143,25 @@ class Command:
         lines = (line.strip() for line in self.teaching.splitlines())
         return next((line for line in lines if line.startswith("kerasnas ")), f"kerasnas {self.name} runs/first")
 
-    def flags(self) -> flags.FlagValues:
-        """The flags of the command, none of them given yet."""
+    def flags(self, arguments: Sequence[str] = ()) -> flags.FlagValues:
+        """The flags of the command, none of them given yet; modules that the arguments import may register methods."""
         values = flags.FlagValues()
+        if self._starts_runs:
+            from kerasnas.runs import plugins
+
+            given = [text.removeprefix("--import=") for text in arguments if text.startswith("--import=")]
+            plugins.load([name for names in given for name in names.split(",") if name])
         if self.name not in NO_FOLDER:
             chosen = " Default: runs/NAME-1, -2, ..., with the name of the dataset." if self.name == "search" else ""
             OwnFlag("output_dir", None, f"The folder of the run.{chosen}").define(values)
-        if self.settings:
-            for name in self.settings:
-                for field in dataclasses.fields(_settings(name)):
+        if self.has_settings:
+            for words, settings in self.settings().items():
+                for field in dataclasses.fields(settings):
                     if flag_of(field) not in values:
                         define(field, values)
                     elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
-                        flag.help += f" In a gradient search: {other} There by default: {default}."
+                        flag.help += f" In {words}: {other} There by default: {default}."
             _CONFIG.define(values)
         for own in self.own:
             own.define(values)
@@ -139,9 +169,9 @@ class Command:
 
     def known_values(self) -> dict[str, list[str]]:
         """The values that a shell can offer, by the flag: names of what is registered, of choices, true and false."""
-        known = {own.name: [*own.known] or ["true", "false"] for own in self.own if own.known or own.default is False}
-        for name in reversed(self.settings):
-            for field in dataclasses.fields(_settings(name)):
+        known = {own.name: own.names() or ["true", "false"] for own in self.own if own.known or own.default is False}
+        for settings in reversed(self.settings().values()):
+            for field in dataclasses.fields(settings):
                 if field.metadata["known"] is not None:
                     known[flag_of(field)] = list(field.metadata["known"])
                 elif isinstance(field.default, bool):
@@ -150,7 +180,7 @@ class Command:
 
     def description(self) -> Description:
         """The flags in groups, in words. Of a command with settings they are read from a file: no Keras is imported."""
-        return read(self.name) if self.settings else self.describe()
+        return read(self.name) if self.has_settings else self.describe()
 
     def describe(self) -> Description:
         """Describe the flags in groups; imports the settings that they are made of."""
@@ -183,20 +213,11 @@ class Command:
 
     def _groups(self, values: Iterable[str]) -> dict[str, set[str]]:
         """The flags by the kind of settings, where there are several."""
-        if len(self.settings) < 2:
+        kinds = {words: {flag_of(field) for field in dataclasses.fields(one)} for words, one in self.settings().items()}
+        if len(kinds) < 2:
             return {"Flags": set(values)}
-        kinds = [{flag_of(field) for field in dataclasses.fields(_settings(name))} for name in self.settings]
-        first, second, third = kinds
-        return {
-            "Flags": (first & second) | (set(values) - first - second - third),
-            "Flags of a race": first - second,
-            "Flags of a gradient search": second - first,
-            "Flags of a search on a graph": third - first - second,
-        }
-
-
-def _settings(name: str) -> Any:
-    """Import the settings dataclass of this name."""
-    from kerasnas import diagnostics, methods
-
-    return getattr(methods if hasattr(methods, name) else diagnostics, name)
+        first, second, *_ = kinds.values()
+        groups = {"Flags": (first & second) | set(values).difference(*kinds.values())}
+        for words, names in kinds.items():
+            groups[f"Flags of {words}"] = names.difference(*groups.values())
+        return groups

@@ -13,7 +13,7 @@ _METHOD = OwnFlag(
     "auto",
     "How to search: race, networks trained side by side within --minutes, of any space of images; gradient, with a "
     "supernet; or auto: a race, unless --space names a space that has a supernet.",
-    known=("auto", "race", "gradient"),
+    known=actions.method_options,
 )
 _GENOTYPE = "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR."
 _IMAGES = OwnFlag(
@@ -110,9 +110,7 @@ COMMANDS: dict[str, Command] = {
             "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
             "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
             actions.search,
-            "RaceConfig",
-            "SearchConfig",
-            "GraphConfig",
+            starts_runs=True,
             timed=True,
             places=("dataset",),
             own=(_METHOD, *_PROGRESS),
@@ -130,7 +128,7 @@ COMMANDS: dict[str, Command] = {
             "\n"
             "Without --space and --num_nodes, they are the genotype's; of the folder of a run, the size is the run's.",
             actions.retrain,
-            "TrainingConfig",
+            starts_runs=True,
             own=(OwnFlag("genotype", None, _GENOTYPE, required=True), *_PROGRESS),
             shown=(
                 *("output_dir", "genotype", "dataset", "retrain_epochs", "retrain_filters", "retrain_cells"),
@@ -147,7 +145,7 @@ COMMANDS: dict[str, Command] = {
             "One network learns all of them at once, each with a head of its own. A race on other images begins from\n"
             "what it has learned, and has the same network with drawn weights beside it.",
             actions.pretrain,
-            "PretrainingConfig",
+            starts_runs=True,
             timed=True,
             own=_PROGRESS,
         ),
@@ -251,7 +249,7 @@ COMMANDS: dict[str, Command] = {
             "be repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
             "regret.png. Without --table the accuracies are made up: they show how it works, and nothing else.",
             actions.compare,
-            "ComparisonConfig",
+            settings="ComparisonConfig",
         ),
         Command(
             "time",
@@ -262,7 +260,7 @@ COMMANDS: dict[str, Command] = {
             "Takes a minute or so, on a machine that does nothing else. Of the dataset only the size of the images,\n"
             "their number and that of the classes matter. It prints, and writes no file.",
             actions.time,
-            "TimingConfig",
+            settings="TimingConfig",
             shown=(
                 *("dataset", "space", "filters", "num_cells", "num_nodes", "primitives", "batch_size", "epochs"),
                 *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "config"),
@@ -303,7 +301,7 @@ COMMANDS: dict[str, Command] = {
             "device. Takes about a minute, and writes no file. The exit status is 0 where all checks passed, else 2:\n"
             "then put all that it printed into a bug report.",
             actions.doctor,
-            "DoctorConfig",
+            settings="DoctorConfig",
         ),
         Command(
             "completion",
@@ -321,7 +319,7 @@ COMMANDS: dict[str, Command] = {
 
 def descriptions() -> dict[str, Description]:
     """Describe the flags of every command that has settings, from the settings."""
-    return {name: command.describe() for name, command in COMMANDS.items() if command.settings}
+    return {name: command.describe() for name, command in COMMANDS.items() if command.has_settings}
 
 
 if __name__ == "__main__":

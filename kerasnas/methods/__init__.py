@@ -42,13 +42,12 @@ __all__ = [
 
 
 def search_methods() -> list[Method]:
-    """Return the methods of `kerasnas search`, in the order in which they are asked whether they suit a space."""
+    """The methods of `kerasnas search`; of those that suit a space and its data, the last one is chosen."""
     return [method for name in METHODS if (method := METHODS[name]()).command == "search"]
 
 
-# Of those that suit a space and its data, `kerasnas search` takes the first: the race, which takes all, is the last.
-METHODS.register("graph", NodeClassification)
-METHODS.register("search", GradientSearch)
 METHODS.register("race", RaceMethod)
+METHODS.register("search", GradientSearch)
+METHODS.register("graph", NodeClassification)
 METHODS.register("retrain", Retraining)
 METHODS.register("pretrain", Pretraining)

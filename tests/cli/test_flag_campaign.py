@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import cli, diagnostics, methods, runs
+from kerasnas import cli, methods, runs
 from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
 from kerasnas.diagnostics import comparison, doctor, step_timing
@@ -138,7 +138,7 @@ BASE = {  # what makes each command a whole one
 def fields(command):
     """The settings of a command by the name of their flag."""
     own = cli.COMMANDS[command.split()[0]]
-    classes = [getattr(methods if hasattr(methods, name) else diagnostics, name) for name in own.settings]
+    classes = own.settings().values()
     if command == "search":
         classes = classes[:1]
     elif command == "search by gradients":

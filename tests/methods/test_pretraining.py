@@ -135,7 +135,7 @@ def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_
     raced = methods.RaceConfig(**settings, initializer=str(start))
     said = []
     methods.search(raced, tmp_path / "run", log=said.append)
-    assert "cnn@start begins from start, learned from other data (--initializer=none for none)." in said
+    assert "cnn@start starts from the pretrained weights start (disable with --initializer=none)." in said
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     race = result["race"]
     own = next(name for name, entry in race["contestants"].items() if entry.get("initializer"))

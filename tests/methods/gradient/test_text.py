@@ -99,7 +99,7 @@ def test_drift_of_texts_is_told(run, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Drift: the inputs changed." in out and "share of capitals: 0 on average before, 0.8" in out
     assert cli.main(["monitor", str(run), "a text", "--adapt"]) == 2
-    assert "A network that reads strings is not adapted" in capsys.readouterr().err
+    assert "Networks of texts cannot be adapted" in capsys.readouterr().err
 
 
 def test_other_data_are_refused(run):
