@@ -374,3 +374,32 @@ def test_import_is_light():
     print(f"import kerasnas: {min(seconds):.3f} s (limit 0.3)")
     assert min(seconds) <= 0.6
     assert heavy == "[]", f"imported without need: {heavy}"
+
+
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_contributing_has_the_levels():
+    block = GUIDE.partition("<!-- levels -->\n```\n")[2].partition("```")[0]
+    assert block == "".join(f"{' '.join(sorted(units))}\n" for units in LEVELS)
+
+
+def test_contributing_has_every_room_and_no_path_that_is_not_there():
+    paths = set()
+    for path in re.findall(r"`((?:kerasnas|tuners|docs|benchmarks|tests)/[^\s`<]*)`", GUIDE):
+        head, brace, rest = path.partition("{")
+        names, _, tail = rest.partition("}")
+        paths |= {f"{head}{name}{tail}" for name in names.split(",")} if brace else {path}
+    missing = [path for path in paths if path == path.lower() and not (ROOT / path).exists()]
+    assert not missing, missing
+    units = {unit_of(name) for name in FILES if name.startswith("kerasnas/")} - {""}
+    absent = [unit for unit in units if not {f"kerasnas/{unit}/", f"kerasnas/{unit}.py"} & paths]
+    assert not absent, f"no row in 'The rooms': {absent}"
+
+
+def test_contributing_says_how_to_add_to_every_registry():
+    text = GUIDE.partition("## To add a ...")[2].partition("\n## ")[0]
+    nodes = [node for name in FILES for node in TREES[name].body if isinstance(node, ast.Assign)]
+    names = [ast.unparse(node.targets[0]) for node in nodes if ast.unparse(node.value).startswith("Registry(")]
+    absent = [name for name in names if name not in text]
+    assert len(names) > 10 and not absent, f"no row in 'To add a ...': {absent}"

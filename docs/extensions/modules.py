@@ -30,6 +30,7 @@ MODULES = {
     "kerasnas.federated.flower": "Federated search on Flower",
     "kerasnas.drift": "Drift",
     "kerasnas.datasets": "Data",
+    "kerasnas.modalities": "Modalities",
     "kerasnas.tasks": "Tasks",
     "kerasnas.tabular": "Tables of published results",
     "kerasnas.distribution": "Devices",

@@ -23,6 +23,8 @@ _ROOMS = {
     "kerasnas/drift": "Drift",
     "kerasnas/tabular": "Tables of published results",
     "kerasnas/datasets": "Data",
+    "kerasnas/modalities": "Modalities",
+    "kerasnas/tasks": "Tasks",
     "kerasnas/callbacks": "Callbacks and guards",
     "kerasnas/companions": "Companions of networks",
     "kerasnas/training": "Training",

@@ -342,7 +342,13 @@ call(tasks.task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0
 # Drift
 POINTS = np.random.default_rng(0).normal(size=(40, 2))
 SIDES = (POINTS[:, 0] > 0).astype(int)
-NETWORK = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization(), keras.layers.Dense(2, "softmax")])
+NETWORK = keras.Sequential(
+    [
+        keras.Input((2,)),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(2, "softmax", kernel_initializer=keras.initializers.GlorotUniform(0)),
+    ]
+)
 MONITOR = drift.DriftMonitor(NETWORK, POINTS, SIDES, window=20)
 call(input_statistics)
 call(MaximumTest, reference=POINTS, permutations=100)
