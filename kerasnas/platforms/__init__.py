@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import keras
+if TYPE_CHECKING:  # a Ray worker, which imports this package, loads no TensorFlow for it
+    import keras
 
 TRACKERS = {
     "tensorboard": ("tensorboard_log", "TensorBoardTracker"),
