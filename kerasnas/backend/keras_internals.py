@@ -79,14 +79,10 @@ def metrics_are_built(model: keras.Model) -> bool:
 
 
 def build_metrics(model: keras.Model, labels: keras.KerasTensor, predictions: keras.KerasTensor) -> None:
-    """Build the variables of the metrics given to `compile` now, unless they are built.
+    """Build the variables of the metrics given to `compile` now, unless they are built, from a symbolic batch.
 
     The public API builds them in the first step, which TensorFlow then traces twice, or by a symbolic step on the first
     batch, which must be `(x, y)`.
-
-    Args:
-        model: a compiled model.
-        labels, predictions: symbolic ones of a batch.
     """
     if not metrics_are_built(model):
         model._compile_metrics.build(labels, predictions)

@@ -23,12 +23,8 @@ _first_order: list[bool] = []  # one entry per open context of `first_order_only
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
     """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients.
 
-    Args:
-        function: takes a list of tensors; returns a scalar loss and an auxiliary value that is passed through.
-
-    Returns:
-        A function of the same list: `((loss, auxiliary), gradients)`, one gradient per tensor (zeros if the loss does
-        not depend on it). It can be differentiated again.
+    The result takes the same list of tensors and returns `((loss, auxiliary), gradients)`, one gradient per tensor
+    (zeros if the loss does not depend on it). It can be differentiated again.
     """
 
     def differentiated(parameters: Sequence[Any]) -> tuple[tuple[Any, Any], list]:
@@ -239,14 +235,10 @@ def shared_trace(function: Callable) -> Callable | None:
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:
-    """Apply `function` to each task, several at a time, and stack the results.
+    """Apply `function`, pure and of one task, to each task, several at a time, and stack the results.
 
-    Args:
-        function: a pure function of one task; it may close over tensors. Traced once for all tasks.
-        elements: nested tensors whose first axis is the tasks.
-
-    Returns:
-        The nested results of `function`, with the tasks along a new first axis.
+    `elements` are nested tensors whose first axis is the tasks; so are the results. `function` is traced once, and may
+    close over tensors.
     """
     if tf.executing_eagerly():
         first = tf.nest.flatten(elements)[0]

@@ -47,8 +47,7 @@ def unscaled(loss: Any) -> Any:
 def share(size: Any) -> tuple[Any, Any]:
     """Return this replica's and the global number of samples: the weight of its mean in the mean over the global batch.
 
-    Args:
-        size: this replica's number of samples: a tensor, or a Python integer that is the same on all replicas.
+    `size` is this replica's: a tensor, or a Python integer that is the same on all replicas.
     """
     if replicas() == 1 or isinstance(size, int):
         return size, size * replicas()
@@ -69,14 +68,9 @@ def apply_gradients(optimizer: Any, gradients: Sequence[Tensor], variables: Sequ
 def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], has_samples: Any = None) -> None:
     """Assign new values to non-trainable variables, such that all replicas hold the same ones.
 
-    Values that depend on a replica's samples (moving statistics) are averaged over the replicas. Random state, which
-    advances alike on all replicas, and variables set from outside are assigned unchanged.
-
-    Args:
-        variables: Keras variables.
-        values: the new value of each.
-        has_samples: a boolean tensor, True if this replica had samples; an empty batch's statistics are not finite.
-            Defaults to None: every replica had samples.
+    Values that depend on a replica's samples (moving statistics) are averaged over the replicas; an empty batch's are
+    not finite, so `has_samples`, a boolean tensor, masks them. Random state, which advances alike on all replicas, and
+    variables set from outside are assigned unchanged.
     """
     if replicas() == 1:
         for variable, value in zip(variables, values, strict=True):

@@ -163,9 +163,8 @@ def _callbacks(argument: str, value: Any) -> Any:
 class FollowEpochs(keras.callbacks.Callback):
     """Sets the epoch of data whose order depends on it, and after an interruption the step to resume at.
 
-    Args:
-        data: has `set_epoch(epoch)`, and `skip(steps)` if it can leave out the first steps of an epoch.
-        callbacks: those of `fit`, among them the restored `TrainingCheckpoint`.
+    `data` has `set_epoch(epoch)`, and `skip(steps)` if it can leave out the first steps of an epoch. The restored
+    `TrainingCheckpoint` is among `callbacks`, those of `fit`.
     """
 
     @checks.arguments(callbacks=checks.maybe(_callbacks))

@@ -21,12 +21,7 @@ class ClusterError(RuntimeError):
 
 
 class Cluster(NamedTuple):
-    """Workers of a search, and the position of this process among them.
-
-    Args:
-        addresses: `host:port` of each worker, the chief first.
-        own: index of this process in `addresses`.
-    """
+    """Workers of a search: `host:port` of each, the chief first, and this process's own index among them."""
 
     addresses: tuple[str, ...]
     own: int

@@ -54,16 +54,7 @@ def is_chief(model: keras.Model) -> bool:
 
 @checks.arguments(model=keras.Model, variables=Iterable, what=checks.name)
 def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
-    """Raise if a variable was made outside the strategy of `model`.
-
-    Args:
-        model: the trainer.
-        variables: Keras variables.
-        what: their owner, for the message.
-
-    Raises:
-        ValueError: naming the variable, with how to build everything in one scope.
-    """
+    """Raise ValueError if a variable of `what`, named in the message, was made outside the strategy of `model`."""
     variables = list(variables)
     if not all(hasattr(variable, "value") for variable in variables):
         raise TypeError(checks.invalid("variables", "Keras variables", variables))
@@ -87,11 +78,10 @@ def check_global_batch(name: str, size: int | None, replicas: int) -> None:
 
     Example:
 
-    >>> check_global_batch("batch_size", 4, replicas=8)
+    >>> check_global_batch("batch_size", 4, replicas=8)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. \
-    Received: 4 It counts the samples of all replicas together
+    ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. ...
     """
     checks.optional(checks.integer, "size", size)
     if size is not None and size < replicas:

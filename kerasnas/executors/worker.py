@@ -37,9 +37,7 @@ class Job:
 class Worker:
     """A worker process, as seen by the process that started it.
 
-    Args:
-        setup: called once in the process, or None.
-        variables: environment variables in addition to this process's.
+    `setup` is called once in it; `variables` are added to this process's environment.
 
     Attributes:
         ready: True once the process has answered for the first time.

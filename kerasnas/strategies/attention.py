@@ -123,18 +123,9 @@ class AttentionPolicy(Policy):
     `sum_i skip_i h_i / (1 + sum_i skip_i)`. A score `s` becomes the logit `tanh_constant * tanh(s / temperature)`.
 
     Indices of `sample` and `log_prob` are its own decisions: in the micro space two nodes and two operations for each
-    node, in the order they were drawn; `architecture` maps them to indices of the space.
-
-    Args:
-        space: an ENAS space.
-        units: size of the LSTM, of the embeddings and of the attention. Defaults to 100.
-        temperature: divisor of the scores, above 0. Defaults to None: 5, in the macro space 1.
-        tanh_constant: bound of the logits, above 0. Defaults to None: 2.5, in the macro space 1.5.
-        skip_target: the prior probability of a skip, in (0, 1), for `penalty`. Defaults to 0.4.
-        seed: seed of the initialization, uniform in ±0.1. Defaults to 0.
-
-    Raises:
-        ValueError: if the space is not ENAS', or an argument is out of its range.
+    node, in the order they were drawn; `architecture` maps them to indices of the space. `units` is the size of the
+    LSTM, of the embeddings and of the attention; temperature and tanh constant default to 5 and 2.5, in the macro space
+    to 1 and 1.5; `skip_target` is the prior probability of a skip, for `penalty`; parameters start uniform in ±0.1.
 
     Example:
 

@@ -33,11 +33,7 @@ class Value:
 class Pass:
     """One pass of an `AttentionPolicy` over `n` architectures, with what its gradients need.
 
-    Args:
-        policy: the policy.
-        n: number of architectures.
-        uniform: numbers in [0, 1) to draw the decisions with, `(n, decisions)`.
-        given: the decisions, if they are not drawn.
+    Decisions are `given`, or drawn with the numbers `uniform` in [0, 1), `(n, decisions)`.
 
     Attributes:
         made: the decisions so far, `(n,)` each.

@@ -103,14 +103,7 @@ class BANANAS(SearchStrategy):
 
 
 def thompson_draws(predictions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a score for each candidate, independently, from the normal distribution of an ensemble's predictions.
-
-    Args:
-        predictions: array `(members, m)`, of at least two members.
-        rng: generator of the draws.
-
-    Returns:
-        Array `(m,)`.
+    """Draw a score for each of m candidates, independently, from the normal distribution of predictions `(members, m)`.
 
     Example:
 

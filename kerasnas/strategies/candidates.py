@@ -19,16 +19,7 @@ _RANDOM = 50  # candidates from anywhere
 class Candidates:
     """New architectures: all neighbors of the best, 150 that are two changes away from one of them, and 50 random ones.
 
-    Args:
-        space: the space of the architectures.
-
-    Call arguments:
-        best: the architectures to search around.
-        rng: generator of the draws.
-        is_new: filter; False excludes an architecture.
-
-    Returns:
-        Distinct candidates.
+    Called with the best architectures, a generator and a filter `is_new`, it returns distinct candidates.
 
     Example:
 

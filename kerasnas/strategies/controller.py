@@ -21,13 +21,7 @@ ALGORITHMS = ("reinforce", "ppo")
 class PolicyGradient(SearchStrategy):
     """Base of all policy gradients: REINFORCE with a moving-average baseline and an entropy bonus.
 
-    Args:
-        space, seed, unique: as for `SearchStrategy`.
-        policy: the distribution that architectures are drawn from.
-        learning_rate: learning rate of Adam.
-        baseline_decay: decay of the moving average of the rewards that is subtracted from them, in [0, 1).
-        entropy_weight: weight of the policy's entropy in the objective.
-        batch_size: number of rewards between two steps.
+    `Controller` documents the arguments; `policy` is the distribution that architectures are drawn from.
 
     Attributes:
         policy: the policy.
@@ -89,9 +83,7 @@ class PolicyGradient(SearchStrategy):
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
         """Take one step of gradient ascent on the mean of `advantage * log_prob + entropy_weight * entropy`.
 
-        Args:
-            indices: rows of the policy's decisions.
-            advantages: rewards minus the baseline.
+        Rows of `indices` are the policy's decisions; advantages are rewards minus the baseline.
         """
         self._ascend(indices, advantages)
 

@@ -14,27 +14,9 @@ class NetworkEnsemble:
     """An ensemble of perceptrons, trained on the same data from different initial weights.
 
     Hidden layers are ReLU; the loss is the mean squared error, minimized by Adam on the whole data in every step, with
-    decoupled weight decay. All members are trained at once, as one stack of matrices.
-
-    Args:
-        inputs: array `(n, features)`.
-        targets: array `(n,)`, with mean 0 and variance 1.
-        rng: generator of the initial weights.
-        members: number of networks. Defaults to 5.
-        units: width of the hidden layers. Defaults to 32.
-        layers: number of hidden layers. Defaults to 2.
-        steps: number of steps. Defaults to 100.
-        learning_rate: of Adam. Defaults to 0.01.
-        weight_decay: fraction of the weights, times the learning rate, removed by each step. Defaults to 0.1.
-
-    Call arguments:
-        inputs: array `(m, features)`.
-
-    Returns:
-        All members' predictions `(members, m)`.
-
-    Raises:
-        ValueError: if an argument has another shape or is out of its range.
+    decoupled weight decay: each step removes `learning_rate * weight_decay` of the weights. All members are trained at
+    once, as one stack of matrices. `inputs` are `(n, features)`, `targets` `(n,)` with mean 0 and variance 1; called
+    with inputs `(m, features)`, it returns all members' predictions `(members, m)`.
 
     Example:
 

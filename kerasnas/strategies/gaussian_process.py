@@ -34,21 +34,13 @@ class Kernel(Protocol):
 
 
 class MatchKernel:
-    """Similarity of two architectures by the options they share, in the same choices and anywhere.
+    """Similarity of two architectures, given as indices, by the options they share, in the same choices and anywhere.
 
     `k(a, b) = exp(-d / 4) + exp(-o / 2) + 0.1`
 
-    with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b lacks
-    (as multisets of names: three convolutions match three convolutions, in whichever choices).
-
-    Args:
-        space: the space of the architectures, which are given as indices.
-
-    Call arguments:
-        first, second: results of `encode` for n and m architectures.
-
-    Returns:
-        Array `(n, m)`.
+    with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b lacks (as
+    multisets of names: three convolutions match three convolutions, in whichever choices). Called with the results of
+    `encode` for n and m architectures, it returns an array `(n, m)`.
 
     Example:
 
@@ -92,18 +84,12 @@ class MatchKernel:
 
 
 class Posterior:
-    """Posterior of a Gaussian process, given some architectures, at other ones.
+    """Posterior of a Gaussian process, given n observed architectures, at m candidates.
 
     `mean = k' (K + noise I)^-1 y`, `variance = k(c, c) - k' (K + noise I)^-1 k`
 
-    with `K` the kernel between the observed architectures and `k` their kernel with a candidate.
-
-    Args:
-        kernel: a kernel such as `MatchKernel`.
-        observed: n architectures.
-        targets: arrays `(n,)` to fit, with mean 0 and variance 1.
-        candidates: m architectures.
-        noise: variance of the targets that the kernel does not explain. Defaults to 0.3.
+    with `K` the kernel between the observed architectures and `k` their kernel with a candidate; `targets` are arrays
+    `(n,)` with mean 0 and variance 1, and `noise` is the part of that variance that the kernel does not explain.
 
     Attributes:
         means: an array `(m,)` for each of `targets`.
@@ -140,19 +126,11 @@ class Posterior:
 def fit_noise(
     kernel: Kernel, observed: Sequence[Indices], target: np.ndarray, noises: Sequence[float] = NOISES
 ) -> tuple[float, float]:
-    """Choose the noise and the scale of a process with the highest marginal likelihood of a target.
+    """Choose the noise and the scale of a process with the highest marginal likelihood of a target with mean 0.
 
-    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`. For each noise the best s is
-    `y' (K + noise I)^-1 y / n`, and the log-likelihood is `-(n log s + log det (K + noise I)) / 2` plus a constant.
-
-    Args:
-        kernel: a kernel such as `MatchKernel`.
-        observed: n architectures.
-        target: array `(n,)` with mean 0.
-        noises: noises to try. Defaults to 0.001 to 1.
-
-    Returns:
-        The noise, as for `Posterior`, and the factor s of its variances.
+    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`. For each of `noises` the best
+    s is `y' (K + noise I)^-1 y / n`, and the log-likelihood is `-(n log s + log det (K + noise I)) / 2` plus a
+    constant. Returns the noise, as for `Posterior`, and the factor s of its variances.
 
     Reference:
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equation 5.8.

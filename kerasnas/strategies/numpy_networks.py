@@ -18,9 +18,8 @@ def lstm_step(
 ) -> tuple[np.ndarray, np.ndarray, Arrays]:
     """Compute one step of an LSTM without biases: output, cell state, and the values for its gradients.
 
-    Args:
-        weights: `(2 * units, 4 * units)`, for the gates i, f, o, g in this order.
-        x, h, c: input, last output and last cell state, `(n, units)` each.
+    `weights` are `(2 * units, 4 * units)`, for the gates i, f, o, g in this order; input, last output and last cell
+    state `(n, units)` each.
     """
     n, units = c.shape
     read = np.concatenate([x, h], axis=1)
@@ -35,12 +34,9 @@ def lstm_step(
 def lstm_gradients(
     weights: np.ndarray, cell: Arrays, dh: np.ndarray, dc: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return gradients of `lstm_step` with respect to the gates, x, h and c; the weights' is `read.T @ gates`.
+    """Return gradients of `lstm_step` with respect to the gates, x, h and c, given those of its output and cell state.
 
-    Args:
-        weights: as for `lstm_step`.
-        cell: the values that it returned last.
-        dh, dc: gradients with respect to its output and cell state.
+    `cell` holds the values that it returned last; the weights' gradient is `read.T @ gates`.
     """
     i, f, o, g, squashed = (cell[name] for name in ("i", "f", "o", "g", "squashed"))
     units = i.shape[1]

@@ -24,12 +24,7 @@ class Policy(abc.ABC):
     parameters: Arrays
 
     def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Copy `parameters` into the policy's own.
-
-        Raises:
-            TypeError: if `parameters` is not a mapping.
-            ValueError: if a name or shape differs, or a number is not finite.
-        """
+        """Copy `parameters` into the policy's own; raise ValueError if a name, a shape or a number is wrong."""
         checks.instance("parameters", parameters, Mapping, "a mapping from names to arrays")
         parameters = {name: checks.array("parameters", array, finite=False) for name, array in parameters.items()}
         shapes = {name: np.shape(array) for name, array in parameters.items()}
@@ -72,12 +67,6 @@ class Policy(abc.ABC):
 
 class CategoricalPolicy(Policy):
     """An independent categorical distribution for every choice, initially uniform.
-
-    Args:
-        cardinalities: number of options of each choice.
-
-    Raises:
-        ValueError: if `cardinalities` is not a non-empty sequence of positive integers.
 
     Example:
 
@@ -122,15 +111,8 @@ class CategoricalPolicy(Policy):
 class LSTMPolicy(Policy):
     """ENAS' controller: an LSTM that decides one choice after another and reads an embedding of its last decision.
 
-    Args:
-        cardinalities: number of options of each choice.
-        units: size of the LSTM and of the embeddings. Defaults to 100.
-        temperature: divisor of the logits, above 0. Defaults to 5.
-        tanh_constant: bound of the logits, `tanh_constant * tanh(logits)`, above 0. Defaults to 2.5.
-        seed: seed of the initialization, uniform in ±0.1. Defaults to 0.
-
-    Raises:
-        ValueError: if an argument is out of its range.
+    `units` is the size of the LSTM and of the embeddings; a score `s` becomes the logit
+    `tanh_constant * tanh(s / temperature)`; parameters start uniform in ±0.1.
 
     Example:
 

@@ -22,17 +22,7 @@ class CategoricalDensity:
     with c_j the number of options of choice j (Aitchison and Aitken's kernel), and the bandwidth
     `b_j = 1.06 s_j n^(-1 / (4 + d))` for d choices, where `s_j^2` is half the probability that two observations, drawn
     with replacement, differ in choice j: the variance, if it has two options. A bandwidth is at most `(c_j - 1) / c_j`,
-    which makes all options equal.
-
-    Args:
-        architectures: n architectures.
-        cardinalities: number of options of each choice.
-
-    Attributes:
-        bandwidths: b, array `(d,)`; 0 for a choice with one option.
-
-    Raises:
-        ValueError: if `architectures` is empty.
+    which makes all options equal, and 0 for a choice with one option.
 
     Example:
 

@@ -52,13 +52,9 @@ def rate_for(epochs: int, steps: int | None) -> float:
 
 
 class ArchitectureCosine(keras.callbacks.Callback):
-    """Anneals the learning rate of the alphas to 0 by a half cosine over the epochs in which they learn.
+    """Anneals the alphas' rate from `initial` to 0 by a half cosine over the epochs after the `frozen` first ones.
 
     A function of the epoch alone, so that a resumed search continues it.
-
-    Args:
-        initial: learning rate of the first epoch after the warm-up.
-        frozen: number of epochs of the warm-up.
 
     Example:
 

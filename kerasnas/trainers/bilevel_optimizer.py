@@ -58,12 +58,8 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
     def inner_step(self, weight_decay: float = 0.0, required: bool = True) -> InnerStep | None:
         """Return the next step of the network weights as a function, from the current rate and momentum buffers.
 
-        Args:
-            weight_decay: weight decay that the weights' gradient should include. Defaults to 0.
-            required: raise if the weights' optimizer takes no such step, instead of returning None.
-
-        Raises:
-            ValueError: states what was expected.
+        `weight_decay` is what the weights' gradient should include. Without `required`, returns None if the weights'
+        optimizer takes no such step; otherwise raises ValueError.
         """
         sgd = getattr(self.inner[0], "inner_optimizer", self.inner[0])
         plain = isinstance(sgd, keras.optimizers.SGD) and not (sgd.weight_decay or sgd.gradient_accumulation_steps)

@@ -38,17 +38,9 @@ def compile_trainer(
 ) -> None:
     """Compile `trainer` under the scope of its strategy and build its optimizer; free leftovers of earlier ones.
 
-    Args:
-        trainer: the model.
-        keras_compile: its `super().compile`.
-        make_optimizer: returns the optimizer, the given or the default one.
-        loss, metrics: as for Keras.
-        jit_compile: as for Keras; None means True on JAX, unless run eagerly, and False elsewhere: XLA's depthwise
-            convolutions are slow on a CPU.
-        kwargs: as for Keras.
-
-    Raises:
-        ValueError: if the optimizer or a metric was made outside the strategy's scope.
+    `keras_compile` is its `super().compile`; `make_optimizer` returns the given optimizer or the default one.
+    `jit_compile=None` means True on JAX, unless run eagerly, and False elsewhere: XLA's depthwise convolutions are slow
+    on a CPU. Raises ValueError if the optimizer or a metric was made outside the strategy's scope.
     """
     release_kernels()
     if jit_compile is None:
@@ -71,9 +63,7 @@ def check_compiled(trainer: keras.Model, caller: str) -> None:
 def build_metrics(trainer: keras.Model, label_shape: Sequence[int | None], output_shape: Sequence[int | None]) -> None:
     """Build the compiled metrics before the first step, in which TensorFlow would trace it twice for their variables.
 
-    Args:
-        trainer: the model.
-        label_shape, output_shape: shapes of a batch, with None for its size.
+    The shapes are those of a batch, with None for its size.
     """
     with scope_of(trainer):
         keras_internals.build_metrics(

@@ -17,12 +17,7 @@ Loss = Callable[[Sequence[Any]], Any]
 
 
 def hessian_vector_product(loss: Loss, point: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
-    """Return `H v` of a scalar function at `point`, exactly: the gradient of `<grad loss, v>`.
-
-    Args:
-        loss: list of tensors -> scalar.
-        point: list of tensors.
-        vector: tensors of the shapes of `point`.
+    """Return `H v` of a scalar function of a list of tensors at `point`, exactly: the gradient of `<grad loss, v>`.
 
     Example:
 
@@ -44,16 +39,10 @@ def top_eigenvalue(
 ) -> tuple[Any, list[Any]]:
     """Return the largest eigenvalue of the Hessian of `loss` at `point`, by Lanczos with full orthogonalization.
 
-    The largest, not that of largest magnitude, which a power iteration finds and which may be negative.
-
-    Args:
-        loss: list of tensors -> scalar.
-        point: list of tensors.
-        start: the first vector, of the shapes of `point`; not orthogonal to the eigenvector.
-        iterations: number of Hessian-vector products; exact if they are as many as the dimensions. Defaults to 20.
-
-    Returns:
-        The largest Ritz value, a scalar tensor, which is at most the eigenvalue, and its unit vector.
+    The largest, not that of largest magnitude, which a power iteration finds and which may be negative. `start` is the
+    first vector, of the shapes of `point` and not orthogonal to the eigenvector; as many `iterations`, each a
+    Hessian-vector product, as there are dimensions are exact. Returns the largest Ritz value, a scalar tensor that is
+    at most the eigenvalue, and its unit vector.
 
     Example:
 
@@ -100,11 +89,7 @@ def top_eigenvalue(
 
 
 class CurvatureMemory(keras.layers.Layer):
-    """Last curvatures of a search and the alphas they were measured at, in variables that checkpoints save.
-
-    Args:
-        alphas: the architecture parameters.
-        capacity: number of measurements kept.
+    """The last `capacity` curvatures of a search and the alphas they belong to, in variables that checkpoints save.
 
     Attributes:
         stopped: a variable: 1 if the search was ended for its curvature.

@@ -45,22 +45,9 @@ def pair_halves(
 ) -> Any:
     """Return one dataset of `((x, y), (x_val, y_val))`: the weights' half and the alphas' half.
 
-    Args:
-        x: images, or a `tf.data.Dataset`, a `PyDataset` or a generator of batches (of pairs of batches without
-            `validation_data`).
-        y: labels, with arrays; None with datasets.
-        validation_data: the second half: `(x, y)`, or a dataset of the kind of `x`; or None.
-        validation_split: with arrays: fraction of every class that becomes the second half; None means 0.5.
-        batch_size, sample_weight, initial_epoch, augment, seed: with arrays: as for `BilevelTrainer.fit`.
-        input_shape, num_classes: what arrays are checked against, if known.
-        steps_per_epoch, validation_steps: as for `BilevelTrainer.fit`. Steps of `tf.data` and generators are left to
-        Keras.
-        replicas: number of replicas, of which the default batch size is a multiple.
-        task: task that arrays of labels are checked for. Defaults to classification.
-        modality: what arrays are checked to be. Defaults to None: what `input_shape` looks like.
-
-    Raises:
-        ValueError: for data that cannot be searched on; states what was expected.
+    Arguments are those of `BilevelTrainer.fit`; `y` is None with datasets. Arrays are checked for `task` and against
+    `input_shape` and `num_classes`, if known. The default batch size is a multiple of `replicas`. Steps of `tf.data`
+    and generators are left to Keras. Raises ValueError for data that cannot be searched on.
     """
     checks.optional(checks.integer, "steps_per_epoch", steps_per_epoch, least=1)
     checks.optional(checks.integer, "validation_steps", validation_steps, least=1)

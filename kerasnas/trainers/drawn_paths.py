@@ -21,11 +21,8 @@ def within_drawn(gradients: Sequence[Tensor], alphas: Sequence[Tensor], masks: S
     """Project gradients with respect to the alphas such that the drawn primitives' total probability stays.
 
     With `q` the softmax over the drawn ones: `g_i - q_i sum_j g_j` for these, 0 for the others. A gate's gradient sums
-    to 0 over the pair and is unchanged; a loss with a term in all probabilities has other parts too.
-
-    Args:
-        gradients, alphas: a tensor `(edges, primitives)` for each table.
-        masks: the result of `drawn_mask` for each table; None for one that may move freely.
+    to 0 over the pair and is unchanged; a loss with a term in all probabilities has other parts too. Each table is
+    `(edges, primitives)`; its mask is the result of `drawn_mask`, or None if it may move freely.
     """
     projected = []
     for gradient, alpha, mask in zip(gradients, alphas, masks, strict=True):
@@ -41,11 +38,7 @@ def rescaled(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) 
     """Rescale alphas after a step such that primitives that were not drawn keep their probabilities.
 
     `alpha_i - log(sum_j exp(after_j) / sum_j exp(before_j))` for the drawn ones, summed over these; the others as
-    before.
-
-    Args:
-        before, after: the alphas, a tensor `(edges, primitives)` for each table.
-        masks: as for `within_drawn`.
+    before. Tables and masks are those of `within_drawn`.
 
     Example:
 

@@ -24,20 +24,11 @@ def _is_auto(value: Any) -> bool:
 
 
 class SearchGuards:
-    """Guards of a `BilevelTrainer`, which documents the arguments.
-
-    A guard without effect warns, unless it is `"auto"`.
-
-    Args:
-        supernet: the supernet, or the view of a plain model.
-        auxiliary_skip, max_skips, curvature_ratio: as for `BilevelTrainer`.
+    """Guards of a `BilevelTrainer`, which documents the arguments. One without effect warns, unless it is `"auto"`.
 
     Attributes:
         auxiliary_skip: weight of the auxiliary skip at the start of a search; 0 if there is none.
         memory: the curvatures measured so far; None if none are.
-
-    Raises:
-        ValueError: for a value outside its range.
     """
 
     def __init__(
@@ -87,12 +78,7 @@ class SearchGuards:
         return self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
 
     def idle_stop(self, initial_epoch: int, epochs: int, frozen: int) -> str | None:
-        """Return why a `fit` is too short to end for its curvature; None if it is not, or nothing is measured.
-
-        Args:
-            initial_epoch, epochs: the first epoch and the one at which `fit` ends.
-            frozen: epochs of the warm-up, which do not count.
-        """
+        """Return why a `fit` with `frozen` warm-up epochs is too short to end for its curvature, None if it is not."""
         if self.memory is None:
             return None
         past = int(ops.convert_to_numpy(self.memory.count))

@@ -44,9 +44,7 @@ class Children:
 def mean_reward(shared: tuple[Reward, np.ndarray, np.ndarray, int], genotype: Genotype) -> float:
     """Return a child's reward on all of the data, in batches of nearly equal size: a function for an executor.
 
-    Args:
-        shared: the reward of a child on a batch; images, their labels, and the maximum size of a batch.
-        genotype: of the child.
+    `shared` holds the reward of a child on a batch; images, their labels, and the maximum size of a batch.
     """
     reward, x, y, batch_size = shared
     parts = np.array_split(np.arange(len(y)), -(-len(y) // batch_size))

@@ -61,9 +61,6 @@ def is_supernet(model: Any) -> bool:
 class PlainSupernet:
     """Adapter of a user's own Keras model with `MixedOp` layers: alphas, but no space.
 
-    Args:
-        model: the model; it is held, not changed.
-
     Attributes:
         rule: the model's own `derive`, a function without arguments; None without one.
     """

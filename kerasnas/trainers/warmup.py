@@ -13,21 +13,17 @@ from kerasnas.backend import replicas
 
 
 class AlphaWarmup:
-    """Warm-up of a search: the first epochs of `fit`, in which the alphas are frozen.
+    """Warm-up of a search: the first epochs of `fit` (by default a quarter), in which the alphas are frozen.
 
     Neither the alphas nor any variable of their optimizer change. An optimizer that receives zeros still counts its
     steps: after a warm-up, Adam's bias correction would be spent while its second moment is still zero, and the first
     steps would be up to `sqrt(1 / (1 - beta_2)) (1 - beta_1)` times its rate, 16 times with the defaults of
     `BilevelTrainer`.
 
-    On one replica, and on JAX, the graph of a step holds both phases and the variable `active` picks one, so that the
-    end of the warm-up traces nothing. A branch of a graph cannot sum over replicas: on several, the phase is a constant
-    of the graph, which is traced again when it changes. Without a warm-up the graph holds one phase.
-
-    Args:
-        epochs: length of the warm-up. Defaults to None: a quarter of the epochs of `fit`.
-        active: a scalar variable of the trainer, saved and restored with it: 1 while the alphas learn, else 0.
-        replicated: whether the trainer runs on several replicas.
+    On one replica, and on JAX, the graph of a step holds both phases and the scalar variable `active` picks one, 1
+    while the alphas learn, so that the end of the warm-up traces nothing. A branch of a graph cannot sum over replicas:
+    on several, the phase is a constant of the graph, which is traced again when it changes. Without a warm-up the graph
+    holds one phase. `active` is the trainer's, saved and restored with it.
 
     Attributes:
         needed: True if the alphas are frozen in any epoch, so that the graph must hold that phase.
@@ -59,11 +55,9 @@ class AlphaWarmup:
         return stale
 
     def choose(self, active: Tensor, learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
-        """Return `learning()`, or in the warm-up `frozen()`, for use in a step.
+        """Return `learning()`, or in the warm-up `frozen()`, which returns the same structure, for use in a step.
 
-        Args:
-            active: the value of the variable `active` in this step.
-            learning, frozen: functions without arguments that return the same structure.
+        `active` is the value of the variable of this name in the step.
         """
         if replicas() > 1:
             return frozen() if self._frozen_graph else learning()
@@ -72,9 +66,7 @@ class AlphaWarmup:
     def select(self, active: Tensor, learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
         """Return the tensors `learned`, or in the warm-up `frozen`; both are computed, so that no branch waits.
 
-        Args:
-            active: the value of the variable `active` in this step.
-            learned, frozen: tensors of the same shapes, in the same order.
+        `active` is the value of the variable of this name in the step.
         """
         if not self.needed:
             return list(learned)
