@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from kerasnas import testing
-from kerasnas.modalities import MODALITIES, Images, Tables, modality, of_inputs
+from kerasnas import datasets, testing
+from kerasnas.methods import TrainingConfig
+from kerasnas.methods.final_training import make_augmentation
+from kerasnas.modalities import MODALITIES, Images, Signals, Tables, modality, of_inputs, of_record
 
 Y = np.arange(12) % 2
 RNG = np.random.default_rng(0)
@@ -87,3 +89,42 @@ def test_unknown_names_get_the_nearest():
         modality("table")
     with pytest.raises(ValueError, match="Did you mean 'signal'"):
         of_inputs("signals")
+
+
+class Spectra(Signals):
+    """All that a modality of one's own needs where a built-in one is near."""
+
+    name, singular, plural = "spectra", "spectrum", "spectra"
+    augmentations = ()
+    companion_setting = ""
+
+
+def test_a_modality_of_ones_own_is_one_class(tmp_path):
+    MODALITIES.register("spectra", Spectra)
+    try:
+        testing.check_modality("spectra", arrays("signals"))
+        np.savez(tmp_path / "lines.npz", **arrays("signals"), kind="spectra")
+        data = datasets.load(tmp_path / "lines.npz")
+        assert data.modality == Spectra() and data.input_shape == (20, 2)
+        with pytest.raises(ValueError, match="nothing, for the spectra of lines"):
+            make_augmentation(TrainingConfig(space="signals", augment=("rotate",)), data)
+    finally:
+        MODALITIES.unregister("spectra")
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        ({"input_shape": [28, 28, 1]}, "images"),
+        ({"input_shape": [128, 1]}, "signals"),
+        ({"input_shape": [63, 40], "front": {"name": "log_mel"}}, "recordings"),
+        ({"input_shape": [30]}, "texts"),
+        ({"input_shape": [5], "nodes": 3}, "graphs"),
+        ({}, "images"),
+    ],
+)
+def test_records_of_earlier_versions_are_read(record, name):
+    found = of_record(record)
+    assert found.name == name and getattr(found, "nodes", 3) == 3
+    with pytest.raises(ValueError, match=f"Did you mean '{name}'"):
+        of_record({**record, "modality": f"{name[:-1]}z"})
