@@ -37,14 +37,8 @@ def images(number, seed, low=0, high=256):
 
 
 def write(path, x, y):
-    np.savez(
-        path,
-        x_train=x[: len(x) // 2],
-        y_train=y[: len(x) // 2],
-        x_test=x[len(x) // 2 :],
-        y_test=y[len(x) // 2 :],
-        classes=CLASSES,
-    )
+    half = len(x) // 2
+    np.savez(path, x_train=x[:half], y_train=y[:half], x_test=x[half:], y_test=y[half:], classes=CLASSES)
     return path
 
 
@@ -107,13 +101,8 @@ def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, cap
     assert "Drift: the inputs and the outputs of the model changed." in out and "  brightness: 1" in out
     adapted = run / "adapted-1"
     assert f"kerasnas predict {adapted} image.png" in out and (run / "model.keras").read_bytes() == before
-    assert sorted(path.name for path in adapted.iterdir()) == [
-        "adaptation.json",
-        "drift.json",
-        "drift.npz",
-        "model.json",
-        "model.keras",
-    ]
+    files = ["adaptation.json", "drift.json", "drift.npz", "model.json", "model.keras"]
+    assert sorted(path.name for path in adapted.iterdir()) == files
     record = json.loads((adapted / "adaptation.json").read_text())
     assert record["samples"] == 120 and record["report"]["kinds"] == ["inputs", "outputs"]
     x_test, _ = images(60, 2, 0, 100)

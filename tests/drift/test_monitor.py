@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DriftMonitor
-from kerasnas.drift import DriftReport
+from kerasnas.drift import Change, DriftReport
 
 CLASSES = ("low", "high")
 
@@ -176,17 +176,12 @@ def test_bad_settings():
     for model in (keras.Sequential([keras.layers.Dense(2)]), keras.Sequential([keras.Input((2, 2))])):
         with pytest.raises(ValueError, match=r"`model`.*a built model"):
             DriftMonitor(model, x)
-
-
-def test_a_model_whose_answers_are_not_finite_is_said():
     model = threshold_model()
     model.set_weights([np.full((2, 2), np.nan), np.zeros(2)])
     with pytest.raises(ValueError, match=r"outputs of the model.*NaN"):
-        DriftMonitor(model, samples(60, 1)[0])
+        DriftMonitor(model, x)
 
 
 def test_report_of_many_changes_is_short():
-    from kerasnas.drift import Change
-
     report = DriftReport(("inputs",), 3.0, 2.0, 0.001, tuple(Change(f"input {i}", 0.0, 1.0, 3.0) for i in range(9)))
     assert "and 4 more" in str(report) and str(report).count("input ") == 5

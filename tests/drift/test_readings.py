@@ -49,12 +49,8 @@ def test_of_labels_all_have_to_be_right():
     assert monitor.examine(new, y).accuracy == pytest.approx(0.7)
     names = {one.name for one in monitor.examine(new + 1.5).changes}
     assert {"number of labels", "probability of left", "probability of up"} <= names
-
-
-def test_columns_of_labels():
     reading = MULTILABEL.reading(["a", "b", "c"], [0, 2])
     assert reading.columns(np.array([[0.25, 0.5, 0.125]])).tolist() == [[0.875, 0.25, 0.125]]
-    assert reading.column_names == ("number of labels", "probability of a", "probability of c")
 
 
 @pytest.mark.parametrize(
@@ -74,14 +70,9 @@ def test_wrong_labels(task, y, message):
 
 def test_statistics_of_texts():
     values, names = input_statistics(np.array(["Ab 1", ""], object))
-    assert dict(zip(names, values[0].tolist(), strict=True)) == {
-        "characters": 4,
-        "words": 2,
-        "characters a word": 2,
-        "share of letters": 0.5,
-        "share of digits": 0.25,
-        "share of capitals": 0.25,
-    }
+    assert names[:3] == ("characters", "words", "characters a word")
+    assert names[3:] == ("share of letters", "share of digits", "share of capitals")
+    assert values[0].tolist() == [4, 2, 2, 0.5, 0.25, 0.25]
     assert values[1].tolist() == [0] * 6
 
 

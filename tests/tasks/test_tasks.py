@@ -194,6 +194,12 @@ def test_mistakes_are_the_worst_first():
     assert found == [{"index": 0, "label": [0.0, 0.0], "taken_for": [1.0, 0.0]}]  # 50 is half a deviation
 
 
+def test_numbers_of_one_axis_are_predicted_as_such():
+    y, _, labels = Regression.encoded(np.array([1.0, 2.0]), None)
+    assert y.shape == (2, 1) and REGRESSION.predicted(y, labels).shape == (2,)
+    assert REGRESSION.predicted(y, Regression.encoded(NUMBERS, None)[2]).shape == (2, 1)
+
+
 def test_scikit_learn_clones_estimators():
     copy = clone(ImageClassifier(minutes=3, max_parameters=1000, task="multilabel"))
     assert copy.settings.max_parameters == 1000 and copy.get_params()["task"] == "multilabel"
