@@ -52,7 +52,7 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
 @checks.arguments(result=checks.mapping, folder=checks.path)
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
-    """Accuracy, parameters, time and files of a run, and the commands that use them.
+    """Format accuracy, parameters, time and files of a run, and the commands that use them.
 
     Args:
         result: the record of a run; see `kerasnas.reporting`.

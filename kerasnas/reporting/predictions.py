@@ -14,13 +14,13 @@ from kerasnas.reporting import tables
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 
 Row = tuple[str, Mapping[str, float]]
-"""A file, and the probability of each class or label, or the numbers."""
+"""File, and the probability of each class or label, or the numbers."""
 
 
 @checks.reading("rows", "pairs of a file and the probability of each class")
 @checks.arguments(rows=checks.each((tuple, list)), form=checks.known("text", "csv", "json"), task=Task)
 def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASSIFICATION) -> str:
-    """Predictions, one a line.
+    """Format predictions, one a line.
 
     Args:
         rows: file and probabilities, of each prediction.
@@ -56,7 +56,7 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
 @checks.reading("record", "a record of `kerasnas.deployment.evaluate`")
 @checks.arguments(record=checks.mapping)
 def evaluation_text(record: Mapping[str, Any]) -> str:
-    """An evaluation: accuracy with its interval, loss, and the classes, those with the most errors first.
+    """Format an evaluation: metric with its interval, loss, and the classes or labels, the worst first.
 
     Example:
 

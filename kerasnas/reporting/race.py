@@ -28,7 +28,7 @@ KINDS = {
 
 
 def race_sentences(result: Record) -> list[str]:
-    """Sentences on what won, against what, by how much, and on what the network reaches."""
+    """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
     race = _race(result)
     winner, contestants, raced = race.winner, race.contestants, race.compared
     kind = contestants[winner].kind
@@ -178,7 +178,7 @@ def _lag(task: Task, lag: Mapping[str, Any]) -> str:
 
 
 def symmetry_table(result: Record) -> Table:
-    """The symmetries of the data: the accuracy on transformed images, and whether that became an augmentation."""
+    """Return the symmetries of the data: accuracy on transformed images, and whether each became an augmentation."""
     race = _race(result)
     rows = [
         [name, f"{100 * share:.0f} %", "yes" if name in race.augment else "no"] for name, share in race.kept.items()
@@ -212,7 +212,7 @@ class RaceComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """What won, against what, by how much, and what it reaches."""
+        """Say what won, by how much, and what it reaches."""
         return race_sentences(record)
 
     def table(self, record: Record) -> Table:

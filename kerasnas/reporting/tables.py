@@ -18,7 +18,7 @@ _LINEAR = {"linear": "alone", "network": "of the network alone", "both": "togeth
 
 
 class Table(NamedTuple):
-    """A header and rows of text. An empty header means two columns, name and value."""
+    """Header and rows of text. An empty header means two columns, name and value."""
 
     header: list[str]
     rows: list[list[str]]
@@ -30,7 +30,7 @@ def usage(result: Record) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as a person would write it.
+    """Format a value for people.
 
     Example:
 
@@ -51,7 +51,7 @@ def show(value: Any) -> str:
 
 @checks.arguments(seconds=checks.maybe(checks.number))
 def duration(seconds: float | None) -> str:
-    """Seconds in the units that fit.
+    """Format a duration.
 
     Example:
 
@@ -69,12 +69,12 @@ def duration(seconds: float | None) -> str:
 
 
 def exact(value: Any) -> str:
-    """A setting as it was given: no rounding and no separators, so that it can be typed again."""
+    """Format a setting as it was given, without rounding and separators, so that it can be typed again."""
     return MISSING if value is None else str(value)
 
 
 def settings_table(result: Record) -> Table:
-    """Every setting of the run, as it was given."""
+    """Return all settings of the run, as they were given."""
     return Table([], [[str(name), exact(value)] for name, value in result.settings.items()])
 
 
@@ -95,7 +95,7 @@ def dataset_table(result: Record) -> Table:
 
 
 def environment_table(result: Record) -> Table:
-    """Versions, machine and memory of the run."""
+    """Return versions, machine and memory of the run."""
     environment = {"kerasnas": result.version or None, **result.environment}
     memory = environment.pop("peak_memory_gib", None)
     if memory is not None:
@@ -155,7 +155,7 @@ def _cost_rows(result: Record) -> list[list[str]]:
 
 
 def amount(value: float, unit: str) -> str:
-    """A cost with its unit.
+    """Format a cost with its unit.
 
     Example:
 
@@ -181,7 +181,7 @@ def _cells(genotype: Mapping[str, Any]) -> list[list]:
 
 
 def shortlist_table(result: Record) -> Table:
-    """The networks of a shortlist, in the order in which they were found, with their accuracy after each rung."""
+    """Return the networks of a shortlist with their accuracy after each rung."""
     rungs = () if result.shortlist is None else result.shortlist.rungs
     header = ["Network", *(f"Held-out accuracy after {rung['epochs']} epochs" for rung in rungs)]
     reached = [{json.dumps(one["genotype"]): one["val_accuracy"] for one in rung["networks"]} for rung in rungs]
