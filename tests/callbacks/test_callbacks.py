@@ -4,8 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
-from kerasnas.callbacks import ArchitectureMonitor, CosineSchedule, NonFiniteError, SearchCheckpoint, TrainingCheckpoint
+from kerasnas import BilevelTrainer, DARTSSpace, DriftMonitor, MixedOp
+from kerasnas.callbacks import (
+    ArchitectureMonitor,
+    CosineSchedule,
+    DriftCallback,
+    NonFiniteError,
+    SearchCheckpoint,
+    TrainingCheckpoint,
+)
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import ArrayBatches
@@ -216,3 +223,16 @@ def test_guard_of_a_plain_model():
     with pytest.raises(NonFiniteError, match="training loss stopped being finite at epoch 1, step 2"):
         model.fit(np.ones((8, 2)), np.zeros(8), batch_size=2, verbose=0, callbacks=[NonFiniteGuard()])
     assert all(np.array_equal(array, before[name]) for name, array in snapshot(model).items())
+
+
+def test_outputs_of_predict_are_watched_batch_by_batch():
+    layer = keras.layers.Dense(2, activation="softmax")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    layer.set_weights([np.array([[-1.0, 1.0]]), np.zeros(2)])
+    rng, told = np.random.default_rng(0), []
+    callback = DriftCallback(DriftMonitor(model, rng.normal(size=(400, 1)), window=50), told.append)
+    model.predict(rng.normal(size=(90, 1)), batch_size=30, verbose=0, callbacks=[callback])
+    assert callback.reports == []
+    model.predict(rng.normal(size=(60, 1)) + 2, batch_size=30, verbose=0, callbacks=[callback])  # 40 waited
+    assert told == callback.reports and len(told) >= 1 and told[-1].kinds == ("outputs",)
+    assert "probability of 1" in {change.name for change in told[-1].changes}

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from kerasnas import BilevelOptimizer, BilevelTrainer
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
+from kerasnas.relaxations import RELAXATIONS
+from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers import gradients
 from kerasnas.trainers.data_split import pair_halves
 from tests.trainers.kit import arrays, same, same_state
@@ -351,3 +353,20 @@ def test_model_with_two_inputs(make_search):
     dataset = tf.data.Dataset.from_tensor_slices((x, np.arange(16) % 2)).batch(8)
     history = make_search(supernet=model).fit(dataset, validation_data=dataset, epochs=1, verbose=0).history
     assert np.isfinite(history["val_loss"]).all()
+
+
+# Every relaxation ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("relaxation", [name for name in sorted(RELAXATIONS) if name not in ("softmax", "gumbel")])
+def test_every_relaxation_searches(relaxation):
+    space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_1x1"])
+    supernet = space.build_supernet((8, 8, 1), 2, relaxation, seed=3)
+    search = BilevelTrainer(supernet)
+    search.compile(run_eagerly=True)
+    before = [np.array(alphas) for alphas in supernet.architecture_parameters]
+    rng = np.random.default_rng(0)
+    history = search.fit(rng.random((32, 8, 8, 1), "float32"), np.arange(32) % 2, batch_size=8, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert any((np.array(now) != old).any() for now, old in zip(supernet.architecture_parameters, before, strict=True))
+    space.validate(search.derive())
+    (weights,) = search.mixing_weights().values()
+    assert weights.shape == (1, 3) and (weights >= 0).all()
