@@ -96,18 +96,14 @@ def test_short_trials_do_not_shorten_the_lease(leases, clock):
     assert len(leases.expire()) == 1
 
 
-def test_a_restarted_worker_gets_a_whole_lease_again(leases, clock):
-    """A worker that was restarted under its old name: it has a whole lease, and may be one without heartbeats."""
+def test_a_worker_that_asks_again_gets_a_whole_lease_and_holds_one_trial(leases, clock):
+    """A worker that was restarted under its old name may be one without heartbeats."""
     leases.lend("a", "0")
     leases.heartbeat("a", "0")
     clock.wait(9)
     leases.lend("a", "0")
     clock.wait(9)
     assert leases.expire() == [] and leases.holders == {"a": "0"}
-
-
-def test_a_worker_holds_one_trial(leases):
-    leases.lend("a", "0")
     leases.lend("a", "1")
     assert leases.holders == {"a": "1"} and leases.worker_of("0") is None
 
@@ -121,17 +117,11 @@ def test_workers_are_there_for_a_lease_or_while_they_hold_a_trial(leases, clock)
     assert leases.workers == {"a", "b"}
     clock.wait(10)
     assert leases.workers == {"a"}
-    leases.forget_workers(["d"])
-    assert leases.workers == {"d"}
-
-
-def test_whose_trial_ends_is_there_for_another_lease(leases, clock):
-    leases.greet("a")
-    leases.lend("a", "0")
-    clock.wait(50)
-    leases.accept("0", succeeded=True)
+    leases.accept("0", succeeded=True)  # who ends a trial is there for another lease
     clock.wait(9)
     assert leases.workers == {"a"}
+    leases.forget_workers(["d"])
+    assert leases.workers == {"d"}
 
 
 # Late reports --------------------------------------------------------------------------------------------

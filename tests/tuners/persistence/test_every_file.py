@@ -10,25 +10,14 @@ import shutil
 import warnings
 
 import keras
-import keras_tuner
 import pytest
 
+import tuners
 from kerasnas.testing.strategies import GridSpace
 from tests.tuners.small import CHILDREN as ENAS
+from tests.tuners.small import EAGER, OBJECTIVE, X, Y, eager
 from tests.tuners.small import SPACE as DARTS
-from tests.tuners.small import X, Y, eager
-from tuners import (
-    DistributedTuner,
-    EvolutionOracle,
-    GenotypeHyperModel,
-    GenotypeTuner,
-    OneShotTuner,
-    PredictorOracle,
-    SharedWeights,
-    SupernetHyperModel,
-    SupernetTuner,
-    TrainingRecipe,
-)
+from tuners import DistributedTuner, TrainingRecipe
 
 DATA = {"x": X, "y": Y, "validation_data": (X[::2], Y[::2]), "verbose": 0}
 RECIPE = TrainingRecipe(epochs=2, batch_size=12, compile=eager)
@@ -52,13 +41,14 @@ class Formula(DistributedTuner):
 
 
 def formula(folder):
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 6)
+    oracle = tuners.PredictorOracle(GridSpace((3, 3)), OBJECTIVE, 6)
     return Formula(oracle, None, folder, "project"), lambda tuner, killed: tuner.search(killed=killed, verbose=0)
 
 
 def genotype(folder):
-    oracle, hypermodel = EvolutionOracle(DARTS, "val_accuracy", 3), GenotypeHyperModel(DARTS, (8, 8, 1), 3, eager)
-    tuner = GenotypeTuner(oracle, hypermodel, directory=folder, project_name="project")
+    oracle = tuners.EvolutionOracle(DARTS, "val_accuracy", 3)
+    hypermodel = tuners.GenotypeHyperModel(DARTS, (8, 8, 1), 3, eager)
+    tuner = tuners.GenotypeTuner(oracle, hypermodel, directory=folder, project_name="project")
 
     def search(tuner, killed):
         last = killed and len(tuner.oracle.get_best_trials(9)) == 0
@@ -81,9 +71,9 @@ class KilledInThird(Killed):
 
 
 def supernet(folder):
-    hypermodel = SupernetHyperModel(DARTS, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
+    hypermodel = tuners.SupernetHyperModel(DARTS, (8, 8, 1), 3, filters=[2, 4], compile_options=EAGER)
     options = {"max_trials": 2, "training": RECIPE, "report": False}
-    tuner = SupernetTuner(hypermodel, **options, directory=folder, project_name="project")
+    tuner = tuners.SupernetTuner(hypermodel, **options, directory=folder, project_name="project")
 
     def search(tuner, killed):
         def callbacks():
@@ -96,8 +86,8 @@ def supernet(folder):
 
 def one_shot(folder):
     options = {"max_trials": 4, "retrain_best": 2, "training": RECIPE, "report": False}
-    options["shared_weights"] = SharedWeights(compile_options={"run_eagerly": True})
-    tuner = OneShotTuner(ENAS, (8, 8, 1), 3, **options, directory=folder, project_name="project")
+    options["shared_weights"] = tuners.SharedWeights(compile_options=EAGER)
+    tuner = tuners.OneShotTuner(ENAS, (8, 8, 1), 3, **options, directory=folder, project_name="project")
 
     def search(tuner, killed):
         def callbacks():
