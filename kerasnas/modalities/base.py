@@ -97,6 +97,7 @@ class Modality:
         drift: whether drift statistics exist.
         transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
         adapts: whether a deployed network can be adapted to new samples.
+        resizes: whether samples are brought to one size.
         reference_models: whether `references` fits models without a network to compare with.
         most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
         race_share: of a race's budget, that candidates other than the first may take. Defaults to what suits images.
@@ -121,6 +122,7 @@ class Modality:
     drift = True
     adapts = True
     transductive = False
+    resizes = False
     reference_models = False
     most_epochs = math.inf
     race_share = 0.0

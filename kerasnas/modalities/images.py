@@ -48,6 +48,7 @@ class Images(Modality):
     columns = PATH_COLUMNS
     augmentations = ("shift", "flip", "flip_vertical", "rotate", "cutout", "color_jitter")
     gradient_space, race_space = "darts", "macro"
+    resizes = True
     example = "image.png"
     hub_tasks = {"classification": "image-classification"}
     in_words = "{height}x{width}x{channels}"
@@ -132,7 +133,7 @@ class Images(Modality):
         return list(images), pixels * np.float32(reading.scale / 255), failed
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
-        shape, scale = record.get("input_shape") or (), record.get("scale")
+        shape, scale = tuple(record.get("input_shape") or (0,)), record.get("scale")
         if scale is None or len(shape) != 3 or shape[-1] not in MODES:
             return super().usage(record, answers, shown)
         height, width, channels = shape

@@ -60,7 +60,7 @@ class Column:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-serializable record."""
-        record = {"name": self.name, "kind": self.kind}
+        record: dict[str, Any] = {"name": self.name, "kind": self.kind}
         record |= {"center": self.center, "scale": self.scale} if self.kind == NUMBER else {}
         record |= {"categories": list(self.categories)} if self.categories else {}
         return record | ({"missing": True} if self.missing else {})

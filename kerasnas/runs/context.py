@@ -186,7 +186,7 @@ def _description(data: Dataset) -> dict[str, Any]:
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
         "scale": data.scale,
-        **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
+        **({"image_fit": data.image_fit} if data.modality.resizes else {}),
         "modality": data.modality.name,
     }
     dataset |= data.task.entry()

@@ -97,7 +97,7 @@ def _check_inputs(what: str, data: Dataset) -> None:
         own.check(x, data.y_train, num_classes=data.num_classes, input_shape=data.input_shape)
     except ValueError as error:
         raise AssertionError(f"{what}: `check` refuses what `read` returns: {error}") from error
-    record = {"modality": own.name, "input_shape": list(data.input_shape)}
+    record: dict[str, Any] = {"modality": own.name, "input_shape": list(data.input_shape)}
     record |= {"front": data.front.get_config()} if data.front is not None else {}
     again = of_record(json.loads(json.dumps(record))) if own.name in MODALITIES else own
     require(again == own, f"{what}: `restored` does not bring it back from its record.")
