@@ -84,11 +84,10 @@ def test_a_network_that_answers_the_mean_scores_nothing():
     assert MULTILABEL.chance(LABELS, 3) == pytest.approx(expected)
 
 
-def test_intervals_shrink_with_the_samples():
-    answers = REGRESSION.answers(RNG.normal(size=(50, 2)))
-    low, high = REGRESSION.interval(answers, STANDARDIZED)
-    few = REGRESSION.interval(answers[:10], STANDARDIZED[:10])
-    assert high - low < few[1] - few[0]
+def test_intervals_are_those_of_the_binomial_distribution():
+    answers = np.tile([[0.9, 0.1], [0.1, 0.9]], (200, 1))
+    low, high = CLASSIFICATION.interval(answers, np.zeros(400, int))
+    assert (low, high) == pytest.approx((0.451, 0.549), abs=0.012)
 
 
 @pytest.mark.parametrize(
