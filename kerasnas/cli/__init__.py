@@ -24,16 +24,16 @@ _FAILED, _INTERRUPTED = 2, 130
 
 
 def usage() -> str:
-    """The text of `kerasnas` without a command."""
+    """Return the text of `kerasnas` without a command."""
     width = max(map(len, COMMANDS))
     lines = ["KerasNAS: neural architecture search for Keras.", "", "Usage: kerasnas COMMAND --flag=value ...", ""]
     lines += [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    lines += ["", "Try `kerasnas search --help`, or begin at once: kerasnas search --output_dir=runs/first"]
+    lines += ["", "Try `kerasnas search --help`, or start right away: kerasnas search --output_dir=runs/first"]
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 an error (told in one line, whatever it is), 130 interrupted."""
+    """Run a command; return the exit status: 0 done, 2 an error (reported in one line), 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "help":  # `kerasnas help search`
         arguments = [arguments[1], "--help"]

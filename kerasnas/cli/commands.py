@@ -1,4 +1,4 @@
-"""The subcommands: their words, their flags, and what they run."""
+"""Subcommands: their words, their flags, and their functions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from kerasnas.cli.experience import ACTIONS, experience
 _METHOD = OwnFlag(
     "method",
     "auto",
-    "How to search: race, networks trained side by side within --minutes, of any space of images; gradient, with a "
-    "supernet; or auto: a race, unless --space names a space that has a supernet.",
+    "Search method: race (candidates trained side by side within --minutes), gradient (a supernet), or auto: a race, "
+    "unless --space names a space that has a supernet.",
     known=actions.method_options,
 )
 _GENOTYPE = "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR."
 _IMAGES = OwnFlag(
     "images",
     (),
-    "Image files, and folders of them; of a network for texts, texts in quotes, and .txt files of one in each line.",
+    "Image files and folders of them; for text networks, quoted texts and .txt files with one text per line.",
     several=True,
 )
 _PRINTED = OwnFlag(
     "format",
     "text",
-    "Of what is printed; csv and json have the probability of every class.",
+    "Output format; csv and json include the probability of every class.",
     known=("text", "csv", "json"),
 )
 _EVALUATED = OwnFlag("dataset", "", "Labeled data, as for a search. Default: the run's.")
@@ -39,76 +39,74 @@ _FORMATS = OwnFlag(
 _CONTINUED = OwnFlag(
     "executor",
     "",
-    "Where independent trainings run from here: local, processes:N, ray or ray://HOST:PORT. Default: as it was begun.",
+    "Where the remaining independent trainings run: local, processes:N, ray or ray://HOST:PORT. Default: as before.",
 )
-_TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
-_MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
+_TARGET = OwnFlag("output", None, "Output folder. Default: the run's.")
+_MOVED = OwnFlag("dataset", "", "Current location of the run's data, a name or a path. Default: unchanged.")
 _PUSH = (
-    OwnFlag(
-        "target", None, "hf://owner/name, a repository of the Hub; or a folder that does not exist.", required=True
-    ),
-    OwnFlag("license", None, "The Hub's name of a license, such as apache-2.0. Default: none is said."),
-    OwnFlag("private", False, "A repository that is made is private."),
+    OwnFlag("target", None, "hf://owner/name, a repository on the Hub, or a new folder.", required=True),
+    OwnFlag("license", None, "License, by its name on the Hub, such as apache-2.0. Default: no license."),
+    OwnFlag("private", False, "Make a new repository private."),
 )
 _MONITOR = (
     OwnFlag(
         "images",
         (),
-        "New images, folders of them, or texts; with --labels one folder, .npz or .csv.",
+        "New images, folders of them, or texts; with --labels, one folder, .npz or .csv.",
         several=True,
     ),
-    OwnFlag("labels", False, "They have labels: a folder for each class, or an .npz or .csv."),
-    OwnFlag("adapt", False, "Adapt the network where there is drift."),
+    OwnFlag("labels", False, "The new data are labeled: a folder per class, an .npz or a .csv."),
+    OwnFlag("adapt", False, "Adapt the network if there is drift."),
     OwnFlag("minutes", "1", "Budget of the adaptation."),
     _MOVED,
-    OwnFlag("format", "text", "Of what is printed.", known=("text", "json")),
+    OwnFlag("format", "text", "Output format.", known=("text", "json")),
 )
 _PROGRESS = (
     OwnFlag(
         "progress",
         "auto",
-        "What is told on the way: bar, lines and one bar for everything with the time left (in a terminal, else lines "
-        "alone); lines; none, only what came out; auto, the same as bar.",
+        "Progress output: bar (lines and one bar with the time left; lines alone outside a terminal), lines, none (the "
+        "result alone), or auto, the same as bar.",
         known=("auto", "bar", "lines", "none"),
     ),
-    OwnFlag("quiet", False, "Tell nothing but errors."),
+    OwnFlag("quiet", False, "Only print errors."),
 )
 
 RENAMED = {"bench": "compare", "benchmark": "time"}
-"""Old name of a command -> its name: an error names the new one."""
+"""Former name of a command -> its name, for the error message."""
 
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command(
             "search",
-            "find the best network for your data in the time you give, and train it.",
-            "Networks of many shapes, well-known ones among them, are trained side by side; those that promise least\n"
-            "drop out, and the best one is trained on with the rest of the time, on all of the data.\n"
+            "find and train the best network for your data within a time budget.",
+            "Networks of many shapes, well-known ones among them, are trained side by side. The least promising drop\n"
+            "out, and the best one trains on all of the data for the rest of the budget.\n"
             "\n"
             "    kerasnas search --output_dir=runs/first\n"
             "    kerasnas search my_images/ --minutes=10 --output_dir=runs/mine\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
             "\n"
-            "Networks of your own take part with --genotypes: genotype files, or folders of runs, of any space.\n"
+            "Add candidates of your own with --genotypes: genotype files or run folders, of any space.\n"
             "\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --genotypes=runs/cells --output_dir=runs/against\n"
             "    kerasnas search --import=my_networks.py --space=my_networks --output_dir=runs/own_networks\n"
             "\n"
-            "With the name of a space of cells or chains, a gradient search instead (DARTS): a supernet holds every\n"
-            "candidate at once, gradient descent moves its weights on one half of the training data and the choice\n"
-            "between candidates on the other; the network found is trained from scratch beside random ones.\n"
+            "With the name of a space of cells or chains, the search is a gradient search (DARTS): a supernet holds\n"
+            "all candidates; its weights learn on one half of the training data, the choice among candidates on\n"
+            "the other. The network found is trained from scratch, next to random ones for comparison.\n"
             "\n"
             "    kerasnas search --space=darts --dataset=my_images/ --epochs=15 --output_dir=runs/cells\n"
             "    kerasnas search --import=my_spaces.py --space=mine --output_dir=runs/own\n"
             "\n"
-            "The .npz file of a graph is known by its arrays: its nodes are classified by networks of which a\n"
-            "classifier alone is learned, and by a logistic regression on propagated features beside them.\n"
+            "The .npz file of a graph is recognized by its arrays. Its nodes are classified by networks whose\n"
+            "classifier alone is trained, with a logistic regression on propagated features as the baseline.\n"
             "\n"
             "    kerasnas search graph.npz --minutes=1 --output_dir=runs/nodes\n"
             "\n"
             "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
-            "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
+            "config.json and plots. Interrupt the search at any time; `kerasnas resume` continues it.",
             actions.search,
             starts_runs=True,
             timed=True,
@@ -126,7 +124,7 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas retrain --genotype=runs/first --retrain_epochs=40 --output_dir=runs/as_wide_as_there\n"
             "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2\n"
             "\n"
-            "Without --space and --num_nodes, they are the genotype's; of the folder of a run, the size is the run's.",
+            "--space and --num_nodes default to the genotype's; for a run folder, the size defaults to the run's.",
             actions.retrain,
             starts_runs=True,
             own=(OwnFlag("genotype", None, _GENOTYPE, required=True), *_PROGRESS),
@@ -138,12 +136,12 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "pretrain",
-            "learn from data sets that you have, for searches on data that you will have.",
+            "pretrain a network on your data sets for later searches on other data.",
             "    kerasnas pretrain --datasets=cells/,leaves.npz --minutes=30 --output_dir=starts/ours\n"
             "    kerasnas search new_cells/ --initializer=starts/ours --output_dir=runs/new\n"
             "\n"
-            "One network learns all of them at once, each with a head of its own. A race on other images begins from\n"
-            "what it has learned, and has the same network with drawn weights beside it.",
+            "One network learns all of them at once, with one head per data set. Races on other images start from its\n"
+            "weights, with the same network from random weights as the control.",
             actions.pretrain,
             starts_runs=True,
             timed=True,
@@ -151,8 +149,8 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "resume",
-            "continue a run that was interrupted, by Ctrl-C, a kill or a power cut.",
-            "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
+            "continue a run that Ctrl-C, a kill or a power cut interrupted.",
+            "The result equals that of an uninterrupted run, bit by bit if TensorFlow is deterministic.\n\n"
             "    kerasnas resume runs/first",
             actions.resume,
             timed=True,
@@ -161,15 +159,15 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "predict",
-            "tell the class of images, or of texts, with the network of a run.",
+            "predict the classes of images or texts with the network of a run.",
             "    kerasnas predict runs/first photo.png\n"
             "    kerasnas predict runs/first photos/ --format=csv\n"
             "    kerasnas predict hf://somebody/leaves leaf.jpg\n"
             '    kerasnas predict runs/reviews "a fine film" more_reviews.txt\n'
             "\n"
-            "Prints the class of each image and its probability. Images are turned upright, and resized to the size\n"
-            "that the network was trained on. A file that cannot be read is named, and the exit status is 2. In place\n"
-            "of a run, a preset: a name of kerasnas.presets(), or a repository of the Hugging Face Hub.",
+            "Prints the class of each image and its probability. Images are turned upright and resized to the size of\n"
+            "the training images. Unreadable files are listed, and the exit status is 2. Instead of a run, give a\n"
+            "preset: a name of kerasnas.presets(), or a repository on the Hugging Face Hub.",
             actions.predict,
             places=("output_dir", "images"),
             own=(_IMAGES, _PRINTED),
@@ -180,22 +178,22 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas evaluate runs/first\n"
             "    kerasnas evaluate runs/first --dataset=new_images/\n"
             "\n"
-            "Prints accuracy and loss on the test part of the data, with 95 % intervals, and the accuracy of each\n"
-            "class, the worst first.",
+            "Prints accuracy and loss on the test data with 95 % intervals, and the accuracy of each class, worst\n"
+            "first.",
             actions.evaluate,
             places=("output_dir",),
             own=(_EVALUATED,),
         ),
         Command(
             "export",
-            "write the network of a run for other runtimes, and check what is written.",
+            "export the network of a run to other runtimes, and check the exported files.",
             "    kerasnas export runs/first\n"
             "    kerasnas export runs/first --format=savedmodel,onnx,litert,litert-int8 --output=release/\n"
             "\n"
             "Each file takes what model.keras takes, raw images as float32 from 0 to 255, and answers probabilities.\n"
-            "It is read back and compared with model.keras on images of the run's test data. Prints how often both\n"
-            "tell the same class, the largest difference of a probability, size and latency of one image; the report\n"
-            "and the model card of the run have that table from then on.",
+            "It is loaded again and compared with model.keras on images of the run's test data. Prints how often both\n"
+            "predict the same class, the largest difference in probability, the size and the latency of one image.\n"
+            "The table joins the run's report and model card.",
             actions.export,
             places=("output_dir",),
             own=(_FORMATS, _TARGET, _MOVED),
@@ -206,33 +204,33 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas push runs/first hf://somebody/leaves --license=apache-2.0\n"
             "    kerasnas push runs/first presets/leaves\n"
             "\n"
-            "Network, genotype, results, settings and model card, with checksums; of paths the last names are left,\n"
-            "and nothing of the data but the names of the classes. `kerasnas predict hf://somebody/leaves`, evaluate\n"
-            "and export take it from there, and so does kerasnas.load in Python. Needs the extra kerasnas[hub].",
+            "Publishes network, genotype, results, settings and model card, with checksums. Paths are shortened to\n"
+            "their last names, and the class names are all that is published of the data. `kerasnas predict\n"
+            "hf://somebody/leaves`, evaluate, export and kerasnas.load read it. Needs the extra kerasnas[hub].",
             actions.push,
             places=("output_dir", "target"),
             own=_PUSH,
         ),
         Command(
             "monitor",
-            "say whether new images, or texts, drifted from those of a run, and adapt its network.",
+            "detect drift of new images or texts from those of a run, and adapt its network.",
             "    kerasnas monitor runs/first photos_of_may/\n"
             "    kerasnas monitor runs/first photos_of_may/ --labels --adapt --minutes=2\n"
             "\n"
-            "Compares brightness, contrast and sharpness of the images, or length and letters of texts, and what the\n"
-            "network answers with the test data of the run, by a test that takes usual ones for drift in one of 100\n"
-            "cases; with --labels the accuracy too, of numbers the share that errs no more than nine of ten did. At\n"
-            "least 20 images, or texts (arguments, or the lines of a .txt). With --adapt the network is trained on\n"
-            "from where it is, on labeled images and, so that nothing is forgotten, on the run's; without labels only\n"
-            "its batch normalization changes. What is better on held-out images is written to adapted-1 in the folder\n"
-            "of the run, whose own network stays.",
+            "Compares brightness, contrast and sharpness of images, or length and letters of texts, and the network's\n"
+            "outputs with the run's test data, by a two-sample test with a 1 % false-alarm rate; with --labels, the\n"
+            "accuracy too (for numbers, the share of errors within the former 90th percentile). Needs at least 20\n"
+            "images or texts (arguments, or the lines of a .txt). With --adapt, the network trains on the labeled\n"
+            "images and, to prevent forgetting, on the run's; without labels only its batch normalization changes.\n"
+            "A network that is better on held-out images is written to adapted-1 in the run's folder; the run's own\n"
+            "network is kept.",
             actions.monitor,
             places=("output_dir", "images"),
             own=_MONITOR,
         ),
         Command(
             "plot",
-            "draw the plots of a run, or of a genotype, again.",
+            "redraw the plots of a run, or plot a genotype.",
             "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
             actions.plot,
             places=("output_dir",),
@@ -245,20 +243,20 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas compare --table=nasbench201.npz --dataset=cifar100 --evaluations=100 --seeds=500 \\\n"
             "        --strategies=random,evolution,predictor --output_dir=runs/compare\n"
             "\n"
-            "A table holds the accuracy of every architecture of a space, so that a search takes milliseconds and can\n"
-            "be repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
-            "regret.png. Without --table the accuracies are made up: they show how it works, and nothing else.",
+            "A table holds the accuracy of every architecture of a space, so a search takes milliseconds and can be\n"
+            "repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
+            "regret.png. Without --table the accuracies are synthetic, for demonstration only.",
             actions.compare,
             settings="ComparisonConfig",
         ),
         Command(
             "time",
-            "time a search step on this machine, and tell what a search would take.",
+            "time a search step on this machine, and estimate the time of a search.",
             "    kerasnas time\n"
             "    kerasnas time --filters=16 --num_cells=8 --dataset=my_images/ --epochs=50\n"
             "\n"
-            "Takes a minute or so, on a machine that does nothing else. Of the dataset only the size of the images,\n"
-            "their number and that of the classes matter. It prints, and writes no file.",
+            "Takes about a minute on an idle machine. Only the size and number of the images and the number of\n"
+            "classes matter. Writes no file.",
             actions.time,
             settings="TimingConfig",
             shown=(
@@ -268,7 +266,7 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "experience",
-            "look at what earlier searches left for later ones, and say whether they may.",
+            "inspect and control what later searches learn from earlier ones.",
             "    kerasnas experience on\n"
             "    kerasnas experience\n"
             "    kerasnas experience show 3\n"
@@ -277,29 +275,28 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas experience off\n"
             "\n"
             "With `on`, every race, and every gradient search with a shortlist, adds a line to experience.jsonl in\n"
-            "~/.cache/kerasnas (or $KERASNAS_HOME): images, signals or texts, how large the data were and how hard\n"
-            "they looked, every network with its curve, the winner, the machine. No sample, no path, no name of a\n"
-            "class. The networks that did best on the most alike data then come first in later races, and take part\n"
-            "in later shortlists. `off` ends both, and keeps the file, which you may read, copy and delete. For a\n"
-            "single search there are `kerasnas search --remember` and `--no_experience`.",
+            "~/.cache/kerasnas (or $KERASNAS_HOME): the modality, size and difficulty of the data, every network with\n"
+            "its curve, the winner, the machine. No sample, path or class name is stored. The networks that did best\n"
+            "on the most similar data then come first in later races and join later shortlists. `off` ends both and\n"
+            "keeps the file, which you may read, copy and delete. For a single search, use `kerasnas search\n"
+            "--remember` and `--no_experience`.",
             experience,
             places=("action", "what"),
             own=(
-                OwnFlag("action", "list", "Of it: list, show, forget, merge, on or off.", known=ACTIONS),
-                OwnFlag("what", None, "The number of a search, as list tells it, or the file that is merged."),
+                OwnFlag("action", "list", "Action: list, show, forget, merge, on or off.", known=ACTIONS),
+                OwnFlag("what", None, "The number of a search, as printed by list, or the file to merge."),
             ),
         ),
         Command(
             "doctor",
-            "examine this machine: what a search would run on, and whether it computes what it should.",
+            "examine this machine: its devices, and whether it computes correctly.",
             "    kerasnas doctor\n"
             "    kerasnas doctor --distribution=gpu\n"
             "    KERAS_BACKEND=jax kerasnas doctor\n"
             "\n"
-            "Prints versions, devices and the distribution; takes some steps of a tiny search, without XLA and\n"
-            "compiled, and compares the two; and compares a search on two replicas, made of the CPU, with one on one\n"
-            "device. Takes about a minute, and writes no file. The exit status is 0 where all checks passed, else 2:\n"
-            "then put all that it printed into a bug report.",
+            "Prints versions, devices and the distribution. Compares a tiny search with and without XLA,\n"
+            "and a search on two replicas of the CPU with one on a single device. Takes about a minute and writes no\n"
+            "file. The exit status is 0 if all checks pass, else 2; then include the output in a bug report.",
             actions.doctor,
             settings="DoctorConfig",
         ),

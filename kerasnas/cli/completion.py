@@ -1,4 +1,4 @@
-"""Scripts that let a shell complete commands, flags and their values, made from the flags themselves."""
+"""Shell scripts that complete commands, flags and values, generated from the flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def script(shell: str, commands: Mapping[str, Command]) -> str:
-    """The script that `kerasnas completion SHELL` prints.
+    """Return the script that `kerasnas completion SHELL` prints.
 
     Args:
         shell: one of `SHELLS`.
@@ -21,13 +21,13 @@ def script(shell: str, commands: Mapping[str, Command]) -> str:
 
 
 def _flags(command: Command) -> list[tuple[str, str, list[str]]]:
-    """Name, first sentence of the help, and known values, of each flag of a command."""
+    """Return name, first sentence of the help, and known values of each flag of a command."""
     flags = {name: flag for group in command.description().values() for name, flag in group.items()}
     return [(name, _first(flags[name]["help"]), flags[name]["known"]) for name in sorted(flags)]
 
 
 def _first(text: str) -> str:
-    """The first sentence, of signs that mean nothing in any shell."""
+    """Return the first sentence without characters that are special to a shell."""
     text = re.sub(r"^<[^>]*>:? ", "", " ".join(text.split()))  # absl puts the values of a choice first
     sentence = re.split(r"\. | \(|;", text)[0].rstrip(".")
     return "".join(sign for sign in sentence.replace(":", ",") if sign not in "'\"`[]:\\$()")

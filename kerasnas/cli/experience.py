@@ -1,4 +1,4 @@
-"""`kerasnas experience`: what earlier searches left for later ones."""
+"""`kerasnas experience`: the record of earlier searches."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ACTIONS = ("list", "show", "forget", "merge", "on", "off")
 
 
 def experience(values: flags.FlagValues) -> None:
-    """Do what the flag `action` says.
+    """Run the action of the flags.
 
     Raises:
-        ValueError: where it lacks its number or its file, or has one too many; and as `ExperienceStore`.
+        ValueError: for a missing or an unexpected number or file.
     """
     from kerasnas.meta import ExperienceStore
 
@@ -40,7 +40,7 @@ def experience(values: flags.FlagValues) -> None:
 
 def _list(store: ExperienceStore) -> None:
     found, notes = store.read()
-    every = "on: every race and shortlist is remembered, and begins with what did best on similar data"
+    every = "on: races and shortlists are recorded, and start with the networks that did best on similar data"
     print(f"{store.path}: {len(found)} searches. Experience is {every if store.consent else 'off'}.")
     for number, one in enumerate(found, start=1):
         print(f"  {number}  {_in_words(one)}")
@@ -56,7 +56,7 @@ def _show(store: ExperienceStore, what: str) -> None:
     print(_in_words(one))
     print(f"  space      {', '.join(sorted({candidate['genotype']['space'] for candidate in one.candidates}))}")
     print(f"  task       {', '.join(f'{name} {value:.4g}' for name, value in one.task.items())}")
-    clock = "of the processor" if one.budget["cpu"] else "by the clock"
+    clock = "of CPU time" if one.budget["cpu"] else "of wall-clock time"
     print(
         f"  budget     {one.budget['seconds']:g} s {clock}, on {(one.machine or {}).get('device', 'another machine')}"
     )
@@ -75,12 +75,12 @@ def _merge(store: ExperienceStore, what: str) -> None:
     added, notes = store.merge(what)
     for note in notes:
         print(note)
-    print(f"{added} searches of {what} are new in {store.path}.")
+    print(f"{added} new searches from {what} in {store.path}.")
 
 
 def _switch(store: ExperienceStore, consent: bool) -> None:
     store.set_consent(consent)
-    print(f"Experience is {'on' if consent else 'off'}. Searches that are remembered: {store.path}")
+    print(f"Experience is {'on' if consent else 'off'}. Record of searches: {store.path}")
 
 
 def _in_words(one: RaceExperience) -> str:
@@ -94,10 +94,10 @@ def _in_words(one: RaceExperience) -> str:
 
 
 def _score(one: RaceExperience, score: float, digits: int) -> str:
-    """A score as its task is stated: in per cent, or as it is of numbers."""
+    """Format a score: in per cent, or as a number if the task has one."""
     return f"{100 * score:.{digits}f} %" if one.predicted_task.percent else f"{score:.3f}"
 
 
 def _number(text: str) -> int:
-    """A number as it is typed; 0, which none has, for what is none."""
+    """Parse a record number; return 0 if the text is not one."""
     return int(text) if text.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""TensorFlow's notes of its own start, kept from the terminal."""
+"""Filter of the notes that TensorFlow writes to the terminal as it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 
-# Informations and warnings of TensorFlow's C++ code, and what it says where there is no GPU, or falls back.
+# Infos and warnings of TensorFlow's C++ code, and its messages about absent GPUs and fallbacks.
 _NOISE = re.compile(
     rb"^[IW]\d{4} [\d:.]+ +\d+ [\w./]+:\d+\] |^WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|^To enable the following instructions: |^[EW]\d{4} .* (cuda_\w+|cuda\w*_stub|gpu_\w+|cuInit)\.cc:\d+\] "
@@ -21,8 +21,8 @@ _NOISE = re.compile(
 def quieten() -> None:
     """Keep notes and warnings of TensorFlow's C++ code off standard error, from here to the end of this process.
 
-    They are written before any setting of its log level is read. Errors are shown, and whatever Python writes. Where
-    the user has set `TF_CPP_MIN_LOG_LEVEL`, and on systems without `fork`, nothing is done.
+    They are written before TensorFlow reads its log level. Errors and Python's output pass. Does nothing if the
+    user has set `TF_CPP_MIN_LOG_LEVEL`, and on systems without `fork`.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or not hasattr(os, "fork"):
@@ -31,7 +31,7 @@ def quieten() -> None:
     sys.stderr.flush()
     terminal = os.dup(2)
     reading, writing = os.pipe()
-    if os.fork() == 0:  # another process: what is written last is shown even if this one crashes
+    if os.fork() == 0:  # in a process of its own, the last lines are shown even after a crash
         _filter(reading, writing, terminal)
     os.close(reading)
     os.dup2(writing, 2)
@@ -40,7 +40,7 @@ def quieten() -> None:
 
 
 def _filter(reading: int, writing: int, terminal: int) -> None:
-    """Pass lines on, but for noise, until the last writer is gone; never returns."""
+    """Forward lines except noise until the last writer closes; never returns."""
     try:
         os.close(writing)
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the end of the other process is the end of this one
