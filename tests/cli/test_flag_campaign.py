@@ -137,12 +137,8 @@ BASE = {  # what makes each command a whole one
 
 def fields(command):
     """The settings of a command by the name of their flag."""
-    own = cli.COMMANDS[command.split()[0]]
-    classes = own.settings().values()
-    if command == "search":
-        classes = classes[:1]
-    elif command == "search by gradients":
-        classes = classes[1:]
+    methods_of = {"search": [methods.RaceConfig], "search by gradients": [methods.SearchConfig]}
+    classes = methods_of.get(command) or cli.COMMANDS[command].settings().values()
     return {flag_of(field): field for one in classes for field in dataclasses.fields(one)}
 
 
