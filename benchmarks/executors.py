@@ -160,7 +160,7 @@ def _kill(folder: str, item: int) -> None:
 
 def measure_race(minutes: float) -> dict[str, float]:
     from kerasnas.methods.race.making import make_race
-    from kerasnas.runs.context import Context
+    from kerasnas.runs.method import Context
     from kerasnas.runs.progress import Progress
     from kerasnas.runs.tracking import Tracking
 

@@ -66,7 +66,7 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
     from value_contenders import augmentation
 
     from kerasnas.datasets.batches import ArrayBatches
-    from kerasnas.racing.contestant import Contestant
+    from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.training.recipe import TrainingRecipe
 

@@ -82,7 +82,7 @@ def train(domain, data, split, plan, seconds):
 
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
-    from kerasnas.racing.contestant import Contestant
+    from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.spaces import MacroSpace
 

@@ -21,12 +21,11 @@ from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
 from kerasnas.networks.chosen import discrete_model
 from kerasnas.racing import Budget
-from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.tables import duration
-from kerasnas.runs.context import Context
-from kerasnas.runs.method import Method
+from kerasnas.runs.method import Context, Method
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.loop import EVALUATION_BATCH

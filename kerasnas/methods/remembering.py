@@ -15,16 +15,14 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing import Budget, Candidate
+from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
 
-Config = RaceConfig | SearchConfig
 Log = Callable[[str], Any]
 
 
-def consent(config: Config) -> bool:
+def consent(config: ExperienceSettings) -> bool:
     """True if this run may be remembered: its settings say so, or the user once did and they do not say otherwise."""
     return config.remember or (not config.no_experience and ExperienceStore().consent)
 
@@ -55,7 +53,7 @@ class Earlier:
 
 def consult(
     stages: Stages,
-    config: Config,
+    config: ExperienceSettings,
     space: SearchSpace,
     data: datasets.Dataset,
     budget: Budget | None,
@@ -138,7 +136,7 @@ def _affordable(advice: Advice, budget: Budget) -> bool:
 
 
 def remember(
-    config: Config,
+    config: ExperienceSettings,
     data: datasets.Dataset,
     race: Mapping[str, Any],
     searched: Mapping[str, Any],
@@ -158,7 +156,7 @@ def remember(
 
 
 def remember_search(
-    config: SearchConfig,
+    config: ExperienceSettings,
     data: datasets.Dataset,
     found: Mapping[str, Any],
     shortlist: Mapping[str, Any],

@@ -15,8 +15,7 @@ from kerasnas.methods.final_training import load_data, make_training
 from kerasnas.methods.plan import LATER, plan_text, report_words
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.records import Record
-from kerasnas.runs.context import Context
-from kerasnas.runs.method import Method
+from kerasnas.runs.method import Context, Method
 from kerasnas.runs.progress import EpochCount
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.evidence import scores_record

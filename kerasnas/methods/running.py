@@ -11,8 +11,8 @@ from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.context import Context
 from kerasnas.runs.folder import GENOTYPE, RunFolder
+from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.record import read_result, write_report
 from kerasnas.runs.settings import METHODS, Settings

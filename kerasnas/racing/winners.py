@@ -11,10 +11,10 @@ import numpy as np
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.ensemble import ensemble
-from kerasnas.racing.contestant import Contestant
-from kerasnas.racing.field import Arrays
-from kerasnas.racing.slices import FINISH_SECONDS
-from kerasnas.racing.stage import Race
+from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.slices import FINISH_SECONDS
+from kerasnas.racing.race.field import Arrays
+from kerasnas.racing.race.stage import Race
 from kerasnas.training.evidence import evaluation_record
 from kerasnas.training.loop import EVALUATION_BATCH
 

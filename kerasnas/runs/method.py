@@ -1,22 +1,186 @@
-"""Contract of a method of a run."""
+"""A method of a run and its context: settings, data, stages, budget and progress; paths of a run's files stay here."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Generic
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
+import keras
+
+from kerasnas import checks, reporting
+from kerasnas.cost import network_latency
+from kerasnas.cost.counting import macs
+from kerasnas.datasets import Dataset
+from kerasnas.drift.reference import save_reference
+from kerasnas.executors import Executor
+from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
 from kerasnas.racing import Budget
 from kerasnas.records import Record
-from kerasnas.runs.context import Context, D, S
+from kerasnas.runs.executors import open_executor
+from kerasnas.runs.folder import GENOTYPE, RunFolder
+from kerasnas.runs.progress import Progress
+from kerasnas.runs.record import RESULT, SAMPLES, make_record, read_result, write_record
+from kerasnas.runs.settings import Settings
+from kerasnas.runs.tracking import Tracking
+from kerasnas.training.evidence import evaluation_record, paired, samples_record
 
 NETWORK = (
     *("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells"),
     *("text_words", "text_length", "tokens"),
 )
 """The settings that decide what the network of a genotype is."""
+S = TypeVar("S", bound=Settings)
+D = TypeVar("D")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclasses.dataclass
+class Context(Generic[S, D]):
+    """What a method of a run works with.
+
+    Args:
+        run: the run, whose files the methods below read and write.
+        progress: called with each line, and told the phases.
+        tracking: the trackers.
+
+    Attributes:
+        settings: of the run.
+        stages: the store of its stages.
+        data: what the method's `load` returns, for these settings.
+        budget: what its `budget` returns.
+    """
+
+    run: dataclasses.InitVar[RunFolder]
+    progress: Progress
+    tracking: Tracking
+    data: D = None  # type: ignore[assignment]  # of a run that is finished
+    budget: Budget | None = None
+
+    def __post_init__(self, run: RunFolder) -> None:
+        self._run = run
+        self.settings: S = run.config  # type: ignore[assignment]
+        self.stages: Stages = run.stages
+
+    @property
+    def place(self) -> str:
+        """Folder of the run, for messages."""
+        return str(self._run.path)
+
+    @property
+    def command(self) -> str:
+        """Command that starts the run."""
+        return self._run.command
+
+    def executor(self) -> Executor:
+        """What independent trainings run on, to be closed."""
+        return open_executor(self.settings.executor, self.settings.imports)  # type: ignore[attr-defined]
+
+    def state(self) -> tuple[float, float]:
+        """Return the share of the budget that is spent, and the seconds left of it."""
+        assert self.budget is not None
+        return self.budget.spent() / self.budget.seconds, self.budget.left()
+
+    # Artifacts ------------------------------------------------------------------------------------------------
+    def keep(self, save: Callable[Concatenate[Path, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Call `save` with the folder of the run, and what follows."""
+        return save(self._run.path, *arguments, **options)
+
+    def keep_genotype(self, genotype: Genotype) -> None:
+        """Write the genotype of the run."""
+        genotype.save(self._run.path / GENOTYPE)
+
+    def genotype(self) -> Genotype:
+        """Read the genotype of the run."""
+        return Genotype.load(self._run.path / GENOTYPE)
+
+    def keep_classifier(self, model: keras.Model) -> None:
+        """Write the trained network of the run, as it takes raw samples."""
+        data = self._samples
+        save_classifier(
+            self._run.path,
+            model,
+            classes=data.classes,
+            scale=data.scale,
+            image_fit=data.image_fit,
+            task=data.task,
+            front=data.front,
+            modality=data.modality,
+        )
+
+    @property
+    def _samples(self) -> Dataset:
+        """Data, where they are samples for a classifier or its siblings."""
+        return checks.instance("data", self.data, Dataset)  # type: ignore[return-value]
+
+    @property
+    def model_bytes(self) -> int:
+        """Size of the trained network's file."""
+        return (self._run.path / MODEL).stat().st_size
+
+    # The record -----------------------------------------------------------------------------------------------
+    def finished(self) -> Record | None:
+        """Return the record of the run, told to trackers that have not heard of it; None before its end."""
+        if not (self._run.path / RESULT).exists():
+            return None
+        record = read_result(self._run.path)
+        self.tracking.result(record)
+        return record
+
+    def finish(
+        self,
+        searched: Mapping[str, Any],
+        found: Mapping[str, Any] | None = None,
+        random: Sequence[Mapping[str, Any]] = (),
+        **parts: Any,
+    ) -> Record:
+        """Evaluate the trained network, and write the record of the run with its report."""
+        data, examined = self._samples, {**self._examined(searched), "bytes": self.model_bytes}
+        try:
+            save_reference(self._run.path, load_classifier(self._run.path), data)
+        except ValueError as error:  # a network that `kerasnas monitor` cannot watch is a finished run too
+            self.progress(f"Nothing was noted for `kerasnas monitor`: {error}")
+        self.stages.finish(SAMPLES, samples_record(data, examined.pop("mistakes")))
+        parts = {**paired(examined, random, len(data.x_test)), **parts}
+        return self.write(examined, found, random, _description(data), **parts)
+
+    def write(
+        self,
+        searched: Mapping[str, Any],
+        found: Mapping[str, Any] | None,
+        random: Sequence[Mapping[str, Any]],
+        dataset: Mapping[str, Any],
+        **parts: Any,
+    ) -> Record:
+        """Write the record of the run with its report; arguments as for `finish`, and the description of the data."""
+        searched, *random = (
+            {name: value for name, value in network.items() if name not in ("hits", "scores")}
+            for network in (searched, *random)
+        )
+        record = make_record(self.stages, searched, found, random, dataset, self.settings.to_dict(), self.command)
+        record = record.replace(**{name: part for name, part in parts.items() if part is not None})
+        write_record(self.stages, record, found)
+        self.tracking.result(record)
+        return record
+
+    def conclude(self, record: Record) -> None:
+        """Print what came out."""
+        self.progress.conclude(reporting.verdict(record))
+        self.progress.conclude(reporting.closing_text(record, self._run.path))
+
+    def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
+        if "mistakes" in searched:
+            return dict(searched)
+        classifier, data = load_classifier(self._run.path), self._samples
+        examined = evaluation_record(data.task, classifier.answers(data.raw("test")), data.y_test)
+        costs = {"macs": macs(classifier.model), "latency_ms": network_latency(classifier.model)}
+        return {**costs, **searched, **{name: value for name, value in examined.items() if name not in searched}}
 
 
 class Method(abc.ABC, Generic[S, D]):
@@ -82,3 +246,21 @@ class Method(abc.ABC, Generic[S, D]):
         """Return the settings of `kerasnas retrain` that build the networks of a run of these settings."""
         names = {field.name for field in dataclasses.fields(settings)}
         return {name: getattr(settings, name) for name in NETWORK if name in names}
+
+
+def _description(data: Dataset) -> dict[str, Any]:
+    """Return the entry of a record on the data."""
+    dataset = {
+        "name": data.name,
+        "train_examples": len(data.x_train),
+        "test_examples": len(data.x_test),
+        "classes": list(data.classes),
+        "input_shape": list(data.input_shape),
+        "scale": data.scale,
+        **({"image_fit": data.image_fit} if data.modality.resizes else {}),
+        "modality": data.modality.name,
+    }
+    dataset |= data.task.entry()
+    if data.raw_test is not None and data.front is not None:
+        dataset["front"] = data.front.get_config()
+    return dataset

@@ -9,7 +9,8 @@ from kerasnas import methods
 from kerasnas.cli import main
 from kerasnas.meta.shelf import load_initializer
 from kerasnas.methods import RaceConfig, pretraining
-from kerasnas.racing import contestant, stage
+from kerasnas.racing.entrants import contestant
+from kerasnas.racing.race import stage
 
 
 @pytest.fixture(scope="module")

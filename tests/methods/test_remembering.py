@@ -19,8 +19,8 @@ from kerasnas.methods.race.making import make_race
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing import Budget, Candidate, portfolio
 from kerasnas.runs import Progress
-from kerasnas.runs.context import Context
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace

@@ -19,7 +19,9 @@ from kerasnas.executors.base import lost
 from kerasnas.files import Stages
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
-from kerasnas.racing import Budget, Candidate, Race, remote, slices, spent_before, stage
+from kerasnas.racing import Budget, Candidate, Race, spent_before
+from kerasnas.racing.entrants import slices
+from kerasnas.racing.race import remote, stage
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
 

@@ -11,8 +11,10 @@ import pytest
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing import Budget, Candidate, Contestant, Race, contestants, spent_before, stage, train_winners
+from kerasnas.racing import Budget, Candidate, Contestant, Race, spent_before, train_winners
 from kerasnas.racing.baseline import pixel_baseline
+from kerasnas.racing.entrants import contestants
+from kerasnas.racing.race import stage
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
 from tests.kit import Clock, Traced

@@ -16,7 +16,7 @@ from kerasnas import methods
 from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.platforms import TRACKERS, mlflow_run
 from kerasnas.platforms.tensorboard_log import ArchitectureLog
-from kerasnas.racing import stage
+from kerasnas.racing.race import stage
 from kerasnas.runs import tracking
 from kerasnas.runs.folder import RunFolder
 from tests.kit import TINY

@@ -18,8 +18,7 @@ from kerasnas.methods.plan import LATER, count, plan_text, report_words
 from kerasnas.methods.remembering import remember_search
 from kerasnas.methods.retraining import FinalTrainings
 from kerasnas.records import Record
-from kerasnas.runs.context import Context
-from kerasnas.runs.method import Method
+from kerasnas.runs.method import Context, Method
 from kerasnas.runs.progress import EpochCount
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import has_supernet

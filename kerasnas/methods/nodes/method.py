@@ -13,8 +13,7 @@ from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.racing import Budget
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
-from kerasnas.runs.context import Context
-from kerasnas.runs.method import Method
+from kerasnas.runs.method import Context, Method
 from kerasnas.training.search_stage import genotype_of
 
 

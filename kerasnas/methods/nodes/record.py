@@ -15,7 +15,7 @@ from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.nodes.mixing import Mixed
 from kerasnas.records import Record
-from kerasnas.runs.context import Context
+from kerasnas.runs.method import Context
 from kerasnas.runs.record import SAMPLES
 from kerasnas.tasks import CLASSIFICATION
 from kerasnas.training.evidence import evaluation_record

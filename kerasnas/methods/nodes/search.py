@@ -24,7 +24,7 @@ from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.networks.node_mixture import NodeMixture
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing import Budget
-from kerasnas.runs.context import Context
+from kerasnas.runs.method import Context
 from kerasnas.runs.progress import Progress
 from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch

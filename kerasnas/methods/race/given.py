@@ -11,8 +11,8 @@ from kerasnas import checks, datasets
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import Rebuilt, read_given, read_network, write_given
 from kerasnas.modalities.lookup import of_space
-from kerasnas.runs.context import Context
 from kerasnas.runs.folder import GENOTYPE
+from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES
 
 

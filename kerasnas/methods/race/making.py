@@ -23,7 +23,7 @@ from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing import Candidate, Race, portfolio
 from kerasnas.racing.symmetries import SYMMETRIES
-from kerasnas.runs.context import Context
+from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.training.recipe import TrainingRecipe
 

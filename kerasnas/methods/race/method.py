@@ -11,12 +11,11 @@ from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.remembering import remember
 from kerasnas.racing import Budget, spent_before, train_winners
+from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.rungs import race_share
-from kerasnas.racing.slices import FINISH_SECONDS
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
-from kerasnas.runs.context import Context
-from kerasnas.runs.method import Method
+from kerasnas.runs.method import Context, Method
 from kerasnas.spaces.base import has_supernet
 from kerasnas.training.search_stage import genotype_of
 

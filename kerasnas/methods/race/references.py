@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from kerasnas.runs.context import Context
+from kerasnas.runs.method import Context
 
 _STAGE = "references"
 

@@ -11,9 +11,9 @@ import pytest
 from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
-from kerasnas.racing import stage
-from kerasnas.runs.context import Context
+from kerasnas.racing.race import stage
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.method import Context
 from kerasnas.runs.progress import Progress
 from kerasnas.spaces import SPACES, MacroSpace, NASBench201Space, SignalSpace
 

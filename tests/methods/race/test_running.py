@@ -10,7 +10,7 @@ import pytest
 from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.racing import stage
+from kerasnas.racing.race import stage
 
 FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
 PLOTS = ("cell_network.png", "race.png", "race_front.png", "training.png")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kerasnas.intervals import paired_difference
-from kerasnas.racing.field import Field
+from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.gains import gain_of
+from kerasnas.racing.race.field import Field
 from kerasnas.racing.rungs import advancing, expected, fading
-from kerasnas.racing.slices import FINISH_SECONDS
 
 
 def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]:

@@ -19,7 +19,7 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.augmentations import AUGMENTATIONS
-from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.tasks import Task
 
 FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *OUT_OF_MEMORY)

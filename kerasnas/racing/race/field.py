@@ -16,11 +16,11 @@ from kerasnas.executors import Executor, Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.budget import Budget
-from kerasnas.racing.contestant import Contestant
-from kerasnas.racing.contestants import Contestants, packed
+from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.contestants import Contestants, packed
+from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import MOST, fitting_batch_size
-from kerasnas.racing.slices import batches_of
 from kerasnas.tasks import CLASSIFICATION, Task
 
 Arrays = tuple[Any, Any]

@@ -14,7 +14,7 @@ from kerasnas.callbacks import NonFiniteError
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.fused import fused
-from kerasnas.racing.averaging import WeightAverage
+from kerasnas.racing.entrants.averaging import WeightAverage
 from kerasnas.tasks import CLASSIFICATION, Task
 from kerasnas.training import loop as training_loop
 

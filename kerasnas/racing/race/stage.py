@@ -11,14 +11,14 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.files.stages import Stages
 from kerasnas.racing.baseline import pixel_baseline
-from kerasnas.racing.contestant import Contestant
-from kerasnas.racing.contestants import read_progress
-from kerasnas.racing.field import Field
+from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.contestants import read_progress
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
 from kerasnas.racing.gains import control_of
-from kerasnas.racing.ranking import comparison, gain, ranked
-from kerasnas.racing.remote import train_remotely
+from kerasnas.racing.race.field import Field
+from kerasnas.racing.race.ranking import comparison, gain, ranked
+from kerasnas.racing.race.remote import train_remotely
 from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
-from kerasnas.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
 from kerasnas.racing.symmetries import found, kept_accuracies
 
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides

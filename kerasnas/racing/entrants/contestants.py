@@ -15,7 +15,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import CLASSIFICATION, Task
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 
 from kerasnas.executors import WorkerLostError
-from kerasnas.racing.field import Field
-from kerasnas.racing.slices import FINISH_SECONDS, TIMED, Slice, Trained, Work, train_slice
+from kerasnas.racing.entrants.slices import FINISH_SECONDS, TIMED, Slice, Trained, Work, train_slice
+from kerasnas.racing.race.field import Field
 
 
 def train_remotely(field: Field, names: Iterable[str], index: int, steps: int) -> None:
