@@ -29,6 +29,8 @@ def test_metrics_are_those_of_scikit_learn():
     assert float(TASK.loss()(Y, outputs)) == pytest.approx(found["loss"], rel=1e-5)
     assert TASK.scores(np.zeros((200, 2)), Y).mean() == pytest.approx(0)
     check_task(TASK, Y)
+    # A regression with squared errors fits logarithms of rates, in multiples of the mean.
+    np.testing.assert_allclose(TASK.ridge_targets(TASK.targets(Y, 2)), np.log((Y + 0.5) / np.array(TASK.rate)))
 
 
 def test_the_loss_says_the_task_and_is_saved():

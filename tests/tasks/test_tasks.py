@@ -164,6 +164,9 @@ def test_strata_share_rare_labels_and_the_range_of_numbers():
     assert sorted(set(tenths.tolist())) == list(range(10))
     assert numbers[tenths == 9].min() > numbers[tenths == 8].max()
     assert set(Regression().strata(numbers[:4]).tolist()) == {0}
+    # Groups are kept whole: of a classification with its classes in equal shares, of other tasks at random.
+    assert CLASSIFICATION.group_strata(np.array([2, 0])).tolist() == [2, 0]
+    assert set(Regression().group_strata(numbers).tolist()) == {0}
 
 
 def test_evaluations_in_words_name_the_worst_label_first():
