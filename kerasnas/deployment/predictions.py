@@ -119,9 +119,10 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
     """
     data = datasets.graph_dataset(dataset)
     graph = next((layer.graph for layer in classifier.model.layers if hasattr(layer, "graph")), data.graph)
-    if len(data.y) != classifier.modality.nodes or not np.array_equal(graph.edges, data.graph.edges):
+    nodes = getattr(classifier.modality, "nodes", graph.num_nodes)
+    if len(data.y) != nodes or not np.array_equal(graph.edges, data.graph.edges):
         raise ValueError(
-            f"The network is one of a graph of {classifier.modality.nodes} nodes and {len(graph.edges)} edges. "
+            f"The network is one of a graph of {nodes} nodes and {len(graph.edges)} edges. "
             f"Received {data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
         )
     test = data.parts["test"]

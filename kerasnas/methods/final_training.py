@@ -27,6 +27,7 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
 
 def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
     """Return the training of the space's discrete networks by the settings' recipe."""
+    companion = companion_sizes(config, data)
     recipe = TrainingRecipe(
         config.retrain_epochs,
         config.retrain_batch_size,
@@ -36,7 +37,8 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dat
         options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
         task=data.task,
         algorithm=config.optimizer,
-        **companion_sizes(config, data),
+        ngrams=companion["ngrams"],
+        kernels=companion["kernels"],
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 

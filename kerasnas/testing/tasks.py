@@ -189,7 +189,7 @@ def _check_words(what: str, task: Task, answers: np.ndarray, y: np.ndarray) -> N
     summary = json.loads(json.dumps(task.summary(answers, y, names, "data")))
     mistakes = task.mistakes(answers, y, 3)
     first: dict[str, Any] = dict(zip(names, answers[0].tolist(), strict=True))
-    texts = {
+    texts: dict[str, Any] = {
         "words": task.words,
         "score_words": task.score_words,
         "described_as": task.described_as,
