@@ -27,7 +27,7 @@ _MARGIN = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A rectangle with a text in its middle: a node or a label."""
+    """Rectangle with centered text: a node or a label."""
 
     text: str
     x: float
@@ -59,7 +59,7 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Wire:
-    """One arrow: it starts at `start`, runs level through each `(left, right, y)` of `levels`, and ends at `end`.
+    """Arrow from `start` to `end`, which runs level through each `(left, right, y)` of `levels`.
 
     `edge` is None for the arrows into the output, which carry no primitive and no `label`.
     """

@@ -18,7 +18,7 @@ SERIES = ["#9aa0a6", "#00795a", "#56b4e9", "#9b3f86", "#0b66ad", "#e69f00", "#c4
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
-    """A white figure, in inches, that no backend and no window knows of."""
+    """Make a white figure, in inches, outside of any backend or window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
