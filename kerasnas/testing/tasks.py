@@ -201,7 +201,7 @@ def _check_words(what: str, task: Task, answers: np.ndarray, y: np.ndarray) -> N
         "summary_in_words": task.summary_in_words(summary),
         "purpose": task.purpose("images", "data", names),
         "label_in_words": task.label_in_words(mistakes[0]["label"], names) if mistakes else "none",
-        **dict(enumerate(task.text_cells(first))),
+        **{f"text_cells[{index}]": cell for index, cell in enumerate(task.text_cells(first))},
     }
     for name, text in texts.items():
         require(isinstance(text, str) and text, f"{what}: expected a text as `{name}`. Received: {text!r}")
