@@ -7,6 +7,7 @@ import pytest
 from kerasnas import reporting
 from kerasnas.records import Record
 from kerasnas.reporting.card import card_text
+from kerasnas.reporting.comparisons import comparisons_in
 from kerasnas.reporting.race import race_table
 from kerasnas.reporting.tables import class_table
 from kerasnas.spaces import MacroSpace
@@ -112,3 +113,9 @@ def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path)
     assert report.count("wide (winner)") == 1 and "random networks</h2>" not in report
     card = reporting.write_card(tmp_path, result).read_text()
     assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card
+
+
+def test_the_main_comparison_is_that_of_the_race_whatever_random_networks_there_are(result):
+    record = Record({"random": [{"test_accuracy": 0.1}], **result})
+    titles = [one.title for one in comparisons_in(record)]
+    assert titles == ["Race", "Comparison with random networks"]
