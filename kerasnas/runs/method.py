@@ -144,7 +144,7 @@ class Context(Generic[S, D]):
         try:
             save_reference(self._run.path, load_classifier(self._run.path), data)
         except ValueError as error:  # a network that `kerasnas monitor` cannot watch is a finished run too
-            self.progress(f"Nothing was noted for `kerasnas monitor`: {error}")
+            self.progress(f"`kerasnas monitor` cannot watch this network: {error}")
         self.stages.finish(SAMPLES, samples_record(data, examined.pop("mistakes")))
         parts = {**paired(examined, random, len(data.x_test)), **parts}
         return self.write(examined, found, random, _description(data), **parts)

@@ -171,5 +171,5 @@ def build_search(
             log(warm_start(search, load_initializer(config.initializer)))
     idle = search.idle_curvature_stop(config.epochs, 0)
     if idle and search.curvature_ratio == "auto":  # else `fit` warns
-        log(f"No stop for the curvature: {idle}.")
+        log(f"Curvature-based early stopping is off: {idle}.")
     return search

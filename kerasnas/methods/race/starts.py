@@ -56,7 +56,7 @@ def find_starts(
         except ValueError as error:
             if asked:
                 raise ValueError(f"The initialization {name} does not fit {data.name}. {error}") from None
-            log(f"The initialization {name} is left out: it does not fit {data.name}. {error}")
+            log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
         else:
             label = Path(name).resolve().name if asked else name
             found[label] = Start(label, genotype, initializer)
@@ -70,5 +70,5 @@ def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
         raise ValueError(f"It is of space '{made.get('space')}', the race of '{space.name}'.")
     known = named_networks(space)
     if made["network"] not in known:
-        raise ValueError(f"It is of network {made['network']}, which is none of images of this size.")
+        raise ValueError(f"Its network {made['network']!r} does not exist for images of this size.")
     return known[made["network"]]
