@@ -61,7 +61,7 @@ def test_search_as_a_function(dataset, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
     with pytest.raises(ValueError, match="other settings: epochs: 1 there, 2 here"):
         methods.search(dataclasses.replace(settings, epochs=2), tmp_path / "run")
-    with pytest.raises(TypeError, match=r"argument `settings`. Expected an instance of `GraphConfig` or"):
+    with pytest.raises(TypeError, match=r"argument `settings`. Expected an instance of `RaceConfig` or"):
         methods.search({"epochs": 1}, tmp_path / "other")
 
 
