@@ -15,6 +15,7 @@ from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.modalities import modality
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES
 
@@ -123,7 +124,7 @@ class TextClassifier(ProbabilityEstimator):
     @classmethod
     def _config(cls, settings: dict[str, Any]) -> SearchConfig:
         config = SearchConfig.suited(**{"space": "text", **settings})
-        if getattr(SPACES[config.space], "inputs", "image") != "text":
+        if not modality(cls.takes).fits(SPACES[config.space]):
             raise ValueError(checks.invalid("space", "a space of texts", config.space))
         return config
 
