@@ -40,8 +40,8 @@ EXECUTORS = ("local", "processes:1", "processes:2", "ray")
 CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/racing"]
 PARTS = {
     "overhead": "What does an evaluation cost in other processes and on Ray?",
-    "throughput": "How many trainings do one and two workers do?",
-    "kill": "What does a worker that is killed cost?",
+    "throughput": "How many trainings do one and two workers complete?",
+    "kill": "What does a killed worker cost?",
     "idle": "How long are two workers idle?",
 }
 

@@ -409,7 +409,7 @@ def summarize(arguments: Any, rows: list[dict]) -> None:
         shown = tracked.Table(["data", "here", "there", "architectures", "rank correlation", "CPU s of one"])
         for row in fidelities:
             shown.add(row)
-        question = "Do graph networks trained here rank as the published table does?"
+        question = "Do graph networks trained here rank like the published table?"
         intervals = "Spearman's coefficient with its 95 % interval over the architectures (bootstrap)"
         more = {"code": CODE, "intervals": intervals, "question": question, "command": _commands(trainings)}
         tracked.record(arguments, shown.rows, part="fidelity", seeds=[0], **more)
@@ -431,7 +431,7 @@ def summarize_product(arguments: Any, rows: list[dict]) -> None:
         cells = [f"{validation:.3f}", spread, f"{low:.3f} to {high:.3f}", *mixed, f"{cpu:.0f}"]
         shown.add([dataset, what, len(runs), *cells])
     print()
-    question = "What does `kerasnas search graph.npz` hand over?"
+    question = "What does `kerasnas search graph.npz` return?"
     code = (*CODE, "kerasnas/methods/nodes")
     more = {"code": code, "runs": rows, "question": question, "seeds": sorted({row["seed"] for row in rows})}
     more["note"] = (

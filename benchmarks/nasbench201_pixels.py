@@ -129,7 +129,7 @@ def main() -> None:
         runs = {name: every[name] for name in arguments.runs.split(",")}
     code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/racing/shortlist", "kerasnas/proxies"]
     if not runs:
-        question = "Which accuracy do random cells of NAS-Bench-201 have?"
+        question = "What accuracy do random cells of NAS-Bench-201 have?"
         tracked.record(arguments, drawn.rows, code=["kerasnas/tabular"], note=note, seeds=[], question=question)
         return
     seeds = skeleton.numbers(arguments.seeds)

@@ -1,7 +1,7 @@
-"""The pages of results in the documentation, made out of `benchmarks/results/*.json`.
+"""Pages of results in the documentation, made from `benchmarks/results/*.json`.
 
     python benchmarks/tables.py            # writes docs/results/*.md
-    python benchmarks/tables.py --check    # exit status 1, with the difference, where they are not what it would write
+    python benchmarks/tables.py --check    # exit status 1, with the difference, if they are out of date
 
 Each result of `PAGES` becomes a section: its question, its table, the command, and what it was measured on. Nothing in
 the pages is typed by hand; a figure changes by running its command again with `--results=benchmarks/results`.
@@ -19,7 +19,7 @@ TARGET = Path("docs", "results")
 
 
 class Page(NamedTuple):
-    """A page: its title, what it is about, and the results on it, in order."""
+    """A page: its title, its subject, and its results in order."""
 
     title: str
     about: str
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 PAGES = {
     "images": Page(
         "Images: what a search reaches",
-        "`kerasnas search` on images beside what one would do otherwise, and what its parts are worth.",
+        "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
             *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
             *("starts_short", "main_job", "export"),
@@ -37,18 +37,17 @@ PAGES = {
     ),
     "texts_and_series": Page(
         "Texts, series, speech",
-        "Searches in the spaces of texts and signals, at equal processor time beside simple methods, which are hard to "
-        "beat.",
+        "Searches on texts and signals at equal CPU time with simple methods, which are hard to beat.",
         ("text", "series", "experience"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
-        "Graph networks for few labels, and networks that find their way in worlds they have not seen.",
+        "Graph networks for few labels, and networks that find paths in unseen worlds.",
         ("graphs_product", "graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning", "planning_obstacles"),
     ),
     "gradient_search": Page(
         "Differentiable search",
-        "What the alphas find, what the shortlist adds, and which judgements of cells can be trusted.",
+        "Results of the alphas and of the shortlist, and the reliability of scores of cells.",
         (
             *("nasbench201_pixels", "nasbench201_pixels_random", "proxies", "enas", "latency"),
             *("proxyless_front", "proxyless_memory"),
@@ -56,7 +55,7 @@ PAGES = {
     ),
     "black_box_search": Page(
         "Black-box search on tables",
-        "Strategies looked up in published tables: hundreds of seeds, no training.",
+        "Strategies evaluated on published tables: hundreds of seeds, no training.",
         (
             *("compare_cifar10", "compare_cifar100", "compare_nasbench101", "strategies", "strategies_limits"),
             *("pareto", "multi_fidelity", "oracles", "oracles_bayesian", "transfer_policies"),
@@ -65,12 +64,12 @@ PAGES = {
     ),
     "keras_tuner": Page(
         "KerasTuner",
-        "Tuners at equal processor time, and tuners that are killed.",
+        "Tuners at equal CPU time, and tuners that are killed.",
         ("equal_time", "tuners"),
     ),
     "meta_learning": Page(
         "Meta-learning",
-        "Learned initializations and learned architectures on tasks that were not seen.",
+        "Learned initializations and learned architectures on unseen tasks.",
         (
             *("few_shot", "few_shot_long", "pytorch_maml", "pytorch_maml_one_thread", "meta_architecture"),
             *("meta_architecture_paired", "few_shot_cells", "transfer"),
@@ -78,12 +77,12 @@ PAGES = {
     ),
     "drift_and_federated": Page(
         "Drift, and data that stay with their owners",
-        "Networks in use while the data change, and searches over clients.",
+        "Adaptation of networks to changing data, and searches over clients.",
         ("drift", "drift_example", "federated", "federated_paired"),
     ),
     "speed": Page(
         "Speed, memory, exactness",
-        "Steps of searches in time and memory, beside PyTorch and on several devices, and how exact they are.",
+        "Time, memory and numerical accuracy of search steps, compared with PyTorch and on several devices.",
         (
             *("compare_pytorch", "search_step", "numerics", "mirrored", "distribution", "distribution_paper"),
             *("jax", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
@@ -119,11 +118,11 @@ def index(results: dict[str, dict[str, Any]], made: dict[str, str]) -> str:
 
 
 _INTRODUCTION = (
-    "Every table is made by `python benchmarks/tables.py` out of a file in `benchmarks/results/`, which says by which",
-    "command, at which commit, on which machine, with which seeds and settings it was measured. `python",
-    "benchmarks/stale.py` lists those whose code has changed since. *Transcribed* results were measured before results",
-    "were tracked so: their single runs are not kept, and the commit is the one at which the figure was written down.",
-    "`DATA` is a folder with the public data sets, see `benchmarks/README.md`.",
+    "`python benchmarks/tables.py` makes every table from a file in `benchmarks/results/`, which records the command,",
+    "commit, machine, seeds and settings of the measurement. `python benchmarks/stale.py` lists the results whose code",
+    "has changed since. *Transcribed* results are older than this tracking: their single runs are not kept, and the",
+    "commit is the one at which the figure was written down. `DATA` is a folder with the public data sets, see",
+    "`benchmarks/README.md`.",
 )
 
 
@@ -183,7 +182,7 @@ def ranges(seeds: list[int]) -> str:
 
 
 def main() -> None:
-    check = (False, "write nothing; exit status 1 where a page differs")
+    check = (False, "write nothing; exit status 1 if a page differs")
     arguments = skeleton.arguments(__doc__, record=False, check=check)
     folder, made = tracked.ROOT / TARGET, pages()
     there = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.md")}

@@ -180,7 +180,7 @@ def test_record_writes_all_that_is_needed_to_measure_again(tmp_path, modules, mo
     random = {"strategy": "random", "hypervolume": {"mean": 98.06, "reach": 0.18}}
     assert result["rows"] == [random, {"strategy": "none", "hypervolume": None}]
     assert result["code"] == ["benchmarks/pareto.py", "kerasnas/pareto.py"]
-    assert result["question"] == "Does a search of two objectives find more of the front?"
+    assert result["question"] == "Does a search with two objectives find more of the front?"
     assert capsys.readouterr().out.splitlines()[-2] == "| random | 98.06 ± 0.18 |"
     with pytest.raises(ValueError, match="no_such_file"):
         tracked.record(arguments, table.rows, code=["kerasnas/no_such_file.py"])
