@@ -229,15 +229,15 @@ def report(arguments):
 
 
 NOTE = (
-    "`one` and `three` are looked up: the cell advised first beside the mean of all cells, and the best on "
-    "held-out texts of three. `run` is a whole search with a shortlist of four, the linear model beside its "
-    "network included. Cells that did best on other texts are cheap ones: three of them took two thirds of the "
-    "time of three others. They were ahead of cells drawn at random by half a point, which may be chance, and "
-    "**in whole runs nothing of it was left**, where the derived cell and the linear model are there anyway. "
-    "Searches of texts therefore have no shortlist by default, with experience or without. `collect` was run with "
-    "one seed; whole runs on four data sets, the second seed on those that say so. The trainings are of commit "
-    "`3c74d2eed`, whole runs of `a64c29afc`, after which nothing changed that counts here; the machine was busy "
-    "(load 5 to 10), and processor seconds of the same work differ by half."
+    "`one` and `three` are looked up: the cell advised first compared with the mean of all cells, and the best of "
+    "three on held-out texts. `run` is a whole search with a shortlist of four, including the linear model next to "
+    "the network. Cells that did best on other texts are cheap: three of them took two thirds of the time of three "
+    "others. They were ahead of random cells by half a point, which may be chance, and **whole runs showed no "
+    "gain**, as they include the derived cell and the linear model anyway. Text searches therefore have no shortlist "
+    "by default, with or without experience. `collect` was run with one seed; whole runs on four data sets, the "
+    "second seed on those that say so. The trainings are of commit `3c74d2eed`, whole runs of `a64c29afc`, after "
+    "which no relevant code changed; the machine was busy (load 5 to 10), and CPU seconds for the same work vary by "
+    "half."
 )
 
 

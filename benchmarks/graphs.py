@@ -403,7 +403,7 @@ def summarize(arguments: Any, rows: list[dict]) -> None:
         runs = [row for row in own if "what" in row]
         more = {"code": CODE, "runs": runs, "question": question, "seeds": sorted({row.get("seed", 0) for row in runs})}
         more["command"] = _commands(runs)
-        tracked.record(arguments, shown.rows, intervals="In brackets the least and the most", part=dataset, **more)
+        tracked.record(arguments, shown.rows, intervals="Minimum and maximum in brackets", part=dataset, **more)
     if fidelities:
         trainings = [row for row in rows if row["part"] == "fidelity"]
         shown = tracked.Table(["data", "here", "there", "architectures", "rank correlation", "CPU s of one"])
@@ -435,12 +435,12 @@ def summarize_product(arguments: Any, rows: list[dict]) -> None:
     code = (*CODE, "kerasnas/methods/nodes")
     more = {"code": code, "runs": rows, "question": question, "seeds": sorted({row["seed"] for row in rows})}
     more["note"] = (
-        "The model, and its two parts alone, of the same runs. How many networks are averaged, and how weights and "
-        "smoothing are chosen, was decided by validation nodes of seeds 10 to 12, halves of which chose for the other. "
-        "The regression differs from `propagated` in the tables below in dividing rows by their length, not by their "
-        "sum, and in its solver; the test nodes had no part in that."
+        "The model and its two parts alone, from the same runs. The number of averaged networks, and the choice of "
+        "weights and smoothing, were decided on validation nodes of seeds 10 to 12, each half choosing for the "
+        "other. Unlike `propagated` in the tables below, the regression divides rows by their length, not their sum, "
+        "and uses another solver; test nodes played no part in that."
     )
-    intervals = "In brackets the least and the most"
+    intervals = "Minimum and maximum in brackets"
     tracked.record(arguments, shown.rows, intervals=intervals, part="product", command=_commands(rows), **more)
 
 

@@ -35,14 +35,14 @@ TUNED = ("ArrowHead", "OSULeaf")
 _WORDS, _KERNELS = 10, 2000
 _NOTE = (
     "\\* Penalties, the number of features and the prior of the mix were chosen on folds of the training data of "
-    "these; the others had no part in it. `search` is the network with the linear model of random kernels beside "
-    "it, `minirocket` that model alone, `rocket` other random kernels and ridge regression, `inception` a small "
-    "InceptionTime for the processor time of the search. The training data are few, 36 to 270 series, and a quarter"
-    " of them is held out from the network. Ten spoken words of other speakers (`speech_commands`) are 62 training "
-    "and 38 test clips. Epochs are set by the number of samples. ACSF1 and a second seed were not run; `inception` "
-    "of three sets is of an earlier measurement, for the time that the search took then. **One seed: the kernels "
-    "alone are level with the network and kernels together, or ahead of them, on five of seven sets, clearly on "
-    "ItalyPowerDemand, in a tenth of the time.**"
+    "these sets only. `search` is the network combined with the linear model of random kernels, `minirocket` that "
+    "model alone, `rocket` other random kernels and ridge regression, `inception` a small InceptionTime for the CPU "
+    "time of the search. The training data are small, 36 to 270 series, and a quarter of them is held out from the "
+    "network. Ten spoken words of other speakers (`speech_commands`) are 62 training and 38 test clips. Epochs are "
+    "set by the number of samples. ACSF1 and a second seed were not run; `inception` on three sets is from an "
+    "earlier measurement, for the time that the search took then. **One seed: the kernels alone are level with the "
+    "network and kernels together, or ahead of them, on five of seven sets, clearly on ItalyPowerDemand, in a tenth "
+    "of the time.**"
 )
 
 

@@ -24,7 +24,7 @@ second table has the test accuracy of the architecture with the best signal, in 
 All run with their defaults on every target. The weight of the sources in the warm predictor is learned without the
 target (`SourcePrior`). The other constants (`trust`; steps and rates of the two ways to train a controller) were fixed
 by means over all five targets of NAS-Bench-Graph in earlier runs, so that those means are a little optimistic, for
-plain pre-training as much as for Reptile.
+plain pretraining as much as for Reptile.
 """
 
 import time
