@@ -14,9 +14,9 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
 
 SPACE = NASBench201Space(
-    filters=2, num_cells=1, num_nodes=3, primitives=["none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3"]
+    filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3"]
 )
-X, Y = np.random.default_rng(0).random((64, 8, 8, 1), "float32"), np.arange(64) % 2
+X, Y = np.random.default_rng(0).random((64, 4, 4, 1), "float32"), np.arange(64) % 2
 
 
 def softmax(alphas):
@@ -80,7 +80,7 @@ class Watch(keras.callbacks.Callback):
 
 
 def own_model(primitives):
-    inputs = keras.Input((8, 8, 1))
+    inputs = keras.Input((4, 4, 1))
     x = keras.layers.Conv2D(2, 1)(inputs)
     for number in range(2):
         x = MixedOp(primitives, filters=2, relaxation="binary_gates", seed=number)(x)
@@ -95,8 +95,8 @@ def test_a_step_of_the_alphas_leaves_what_was_not_drawn(case):
     if case == "own model":
         supernet, objective = own_model(["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "nor_conv_1x1"]), None
     else:
-        supernet = SPACE.build_supernet((8, 8, 1), 2, "binary_gates")
-        objective = CostObjective(COSTS["parameters"](SPACE, (8, 8, 1), 2), weight=0.1) if case == "cost" else None
+        supernet = SPACE.build_supernet((4, 4, 1), 2, "binary_gates")
+        objective = CostObjective(COSTS["parameters"](SPACE, (4, 4, 1), 2), weight=0.1) if case == "cost" else None
     search = BilevelTrainer(supernet, objective=objective, architecture_warmup_epochs=0)
     search.compile(architecture_optimizer=keras.optimizers.Adam(0.05, beta_1=0.5), run_eagerly=case == "eager")
     watch = Watch()
@@ -119,7 +119,7 @@ def test_a_step_computes_two_paths_for_the_alphas_and_one_for_the_weights(monkey
         return weights, active
 
     monkeypatch.setattr(BinaryGates, "call", recorded)
-    search = BilevelTrainer(SPACE.build_supernet((8, 8, 1), 2, "binary_gates"), architecture_warmup_epochs=0)
+    search = BilevelTrainer(SPACE.build_supernet((4, 4, 1), 2, "binary_gates"), architecture_warmup_epochs=0)
     data = ((X[:8], Y[:8]), (X[8:16], Y[8:16]))
     search.compile()
     groups = search.network_weights, search.architecture_parameters, search.non_trainable_variables
