@@ -38,10 +38,11 @@ def dataset(tmp_path_factory):
 def finished(dataset, tmp_path_factory):
     """A race of two networks on a clock that counts."""
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch)
+        count_steps(patch, first=8)
+        patch.setattr(stage, "TIMED", 4)
         patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
         folder = tmp_path_factory.mktemp("run") / "race"
-        command = ["search", f"--dataset={dataset}", "--cpu_minutes=5", "--candidates=2", f"--output_dir={folder}"]
+        command = ["search", f"--dataset={dataset}", "--cpu_minutes=4", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main([*command, "--max_parameters=20000"]) == 0
         return folder
 
@@ -94,7 +95,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
-    assert name == "search" and "--cpu_minutes=5.0" in flags and "--candidates=2" in flags
+    assert name == "search" and "--cpu_minutes=4.0" in flags and "--candidates=2" in flags
 
 
 def fails(capsys, *arguments):
@@ -131,7 +132,7 @@ def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
         capsys, "search", "--space=drats", "--method=race", folder
     )
     assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)
-    assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=5", folder)
+    assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=4", folder)
     assert "holds signals" in fails(capsys, "search", "--dataset=waveforms", folder)
     data = f"--dataset={dataset}"
     assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", "--candidates=1", data, folder)
