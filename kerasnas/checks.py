@@ -33,10 +33,11 @@ from kerasnas.constraints import (
     Satisfies,
     Shape,
     Text,
+    as_array,
 )
 from kerasnas.wording import invalid, invalid_array, nearest
 
-__all__ = ["invalid", "nearest"]  # with the checks of this module
+__all__ = ["as_array", "invalid", "nearest"]  # with the checks of this module
 
 _T = TypeVar("_T")
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -103,6 +103,14 @@ def real(value: object) -> float | None:
         return None
 
 
+def as_array(argument: str, value: Any, expected: str = "an array") -> np.ndarray:
+    """Return `value` as a NumPy array of any dtype; raise ValueError if it has rows of several lengths."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError):
+        raise ValueError(invalid(argument, f"{expected}, all rows of one length", value)) from None
+
+
 @dataclasses.dataclass(frozen=True)
 class Interval(Constraint):
     """A number within bounds.
@@ -219,10 +227,11 @@ class Instance(Constraint):
         return self.words or words
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, self.kinds)
+        # A class has the methods by which a protocol recognizes instances.
+        return isinstance(value, self.kinds) and (not isinstance(value, type) or issubclass(type, self.kinds))
 
     def near(self) -> Iterator[Labelled]:
-        if not any(issubclass(type, kind) for kind in self.kinds):
+        if not self.accepts(self.kinds[0]):
             yield "the class", self.kinds[0]
 
 
@@ -443,10 +452,7 @@ class Array(Constraint):
 
     def __call__(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
         words = expected or str(self)
-        try:
-            found = np.asarray(value)
-        except (ValueError, TypeError):
-            raise ValueError(invalid(argument, f"{words}, all rows of one length", value)) from None
+        found = as_array(argument, value, words)
         if found.dtype.kind == "O" or not (hasattr(value, "__array__") or isinstance(value, Sequence)):
             raise ValueError(invalid(argument, words, value))
         if found.dtype.kind not in self.kinds and found.size:

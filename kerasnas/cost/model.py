@@ -151,7 +151,14 @@ class CostModel:
         return cls(**{**config, "choices": choices, "tables": tables})
 
 
-@checks.fields(name=checks.name, unit=checks.text, parts=checks.function, measure=checks.function, least=checks.name)
+@checks.fields(
+    name=checks.name,
+    unit=checks.text,
+    parts=checks.function,
+    measure=checks.function,
+    least=checks.name,
+    known=dict,
+)
 @dataclasses.dataclass(frozen=True)
 class NetworkCost:
     """The cost of every network of a space whose choices shape the network itself: summed over the parts of each.

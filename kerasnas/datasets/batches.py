@@ -248,10 +248,7 @@ def _item(dataset: keras.utils.PyDataset, step: int) -> Any:
 
 def _numbers(argument: str, value: Any) -> np.ndarray:
     """Return `value` as an array, unless it holds text, dates or objects; low-precision floats are numbers too."""
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):
-        raise ValueError(checks.invalid(argument, "an array of numbers, all rows of one length", value)) from None
+    array = checks.as_array(argument, value, "an array of numbers")
     if array.dtype.kind in "OUSMm" and array.size:
         raise ValueError(checks.invalid(argument, "an array of numbers", value))
     return array

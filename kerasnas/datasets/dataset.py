@@ -11,6 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.pools import check_named
 from kerasnas.modalities import Modality, TextLimits
+from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.modalities.lookup import of_input_shape
 from kerasnas.registry import Registry
@@ -20,6 +21,7 @@ DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
 
 
+@checks.fields(name=str, scale=checks.positive, image_fit=checks.known(*FITS), task=Task, modality=Modality)
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class Dataset:
     """Labeled samples of one modality, split for training and test.
@@ -69,8 +71,6 @@ class Dataset:
     modality: Modality = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
-        checks.instance("name", self.name, str)
-        checks.number("scale", self.scale, above=0)
         if self.front is None:
             object.__setattr__(self, "front", Scaling(self.scale))
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
@@ -78,7 +78,6 @@ class Dataset:
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
         if self.modality is None:
             object.__setattr__(self, "modality", of_input_shape(np.shape(self.x_train)[1:], self.x_train.dtype))
-        checks.instance("modality", self.modality, Modality, "a `kerasnas.modalities.Modality`")
         if self.groups is not None and np.shape(self.groups) != (len(self.x_train),):
             expected = f"a group for each of the {len(self.x_train)} training samples"
             raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))

@@ -22,6 +22,7 @@ from kerasnas.tasks.known import TaskNames, with_task
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
+@checks.arguments(cache_dir=checks.path, limits=TextLimits, modality=Modality)
 def load(
     name_or_path: str | os.PathLike,
     cache_dir: str | os.PathLike | None = None,
@@ -93,13 +94,11 @@ def load(
     ((28, 28, 1), 10, (6000, 28, 28, 1))
     """
     path = checks.path("name_or_path", name_or_path)
-    checks.optional(checks.path, "cache_dir", cache_dir)
     check_image_size(image_size)
     checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
     checks.one_of("task", task, TaskNames())
     target = checks.names("target", target, least=0)
-    limits = checks.optional(checks.instance, "limits", limits, TextLimits) or TextLimits()
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
     table = path.suffix == ".csv" and path.is_file() and not named
     resized = not named and (path.is_dir() or table)
@@ -135,7 +134,7 @@ def load(
                 (arrays, classes), notes = _read_npz(path), []
             arrays, own = with_task(arrays, task)
             name = path.resolve().name.removesuffix(".npz")
-            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
+            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits or TextLimits())
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
             if "image_fit" in arrays:

@@ -20,6 +20,7 @@ _ARRAYS = ("x", "y", "split", "classes")
 _CSV_FILES = "github.com/twitter-research/meta-learning-lstm, data/miniImagenet"
 
 
+@checks.arguments(split=checks.known(*SPLITS), size=checks.size, cache_dir=checks.path)
 def mini_imagenet(
     split: str = "train",
     size: int = 84,
@@ -72,8 +73,6 @@ def mini_imagenet(
     Differences from the paper:
         - Images are resized by Pillow's bilinear filter; papers do not state theirs.
     """
-    checks.one_of("split", split, SPLITS)
-    size = checks.integer("size", size, 1)
     place = checks.path("path", path) if path is not None else cache_folder(cache_dir) / "mini_imagenet"
     if place.is_file():
         return _read_npz(place, split, size)

@@ -26,6 +26,7 @@ _ARRAYS = ("images", "split", "alphabet", "alphabet_names", "class_names")
 _SPLITS = ("background", "evaluation")  # 0 and 1 in the array `split`
 
 
+@checks.arguments(split=checks.known(*_SPLITS, "all"), size=checks.size, cache_dir=checks.path)
 def omniglot(
     split: str = "background",
     size: int = 28,
@@ -69,8 +70,6 @@ def omniglot(
     Reference: [Human-level concept learning through probabilistic program
         induction](https://doi.org/10.1126/science.aab3050)
     """
-    checks.one_of("split", split, (*_SPLITS, "all"))
-    size = checks.integer("size", size, 1)
     parts = _SPLITS if split == "all" else (split,)
     if path is not None:
         return _read_npz(_find_npz(checks.path("path", path)), parts, size)

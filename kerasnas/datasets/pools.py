@@ -86,7 +86,7 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         x, y = _read_pairs(x)
-    x, y = _as_array("x", x), _as_array("y", y)
+    x, y = checks.as_array("x", x), checks.as_array("y", y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y  # the shape in keras.datasets
     if x.ndim < 2 or not x.size or x.dtype.kind not in "iufb":
         expected = "an array of numbers (samples, ...), not empty, or pairs (x, y)"
@@ -133,7 +133,7 @@ def _pairs(dataset: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if not isinstance(element, (tuple, list)) or len(element) != 2:
             received = f"{type(element).__name__}{f' of {len(element)}' if isinstance(element, (tuple, list)) else ''}"
             raise wrong("x", "a dataset of pairs (x, y)", f"an element of type {received}")
-        yield _as_array("x", element[0]), _as_array("y", element[1])
+        yield checks.as_array("x", element[0]), checks.as_array("y", element[1])
 
 
 def check_named(
@@ -148,13 +148,6 @@ def check_named(
     if len(y) != len(x):
         raise wrong(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
     task.check(y, len(classes), "", y_name)
-
-
-def _as_array(argument: str, value: Any) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError):
-        raise wrong(argument, "an array, all rows of one length", f"an object of type {type(value).__name__}") from None
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -62,7 +62,14 @@ def with_preprocessing(
     return model
 
 
-@checks.fields(model=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS))
+@checks.fields(
+    model=keras.Model,
+    classes=checks.names,
+    scale=checks.positive,
+    image_fit=checks.known(*FITS),
+    task=Task,
+    modality=Modality,
+)
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """A classifier that was read from its files; or, by its task, a model of several labels, or of numbers.
@@ -87,7 +94,6 @@ class Classifier:
     def __post_init__(self) -> None:
         if self.modality is None:
             object.__setattr__(self, "modality", of_model(self.model))
-        checks.instance("modality", self.modality, Modality, "a `kerasnas.modalities.Modality`")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -155,7 +161,12 @@ def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
 
 
 @checks.arguments(
-    folder=checks.path, network=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS)
+    folder=checks.path,
+    network=keras.Model,
+    classes=checks.names,
+    scale=checks.positive,
+    image_fit=checks.known(*FITS),
+    modality=Modality,
 )
 def save_classifier(
     folder: str | os.PathLike,

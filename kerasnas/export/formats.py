@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Interval
 from kerasnas.export import litert, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
@@ -27,6 +28,7 @@ _ROUNDING = 1e-3  # by which a probability may differ where nothing but the orde
     write=checks.function,
     load=checks.function,
     packages=checks.each(str),
+    tolerance=Interval(least=0, finite=False),
 )
 @dataclasses.dataclass(frozen=True)
 class Format:

@@ -102,17 +102,17 @@ def of_raw(x: Any) -> Modality:
     """
     if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and all(isinstance(text, str) for text in x):
         return modality("texts")
-    return _of_raw_shape(np.shape(x)[1:], np.asarray(x))
+    return _of_raw_shape(checks.as_array("x", x).shape[1:])
 
 
 def of_model(model: keras.Model) -> Modality:
     """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
     if model.inputs[0].dtype == "string":
         return modality("texts")
-    return _of_raw_shape(model.input_shape[1:], model)
+    return _of_raw_shape(model.input_shape[1:])
 
 
-def _of_raw_shape(shape: Sequence[int | None], received: Any) -> Modality:
+def _of_raw_shape(shape: Sequence[int | None]) -> Modality:
     return modality({3: "images", 2: "signals"}.get(len(shape), "tables"))
 
 

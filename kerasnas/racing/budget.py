@@ -32,9 +32,10 @@ class Budget:
     (15.0, 0.0)
     """
 
+    @checks.arguments(cpu=checks.boolean, clock=checks.function)
     def __init__(self, minutes: float, cpu: bool = False, spent: float = 0.0, clock: Callable[[], float] | None = None):
         self.seconds = 60 * checks.number("minutes", minutes, above=0)
-        self.cpu = checks.boolean("cpu", cpu)
+        self.cpu = cpu
         self.clock = clock or (time.process_time if cpu else time.perf_counter)
         self._start = self.clock() - checks.number("spent", spent, least=0)
 

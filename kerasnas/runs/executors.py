@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from kerasnas import checks
+from kerasnas.constraints import Satisfies
 from kerasnas.executors import Executor, Local, Processes
 from kerasnas.runs import plugins
 
@@ -23,9 +24,10 @@ def is_executor(name: str) -> bool:
     >>> is_executor("processes:2"), is_executor("processes:none")
     (True, False)
     """
-    return _KNOWN.fullmatch(name) is not None
+    return isinstance(name, str) and _KNOWN.fullmatch(name) is not None
 
 
+@checks.arguments(name=Satisfies(is_executor, EXPECTED), imports=checks.each(checks.name))
 def open_executor(name: str = LOCAL, imports: Sequence[str] = ()) -> Executor:
     """Return the executor of a name, to be closed: it is a context.
 
@@ -45,8 +47,6 @@ def open_executor(name: str = LOCAL, imports: Sequence[str] = ()) -> Executor:
     ...     executor.map(max, [1, 3], shared=2)
     [2, 3]
     """
-    if not isinstance(name, str) or not is_executor(name):
-        raise ValueError(checks.invalid("executor", EXPECTED, name))
     setup = partial(plugins.load, tuple(imports))
     if name == LOCAL:
         return Local()

@@ -13,12 +13,14 @@ from typing import Any, TextIO
 import keras
 
 from kerasnas import checks
+from kerasnas.constraints import Satisfies
 from kerasnas.reporting.tables import duration
 
 MODES = ("auto", "bar", "lines", "none")
 State = tuple[float, float | None]
 """The share of a run that is done, and the seconds that are left, None where nothing is known of them."""
 _EVERY = 0.5  # seconds between two drawings of the bar
+_STREAM = Satisfies(lambda value: all(hasattr(value, name) for name in ("write", "flush", "isatty")), "a text stream")
 
 
 class Progress:
@@ -41,9 +43,8 @@ class Progress:
         kerasnas.methods.resume("runs/first", log=kerasnas.runs.Progress("lines"))
     """
 
-    @checks.arguments(quiet=checks.boolean)
+    @checks.arguments(mode=checks.known(*MODES), quiet=checks.boolean, stream=_STREAM)
     def __init__(self, mode: str = "auto", quiet: bool = False, stream: TextIO | None = None):
-        checks.one_of("mode", mode, MODES)
         self.stream = stream or sys.stdout
         terminal = self.stream.isatty()
         self.bar = mode in ("auto", "bar") and terminal and not quiet

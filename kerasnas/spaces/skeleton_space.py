@@ -177,6 +177,7 @@ class SkeletonSpace(SearchSpace):
         return {f"{kind}/{node}/sources": ",".join(str(edge.source) for edge in edges), **names}
 
     # The four readings --------------------------------------------------------------------------------------
+    @checks.arguments(partial_channels=checks.size)
     def build_supernet(
         self,
         input_shape: tuple[int, ...],

@@ -38,6 +38,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016 (arXiv 1512.00567), section 7.
     """
 
+    @checks.arguments(name=checks.name)
     def __init__(self, label_smoothing: float = 0.1, name: str = "smoothed_crossentropy", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, least=0, below=1)

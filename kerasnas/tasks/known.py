@@ -106,10 +106,7 @@ def task_of_labels(y: np.ndarray) -> str:
     >>> task_of_labels(np.array([0, 2])), task_of_labels(np.array([[1, 1], [0, 0]])), task_of_labels(np.array([0.5, 2]))
     ('classification', 'multilabel', 'regression')
     """
-    try:
-        y = np.asarray(y)
-    except ValueError:  # rows of several lengths
-        raise ValueError(checks.invalid("y", "an array of labels", y)) from None
+    y = checks.as_array("y", y, "an array of labels")
     y = y[:, 0] if y.shape[1:] == (1,) else y
     task = next((task for task in recognizing() if task.recognizes(y)), None)
     if task is None:

@@ -54,19 +54,18 @@ def pair_halves(
     steps = {"steps": steps_per_epoch, "validation_steps": validation_steps}
     if y is None:
         return _pair_datasets(x, validation_data, validation_split, steps)
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = checks.as_array("x", x), checks.as_array("y", y)
     y = task.table(y) if y.ndim == 1 else y
     expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
     check = check_images if modality is None else modality.check
     check(x, y, **expected, what="training")
     x = unit_pixels(x)
-    weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
-    if weight is not None and weight.shape != y.shape[:1]:
-        raise ValueError(
-            "Invalid value received for argument `sample_weight`. Expected one weight for each of the "
-            f"{len(y)} samples. Received: shape {weight.shape}"
-        )
-    if weight is not None:
+    weight = None
+    if sample_weight is not None:
+        weight = checks.array("sample_weight", sample_weight, kinds="iufb", finite=False).astype("float32")
+        if weight.shape != y.shape[:1]:
+            expected_weights = f"one weight for each of the {len(y)} samples"
+            raise ValueError(checks.invalid("sample_weight", expected_weights, f"shape {weight.shape}"))
         wrong = weight[~(np.isfinite(weight) & (weight >= 0))]
         if wrong.size:
             raise ValueError(checks.invalid("sample_weight", "finite weights of at least 0", wrong[:3].tolist()))
@@ -75,7 +74,7 @@ def pair_halves(
             raise ValueError("Pass `validation_split` or `validation_data`, not both.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
-        x_val, y_val = (np.asarray(part) for part in validation_data)
+        x_val, y_val = (checks.as_array("validation_data", part) for part in validation_data)
         y_val = task.table(y_val) if y_val.ndim == 1 else y_val
         check(x_val, y_val, **expected, what="validation")
         x_val = unit_pixels(x_val)

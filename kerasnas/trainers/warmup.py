@@ -7,7 +7,6 @@ from typing import Any
 
 from keras import ops
 
-from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import replicas
 
@@ -30,8 +29,7 @@ class AlphaWarmup:
     """
 
     def __init__(self, epochs: int | None, active: Tensor, replicated: bool = False):
-        self.epochs = checks.optional(checks.integer, "architecture_warmup_epochs", epochs, least=0)
-        self.active, self.replicated = active, replicated
+        self.epochs, self.active, self.replicated = epochs, active, replicated
         self.needed = bool(epochs)
         self._frozen_graph = False  # on several replicas: the phase that the graph is traced for
 

@@ -53,10 +53,8 @@ class NetworkTraining:
         num_classes: int,
         recipe: TrainingRecipe | None = None,
     ):
-        self.space = checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
-        self.input_shape, self.num_classes = tuple(input_shape), num_classes
-        recipe = TrainingRecipe() if recipe is None else recipe
-        self.recipe = checks.instance("training", recipe, TrainingRecipe, "a `kerasnas.training.TrainingRecipe`")
+        self.space, self.input_shape, self.num_classes = space, tuple(input_shape), num_classes
+        self.recipe = TrainingRecipe() if recipe is None else recipe
 
     @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
     def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:

@@ -17,16 +17,7 @@ RIGHT_AFTER_ALL = {
     "SupernetHyperModel(relaxation) SupernetHyperModel(hypergradient)": "several are searched; None is the default",
     "Episode(classes) Dataset(front) Dataset(notes) Dataset(raw_train) Dataset(raw_test)": "records",
 }
-OPEN = {  # defects: an entry leaves the list with its defect
-    "BilevelTrainer.fit(x) ENASTrainer.fit(x) BilevelTrainer.fit(sample_weight)": "an error that is not ours",
-    "DARTSSpace.build_supernet(partial_channels) ParetoOracle(costs) Dataset(task) readapt(clock)": "raw",
-    "input_statistics(x) load(modality) save_classifier(modality) Progress(stream)": "raw",
-    "NetworkCost(known) SmoothedCrossentropy(name)": "not checked",
-    "Format(tolerance) Dataset(image_fit) mini_imagenet(cache_dir) SupernetTuner(oracle)": "not checked",
-    "OneShotTuner(training) SupernetTuner(training)": "the error names `recipe`",
-    "open_executor(name) open_executor(imports)": "the error names `executor`",
-}
-ALLOWED = {place for places in (*RIGHT_AFTER_ALL, *OPEN) for place in places.split()}
+ALLOWED = {place for places in RIGHT_AFTER_ALL for place in places.split()}
 
 
 def test_declared_constraints_reject_their_wrong_values():

@@ -122,7 +122,7 @@ def test_bad_input(place):
     path = place("imagenet")
     with pytest.raises(ValueError, match=r"Did you mean 'validation'\?"):
         mini_imagenet("valid", path=path)
-    with pytest.raises(ValueError, match=r"`size`. Expected an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"`size`. Expected a positive integer"):
         mini_imagenet(size=0, path=path)
     (path / "train.csv").write_text("filename,label\nn0100000010.jpg,n01\n")
     with pytest.raises(ValueError, match=r"Expected a number from 1 to 9 after the label.*'n0100000010.jpg'"):

@@ -174,6 +174,14 @@ def test_sample_weight_and_validation_data_of_the_wrong_form():
             pair_halves(X, Y, None, None, batch_size=8, sample_weight=weights)
     with pytest.raises(ValueError, match="validation_data"):
         pair_halves(X, Y, (X, Y, np.ones(len(X))), None, batch_size=8)
+    ragged = [[0], [1, 2]]
+    for argument, data in {
+        "x": (ragged, Y, None),
+        "y": (X, ragged, None),
+        "validation_data": (X, Y, (X, ragged)),
+    }.items():
+        with pytest.raises(ValueError, match=f"`{argument}`. Expected an array, all rows of one length"):
+            pair_halves(*data, None)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ class ParetoOracle(StrategyOracle):
         Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002.
     """
 
+    @checks.arguments(costs=checks.mapping)
     def __init__(
         self,
         space: SearchSpace,

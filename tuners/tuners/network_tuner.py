@@ -16,6 +16,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
+from kerasnas.constraints import Instance
 from kerasnas.executors import Executor
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
@@ -49,6 +50,14 @@ def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
 class NetworkTuner(DistributedTuner):
     """A tuner whose trials have a genotype, and whose best end as trained networks; see `SupernetTuner`."""
 
+    @checks.arguments(
+        oracle=keras_tuner.Oracle,
+        training=TrainingRecipe,
+        seed=checks.seed,
+        distribution_strategy=Instance((Scoped,), "a `tf.distribute.Strategy`"),
+        report=checks.boolean,
+        executor=Executor,
+    )
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
@@ -66,12 +75,9 @@ class NetworkTuner(DistributedTuner):
         **project: Unpack[Project],
     ):
         check_arguments(type(self), project)
-        self.seed = checks.seed(seed)
+        self.seed = int(seed)
         self.folds = checks.optional(checks.integer, "folds", folds, 2)
-        expected = "a `tf.distribute.Strategy`"
-        checks.optional(checks.instance, "distribution_strategy", distribution_strategy, Scoped, expected)
         self.distribution_strategy = distribution_strategy
-        checks.optional(checks.instance, "executor", executor, Executor)
         if executor is not None and not executor.here and (folds is None or distribution_strategy is not None):
             expected = "None without `folds`" if folds is None else "None with a `distribution_strategy`"
             raise ValueError(checks.invalid("executor", expected, executor))
@@ -80,7 +86,6 @@ class NetworkTuner(DistributedTuner):
         self.warm_starts: list[str] = []
         self._failure: str | None = None
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
-        checks.boolean("report", report)
         self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say, executor)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
         folder = checks.optional(checks.path, "directory", project.get("directory"))
