@@ -41,7 +41,7 @@ import tracked
 from kerasnas import DriftMonitor, readapt
 from kerasnas.drift.view import ModelView
 from kerasnas.drift.windows import WindowedTest
-from kerasnas.export import with_preprocessing
+from kerasnas.export.classifier import with_preprocessing
 from kerasnas.networks.fused import fused
 from kerasnas.training.loop import stepper
 

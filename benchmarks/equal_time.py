@@ -33,6 +33,8 @@ from typing import Any
 import skeleton
 import tracked
 
+from kerasnas.tasks.splits import stratified_split
+
 TUNERS = ("supernet", "one_shot", "random", "hyperband")
 SIZES = {"filters": 4, "num_cells": 3, "num_nodes": 2}
 IMAGES = 3000
@@ -77,15 +79,15 @@ class Clock:
 def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """Run the search of one tuner; return the test accuracy of its result."""
     import kerasnas
-    from kerasnas.files import Stages
+    from kerasnas.files.stages import Stages
     from kerasnas.training import NetworkTraining, TrainingRecipe
     from tuners.tuners.trial_inputs import SearchData
 
     # `Thread.currentThread`, once a call of a stock oracle
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
     data = kerasnas.datasets.load("fashion_mnist_mini")
-    _, some = kerasnas.datasets.stratified_split(data.y_train, IMAGES / len(data.y_train), seed)
-    train, held_out = (some[part] for part in kerasnas.datasets.stratified_split(data.y_train[some], 1 / 3, seed))
+    _, some = stratified_split(data.y_train, IMAGES / len(data.y_train), seed)
+    train, held_out = (some[part] for part in stratified_split(data.y_train[some], 1 / 3, seed))
     parts = SearchData(data.x_train[train], data.y_train[train], data.x_train[held_out], data.y_train[held_out])
     clock = Clock(seconds)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

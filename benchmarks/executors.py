@@ -31,7 +31,7 @@ import kerasnas
 from kerasnas import methods, racing
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Function
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.runs import open_executor
 from kerasnas.runs.folder import RunFolder
 from kerasnas.training import NetworkTraining, TrainingRecipe

@@ -31,6 +31,9 @@ import skeleton
 import tracked
 from text import read
 
+from kerasnas.modalities.augmentations import drop_words
+from kerasnas.tasks.splits import split_samples
+
 DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waimai_zh")
 TEXTS, SEARCHED, EPOCHS, DRAWN = 3000, 1500, 6, 5
 ARMS = {"without": {"no_experience": True}, "with": {"remember": True}}
@@ -65,20 +68,19 @@ def rows_of(raw, part):
 
 def collect(arguments):
     """Train every cell of the pool on every data set, where that is not done."""
-    from kerasnas import datasets
-    from kerasnas.files import Stages
+    from kerasnas.files.stages import Stages
     from kerasnas.spaces import TextSpace
-    from kerasnas.tasks import CLASSIFICATION
+    from kerasnas.tasks.known import CLASSIFICATION
     from kerasnas.training import NetworkTraining, TrainingRecipe
 
     runs = skeleton.Runs(arguments.raw, "part", "dataset", "seed", "cell")
-    recipe = TrainingRecipe(EPOCHS, learning_rate=0.004, algorithm="adam", augment=datasets.drop_words)
+    recipe = TrainingRecipe(EPOCHS, learning_rate=0.004, algorithm="adam", augment=drop_words)
     for seed, name in itertools.product(skeleton.numbers(arguments.seeds), arguments.datasets.split(",")):
         x, y, x_test, y_test, classes = parts(arguments.data, name, TEXTS)
         x, x_test, sizes = ids_of(x, x_test)
         space = TextSpace(num_nodes=2, filters=16, **sizes)
         training = NetworkTraining(space, x.shape[1:], len(classes), recipe)
-        first, second = datasets.split_samples(CLASSIFICATION, y, 0.5, seed)
+        first, second = split_samples(CLASSIFICATION, y, 0.5, seed)
         data, held_out = (x[first], y[first]), (x[second], y[second])
 
         def test(model, test_data=(x_test, y_test)):

@@ -129,7 +129,7 @@ def save(learner: Any, arguments: Any, found: Any, tasks: int, minutes: float) -
     """Save the initialization with its results on Omniglot and on generated glyphs, which anyone can repeat."""
     from kerasnas.datasets import EpisodeSampler, glyphs
     from kerasnas.meta import ReptileInitializer
-    from kerasnas.reporting import write_initializer_card
+    from kerasnas.reporting.initializer_card import write_initializer_card
 
     drawn = glyphs(classes=40)
     on_glyphs = learner.evaluate(EpisodeSampler(drawn.x, drawn.y, arguments.ways, arguments.shots, 15), 100)

@@ -47,7 +47,8 @@ import numpy as np
 import tracked
 
 import kerasnas
-from kerasnas.datasets import graph_dataset, smoothed
+from kerasnas.datasets import graph_dataset
+from kerasnas.datasets.smoothing import smoothed
 from kerasnas.intervals import wilson_interval
 from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.warm_predictor import TransferPredictor

@@ -50,7 +50,7 @@ def subset(data, shots, seed):
 def network(name, data, start, seed):
     """Return the network of the macro space, warm-started if there is a `start`."""
     from kerasnas.meta import ReptileInitializer, warm_start
-    from kerasnas.racing import portfolio
+    from kerasnas.racing.portfolio import portfolio
     from kerasnas.spaces import MacroSpace
 
     space = MacroSpace.for_data(data.input_shape, min(data.num_classes, 100), len(data.x_train))

@@ -29,6 +29,8 @@ from typing import Any
 import skeleton
 import tracked
 
+from kerasnas.tasks.splits import stratified_split
+
 STEPS = 100  # of an epoch
 
 
@@ -245,7 +247,7 @@ def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: An
     before, steps = time.process_time(), TUNED["softmax"].epochs * STEPS
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     rng = np.random.default_rng(seed)
-    first, second = kerasnas.datasets.stratified_split(y, 0.5, seed)
+    first, second = stratified_split(y, 0.5, seed)
     best = (-1.0, None)
     for genotype in reachable.sample_distinct(rng, arguments.random):
         model = space.build_network(genotype, x.shape[1:], 10, seed=seed)

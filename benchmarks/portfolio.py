@@ -27,6 +27,8 @@ import numpy as np
 import skeleton
 import tracked
 
+from kerasnas.tasks.splits import stratified_split
+
 DOMAINS = ("gtsrb", "chula_rbc", "caltech101", "neu_steel", "pacs", "sign_digits", "rsscn7", "kannada")
 DOMAINS += ("notmnist", "cifar10_mini")
 HAND_MADE = {  # beside those of `kerasnas.spaces.macro.REFERENCES`
@@ -74,7 +76,7 @@ def make_task(folder, domain):
         x = as_color(x[rows], size).astype(np.float32)[..., :channels] / 255
         parts += [x, np.searchsorted(classes, y[rows])]
     data = datasets.Dataset(domain, *parts, tuple(map(str, classes)), scale=255.0)
-    return data, datasets.stratified_split(data.y_train, 0.2, 0)
+    return data, stratified_split(data.y_train, 0.2, 0)
 
 
 def train(domain, data, split, plan, seconds):

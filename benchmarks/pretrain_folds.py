@@ -81,7 +81,7 @@ def main():
     import initialization_data as sources
 
     from kerasnas.methods.pretraining import pretrain_network
-    from kerasnas.racing import Budget
+    from kerasnas.racing.budget import Budget
 
     held_out = FOLDS[arguments.fold]
     data = [sources.dataset(arguments.data, name) for name in DOMAINS if name not in held_out]

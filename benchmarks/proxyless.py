@@ -16,6 +16,8 @@ from typing import Any
 import skeleton
 import tracked
 
+from kerasnas.reporting.costs import CostPoint, plot_front
+
 CANDIDATES = {
     "2": ["mbconv_3x3_e6", "mbconv_7x7_e6"],
     "7": [f"mbconv_{size}x{size}_e{expansion}" for size in (3, 5, 7) for expansion in (3, 6)],
@@ -71,7 +73,6 @@ def _front(arguments: Any) -> None:
     import keras
 
     import kerasnas
-    from kerasnas import reporting
     from kerasnas.cost import LatencyTable, network_latency
 
     data = kerasnas.datasets.load("fashion_mnist_mini")
@@ -100,14 +101,14 @@ def _front(arguments: Any) -> None:
         )
         network.fit(batches, epochs=arguments.epochs, shuffle=False, verbose=0)
         accuracy = network.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)[1]
-        points.append(reporting.CostPoint(f"lambda {weight:g}", network_latency(network), accuracy))
+        points.append(CostPoint(f"lambda {weight:g}", network_latency(network), accuracy))
         expected = float(cost.expected(search.supernet.expected_weights()))
         found = [f"{expected:.2f}", f"{cost.cost(genotype):.2f}", f"{points[-1].cost:.2f}", network.count_params()]
         shown.add([f"{weight:g}", *found, f"{accuracy:.4f}", f"{(time.perf_counter() - begin) / 60:.1f}"])
         skeleton.log([edge.primitive for edge in genotype["chain"]])
     tracked.record(arguments, shown.rows, code=CODE, part="front")
     if arguments.plot:
-        reporting.plot_front(points, arguments.plot, "measured latency, ms")
+        plot_front(points, arguments.plot, "measured latency, ms")
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ _MAX_EPOCHS, _BRACKET = 9, 21  # Hyperband: of the longest trial, and of all 13 
 # Networks and their training --------------------------------------------------------------------------------
 def augmentation(name):
     """Shifts, and the flips that the data allow."""
-    from kerasnas import datasets
+    from kerasnas.modalities import augmentations
 
-    functions = {"flip": datasets.flip, "flip_vertical": datasets.flip_vertical}
-    return datasets.compose(datasets.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
+    functions = {"flip": augmentations.flip, "flip_vertical": augmentations.flip_vertical}
+    return augmentations.compose(augmentations.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
 
 
 def train(model, name, x, y, seconds, seed, rate=1e-3):

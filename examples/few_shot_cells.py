@@ -20,7 +20,8 @@ import keras
 import numpy as np
 
 import kerasnas
-from kerasnas.datasets import Episode, EpisodeSampler, TaskFamily
+from kerasnas.datasets import EpisodeSampler, TaskFamily
+from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML
 from kerasnas.meta.evaluation import Estimate
 from kerasnas.networks import few_shot_network

@@ -18,8 +18,9 @@ from kerasnas import cli, datasets
 from kerasnas.cli.flags import parse, settings
 from kerasnas.cost.latency import LatencyTable
 from kerasnas.drift import DriftMonitor
-from kerasnas.export import load_classifier, save_classifier
-from kerasnas.files import Stages, storage
+from kerasnas.export.classifier import load_classifier, save_classifier
+from kerasnas.files import storage
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.meta.experience import SearchExperience, load_experiences, save_experiences
 from kerasnas.meta.experience_store import ExperienceStore

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 
 CLASSES = np.array(["upper", "middle", "lower"])

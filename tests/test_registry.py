@@ -2,8 +2,8 @@
 
 import pytest
 
-from kerasnas.checks import nearest
 from kerasnas.registry import Registry
+from kerasnas.wording import nearest
 
 
 def made():

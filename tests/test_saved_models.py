@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import kerasnas
-from kerasnas import methods
 from kerasnas.cost.counting import parameters
-from kerasnas.export import load_classifier
+from kerasnas.export.classifier import load_classifier
+from kerasnas.methods.rebuilding import fitting
 from kerasnas.reporting.initializer_card import initializer_card_text
 
 SHELF = Path(__file__).parents[1] / "saved_models"
@@ -35,7 +35,7 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     assert accuracy == pytest.approx(result["searched"]["test_accuracy"], abs=0.002)
     assert f"{100 * accuracy:.2f}" in (folder / "card.md").read_text()
 
-    network = methods.fitting(genotype).build(data)
+    network = fitting(genotype).build(data)
     assert parameters(network) == result["searched"]["parameters"]
     network.set_weights(classifier.model.get_weights())
     logits = network.predict(data.x_test[:50], verbose=0)

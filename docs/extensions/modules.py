@@ -34,8 +34,6 @@ MODULES = {
     "kerasnas.tasks": "Tasks",
     "kerasnas.tabular": "Tables of published results",
     "kerasnas.distribution": "Devices",
-    "kerasnas.export": "Export",
-    "kerasnas.reporting": "Reporting",
     "kerasnas.platforms.optuna_study": "Optuna",
     "kerasnas.platforms.ray_tune": "Ray Tune",
     "kerasnas.platforms.tensorboard_log": "TensorBoard",

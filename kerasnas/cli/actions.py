@@ -70,11 +70,12 @@ def _progress(values: flags.FlagValues) -> Any:
 def retrain(values: flags.FlagValues) -> None:
     """Train the network of a genotype."""
     from kerasnas import methods, runs
+    from kerasnas.methods.rebuilding import fitting, read_network
 
     name, own = values["genotype"].value, given(methods.TrainingConfig, values)
     runs.plugins.load(own.get("imports", ()))
     published = _published().get(name)
-    found = methods.read_network(_existing(name), **own) if published is None else methods.fitting(published, **own)
+    found = read_network(_existing(name), **own) if published is None else fitting(published, **own)
     progress = _progress(values)
     run = runs.folder.RunFolder.create(values["output_dir"].value, found.config, progress)
     methods.retrain(found.config, run.path, found.genotype, progress)
@@ -99,15 +100,15 @@ def resume(values: flags.FlagValues, spent: float) -> None:
 
 def predict(values: flags.FlagValues) -> None:
     """Print the class of images, their labels, or their numbers."""
-    from kerasnas import reporting
     from kerasnas.deployment import predictions as deployment
+    from kerasnas.reporting.predictions import predictions_text
 
     if not values["images"].value:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     network = deployment.finished(values["output_dir"].value)
     predictions, failed = deployment.classify(network, values["images"].value)
     rows = [(str(one.path), one.probabilities) for one in predictions]
-    print(reporting.predictions_text(rows, values["format"].value, network.task), end="")
+    print(predictions_text(rows, values["format"].value, network.task), end="")
     if failed:
         names = "; ".join(failed.values())
         raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")
@@ -115,17 +116,18 @@ def predict(values: flags.FlagValues) -> None:
 
 def evaluate(values: flags.FlagValues) -> None:
     """Print accuracy and loss on labeled data."""
-    from kerasnas import deployment, reporting
+    from kerasnas import deployment
+    from kerasnas.reporting.predictions import evaluation_text
 
-    print(reporting.evaluation_text(deployment.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
+    print(evaluation_text(deployment.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
 
 
 def export(values: flags.FlagValues) -> None:
     """Write the network of a run for other runtimes."""
-    from kerasnas import deployment
+    from kerasnas.deployment import exporting
 
-    names = values["format"].value or deployment.DEFAULT_FORMATS
-    deployment.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
+    names = values["format"].value or exporting.DEFAULT_FORMATS
+    exporting.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
 
 
 def push(values: flags.FlagValues) -> None:
@@ -162,7 +164,8 @@ def monitor(values: flags.FlagValues) -> None:
 
 def plot(values: flags.FlagValues) -> None:
     """Draw the plots of a run, or of a genotype."""
-    from kerasnas import methods, runs
+    from kerasnas import methods
+    from kerasnas.runs.record import plot_genotype
 
     folder = values["output_dir"].value
     if folder is None:
@@ -171,7 +174,7 @@ def plot(values: flags.FlagValues) -> None:
         methods.plot(folder)
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for path in runs.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+    for path in plot_genotype(_genotype(values["genotype"].value), Path(folder)):
         print(path)
 
 

@@ -84,7 +84,7 @@ def _switch(store: ExperienceStore, consent: bool) -> None:
 
 
 def _in_words(one: RaceExperience) -> str:
-    from kerasnas.modalities import of_inputs
+    from kerasnas.modalities.lookup import of_inputs
 
     task, outputs, modality = one.task, int(one.task["classes"]), of_inputs(one.inputs)
     predicted = f"{outputs} {one.predicted_task.outputs_words[outputs > 1]}"

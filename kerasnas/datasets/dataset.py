@@ -10,12 +10,14 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.pools import check_named
-from kerasnas.modalities import Modality, TextLimits
+from kerasnas.modalities import Modality
+from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.modalities.lookup import of_input_shape
 from kerasnas.registry import Registry
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""

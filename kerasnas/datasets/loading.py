@@ -13,11 +13,12 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
 from kerasnas.files import untrusted
-from kerasnas.modalities import Modality, TextLimits, of_arrays
+from kerasnas.modalities import Modality
+from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
 from kerasnas.modalities.folders import FITS, check_image_size, read_folder
-from kerasnas.tasks import CLASSIFICATION
-from kerasnas.tasks.known import TaskNames, with_task
+from kerasnas.modalities.lookup import of_arrays
+from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 

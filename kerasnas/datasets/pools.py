@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files import untrusted
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 

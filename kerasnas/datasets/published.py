@@ -13,7 +13,7 @@ import numpy as np
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.files import untrusted
-from kerasnas.modalities import Images
+from kerasnas.modalities.images import Images
 
 _FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_CLASSES = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
-from kerasnas.modalities import Signals
+from kerasnas.modalities.signals import Signals
 
 WAVEFORMS = ("sine", "square", "sawtooth", "chirp up", "chirp down", "amplitude-modulated")
 

@@ -8,7 +8,7 @@ from kerasnas.deployment.estimators import (
     TableRegressor,
     TextClassifier,
 )
-from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
+from kerasnas.deployment.exporting import export
 from kerasnas.deployment.loading import Preset, load
 from kerasnas.deployment.monitoring import monitor
 from kerasnas.deployment.predictions import Prediction, evaluate, predict
@@ -17,7 +17,6 @@ from kerasnas.deployment.readapting import Readaptation, readapt
 from kerasnas.runs.preset_folders import presets
 
 __all__ = [
-    "DEFAULT_FORMATS",
     "GraphClassifier",
     "ImageClassifier",
     "ImageRegressor",

@@ -17,12 +17,12 @@ from kerasnas import checks
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
-from kerasnas.export import Classifier, load_classifier
+from kerasnas.export.classifier import Classifier, load_classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
-from kerasnas.modalities import modality
+from kerasnas.modalities.lookup import modality
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks.base import task_class

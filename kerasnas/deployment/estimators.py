@@ -15,7 +15,7 @@ from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.modalities import modality
+from kerasnas.modalities.lookup import modality
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES
 

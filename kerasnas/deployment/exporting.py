@@ -11,21 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, reporting
+from kerasnas import checks
 from kerasnas.cost import network_latency
 from kerasnas.cost.latency import device_name
 from kerasnas.deployment.predictions import labeled_data
-from kerasnas.export import (
-    FORMATS,
-    MODEL,
-    Classifier,
-    Export,
-    check_convertible,
-    check_formats,
-    export_classifier,
-    load_classifier,
-)
+from kerasnas.export.classifier import MODEL, Classifier, load_classifier
+from kerasnas.export.formats import FORMATS, Export, check_convertible, check_formats, export_classifier
 from kerasnas.files import storage
+from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import FILES, MANIFEST, preset_folder
 from kerasnas.runs.record import RESULT, read_result, write_pages
@@ -108,7 +101,7 @@ def export(
                 record = record.replace(exports=exports)
                 storage.write_json(run.path / RESULT, record.to_dict())
                 write_pages(run.path, record)
-    log(reporting.exports_text(record))
+    log(exports_text(record))
     return record["exports"]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.deployment.samples import Samples
-from kerasnas.export import Classifier, load_classifier
+from kerasnas.export.classifier import Classifier, load_classifier
 from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer

@@ -21,7 +21,7 @@ from kerasnas.drift import DriftMonitor, DriftReport
 from kerasnas.drift.files import RECORD
 from kerasnas.drift.reference import check_watched, save_reference
 from kerasnas.drift.two_sample import FEWEST
-from kerasnas.export import METADATA, Classifier, write_model
+from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
 
 Log = Callable[[str], Any]

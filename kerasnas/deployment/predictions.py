@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.export import METADATA, Classifier, load_classifier
+from kerasnas.export.classifier import METADATA, Classifier, load_classifier
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
 from kerasnas.runs.record import RESULT

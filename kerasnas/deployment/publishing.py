@@ -13,7 +13,7 @@ from typing import Any
 from kerasnas import __version__, checks
 from kerasnas.datasets import DATASETS
 from kerasnas.deployment.predictions import finished
-from kerasnas.export import load_classifier
+from kerasnas.export.classifier import load_classifier
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from kerasnas.reporting.card import card_text

@@ -11,15 +11,15 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import stratified_split
 from kerasnas.drift import DriftMonitor, adapt_batch_norm
 from kerasnas.drift.view import ModelView, answers
 from kerasnas.intervals import paired_difference
 from kerasnas.meta.functional import clone
 from kerasnas.networks.fused import fused
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.tasks import Task
 from kerasnas.tasks.base import task_class
+from kerasnas.tasks.splits import stratified_split
 from kerasnas.training.loop import stepper
 from kerasnas.training.recipe import TrainingRecipe
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.export import Classifier
-from kerasnas.modalities import Modality, Reading
+from kerasnas.export.classifier import Classifier
+from kerasnas.modalities import Modality
+from kerasnas.modalities.base import Reading
 from kerasnas.modalities.columns import columns_of
 from kerasnas.runs.shared_settings import pixel_size
-from kerasnas.tasks import task_of_labels
 from kerasnas.tasks.base import task_class
+from kerasnas.tasks.known import task_of_labels
 from kerasnas.tasks.splits import split_samples
 
 

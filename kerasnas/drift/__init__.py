@@ -2,10 +2,9 @@
 
 from kerasnas.drift.batch_norm import adapt_batch_norm
 from kerasnas.drift.monitor import DriftMonitor
-from kerasnas.drift.report import Change, DriftReport
+from kerasnas.drift.report import DriftReport
 
 __all__ = [
-    "Change",
     "DriftMonitor",
     "DriftReport",
     "adapt_batch_norm",

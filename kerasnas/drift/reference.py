@@ -9,7 +9,7 @@ from kerasnas import datasets
 from kerasnas.drift.files import RECORD
 from kerasnas.drift.monitor import DriftMonitor
 from kerasnas.drift.two_sample import FEWEST
-from kerasnas.export import Classifier
+from kerasnas.export.classifier import Classifier
 from kerasnas.modalities.lookup import all_modalities
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities import of_model
+from kerasnas.modalities.lookup import of_model
 from kerasnas.tasks import TASKS
 from kerasnas.tasks.base import task_class
 

@@ -13,11 +13,15 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets import Dataset
 from kerasnas.files import storage, untrusted
-from kerasnas.modalities import Graphs, Modality, Reading, of_model, of_record
+from kerasnas.modalities import Modality
+from kerasnas.modalities.base import Reading
 from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import Front, Scaling
+from kerasnas.modalities.graphs import Graphs
+from kerasnas.modalities.lookup import of_model, of_record
 from kerasnas.networks.saved import read_model
-from kerasnas.tasks import CLASSIFICATION, Task, task_of
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION, task_of
 
 MODEL, METADATA = "model.keras", "model.json"
 _PADDING = "nan_to_num"  # the operation of `Padding`

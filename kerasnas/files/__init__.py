@@ -1,5 +1,1 @@
-"""Files that are whole or absent, bounded readers for untrusted files, and the store of a folder's stages."""
-
-from kerasnas.files.stages import Stages
-
-__all__ = ["Stages"]
+"""Internal: files that are whole or absent, bounded readers for untrusted files, the store of a folder's stages."""

@@ -12,7 +12,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
-from kerasnas.datasets import Episode
+from kerasnas.datasets.tasks import Episode
 from kerasnas.distribution.scope import check_scope
 from kerasnas.executors import Executor
 from kerasnas.meta.evaluation import Estimate, check_sampler
@@ -22,8 +22,6 @@ from kerasnas.meta.task_mean import mean_over_tasks
 from kerasnas.meta.training import MetaTraining
 from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers.compiling import check_compiled
-
-__all__ = ["MetaLearner", "Task", "TaskGradients"]
 
 TaskGradients: TypeAlias = tuple[tuple[dict[str, Any], list[Any]], list[Any]]
 """`((results, new state), gradients)`: `loss`, `labels` and `predictions`; a gradient per trainable variable."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.modalities import of_inputs
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.modalities.lookup import of_inputs
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 _LABELS = ("classes", "balance")  # features that depend on labels, like landmarks
 

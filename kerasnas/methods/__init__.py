@@ -7,7 +7,6 @@ result = methods.search(settings, "runs/mine")     # called again, it continues
 methods.resume("runs/mine")
 """
 
-from kerasnas.methods.assembly import make_space
 from kerasnas.methods.gradient.method import GradientSearch
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.method import NodeClassification
@@ -15,7 +14,6 @@ from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.pretraining import Pretraining, PretrainingConfig
 from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.methods.retraining import Retraining
 from kerasnas.methods.running import plot, pretrain, resume, retrain, search
 from kerasnas.methods.training_settings import TrainingConfig
@@ -25,16 +23,13 @@ from kerasnas.runs.settings import METHODS
 __all__ = [
     "METHODS",
     "GraphConfig",
+    "Method",
     "PretrainingConfig",
     "RaceConfig",
-    "Rebuilt",
     "SearchConfig",
     "TrainingConfig",
-    "fitting",
-    "make_space",
     "plot",
     "pretrain",
-    "read_network",
     "resume",
     "retrain",
     "search",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kerasnas import checks, datasets
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation
+from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation, compose
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
@@ -72,7 +72,7 @@ def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augment
                 f"Received: {', '.join(names)}"
             )
         names = tuple(name for name in names if name not in unfit)
-    return datasets.compose(*(AUGMENTATIONS[name] for name in names))
+    return compose(*(AUGMENTATIONS[name] for name in names))
 
 
 def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:

@@ -20,7 +20,7 @@ from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
 from kerasnas.networks.chosen import discrete_model
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.initializer_card import write_initializer_card

@@ -13,7 +13,6 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets
-from kerasnas.checks import nearest
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
@@ -22,6 +21,7 @@ from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
 from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES
+from kerasnas.wording import nearest
 
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 

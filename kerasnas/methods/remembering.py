@@ -15,7 +15,8 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
-from kerasnas.racing import Budget, Candidate
+from kerasnas.racing.budget import Budget
+from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
 

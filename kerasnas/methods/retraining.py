@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kerasnas import datasets, reporting
+from kerasnas import datasets
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
@@ -15,6 +15,7 @@ from kerasnas.methods.final_training import load_data, make_training
 from kerasnas.methods.plan import LATER, plan_text, report_words
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.records import Record
+from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
 from kerasnas.runs.progress import EpochCount
 from kerasnas.spaces import SearchSpace
@@ -98,7 +99,7 @@ class FinalTrainings:
         task = context.data.task
         progress(
             f"  {record['parameters']:,} parameters, test {task.words} {record[f'test_{task.metric}']:.4f}, "
-            f"{reporting.duration(record['seconds'])}"
+            f"{duration(record['seconds'])}"
         )
         return record
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasnas import checks, reporting
+from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.reporting.closing import closing_text
+from kerasnas.reporting.verdict import verdict
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
@@ -175,5 +177,5 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
     progress = progress_of(log)
-    progress.conclude(reporting.verdict(record))
-    progress.conclude(reporting.closing_text(record, run.path))
+    progress.conclude(verdict(record))
+    progress.conclude(closing_text(record, run.path))

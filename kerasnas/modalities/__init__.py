@@ -1,9 +1,8 @@
 """Modalities: images, signals, recordings, texts, graphs and tables, each one object that everything else asks."""
 
-from kerasnas.modalities.base import MODALITIES, Modality, Reading, TextLimits
+from kerasnas.modalities.base import MODALITIES, Modality
 from kerasnas.modalities.graphs import Graphs
 from kerasnas.modalities.images import Images
-from kerasnas.modalities.lookup import modality, of_arrays, of_inputs, of_model, of_record, of_result
 from kerasnas.modalities.recordings import Recordings
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.tables import Tables
@@ -14,19 +13,5 @@ for _member in (Images, Signals, Recordings, Texts, Tables, Graphs):  # where in
 
 __all__ = [
     "MODALITIES",
-    "Graphs",
-    "Images",
     "Modality",
-    "Reading",
-    "Recordings",
-    "Signals",
-    "Tables",
-    "TextLimits",
-    "Texts",
-    "modality",
-    "of_arrays",
-    "of_inputs",
-    "of_model",
-    "of_record",
-    "of_result",
 ]

@@ -12,8 +12,8 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
 from kerasnas.modalities.folders import is_image, left_out, read_pixels
-from kerasnas.tasks import task_of
 from kerasnas.tasks.base import recognizing, task_class
+from kerasnas.tasks.known import task_of
 from kerasnas.tasks.splits import split_samples
 
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")

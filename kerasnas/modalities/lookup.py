@@ -10,7 +10,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.base import MODALITIES, Modality
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 _ALIASES = {"audio": "recordings", "text": "texts"}  # in the array `kind` of `.npz` files
 

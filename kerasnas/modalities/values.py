@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 
 def check_samples(

@@ -21,7 +21,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.reporting import plot_alphas, plot_cell
+from kerasnas.reporting.plots import plot_alphas, plot_cell
 
 _SCALARS = ("alpha_entropy", "skips")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 MOST_SAMPLES = 3000  # of more, its time grows with the square
 _COMPONENTS = 60

@@ -50,45 +50,13 @@ The functions that take a `result` read the record of a run, as it stands in a r
                  "peak_memory_gib": float}}
 ```
 
-matplotlib is imported when the first plot is drawn, not before.
+matplotlib is imported when the first plot is drawn, not before. Internal: runs and the command line write reports.
 """
 
-from kerasnas.reporting.card import write_card
-from kerasnas.reporting.closing import closing_text, phases
 from kerasnas.reporting.comparisons import COMPARISONS, RANDOM
-from kerasnas.reporting.costs import CostPoint, plot_front
-from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.mixture import MixtureComparison
-from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_training
-from kerasnas.reporting.predictions import evaluation_text, exports_text, predictions_text
-from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
-from kerasnas.reporting.random_networks import RandomComparison, plot_comparison
-from kerasnas.reporting.regret import plot_regret
-from kerasnas.reporting.report import write_report
-from kerasnas.reporting.tables import duration
-from kerasnas.reporting.verdict import verdict
-
-__all__ = [
-    "CostPoint",
-    "closing_text",
-    "duration",
-    "evaluation_text",
-    "exports_text",
-    "phases",
-    "plot_alphas",
-    "plot_cell",
-    "plot_comparison",
-    "plot_front",
-    "plot_race",
-    "plot_race_front",
-    "plot_regret",
-    "plot_training",
-    "predictions_text",
-    "verdict",
-    "write_card",
-    "write_initializer_card",
-    "write_report",
-]
+from kerasnas.reporting.race import RaceComparison
+from kerasnas.reporting.random_networks import RandomComparison
 
 COMPARISONS.register("race", RaceComparison)
 COMPARISONS.register("mixture", MixtureComparison)

@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.files import storage
-from kerasnas.modalities import of_result
+from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting import tables
 from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.modalities import of_result
+from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.tables import amount, duration

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from kerasnas import checks
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 
 @checks.fields(name=checks.name, cost=checks.number, accuracy=checks.number)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.records import Record
-from kerasnas.tasks import Task, task_of
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import task_of
 
 
 def finite(value: float | None) -> float | None:

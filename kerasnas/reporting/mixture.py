@@ -9,7 +9,7 @@ from kerasnas.records import Mixture, Record
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, task_in
 from kerasnas.reporting.tables import Table
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 
 NAMES = {
     "regression": "logistic regression on propagated features",

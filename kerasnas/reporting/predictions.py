@@ -11,7 +11,8 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.records import Record
 from kerasnas.reporting import tables
-from kerasnas.tasks import CLASSIFICATION, Task, task_of
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION, task_of
 
 Row = tuple[str, Mapping[str, float]]
 """File, and the probability of each class or label, or the numbers."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.modalities import of_result
+from kerasnas.modalities.lookup import of_result
 from kerasnas.pareto import staircase
 from kerasnas.records import Race, Record
 from kerasnas.reporting.charts import line_chart
@@ -15,7 +15,8 @@ from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 from kerasnas.reporting.tables import Table, show
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 KINDS = {
     "reference": "hand-made",

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasnas.modalities import of_result
+from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases

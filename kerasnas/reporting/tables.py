@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
-from kerasnas.modalities import of_result
+from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Network, Record
 from kerasnas.reporting.measures import finite, task_in
 

@@ -10,17 +10,19 @@ from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
 import keras
 
-from kerasnas import checks, reporting
+from kerasnas import checks
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
 from kerasnas.drift.reference import save_reference
 from kerasnas.executors import Executor
-from kerasnas.export import MODEL, load_classifier, save_classifier
+from kerasnas.export.classifier import MODEL, load_classifier, save_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.records import Record
+from kerasnas.reporting.closing import closing_text
+from kerasnas.reporting.verdict import verdict
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.progress import Progress
@@ -170,8 +172,8 @@ class Context(Generic[S, D]):
 
     def conclude(self, record: Record) -> None:
         """Print what came out."""
-        self.progress.conclude(reporting.verdict(record))
-        self.progress.conclude(reporting.closing_text(record, self._run.path))
+        self.progress.conclude(verdict(record))
+        self.progress.conclude(closing_text(record, self._run.path))
 
     def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""

@@ -14,13 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import __version__, checks, reporting
+from kerasnas import __version__, checks
 from kerasnas.backend.memory import peak_memory_gib
 from kerasnas.cost import CostModel
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.records import FORMAT, VERSION, Record
+from kerasnas.reporting import card, costs, plots, race, random_networks, report
 from kerasnas.reporting.measures import task_in
 from kerasnas.training.search_stage import genotype_of
 
@@ -107,25 +108,25 @@ def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = N
     if found is not None:
         edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
-        reporting.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
-        reporting.plot_training(found["history"], path / "search.png")
+        plots.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
+        plots.plot_training(found["history"], path / "search.png")
     if record.cost is not None:
         _plot_front(record, path / "front.png")
     if record.searched.history:
-        reporting.plot_training(record.searched.history, path / "training.png")
+        plots.plot_training(record.searched.history, path / "training.png")
     if record.race is not None and len(record.race.compared) > 1:
-        reporting.plot_race(record, path / "race.png")
-        reporting.plot_race_front(record, path / "race_front.png")
+        race.plot_race(record, path / "race.png")
+        race.plot_race_front(record, path / "race_front.png")
     if record.random:
-        reporting.plot_comparison(record, path / "comparison.png")
+        random_networks.plot_comparison(record, path / "comparison.png")
     write_pages(path, record)
 
 
 def write_pages(path: Path, record: Record) -> None:
     """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
     samples = Stages(path).stage(SAMPLES)
-    reporting.write_card(path, record)
-    reporting.write_report(path, record.replace(samples=samples) if samples else record)
+    card.write_card(path, record)
+    report.write_report(path, record.replace(samples=samples) if samples else record)
 
 
 def _plot_front(record: Record, path: Path) -> None:
@@ -135,10 +136,10 @@ def _plot_front(record: Record, path: Path) -> None:
     networks = [("searched", cost.searched, record.searched)]
     networks += [("random", value, network) for value, network in zip(cost.random, record.random, strict=True)]
     reached = [(name, value, record.metric(task.metric, network)) for name, value, network in networks]
-    points = [reporting.CostPoint(name, value, metric) for name, value, metric in reached if metric is not None]
+    points = [costs.CostPoint(name, value, metric) for name, value, metric in reached if metric is not None]
     unit = cost.unit.strip()
     label = unit if unit.lower() == cost.name else f"{cost.name}, {unit}"
-    reporting.plot_front(points, path, label, cost.target, task)
+    costs.plot_front(points, path, label, cost.target, task)
 
 
 def _history_csv(record: Record) -> str:
@@ -173,7 +174,7 @@ def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Pat
     """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
     paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]
     for kind, path in zip(genotype, paths, strict=True):
-        reporting.plot_cell(genotype, kind, path)
+        plots.plot_cell(genotype, kind, path)
     return paths
 
 

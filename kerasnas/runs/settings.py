@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kerasnas.checks import invalid, nearest
 from kerasnas.registry import Registry
 from kerasnas.runs import plugins
+from kerasnas.wording import invalid, nearest
 
 METHODS = Registry("method")
 """The methods of a run by name; `METHODS.register` adds one, `METHODS[name]()` is one."""

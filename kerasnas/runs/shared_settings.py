@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kerasnas import datasets
-from kerasnas.checks import invalid
+from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import SPLITS
 from kerasnas.platforms import TRACKERS
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.runs import plugins
 from kerasnas.runs.executors import EXPECTED, is_executor
 from kerasnas.runs.settings import setting
 from kerasnas.spaces import SPACES
 from kerasnas.tasks.known import TaskNames
+from kerasnas.wording import invalid
 
 DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
@@ -137,7 +137,7 @@ class SpaceSettings:
     @property
     def reading(self) -> dict[str, Any]:
         """Arguments of `datasets.load` after the first, those of texts among them."""
-        limits = datasets.TextLimits(self.text_words, self.text_length, self.tokens)
+        limits = TextLimits(self.text_words, self.text_length, self.tokens)
         read = super().reading  # type: ignore[misc]  # of `DataSettings`, which follows among the bases
         return {**read, "limits": limits, "text_column": self.text_column}
 

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.networks.reachable import ReachableSet
 from kerasnas.registry import Registry
 from kerasnas.spaces.arguments import check_methods
+from kerasnas.wording import nearest
 
 SPACES = Registry("space")
 

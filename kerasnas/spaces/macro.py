@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import Filler, check_input_shape
 from kerasnas.primitives.network_blocks import (
@@ -24,6 +23,7 @@ from kerasnas.primitives.network_blocks import (
 )
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
+from kerasnas.wording import nearest
 
 _KINDS: dict[str, type[Block]] = {
     "conv": ConvBlock,

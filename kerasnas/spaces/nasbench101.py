@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.graph_network import count_parameters, graph_network
 from kerasnas.networks.skeleton import check_input_shape
@@ -19,6 +18,7 @@ from kerasnas.spaces import nasbench101_cells as graphs
 from kerasnas.spaces.base import SPACES, Indices, SearchSpace
 from kerasnas.spaces.nasbench101_cells import MAX_EDGES, MAX_VERTICES, Cell
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
+from kerasnas.wording import nearest
 
 NASBENCH101_OPERATIONS = graphs.OPERATIONS
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from kerasnas import checks
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.blocks import NormReLU
 from kerasnas.primitives.table_blocks import DenseBlock, GatedDenseBlock, ResidualDenseBlock
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
+from kerasnas.wording import nearest
 
 TABLE_BLOCKS = {"dense": DenseBlock, "residual": ResidualDenseBlock, "gated": GatedDenseBlock}
 # Width, blocks, kind, dropout. The residual network and the plain one with dropout are what tuned baselines of

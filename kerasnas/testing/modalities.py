@@ -13,8 +13,9 @@ from kerasnas import checks
 from kerasnas.datasets import Dataset
 from kerasnas.datasets.dataset import dataset_of
 from kerasnas.export.formats import FORMATS
-from kerasnas.modalities import MODALITIES, Modality, modality, of_record
+from kerasnas.modalities import MODALITIES, Modality
 from kerasnas.modalities.augmentations import AUGMENTATIONS
+from kerasnas.modalities.lookup import modality, of_record
 from kerasnas.spaces import SPACES
 from kerasnas.testing.common import require
 

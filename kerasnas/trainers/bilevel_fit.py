@@ -18,7 +18,7 @@ from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import PairedBatches
 from kerasnas.distribution.scope import check_global_batch, replicas_of, scope_of
 from kerasnas.modalities.lookup import of_space
-from kerasnas.tasks import task_of_loss
+from kerasnas.tasks.known import task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer

@@ -11,10 +11,13 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.datasets import check_images, split_samples, unit_pixels
+from kerasnas.datasets import check_images
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities import Modality
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.modalities.values import unit_pixels
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import split_samples
 
 BATCH_SIZE = 64  # DARTS'; the default if the data have that many samples
 _PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"

@@ -20,7 +20,8 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy
 from kerasnas.strategies.controller import Controller, PolicyGradient
-from kerasnas.tasks import Task, task_of_loss
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,

@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas.datasets import Dataset
 from kerasnas.intervals import paired_difference
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 _BATCH = 250
 _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes

@@ -12,7 +12,8 @@ import keras
 from kerasnas import checks
 from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.networks.random_kernels import KERNELS
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 ALGORITHMS = ("sgd", "adam")
 """The optimizers of network weights."""

@@ -22,10 +22,8 @@ from kerasnas import (
     cost,
     datasets,
     deployment,
-    diagnostics,
     distribution,
     drift,
-    export,
     federated,
     intervals,
     meta,
@@ -36,7 +34,6 @@ from kerasnas import (
     proxies,
     racing,
     relaxations,
-    reporting,
     runs,
     search,
     spaces,
@@ -48,20 +45,39 @@ from kerasnas import (
 from kerasnas.cost.model import COSTS
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.mixture import TaskMixture
+from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.sinusoids import SinusoidTasks
-from kerasnas.datasets.tasks import check_episode, stack_episodes
+from kerasnas.datasets.smoothing import smoothed
+from kerasnas.datasets.tasks import Episode, check_episode, stack_episodes
+from kerasnas.diagnostics.comparison import ComparisonConfig
+from kerasnas.diagnostics.doctor import DoctorConfig
+from kerasnas.diagnostics.step_timing import TimingConfig
 from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
 from kerasnas.drift.features import input_statistics
 from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors import Processes
 from kerasnas.executors.base import thread_limits
+from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
+from kerasnas.export.formats import Format, check_formats
 from kerasnas.federated.averaging import Values, outer_step, weighted_mean
-from kerasnas.federated.channels import InProcess
+from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.meta.evaluation import Estimate
 from kerasnas.meta.experience import save_experiences
 from kerasnas.meta.inner_optimizers import InnerAdam
 from kerasnas.meta.tasks import describe_task
+from kerasnas.methods.rebuilding import fitting
+from kerasnas.modalities.augmentations import (
+    color_jitter,
+    compose,
+    cutout,
+    drop_words,
+    flip,
+    flip_vertical,
+    rotate,
+    shift,
+)
+from kerasnas.modalities.base import TextLimits
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.platforms import tensorboard_log
 from kerasnas.primitives import graph_primitives
@@ -70,6 +86,7 @@ from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.registry import Registry
+from kerasnas.reporting.costs import CostPoint
 from kerasnas.runs.folder import RunFolder, read_config
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
@@ -81,6 +98,9 @@ from kerasnas.strategies.numpy_networks import Adam
 from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
+from kerasnas.tasks.classification import SmoothedCrossentropy
+from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_labels, task_of_loss
+from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
 
 
 class Call(NamedTuple):
@@ -293,29 +313,29 @@ call(distribution.resolve_strategy)
 call(testing.check_relaxation, relaxation=relaxations.Softmax())
 
 # Data
-BATCHES, POOL = ArrayBatches(X, Y, 4), datasets.LabelledImages(X, Y, ("a", "b", "c"), ("A", "A", "B"))
-EPISODE, SINES = datasets.Episode((X[:2], Y[:2]), (X[2:], Y[2:])), SinusoidTasks(shots=2, query_shots=2)
-call(ArrayBatches, batch_size=4, augment=datasets.flip, sample_weight=np.ones(24))
+BATCHES, POOL = ArrayBatches(X, Y, 4), LabelledImages(X, Y, ("a", "b", "c"), ("A", "A", "B"))
+EPISODE, SINES = Episode((X[:2], Y[:2]), (X[2:], Y[2:])), SinusoidTasks(shots=2, query_shots=2)
+call(ArrayBatches, batch_size=4, augment=flip, sample_weight=np.ones(24))
 of(lambda: BATCHES, "set_epoch")
 call(PairedBatches, training=BATCHES, validation=BATCHES)
 of(lambda: PairedBatches(BATCHES, BATCHES), "skip")
-call(datasets.shift, datasets.flip, datasets.flip_vertical, datasets.rotate, datasets.cutout, datasets.color_jitter)
-call(datasets.drop_words, batch=np.ones((2, 3), int))
-call(named("compose", lambda functions: datasets.compose(functions)), functions=datasets.flip)
-call(datasets.Scaling, datasets.TextLimits, datasets.stochastic_blocks, datasets.waveforms, SinusoidTasks)
+call(shift, flip, flip_vertical, rotate, cutout, color_jitter)
+call(drop_words, batch=np.ones((2, 3), int))
+call(named("compose", lambda functions: compose(functions)), functions=flip)
+call(datasets.Scaling, TextLimits, datasets.stochastic_blocks, datasets.waveforms, SinusoidTasks)
 call(datasets.mazes, train_samples=3, test_samples=3, size=5)
 call(datasets.glyphs, classes=2, samples=2)
 call(datasets.Vocabulary, words=["film"], length=4)
 call(datasets.LogMel, rate=800, samples=800)
 call(datasets.check_images, input_shape=SHAPE)
-call(datasets.stratified_split)
-call(datasets.split_samples, datasets.grouped_split, task=tasks.CLASSIFICATION, groups=np.arange(24) // 3 % 2)
+call(stratified_split)
+call(split_samples, grouped_split, task=CLASSIFICATION, groups=np.arange(24) // 3 % 2)
 call(datasets.split_classes, sizes=(1, 2))
 call(datasets.load, name_or_path="fashion_mnist_mini")
 call(datasets.Dataset, x_train=X, y_train=0 * Y, x_test=X, y_test=0 * Y, classes=("a",))
-call(datasets.LabelledImages, y=0 * Y, classes=("a",))
+call(LabelledImages, y=0 * Y, classes=("a",))
 of(lambda: POOL, "of_alphabets", names=["A"])
-call(datasets.Episode, support=(X, Y), query=(X, Y))
+call(Episode, support=(X, Y), query=(X, Y))
 call(check_episode, episode=EPISODE)
 call(stack_episodes, episodes=[EPISODE, EPISODE])
 call(TaskMixture, families=[SINES, SINES])
@@ -326,18 +346,18 @@ PARTS = {"train": [0, 1], "validation": [], "test": []}
 three = primitives.Graph([[0, 1]], 3)
 call(datasets.GraphDataset, graph=three, x=np.ones((3, 2)), y=[0, 1, -1], parts=PARTS, classes=("a", "b"))
 of(lambda: GRAPH, "reduced", components=4)
-call(datasets.smoothed, data=GRAPH, probabilities=np.ones((30, 2)))
+call(smoothed, data=GRAPH, probabilities=np.ones((30, 2)))
 np.savez(
     FOLDER / "photos.npz", x=np.zeros((3, 8, 8, 3), "uint8"), y=[0, 1, 2], split=[0, 1, 2], classes=["a", "b", "c"]
 )
 call(datasets.mini_imagenet, size=8, path=FOLDER / "photos.npz")
 
 # Tasks
-call(tasks.Regression, tasks.Counts, tasks.SmoothedCrossentropy)
+call(tasks.Regression, tasks.Counts, SmoothedCrossentropy)
 call(tasks.Regression.fitted, y=np.array([[1.0], [2.0], [4.0]]))
-call(tasks.task_of_loss, loss=abs, y=np.array([[1.0], [2.0], [4.0]]))
-call(tasks.task_of_labels)
-call(tasks.task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0]})
+call(task_of_loss, loss=abs, y=np.array([[1.0], [2.0], [4.0]]))
+call(task_of_labels)
+call(task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0]})
 
 # Drift
 POINTS = np.random.default_rng(0).normal(size=(40, 2))
@@ -419,7 +439,7 @@ class Still:
     """A client that learns nothing."""
 
     def describe(self):
-        return federated.ClientInfo("still", 3, (2,))
+        return ClientInfo("still", 3, (2,))
 
     def train(self, values, number, rounds):
         return UPDATE
@@ -427,37 +447,37 @@ class Still:
 
 call(Values, weights=[np.zeros(2)])
 call(federated.Update, values=VALUES)
-call(federated.ClientInfo, sample_shape=SHAPE)
+call(ClientInfo, sample_shape=SHAPE)
 call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])
 call(outer_step, values=VALUES, updates=[UPDATE])
 call(InProcess, clients=[Still()])
 call(federated.federate, clients=[Still()], values=VALUES, rounds=2)
-call(federated.FederatedClient, search=SEARCH, batch_size=6, validation_split=0.5, augment=datasets.flip)
+call(federated.FederatedClient, search=SEARCH, batch_size=6, validation_split=0.5, augment=flip)
 call(federated.shared_values, federated.assign_values, search=SEARCH, values=federated.shared_values(SEARCH))
 
 # Runs, exports, reports
 np.savez(FOLDER / "data.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
 RUN = RunFolder.create(FOLDER / "run", methods.RaceConfig(dataset=str(FOLDER / "data.npz"))).path
 network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
-export.save_classifier(RUN, network, ("0", "1", "2"))
-CLASSIFIER = export.load_classifier(RUN)
-call(export.save_classifier, folder=RUN, network=network)
+save_classifier(RUN, network, ("0", "1", "2"))
+CLASSIFIER = load_classifier(RUN)
+call(save_classifier, folder=RUN, network=network)
 call(runs.Progress, quiet=True)
 call(kerasnas.ImageClassifier, kerasnas.ImageRegressor, kerasnas.GraphClassifier, kerasnas.TextClassifier)
 call(kerasnas.TableClassifier, kerasnas.TableRegressor)
-call(methods.GraphConfig, methods.RaceConfig, methods.SearchConfig, methods.TrainingConfig, diagnostics.TimingConfig)
-call(diagnostics.ComparisonConfig, diagnostics.DoctorConfig, training.TrainingRecipe)
+call(methods.GraphConfig, methods.RaceConfig, methods.SearchConfig, methods.TrainingConfig, TimingConfig)
+call(ComparisonConfig, DoctorConfig, training.TrainingRecipe)
 call(methods.PretrainingConfig, datasets=("data.npz",))
-call(methods.fitting, genotype=DARTS_V1)
-call(export.Format, title="One", path="one", write=len, load=len)
-call(export.check_formats, formats=["litert"])
-call(export.with_preprocessing, network=CLASSIFIER.model)
+call(fitting, genotype=DARTS_V1)
+call(Format, title="One", path="one", write=len, load=len)
+call(check_formats, formats=["litert"])
+call(with_preprocessing, network=CLASSIFIER.model)
 of(lambda: CLASSIFIER, "answers")
 call(RunFolder.open, path=RUN)
 call(read_config, file=RUN / "config.json")
 call(runs.open_executor)
 call(racing.Shortlist)
-call(reporting.CostPoint, cost=1.0, accuracy=0.5)
+call(CostPoint, cost=1.0, accuracy=0.5)
 
 # KerasTuner
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from kerasnas import cli
-from kerasnas.export import FORMATS
+from kerasnas.export.formats import FORMATS
 from kerasnas.spaces import SPACES
 
 

@@ -16,7 +16,7 @@ from kerasnas import cli, methods, runs
 from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
 from kerasnas.diagnostics import comparison, doctor, step_timing
-from kerasnas.export import save_classifier
+from kerasnas.export.classifier import save_classifier
 from kerasnas.methods import pretraining
 from kerasnas.methods.gradient import method as gradient
 from kerasnas.methods.race import making

@@ -11,12 +11,13 @@ import pytest
 from kerasnas.companions import linear
 from kerasnas.companions.kernels import KernelCompanion, ridge
 from kerasnas.datasets import load
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.final_training import companion_sizes
-from kerasnas.modalities import modality
+from kerasnas.modalities.lookup import modality
 from kerasnas.spaces import PaddedSignalSpace, SignalSpace
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.tasks import Regression
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from kerasnas.training import NetworkTraining, TrainingRecipe
 
 SPACE = SignalSpace(filters=2, num_cells=1, num_nodes=1)

@@ -10,9 +10,10 @@ import pytest
 from scipy.optimize import check_grad
 
 from kerasnas.companions import linear
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.spaces import TextSpace
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.tasks import Regression
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from kerasnas.training import NetworkTraining, TrainingRecipe
 
 TASKS = [CLASSIFICATION, MULTILABEL, Regression()]

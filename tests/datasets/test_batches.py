@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import color_jitter, compose, cutout, flip, flip_vertical, rotate, shift
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
+from kerasnas.modalities.augmentations import color_jitter, compose, cutout, flip, flip_vertical, rotate, shift
 
 
 def _numbers(count=10, batch_size=3, **options):

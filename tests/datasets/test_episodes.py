@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.datasets import Episode, EpisodeSampler, TaskFamily, split_classes
+from kerasnas.datasets import EpisodeSampler, TaskFamily, split_classes
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.datasets.sinusoids import SinusoidTasks
-from kerasnas.datasets.tasks import check_episode, stack_episodes
+from kerasnas.datasets.tasks import Episode, check_episode, stack_episodes
 
 LABELS = np.array([7, 3, 11, 5, 2, 13])
 FOUR = (0, 90, 180, 270)

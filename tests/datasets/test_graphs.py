@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kerasnas.datasets import GraphDataset, graph_dataset, smoothed, stochastic_blocks
+from kerasnas.datasets import GraphDataset, graph_dataset, stochastic_blocks
+from kerasnas.datasets.smoothing import smoothed
 from kerasnas.primitives import Graph
 
 GRAPH = Graph([[0, 1], [1, 2], [2, 3]], 5)

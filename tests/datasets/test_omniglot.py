@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.datasets import EpisodeSampler, LabelledImages, omniglot
+from kerasnas.datasets import EpisodeSampler, omniglot
 from kerasnas.datasets.downloads import RemoteFile
+from kerasnas.datasets.pools import LabelledImages
 
 module = importlib.import_module("kerasnas.datasets.omniglot")  # the package's attribute is the function
 ALPHABETS = {"background": {"Greek": 3, "Balinese": 2}, "evaluation": {"Manipuri": 2}}

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import datasets
-from kerasnas.datasets import LogMel, TextLimits, Vocabulary
+from kerasnas.datasets import LogMel, Vocabulary
+from kerasnas.modalities.augmentations import drop_words
+from kerasnas.modalities.base import TextLimits
 
 TRAIN = ["A good film", "a dull film!", "good good good", "dull, dull and dull"]
 TEST = ["an unseen film", "good"]
@@ -120,11 +122,11 @@ def test_other_backends_are_refused(monkeypatch):
 
 def test_words_are_dropped_but_not_padding():
     ids = np.tile(np.array([[5, 6, 7, 0]]), (200, 1))
-    dropped = datasets.drop_words(ids.copy(), np.random.default_rng(0), share=0.25)
+    dropped = drop_words(ids.copy(), np.random.default_rng(0), share=0.25)
     assert (dropped[:, 3] == 0).all() and 0.2 < (dropped[:, :3] == 1).mean() < 0.3
     assert ((dropped == ids) | (dropped == 1)).all()
     with pytest.raises(ValueError, match="Expected token ids, integers"):
-        datasets.drop_words(np.ones((2, 8, 8, 1)), np.random.default_rng(0))
+        drop_words(np.ones((2, 8, 8, 1)), np.random.default_rng(0))
 
 
 def test_signals_of_several_lengths_end_in_nan(tmp_path):

@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import pytest
 
-from kerasnas.datasets import check_images, compose, cutout, flip, load, shift, waveforms
+from kerasnas.datasets import check_images, load, waveforms
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.datasets.signals import WAVEFORMS
+from kerasnas.modalities.augmentations import compose, cutout, flip, shift
 
 SMALL = {"train_samples": 24, "test_samples": 12, "length": 16}
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasnas import datasets
-from kerasnas.datasets import grouped_split
+from kerasnas.tasks.splits import grouped_split
 
 RNG = np.random.default_rng(0)
 GROUPS = np.repeat(np.arange(20), RNG.integers(5, 30, 20))

@@ -9,7 +9,9 @@ import pytest
 
 from kerasnas import ImageClassifier, cli, deployment
 from kerasnas.deployment import exporting
-from kerasnas.export import FORMATS, formats, save_classifier
+from kerasnas.export import formats
+from kerasnas.export.classifier import save_classifier
+from kerasnas.export.formats import FORMATS
 from kerasnas.methods import RaceConfig
 from kerasnas.runs.folder import RunFolder
 

@@ -12,14 +12,14 @@ import pytest
 from kerasnas import GraphClassifier, deployment, methods
 from kerasnas.datasets import Dataset, stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.methods import GraphConfig, RaceConfig, SearchConfig
 from kerasnas.methods.nodes.mixing import choose
 from kerasnas.methods.nodes.propagation import fit, propagated
 from kerasnas.methods.nodes.search import NodeSearch
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.proxies import ReadoutScore
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.runs import Progress
 
 DATA = stochastic_blocks(nodes=150, train_per_class=8)

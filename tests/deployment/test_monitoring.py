@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
-from kerasnas.export import load_classifier, save_classifier
+from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.methods import RaceConfig
 from kerasnas.runs.folder import RunFolder
 

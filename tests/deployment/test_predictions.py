@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, deployment
-from kerasnas.export import save_classifier
+from kerasnas.export.classifier import save_classifier
 from kerasnas.methods import RaceConfig
 from kerasnas.runs.folder import RunFolder
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, search
-from kerasnas.diagnostics import ComparisonConfig
 from kerasnas.diagnostics import comparison as runner
+from kerasnas.diagnostics.comparison import ComparisonConfig
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular import NASBench201
 

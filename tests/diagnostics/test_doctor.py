@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.diagnostics import DoctorConfig, doctor
+from kerasnas.diagnostics import doctor
+from kerasnas.diagnostics.doctor import DoctorConfig
 
 LOSSES = [1.0, 0.9]
 

@@ -6,8 +6,15 @@ import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.cost.counting import macs
-from kerasnas.diagnostics import TimingConfig, measure, step_timing
-from kerasnas.diagnostics.step_timing import StepTiming, matmul_peak, measure_step, search_seconds, step_flops
+from kerasnas.diagnostics import measure, step_timing
+from kerasnas.diagnostics.step_timing import (
+    StepTiming,
+    TimingConfig,
+    matmul_peak,
+    measure_step,
+    search_seconds,
+    step_flops,
+)
 from kerasnas.relaxations.base import is_alphas
 
 

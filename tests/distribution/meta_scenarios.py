@@ -6,7 +6,8 @@ import tensorflow as tf
 from searching import PRIMITIVES, distance, spread
 
 from kerasnas import DARTSSpace, meta
-from kerasnas.datasets import Episode, TaskFamily
+from kerasnas.datasets import TaskFamily
+from kerasnas.datasets.tasks import Episode
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace

@@ -11,8 +11,8 @@ import time
 import pytest
 import tensorflow as tf
 
-from kerasnas.distribution import ClusterError, resolve_strategy
-from kerasnas.distribution.cluster import Cluster, await_peers, read_cluster
+from kerasnas.distribution import resolve_strategy
+from kerasnas.distribution.cluster import Cluster, ClusterError, await_peers, read_cluster
 from kerasnas.distribution.resolve import describe
 
 TWO = {"worker": ["127.0.0.1:41001", "127.0.0.1:41002"]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnas.drift.features import input_statistics
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 
 
 def test_statistics_of_images_by_hand():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnas import DriftMonitor
-from kerasnas.drift import Change, DriftReport
+from kerasnas.drift import DriftReport
+from kerasnas.drift.report import Change
 
 CLASSES = ("low", "high")
 

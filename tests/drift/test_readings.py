@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas import DriftMonitor
 from kerasnas.drift.features import input_statistics
-from kerasnas.tasks import MULTILABEL
+from kerasnas.tasks.known import MULTILABEL
 
 
 def linear(outputs, weights, activation=None):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.export import load_classifier, save_classifier, with_preprocessing
+from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])

@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.export import FORMATS, Classifier, check_formats, export_classifier, formats, with_preprocessing
+from kerasnas.export import formats
+from kerasnas.export.classifier import Classifier, with_preprocessing
+from kerasnas.export.formats import FORMATS, check_formats, export_classifier
 
 X = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype("float32")
 HERE = [name for name, kind in FORMATS.items() if not kind.missing]  # onnx too, where the extra is installed

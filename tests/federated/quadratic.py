@@ -5,8 +5,9 @@ import signal
 
 import numpy as np
 
-from kerasnas.federated import ClientInfo, Update
+from kerasnas.federated import Update
 from kerasnas.federated.averaging import Values
+from kerasnas.federated.channels import ClientInfo
 
 
 class Towards:

@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks.state import snapshot
-from kerasnas.datasets import Episode
+from kerasnas.datasets.tasks import Episode
 from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
 from kerasnas.federated.averaging import outer_step
 from kerasnas.meta import Reptile

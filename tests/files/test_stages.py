@@ -1,6 +1,6 @@
 """The store of stages: a record where a stage is finished, checkpoints where it is not."""
 
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 
 
 def test_a_stage_has_a_record_when_it_is_finished(tmp_path):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import Episode, TaskFamily
+from kerasnas.datasets import TaskFamily
+from kerasnas.datasets.tasks import Episode
 from kerasnas.primitives.normalization import BatchNorm
 
 

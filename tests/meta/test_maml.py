@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas.datasets import Episode
 from kerasnas.datasets.sinusoids import SinusoidTasks
+from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML
 from kerasnas.meta.functional import minibatches
 from kerasnas.primitives.normalization import BatchNorm

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from kerasnas.backend import value_and_grad, values
-from kerasnas.datasets import Episode
+from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML
 from kerasnas.primitives.normalization import BatchNorm
 from tests.meta import kit

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas.datasets import Episode
+from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import Reptile
 from kerasnas.meta.functional import minibatches
 from kerasnas.meta.inner_optimizers import InnerAdam

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from kerasnas.callbacks import TrainingCheckpoint
-from kerasnas.datasets import Episode, EpisodeSampler
+from kerasnas.datasets import EpisodeSampler
+from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML, Reptile
 from kerasnas.meta.evaluation import DivergedError, Estimate
 from kerasnas.meta.functional import clone

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli, methods
-from kerasnas.export import load_classifier
+from kerasnas.export.classifier import load_classifier
 from kerasnas.methods import METHODS
 from kerasnas.reporting.comparisons import COMPARISONS
 from kerasnas.runs.folder import RunFolder, read_config

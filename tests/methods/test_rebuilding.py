@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasnas import datasets, genotypes
-from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig, fitting, read_network
-from kerasnas.methods.rebuilding import Rebuilt
+from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES, DARTSSpace, ENASMacroSpace, MacroSpace, ProxylessSpace
 

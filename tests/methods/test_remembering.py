@@ -9,7 +9,7 @@ import pytest
 
 from kerasnas import cli
 from kerasnas.datasets import Dataset
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.tasks import describe_task
 from kerasnas.methods import remembering
@@ -17,14 +17,16 @@ from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.race import method as race_method
 from kerasnas.methods.race.making import make_race
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.racing import Budget, Candidate, portfolio
+from kerasnas.racing.budget import Budget
+from kerasnas.racing.portfolio import Candidate, portfolio
 from kerasnas.runs import Progress
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace
-from kerasnas.tasks import MULTILABEL, Regression
+from kerasnas.tasks import Regression
+from kerasnas.tasks.known import MULTILABEL
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 3

@@ -8,13 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import methods, reporting
+from kerasnas import methods
 from kerasnas.backend import memory, tensorflow_internals
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer
-from kerasnas.methods import SearchConfig, TrainingConfig, make_space
+from kerasnas.methods import SearchConfig, TrainingConfig
+from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.supernet import build_search, search_batch_size
+from kerasnas.reporting.verdict import verdict
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
 from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING
 
@@ -91,7 +93,7 @@ def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
     assert paired["difference"] == pytest.approx(accuracies[0] - np.mean(accuracies[1:]), abs=1e-6)
     assert paired["samples"] == 16 and paired["error"] >= 0
     assert all("hits" not in one for one in (result["searched"], *result["random"]))
-    assert "on the same 16 samples" in reporting.verdict(result).lower()
+    assert "on the same 16 samples" in verdict(result).lower()
 
 
 def test_retrain_as_a_function(dataset, tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 from kerasnas import ImageClassifier, ImageRegressor, cli, deployment, methods
 from kerasnas.datasets import load
 from kerasnas.deployment import estimator
-from kerasnas.export import load_classifier
+from kerasnas.export.classifier import load_classifier
 from kerasnas.methods import SearchConfig
 from tests.kit import count_steps
 

@@ -6,7 +6,11 @@ import pytest
 from kerasnas import datasets, testing
 from kerasnas.methods import TrainingConfig
 from kerasnas.methods.final_training import make_augmentation
-from kerasnas.modalities import MODALITIES, Images, Signals, Tables, modality, of_inputs, of_record
+from kerasnas.modalities import MODALITIES
+from kerasnas.modalities.images import Images
+from kerasnas.modalities.lookup import modality, of_inputs, of_record
+from kerasnas.modalities.signals import Signals
+from kerasnas.modalities.tables import Tables
 
 Y = np.arange(12) % 2
 RNG = np.random.default_rng(0)

@@ -10,11 +10,14 @@ import kerasnas
 from kerasnas import datasets
 from kerasnas.cli import main
 from kerasnas.deployment.samples import Samples
-from kerasnas.export import Classifier, export_classifier, load_classifier, with_preprocessing
-from kerasnas.modalities import Tables, modality
+from kerasnas.export.classifier import Classifier, load_classifier, with_preprocessing
+from kerasnas.export.formats import export_classifier
+from kerasnas.modalities.base import TextLimits
+from kerasnas.modalities.lookup import modality
 from kerasnas.modalities.table_columns import Column
-from kerasnas.modalities.tables import TableFront
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.modalities.tables import TableFront, Tables
+from kerasnas.tasks import Regression
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 
 RNG = np.random.default_rng(0)
 ROWS = 60
@@ -95,7 +98,7 @@ def learned(**columns):
     y = np.arange(ROWS) % 2
     x = np.array([[str(value) for value in values] for values in found.values()]).T
     arrays = {"x_train": x, "y_train": y, "x_test": x[:9], "y_test": y[:9], "columns": np.array(list(found))}
-    return Tables().read(arrays, CLASSIFICATION, datasets.TextLimits())
+    return Tables().read(arrays, CLASSIFICATION, TextLimits())
 
 
 def test_constant_and_missing_columns_are_noted_and_harmless():
@@ -147,11 +150,11 @@ def test_more_columns_than_rows_are_noted(tmp_path):
     arrays = {"x_train": x, "y_train": y, "x_test": x[:4], "y_test": y[:4]}
     assert (
         "More columns than training rows (50 and 20)"
-        in Tables().read(arrays, CLASSIFICATION, datasets.TextLimits())["notes"][-1]
+        in Tables().read(arrays, CLASSIFICATION, TextLimits())["notes"][-1]
     )
     empty = {**arrays, "x_train": x[:0], "y_train": y[:0]}
     with pytest.raises(ValueError, match=r"\(samples, columns\), at least one.*shape \(0, 50\)"):
-        Tables().read(empty, CLASSIFICATION, datasets.TextLimits())
+        Tables().read(empty, CLASSIFICATION, TextLimits())
 
 
 @pytest.mark.parametrize("task", [CLASSIFICATION, MULTILABEL, Regression.fitted(np.arange(200.0)[:, None])])

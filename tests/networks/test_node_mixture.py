@@ -4,14 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import smoothed, stochastic_blocks
+from kerasnas.datasets import stochastic_blocks
+from kerasnas.datasets.smoothing import smoothed
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.nodes.propagation import propagated
 from kerasnas.networks.node_mixture import NodeMixture, SmoothedAlongEdges
 from kerasnas.primitives.graph_stages import Neighbors
 from kerasnas.proxies import ReadoutScore
 from kerasnas.spaces import GraphSpace
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 
 DATA = stochastic_blocks(nodes=60, train_per_class=5)
 RNG = np.random.default_rng(0)

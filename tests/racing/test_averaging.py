@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.racing import WeightAverage
+from kerasnas.racing.entrants.averaging import WeightAverage
 
 
 def network():

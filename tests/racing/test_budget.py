@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 
 
 def test_what_was_spent_before_counts():

@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.racing import Contestant
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.training import TrainingRecipe
 from tests.kit import Clock
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from kerasnas.racing import advancing, expected
 from kerasnas.racing.gains import control_of, gain_of
-from kerasnas.racing.rungs import fading
+from kerasnas.racing.rungs import advancing, expected, fading
 
 
 def entry(genotype, accuracies, **recipe):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnas.cost import COSTS
-from kerasnas.racing import portfolio
+from kerasnas.racing.portfolio import portfolio
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
 SPACE = MacroSpace()

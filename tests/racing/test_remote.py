@@ -16,12 +16,14 @@ import pytest
 
 from kerasnas.executors import Executor, Local, Processes
 from kerasnas.executors.base import lost
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
-from kerasnas.racing import Budget, Candidate, Race, spent_before
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants import slices
+from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import remote, stage
+from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasnas.racing import advancing, expected, first_steps
-from kerasnas.racing.rungs import FIDELITY, SPREAD
+from kerasnas.racing.rungs import FIDELITY, SPREAD, advancing, expected, first_steps
 
 
 def test_a_longer_budget_has_longer_first_rungs():

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing import Budget, Candidate, Contestant, Race, spent_before, train_winners
 from kerasnas.racing.baseline import pixel_baseline
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants import contestants
+from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import stage
+from kerasnas.racing.race.stage import Race, spent_before
+from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import TrainingRecipe
 from tests.kit import Clock, Traced

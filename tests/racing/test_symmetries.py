@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnas.racing import SYMMETRIES, kept_accuracies
-from kerasnas.racing.symmetries import KEPT, found
+from kerasnas.racing.symmetries import KEPT, SYMMETRIES, found, kept_accuracies
 
 Y = np.arange(300) % 3
 X = np.random.default_rng(0).random((300, 6, 6, 1)).astype("float32") * 0.5

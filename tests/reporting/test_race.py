@@ -6,10 +6,13 @@ import pytest
 
 from kerasnas import reporting
 from kerasnas.records import Record
-from kerasnas.reporting.card import card_text
+from kerasnas.reporting.card import card_text, write_card
 from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.plots import plot_training
 from kerasnas.reporting.race import race_table
+from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import class_table
+from kerasnas.reporting.verdict import verdict
 from kerasnas.spaces import MacroSpace
 
 REFERENCES = MacroSpace().references()
@@ -49,7 +52,7 @@ def result():
 
 
 def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
-    said = reporting.verdict(result)
+    said = verdict(result)
     assert "wide, a default network, won a race of 3 networks." in said
     assert "On 400 held-out images it was 5.0 points ahead of cnn, the best hand-made network beside it" in said
     assert "after 200 steps of training each (95 % interval ± 2.0)." in said
@@ -68,28 +71,26 @@ def test_classes_stand_with_their_accuracy_the_worst_first(result):
 
 def test_verdict_names_the_networks_of_an_ensemble(result):
     result["race"]["winners"] = ["wide", "cnn"]
-    assert "The result is the ensemble of the best 2, wide and cnn, which shared the rest" in reporting.verdict(result)
+    assert "The result is the ensemble of the best 2, wide and cnn, which shared the rest" in verdict(result)
 
 
 def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(result):
     result["race"]["winner"] = "cnn"
     result["race"]["comparison"] = [{"name": "wide", "rung": 2, "difference": -0.01, "error": 0.02}]
-    assert reporting.verdict(result).startswith("cnn, a hand-made network, won a race of 3 networks. Trained")
+    assert verdict(result).startswith("cnn, a hand-made network, won a race of 3 networks. Trained")
     for entry in result["race"]["contestants"].values():
         entry["rungs"] = []
     result["race"]["comparison"] = []
     assert "it was the only candidate" in card_text(Record.of(result))
-    assert reporting.verdict(result).startswith(
-        "The budget was too short to compare candidates; cnn, a hand-made network"
-    )
+    assert verdict(result).startswith("The budget was too short to compare candidates; cnn, a hand-made network")
 
 
 def test_a_machine_that_needs_no_network_is_compared_with(result):
     result["race"]["baseline"] = {"name": "support vector machine on the pixels", "accuracy": 0.8, "seconds": 1.0}
-    said = reporting.verdict(result)
+    said = verdict(result)
     assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % after 200 steps." in said
     result["race"]["baseline"]["accuracy"] = 0.95
-    assert "after 200 steps: try it before any network." in reporting.verdict(result)
+    assert "after 200 steps: try it before any network." in verdict(result)
     assert race_table(Record(result)).rows[-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
 
 
@@ -104,14 +105,14 @@ def test_table_has_those_that_came_furthest_first(result):
 def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):
     for name in ("race", "race_front"):
         getattr(reporting, f"plot_{name}")(result, tmp_path / f"{name}.png")
-    reporting.plot_training(result["searched"]["history"], tmp_path / "training.png")
-    report = reporting.write_report(tmp_path, result).read_text()
+    plot_training(result["searched"]["history"], tmp_path / "training.png")
+    report = write_report(tmp_path, result).read_text()
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
         assert words in report
     # The curves are drawn in the page: of race and training the plots are for other uses.
     assert report.count("data:image/png") == 1 and report.count("<svg") == 3
     assert report.count("wide (winner)") == 1 and "random networks</h2>" not in report
-    card = reporting.write_card(tmp_path, result).read_text()
+    card = write_card(tmp_path, result).read_text()
     assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card
 
 

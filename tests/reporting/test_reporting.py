@@ -17,18 +17,13 @@ from kerasnas import genotypes, reporting
 from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.records import Record
-from kerasnas.reporting import (
-    plot_alphas,
-    plot_cell,
-    plot_comparison,
-    plot_training,
-    verdict,
-    write_card,
-    write_report,
-)
+from kerasnas.reporting.card import write_card
 from kerasnas.reporting.cell_layout import layout_cell
-from kerasnas.reporting.plots import cell_figure
+from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell, plot_training
+from kerasnas.reporting.random_networks import plot_comparison
+from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import usage
+from kerasnas.reporting.verdict import verdict
 
 PRIMITIVES = [
     "none",
@@ -562,6 +557,6 @@ def test_a_lead_is_called_one_by_the_same_samples(accuracy, error, words):
     genotype = json.loads(Genotype("toy", {"normal": [("sep_conv_3x3", 0, 2)]}).to_json())
     result = {"genotype": genotype, "searched": {"test_accuracy": accuracy}, "random": random}
     paired = {"difference": accuracy - 0.89, "error": error, "samples": 1000}
-    assert words in reporting.verdict({**result, "paired": paired})
-    assert "standard deviation" not in reporting.verdict({**result, "paired": paired})
-    assert "standard deviation" in reporting.verdict(result)
+    assert words in verdict({**result, "paired": paired})
+    assert "standard deviation" not in verdict({**result, "paired": paired})
+    assert "standard deviation" in verdict(result)

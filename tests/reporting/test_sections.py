@@ -11,13 +11,14 @@ import pytest
 
 from kerasnas import genotypes
 from kerasnas.datasets import Dataset
-from kerasnas.modalities import Images
+from kerasnas.modalities.images import Images
 from kerasnas.records import Record
-from kerasnas.reporting import sections, write_report
+from kerasnas.reporting import sections
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
+from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import results_table
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.evidence import samples_record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

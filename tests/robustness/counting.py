@@ -1,7 +1,7 @@
 """Budgets by a clock that counts steps: the same happens however busy the machine is."""
 
 from kerasnas.methods import RaceConfig, pretraining
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from kerasnas.training import loop as training_loop
 

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from kerasnas.methods import SearchConfig, TrainingConfig, make_space
+from kerasnas.methods import SearchConfig, TrainingConfig
+from kerasnas.methods.assembly import make_space
 
 CONFIGS = [TrainingConfig, SearchConfig]
 

@@ -10,7 +10,7 @@ from kerasnas.cost.counting import macs
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.methods.race.making import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
-from kerasnas.racing import Contestant
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import portfolio
 from kerasnas.spaces import SPACES, HybridSpace, MacroSpace
 from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES

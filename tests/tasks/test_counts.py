@@ -11,7 +11,8 @@ from sklearn.metrics import d2_tweedie_score
 
 from kerasnas import ImageRegressor, deployment, load
 from kerasnas.cli import main
-from kerasnas.tasks import CLASSIFICATION, Counts, task_of, task_of_loss
+from kerasnas.tasks import Counts
+from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_loss
 from kerasnas.testing import check_task
 
 RNG = np.random.default_rng(0)

@@ -10,8 +10,9 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score, r2_score
 
 from kerasnas import ImageClassifier, TextClassifier
-from kerasnas.reporting import evaluation_text
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Regression, task_of, task_of_labels, task_of_loss
+from kerasnas.reporting.predictions import evaluation_text
+from kerasnas.tasks import TASKS, Regression
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, task_of, task_of_labels, task_of_loss
 from kerasnas.testing import check_task
 
 RNG = np.random.default_rng(0)

@@ -15,12 +15,12 @@ from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSched
 from kerasnas.callbacks.schedules import ArchitectureWarmup
 from kerasnas.callbacks.state import snapshot
 from kerasnas.cost import COSTS
-from kerasnas.datasets import stratified_split
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
+from kerasnas.tasks.splits import stratified_split
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
 from tests.trainers.kit import state_of
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.datasets import load, unit_pixels
+from kerasnas.datasets import load
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
+from kerasnas.modalities.values import unit_pixels
 from kerasnas.search import ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace
 from kerasnas.trainers.data_split import _FIRST_TEST_LABELS, pair_halves, steps_of

@@ -10,10 +10,10 @@ import pytest
 from kerasnas import DARTSSpace
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.callbacks.state import snapshot
-from kerasnas.datasets import stratified_split
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
+from kerasnas.tasks.splits import stratified_split
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_pool_3x3", "nor_conv_3x3"])

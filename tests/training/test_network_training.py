@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace, datasets
+from kerasnas import DARTSSpace
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.export import write_model
-from kerasnas.files import Stages
+from kerasnas.export.classifier import write_model
+from kerasnas.files.stages import Stages
+from kerasnas.modalities.augmentations import shift
 from kerasnas.networks.initialization import initialize
 from kerasnas.training import NetworkTraining, TrainingRecipe
 from kerasnas.training import loop as training_loop
@@ -37,7 +38,7 @@ class Epochs(keras.callbacks.Callback):
 
 def test_the_recipe_spelled_out(tmp_path):
     """Against Keras alone: the published recipe of DARTS."""
-    recipe = TrainingRecipe(2, 8, 0.05, augment=datasets.shift, options={"filters": 3})
+    recipe = TrainingRecipe(2, 8, 0.05, augment=shift, options={"filters": 3})
     record = NetworkTraining(SPACE, (8, 8, 1), 3, recipe).run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, seed=4)
     model = SPACE.build_network(GENOTYPE, (8, 8, 1), 3, filters=3, seed=4)
     schedule = keras.optimizers.schedules.CosineDecay(0.05, 2 * 3)
@@ -47,7 +48,7 @@ def test_the_recipe_spelled_out(tmp_path):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    batches = ArrayBatches(*DATA, 8, seed=4, augment=datasets.shift)
+    batches = ArrayBatches(*DATA, 8, seed=4, augment=shift)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
     history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[follow]).history
     loss, accuracy = model.evaluate(*TEST, verbose=0)
@@ -146,7 +147,7 @@ def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation
     monkeypatch.setattr(training_loop, "replicas_of", lambda model: replicas)
     fits, fit = [], keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: [fits.append(1), fit(*args, **options)][1])
-    ours, theirs, batches = Hooks(stop), Hooks(stop), ArrayBatches(*DATA, 8, augment=datasets.shift)
+    ours, theirs, batches = Hooks(stop), Hooks(stop), ArrayBatches(*DATA, 8, augment=shift)
     training_loop.fit(convolutional(), batches, 3, 1, validation, [ours])
     assert len(fits) == (replicas > 1)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.tasks import SmoothedCrossentropy
+from kerasnas.tasks.classification import SmoothedCrossentropy
 from kerasnas.training import TrainingRecipe
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kerasnas.executors import Executor, Local, Processes
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import SearchConfig, search
 from kerasnas.racing import Shortlist, run_shortlist

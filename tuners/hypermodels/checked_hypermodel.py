@@ -12,7 +12,8 @@ from keras_tuner.errors import FatalTypeError, FatalValueError
 from kerasnas import checks
 from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.spaces import SearchSpace, SkeletonSpace
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 _SHAPE = "the shape of one sample, such as (32, 32, 3)"
 EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial

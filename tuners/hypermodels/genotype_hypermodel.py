@@ -12,7 +12,8 @@ from kerasnas import checks
 from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
 
 

@@ -12,7 +12,8 @@ from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import HYPERGRADIENTS, BilevelTrainer
 from kerasnas.spaces import SearchSpace, SkeletonSpace
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
 
 Rate = float | tuple[float, float]

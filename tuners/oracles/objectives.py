@@ -10,7 +10,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
-from kerasnas.checks import invalid, nearest
+from kerasnas.wording import invalid, nearest
 
 ObjectiveLike: TypeAlias = str | keras_tuner.Objective
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasnas import checks, reporting
+from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.pareto import non_dominated
+from kerasnas.reporting import costs
 from kerasnas.spaces import SearchSpace
 from tuners.oracles.named import make_strategy
 from tuners.oracles.objectives import ObjectiveLike
@@ -118,5 +119,5 @@ class ParetoOracle(StrategyOracle):
         values = [self.objective_values(trial) for trial in self.get_best_trials(len(self.trials))]
         if not values:
             raise ValueError("No trial is completed yet: there is nothing to draw.")
-        points = [reporting.CostPoint("trials", one[cost], scale * one[accuracy]) for one in values]
-        reporting.plot_front(points, path, cost)
+        points = [costs.CostPoint("trials", one[cost], scale * one[accuracy]) for one in values]
+        costs.plot_front(points, path, cost)

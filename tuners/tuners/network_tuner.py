@@ -18,7 +18,7 @@ from keras_tuner.errors import FatalValueError
 from kerasnas import checks
 from kerasnas.constraints import Instance
 from kerasnas.executors import Executor
-from kerasnas.export import MODEL, write_model
+from kerasnas.export.classifier import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.runs.folder import GENOTYPE

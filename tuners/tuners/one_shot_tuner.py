@@ -17,14 +17,16 @@ from keras_tuner.errors import FatalValueError
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.datasets import split_samples, unit_pixels
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
+from kerasnas.modalities.values import unit_pixels
 from kerasnas.runs.record import RESULT
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import SearchSpace
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import split_samples
 from kerasnas.trainers.data_split import BATCH_SIZE
 from kerasnas.training import TrainingRecipe
 from tuners.distributed.environment import is_distributed

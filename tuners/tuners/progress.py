@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.reporting import duration
+from kerasnas.reporting.tables import duration
 
 _NUMBER, _SCORE, _TIME = 6, 13, 12
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.reporting import duration
+from kerasnas.reporting.tables import duration
 from kerasnas.search import ENASTrainer, SearchStrategy
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
 from kerasnas.training import NetworkTraining

@@ -12,8 +12,11 @@ import numpy as np
 from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
-from kerasnas.datasets import check_images, split_samples, unit_pixels
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.datasets import check_images
+from kerasnas.modalities.values import unit_pixels
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import split_samples
 
 Callbacks = Sequence[keras.callbacks.Callback] | Callable[[], Sequence[keras.callbacks.Callback]] | None
 

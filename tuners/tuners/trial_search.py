@@ -10,11 +10,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.errors import FatalTypeError
 
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.meta import ReptileInitializer
 from kerasnas.search import BilevelTrainer
-from kerasnas.training import run_search
-from kerasnas.training.search_stage import genotype_of
+from kerasnas.training.search_stage import genotype_of, run_search
 from tuners.hypermodels.checked_hypermodel import require_compiled
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.persistence.seals import seal, whole

@@ -14,7 +14,7 @@ from kerasnas.methods import remembering
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.gradient.supernet import make_shortlist_training, max_skips_of
 from kerasnas.networks.reachable import ReachableSet
-from kerasnas.racing.shortlist import Shortlist, found_by, halves, run_shortlist
+from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.search_stage import genotype_of

@@ -10,7 +10,7 @@ from kerasnas.methods.nodes.search import NodeSearch, load_graph, spent_before
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import plan_text
 from kerasnas.modalities.graphs import is_graph_file
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasnas.companions.linear import mix
-from kerasnas.datasets import GraphDataset, smoothed
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.datasets import GraphDataset
+from kerasnas.datasets.smoothing import smoothed
+from kerasnas.tasks.known import CLASSIFICATION
 
 _LEAST = 0.02  # of a weight: what counts for less is left out
 

@@ -10,7 +10,7 @@ import numpy as np
 from kerasnas.companions.linear import regression
 from kerasnas.datasets import GraphDataset
 from kerasnas.primitives.graph_stages import Neighbors
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 
 HOPS = 2
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # inverse ones of the penalty

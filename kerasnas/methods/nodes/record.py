@@ -17,7 +17,7 @@ from kerasnas.methods.nodes.mixing import Mixed
 from kerasnas.records import Record
 from kerasnas.runs.method import Context
 from kerasnas.runs.record import SAMPLES
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.evidence import evaluation_record
 
 PREDICTIONS = "predictions.csv"

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
-from kerasnas.export import save_node_classifier
+from kerasnas.export.classifier import save_node_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.nodes import propagation
@@ -23,7 +23,7 @@ from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.networks.node_mixture import NodeMixture
 from kerasnas.proxies import ReadoutScore
-from kerasnas.racing import Budget
+from kerasnas.racing.budget import Budget
 from kerasnas.runs.method import Context
 from kerasnas.runs.progress import Progress
 from kerasnas.runs.tracking import Tracking

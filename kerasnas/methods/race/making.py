@@ -21,10 +21,12 @@ from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import Start, find_starts
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.racing import Candidate, Race, portfolio
+from kerasnas.racing.portfolio import Candidate, portfolio
+from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.tasks.splits import split_samples
 from kerasnas.training.recipe import TrainingRecipe
 
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
@@ -72,7 +74,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     own = {network.genotype: network for network in given.values()}
     share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
-    first, second = datasets.split_samples(data.task, data.y_train, share, config.seed, data.groups)
+    first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
     build = Networks(space, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
 

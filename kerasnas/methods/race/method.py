@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasnas import datasets, reporting
+from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import checked_data
 from kerasnas.methods.plan import plan_text, report_words
@@ -10,9 +10,11 @@ from kerasnas.methods.race.making import make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.remembering import remember
-from kerasnas.racing import Budget, spent_before, train_winners
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
+from kerasnas.racing.race.stage import spent_before
 from kerasnas.racing.rungs import race_share
+from kerasnas.racing.winners import train_winners
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
@@ -66,7 +68,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         context.keep_genotype(genotype_of(searched))
         progress(
             f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
-            f"{reporting.duration(searched['seconds'])} of training"
+            f"{duration(searched['seconds'])} of training"
         )
         if references := compare_references(context):
             found = {**found, "references": references}

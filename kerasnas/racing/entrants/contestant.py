@@ -15,7 +15,8 @@ from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.fused import fused
 from kerasnas.racing.entrants.averaging import WeightAverage
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training import loop as training_loop
 
 _AVERAGE = "average-"  # what the names of the averaged weights begin with in a state

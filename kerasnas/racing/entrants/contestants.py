@@ -17,7 +17,8 @@ from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 
 class Contestants:

@@ -12,13 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import datasets
 from kerasnas.backend import OUT_OF_MEMORY
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
-from kerasnas.modalities.augmentations import AUGMENTATIONS
+from kerasnas.modalities.augmentations import AUGMENTATIONS, compose
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.tasks import Task
 
@@ -35,7 +34,7 @@ State = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 def batches_of(data: tuple[Any, Any], size: int, seed: int, augment: tuple[str, ...]) -> ArrayBatches:
     """Batches of `data` for a training, to whose images the named augmentations are done."""
     functions = [AUGMENTATIONS[name] for name in augment]
-    return ArrayBatches(*data, size, seed=seed, augment=datasets.compose(*functions))
+    return ArrayBatches(*data, size, seed=seed, augment=compose(*functions))
 
 
 @dataclasses.dataclass

@@ -21,7 +21,8 @@ from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import MOST, fitting_batch_size
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 Arrays = tuple[Any, Any]
 

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, datasets
+from kerasnas import checks
 from kerasnas.executors import Executor, Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.proxies import PROXIES, ProxyScore
 from kerasnas.racing.shortlist.candidates import candidates, drawn
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import split_samples
 from kerasnas.training.network_training import Arrays, NetworkTraining
 from kerasnas.training.trainings import Trainings
 
@@ -199,9 +201,9 @@ def _candidates(
 
 def halves(x: Any, y: Any, validation_split: float, seed: int, task: Task = CLASSIFICATION) -> tuple[Arrays, Arrays]:
     """The part of the training data that networks of a shortlist are trained on, and the one they are compared on."""
-    first, second = datasets.split_samples(task, y, validation_split, seed)
+    first, second = split_samples(task, y, validation_split, seed)
     if len(second) > HELD_OUT:
-        second = second[datasets.split_samples(task, y[second], HELD_OUT / len(second), seed)[1]]
+        second = second[split_samples(task, y[second], HELD_OUT / len(second), seed)[1]]
     return (x[first], y[first]), (x[second], y[second])
 
 

@@ -9,9 +9,10 @@ import pytest
 from kerasnas import cli, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods import SearchConfig, make_space
+from kerasnas.methods import SearchConfig
+from kerasnas.methods.assembly import make_space
 from kerasnas.methods.gradient import choosing
 from kerasnas.methods.gradient import supernet as building
 from kerasnas.runs.folder import RunFolder

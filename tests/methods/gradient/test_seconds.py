@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.training import NetworkTraining, TrainingRecipe
 from kerasnas.training.search_stage import run_search
 

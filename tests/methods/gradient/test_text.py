@@ -14,7 +14,7 @@ from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.final_training import companion_sizes, make_augmentation
-from kerasnas.modalities import modality
+from kerasnas.modalities.lookup import modality
 
 SEARCH = [
     *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),

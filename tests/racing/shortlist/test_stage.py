@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.racing.shortlist import stage

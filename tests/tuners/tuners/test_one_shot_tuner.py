@@ -9,10 +9,10 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kerasnas.datasets import stratified_split
 from kerasnas.meta import ReptileInitializer
 from kerasnas.search import Controller
 from kerasnas.spaces import DARTSSpace, ENASMicroSpace
+from kerasnas.tasks.splits import stratified_split
 from tests.tuners.small import CHILDREN as SPACE
 from tests.tuners.small import EAGER, RECIPE, VALIDATION, Epochs, X, Y
 from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle

@@ -12,7 +12,7 @@ import pytest
 
 import kerasnas
 from kerasnas import BilevelTrainer
-from kerasnas.datasets import stratified_split
+from kerasnas.tasks.splits import stratified_split
 from tests.tuners.small import EAGER, RECIPE, RNG, SPACE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, eager
 from tuners import CheckedHyperModel, SupernetHyperModel, SupernetTuner
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
-from kerasnas.tasks import MULTILABEL, Regression
+from kerasnas.tasks import Regression
+from kerasnas.tasks.known import MULTILABEL
 from kerasnas.training import TrainingRecipe
 from tuners import EvolutionOracle, GenotypeHyperModel, OneShotTuner, SupernetHyperModel, SupernetTuner
 

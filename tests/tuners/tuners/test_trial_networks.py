@@ -10,7 +10,7 @@ import pytest
 
 from kerasnas import Genotype
 from kerasnas.executors import Executor
-from kerasnas.files import Stages
+from kerasnas.files.stages import Stages
 from kerasnas.training import NetworkTraining, TrainingRecipe
 from tests.tuners.small import SPACE, Epochs, X, Y, eager
 from tuners.persistence import json_files
