@@ -231,7 +231,7 @@ class Instance(Constraint):
         return isinstance(value, self.kinds) and (not isinstance(value, type) or issubclass(type, self.kinds))
 
     def near(self) -> Iterator[Labelled]:
-        if not self.accepts(self.kinds[0]):
+        if not issubclass(type, self.kinds):
             yield "the class", self.kinds[0]
 
 

@@ -168,6 +168,7 @@ def test_rate_that_is_far_too_high(make_search, plain_rates, data):
 def test_sample_weight_and_validation_data_of_the_wrong_form():
     with pytest.raises(ValueError, match="sample_weight"):
         pair_halves(X, Y, None, None, batch_size=8, sample_weight=np.ones(3))
+    pair_halves(X, Y, None, None, sample_weight=np.ones(len(Y), bool))
     for wrong in (-1.0, np.nan):
         weights = np.where(np.arange(len(Y)) == 3, wrong, 1.0)
         with pytest.raises(ValueError, match=rf"`sample_weight`. Expected finite weights of at least 0. .*\[{wrong}\]"):
