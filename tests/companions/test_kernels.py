@@ -97,7 +97,7 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
 
 def test_both_models_add_up():
     x, y = waves(40)
-    network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelCompanion(9996, seed=3)
+    network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelCompanion(1680, seed=3)
     parts = linear.held_out(CLASSIFICATION, y, seed=0)
     model, record = linear.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
     held, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)

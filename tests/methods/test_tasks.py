@@ -41,7 +41,7 @@ def race(folder, arrays, task):
     np.savez(file, **arrays)
     run = folder / "run"
     command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
-    command += ["--max_parameters=20000"]
+    command += ["--max_parameters=20000", "--initializer=none"]
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch, first=60)
         assert cli.main(command) == 0

@@ -156,7 +156,7 @@ def test_stop_follows_the_papers_rule(curvatures, stops_at):
     assert stops_at is None
 
 
-def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search, monkeypatch):
+def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, few, make_search, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
     growing = iter([1.0, 1.0, 9.0])
 
@@ -167,11 +167,11 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
 
     search = build()
     checkpoint = SearchCheckpoint(tmp_path)
-    search.fit(*data, batch_size=8, epochs=5, verbose=0, callbacks=[checkpoint])
+    search.fit(*few, batch_size=8, epochs=5, verbose=0, callbacks=[checkpoint])
     assert len(checkpoint.history["loss"]) == 3 and checkpoint.history["curvature"] == [1.0, 1.0, 9.0]
     again, checkpoint = build(), SearchCheckpoint(tmp_path)
     epoch = checkpoint.restore(again)
-    again.fit(*data, batch_size=8, epochs=5, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
+    again.fit(*few, batch_size=8, epochs=5, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert len(checkpoint.history["loss"]) == 3
     for name, value in snapshot(search).items():
         np.testing.assert_array_equal(value, snapshot(again)[name])

@@ -70,7 +70,7 @@ def test_one_hot_weights_are_those_of_the_genotype():
     supernet = SPACE.build_supernet((8, 8, 1), 3)
     genotype = SPACE.from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|")
     np.testing.assert_array_equal(supernet.one_hot_weights(genotype)["cell"], [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    cells = DARTSSpace(num_nodes=2, filters=2, num_cells=3)
+    cells = DARTSSpace(num_nodes=2, filters=2, num_cells=3, primitives=["none", "skip_connect", "avg_pool_3x3"])
     genotype = cells.sample(np.random.default_rng(0))
     weights = cells.build_supernet((8, 8, 1), 3).one_hot_weights(genotype)
     assert {kind: table.sum() for kind, table in weights.items()} == {"normal": 4, "reduce": 4}  # two edges a node
