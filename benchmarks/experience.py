@@ -48,7 +48,7 @@ def parts(data, name, most):
 
 def ids_of(x, x_test):
     """Return token ids of texts, and the sizes of a space that follow from their vocabulary."""
-    from kerasnas.datasets import Vocabulary
+    from kerasnas.modalities.fronts import Vocabulary
 
     front, _ = Vocabulary.learned(x.tolist())
     return front.ids(x.tolist()), front.ids(x_test.tolist()), front.sizes

@@ -151,7 +151,7 @@ def trained(arguments: Any, space: Any, genotype: Any, data: list, share: float,
     """Train the network of a genotype from scratch by federated averaging over `data`, or plainly on one part."""
     import keras
 
-    from kerasnas.callbacks import CosineSchedule
+    from kerasnas.callbacks.schedules import CosineSchedule
     from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
 
     network = space.build_network(genotype, data[0][0].shape[1:], num_classes=10, seed=seed)

@@ -89,7 +89,7 @@ def network(data, name, seed, seconds, build):
     """Train a network of token ids by Adam until the time is up."""
     import keras
 
-    from kerasnas.datasets import Vocabulary
+    from kerasnas.modalities.fronts import Vocabulary
 
     x, y, x_test, y_test, _ = read(data, name)
     front, _ = Vocabulary.learned(x.tolist())

@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
     from kerasnas.primitives import MixedOp, register_primitive
-    from kerasnas.search import BilevelOptimizer, BilevelTrainer
+    from kerasnas.search import BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BilevelOptimizer": "search",
+    "BilevelOptimizer": "trainers.compiling",
     "BilevelTrainer": "search",
     "DARTSSpace": "spaces",
     "DriftMonitor": "drift",
@@ -75,7 +75,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "BilevelOptimizer",
     "BilevelTrainer",
     "DARTSSpace",
     "DriftMonitor",

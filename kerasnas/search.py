@@ -2,7 +2,7 @@
 
 from kerasnas.strategies.asha import ASHA
 from kerasnas.strategies.bananas import BANANAS
-from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
+from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy
 from kerasnas.strategies.bohb import BOHB
 from kerasnas.strategies.controller import Controller, Reinforce
 from kerasnas.strategies.ehvi import EHVISearch
@@ -15,7 +15,6 @@ from kerasnas.strategies.predictor import PredictorSearch
 from kerasnas.strategies.tpe import TPESearch
 from kerasnas.trainers.beta_decay import BetaDecay
 from kerasnas.trainers.bilevel import BilevelTrainer
-from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.cost_objective import CostObjective
 from kerasnas.trainers.hypergradients import HYPERGRADIENTS
 from kerasnas.trainers.one_shot import ENASTrainer
@@ -31,7 +30,6 @@ __all__ = [
     "NSGA2",
     "STRATEGIES",
     "BetaDecay",
-    "BilevelOptimizer",
     "BilevelTrainer",
     "Controller",
     "CostObjective",
@@ -45,7 +43,6 @@ __all__ = [
     "RegularizedEvolution",
     "Reinforce",
     "SearchStrategy",
-    "SpaceExhaustedError",
     "SuccessiveHalving",
     "SupernetScore",
     "TPESearch",

@@ -2,14 +2,10 @@
 
 from kerasnas.callbacks.checkpoints import SearchCheckpoint, TrainingCheckpoint
 from kerasnas.callbacks.drift import DriftCallback
-from kerasnas.callbacks.monitor import ArchitectureMonitor
-from kerasnas.callbacks.schedules import AuxiliarySkipSchedule, CosineSchedule, TemperatureSchedule
+from kerasnas.callbacks.schedules import TemperatureSchedule
 from kerasnas.callbacks.stopping import CurvatureStop, NonFiniteError
 
 __all__ = [
-    "ArchitectureMonitor",
-    "AuxiliarySkipSchedule",
-    "CosineSchedule",
     "CurvatureStop",
     "DriftCallback",
     "NonFiniteError",

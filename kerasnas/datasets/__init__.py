@@ -13,8 +13,6 @@ from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.rollouts import roll_out
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.tasks import TaskFamily
-from kerasnas.modalities.fronts import LogMel, Scaling, Vocabulary
-from kerasnas.modalities.lookup import check_images
 from kerasnas.tasks.splits import split_classes
 
 __all__ = [
@@ -22,11 +20,7 @@ __all__ = [
     "Dataset",
     "EpisodeSampler",
     "GraphDataset",
-    "LogMel",
-    "Scaling",
     "TaskFamily",
-    "Vocabulary",
-    "check_images",
     "glyphs",
     "graph_dataset",
     "load",

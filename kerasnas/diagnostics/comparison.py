@@ -21,7 +21,8 @@ from kerasnas.reporting.regret import plot_regret
 from kerasnas.runs.executors import LOCAL, is_executor, open_executor
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import ImportSettings, executor_setting
-from kerasnas.search import STRATEGIES, SpaceExhaustedError
+from kerasnas.search import STRATEGIES
+from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.tabular import Table
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)

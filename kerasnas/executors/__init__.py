@@ -4,7 +4,12 @@ They share one contract, `Executor`: a function, a value shared by all calls, an
 completion or of the items. `kerasnas.runs.open_executor` opens one by name; `kerasnas.platforms.ray_executor` is Ray's.
 """
 
-from kerasnas.executors.base import Broadcast, Executor, Local, WorkerLostError
+from kerasnas.executors.base import Broadcast, Executor, Local
 from kerasnas.executors.processes import Processes
 
-__all__ = ["Broadcast", "Executor", "Local", "Processes", "WorkerLostError"]
+__all__ = [
+    "Broadcast",
+    "Executor",
+    "Local",
+    "Processes",
+]

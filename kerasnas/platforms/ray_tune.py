@@ -11,7 +11,8 @@ from kerasnas import checks
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.platforms import missing_extra
-from kerasnas.search import SearchStrategy, SpaceExhaustedError
+from kerasnas.search import SearchStrategy
+from kerasnas.strategies.base import SpaceExhaustedError
 
 try:
     from ray.tune.search import Searcher

@@ -1,6 +1,6 @@
 """Search spaces: one file each, with its sizes, its choices and its network."""
 
-from kerasnas.spaces.base import SPACES, InfeasibleError, SearchSpace
+from kerasnas.spaces.base import SPACES, SearchSpace
 from kerasnas.spaces.darts import DARTSSpace
 from kerasnas.spaces.enas import ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENASMacroSpace
@@ -24,7 +24,6 @@ __all__ = [
     "ENASMicroSpace",
     "GraphSpace",
     "HybridSpace",
-    "InfeasibleError",
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",

@@ -12,9 +12,10 @@ from typing import Any
 import keras
 
 from kerasnas.genotypes import Genotype
-from kerasnas.search import STRATEGIES, SearchStrategy, SpaceExhaustedError
+from kerasnas.search import STRATEGIES, SearchStrategy
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.testing.common import require
 
 _TINY = ((1,), (2,), (3,), (2, 2), (1, 4))

@@ -11,7 +11,7 @@ from keras import ops
 from kerasnas.annotations import Tensor
 from kerasnas.backend import keras_internals
 from kerasnas.backend.memory import release_kernels, release_kernels_of
-from kerasnas.callbacks import CosineSchedule
+from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.distribution.scope import check_scope, scope_of
 
 MINIMUM_LEARNING_RATE = 0.001  # final rate of the papers' cosines

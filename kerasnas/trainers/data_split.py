@@ -11,9 +11,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.datasets import check_images
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities import Modality
+from kerasnas.modalities.lookup import check_images
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION

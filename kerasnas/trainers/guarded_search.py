@@ -10,7 +10,8 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import traced_once, values
-from kerasnas.callbacks import AuxiliarySkipSchedule, CurvatureStop
+from kerasnas.callbacks import CurvatureStop
+from kerasnas.callbacks.schedules import AuxiliarySkipSchedule
 from kerasnas.trainers.curvature import CurvatureMemory
 from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.protocol import PlainSupernet, SupernetProtocol

@@ -42,6 +42,7 @@ from kerasnas import (
     testing,
     training,
 )
+from kerasnas.callbacks.schedules import AuxiliarySkipSchedule, CosineSchedule
 from kerasnas.cost.model import COSTS
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.mixture import TaskMixture
@@ -78,6 +79,8 @@ from kerasnas.modalities.augmentations import (
     shift,
 )
 from kerasnas.modalities.base import TextLimits
+from kerasnas.modalities.fronts import LogMel, Scaling, Vocabulary
+from kerasnas.modalities.lookup import check_images
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.platforms import tensorboard_log
 from kerasnas.primitives import graph_primitives
@@ -101,6 +104,8 @@ from kerasnas.tabular.nats_size import NATSBenchSizeSpace
 from kerasnas.tasks.classification import SmoothedCrossentropy
 from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_labels, task_of_loss
 from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
+from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
+from tuners.oracles.pareto import ParetoTrial
 
 
 class Call(NamedTuple):
@@ -306,8 +311,8 @@ of(lambda: SEARCH, "curvature", batch=(keras.ops.convert_to_tensor(X), keras.ops
 of(lambda: ONE_SHOT, "fit", **FIT, validation_split=0.5, controller_steps=1)
 of(lambda: ONE_SHOT, "derive rank", x=X, y=Y)
 of(lambda: ONE_SHOT, "evaluate_children", genotypes=[ENAS.sample(RNG)])
-call(search.ENASCheckpoint, callbacks.SearchCheckpoint, callbacks.AuxiliarySkipSchedule, callbacks.TemperatureSchedule)
-call(callbacks.CosineSchedule, initial=1.0)
+call(search.ENASCheckpoint, callbacks.SearchCheckpoint, AuxiliarySkipSchedule, callbacks.TemperatureSchedule)
+call(CosineSchedule, initial=1.0)
 call(tensorboard_log.ArchitectureLog, log_dir=FOLDER / "tensorboard")
 call(distribution.resolve_strategy)
 call(testing.check_relaxation, relaxation=relaxations.Softmax())
@@ -322,12 +327,12 @@ of(lambda: PairedBatches(BATCHES, BATCHES), "skip")
 call(shift, flip, flip_vertical, rotate, cutout, color_jitter)
 call(drop_words, batch=np.ones((2, 3), int))
 call(named("compose", lambda functions: compose(functions)), functions=flip)
-call(datasets.Scaling, TextLimits, datasets.stochastic_blocks, datasets.waveforms, SinusoidTasks)
+call(Scaling, TextLimits, datasets.stochastic_blocks, datasets.waveforms, SinusoidTasks)
 call(datasets.mazes, train_samples=3, test_samples=3, size=5)
 call(datasets.glyphs, classes=2, samples=2)
-call(datasets.Vocabulary, words=["film"], length=4)
-call(datasets.LogMel, rate=800, samples=800)
-call(datasets.check_images, input_shape=SHAPE)
+call(Vocabulary, words=["film"], length=4)
+call(LogMel, rate=800, samples=800)
+call(check_images, input_shape=SHAPE)
 call(stratified_split)
 call(split_samples, grouped_split, task=CLASSIFICATION, groups=np.arange(24) // 3 % 2)
 call(datasets.split_classes, sizes=(1, 2))
@@ -483,13 +488,13 @@ call(CostPoint, cost=1.0, accuracy=0.5)
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)
 TUNER = {"training": training.TrainingRecipe(epochs=1, batch_size=12), "report": False, "directory": str(FOLDER)}
 TUNER |= {"project_name": "one", "overwrite": True}
-call(tuners.ControllerOracle, tuners.DefaultOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
+call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
 call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, tuners.RandomOracle)
 call(tuners.StrategyOracle)
-call(tuners.CheckedHyperModel, hypermodel=lambda hp: network)
+call(CheckedHyperModel, hypermodel=lambda hp: network)
 GOALS = ["val_accuracy", keras_tuner.Objective("parameters", "min")]
 call(tuners.ParetoOracle, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
-call(tuners.ParetoTrial, trial_id="0", values={"a": 1.0})
+call(ParetoTrial, trial_id="0", values={"a": 1.0})
 call(tuners.SupernetHyperModel, relaxation="softmax", architecture_learning_rate=0.1)
 call(tuners.SharedWeights, controller=search.RandomSearch(ENAS, unique=False))
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from kerasnas import ImageClassifier, datasets, search, spaces
+from kerasnas import ImageClassifier, search, spaces
 from kerasnas.datasets import load
+from kerasnas.modalities.lookup import check_images
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.trainers.data_split import class_weight_table
 from tuners import EvolutionOracle, GenotypeHyperModel, GenotypeTuner
@@ -36,8 +37,8 @@ def test_ids_are_no_labels_for_a_search(make):
 
 def test_ids_are_no_labels_where_the_number_of_classes_is_unknown():
     with pytest.raises(ValueError, match=WAY_OUT):
-        datasets.check_images(X, IDS)
-    datasets.check_images(X[:2], np.array([0, 90]), what="test")  # which may lack samples of a class
+        check_images(X, IDS)
+    check_images(X[:2], np.array([0, 90]), what="test")  # which may lack samples of a class
 
 
 @pytest.mark.parametrize(("train", "test"), [(IDS, Y), (Y, IDS)])

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.datasets import DATASETS, Dataset, check_images, load, published
+from kerasnas.datasets import DATASETS, Dataset, load, published
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 from kerasnas.files import untrusted
 from kerasnas.modalities import folders
+from kerasnas.modalities.lookup import check_images
 from kerasnas.tasks.splits import stratified_split
 
 

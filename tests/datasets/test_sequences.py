@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import datasets
-from kerasnas.datasets import LogMel, Vocabulary
 from kerasnas.modalities.augmentations import drop_words
 from kerasnas.modalities.base import TextLimits
+from kerasnas.modalities.fronts import LogMel, Vocabulary
 
 TRAIN = ["A good film", "a dull film!", "good good good", "dull, dull and dull"]
 TEST = ["an unseen film", "good"]

@@ -5,10 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from kerasnas.datasets import check_images, load, waveforms
+from kerasnas.datasets import load, waveforms
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.datasets.signals import WAVEFORMS
 from kerasnas.modalities.augmentations import compose, cutout, flip, shift
+from kerasnas.modalities.lookup import check_images
 
 SMALL = {"train_samples": 24, "test_samples": 12, "length": 16}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kerasnas.executors import Broadcast, Local, Processes, WorkerLostError
-from kerasnas.executors.base import cores
+from kerasnas.executors import Broadcast, Local, Processes
+from kerasnas.executors.base import WorkerLostError, cores
 
 HERE = Path(__file__).parent
 

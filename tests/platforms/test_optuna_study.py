@@ -7,7 +7,8 @@ import pytest
 
 from kerasnas.platforms.optuna_study import RungPruner, StrategySampler
 from kerasnas.search import NSGA2, RandomSearch, RegularizedEvolution
-from kerasnas.spaces import DARTSSpace, InfeasibleError, NASBench101Space, NASBench201Space
+from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space
+from kerasnas.spaces.base import InfeasibleError
 
 SPACE = NASBench201Space()
 optuna.logging.set_verbosity(optuna.logging.ERROR)

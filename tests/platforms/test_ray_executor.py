@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from kerasnas.executors import Broadcast, WorkerLostError
+from kerasnas.executors import Broadcast
+from kerasnas.executors.base import WorkerLostError
 from kerasnas.platforms.ray_executor import RayExecutor
 
 # Functions for workers are made inside of tests: Ray sends those by value, and workers cannot import this file.

@@ -8,16 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kerasnas.search import (
-    ASHA,
-    BOHB,
-    NSGA2,
-    STRATEGIES,
-    Hyperband,
-    RandomSearch,
-    SpaceExhaustedError,
-    SuccessiveHalving,
-)
+from kerasnas.search import ASHA, BOHB, NSGA2, STRATEGIES, Hyperband, RandomSearch, SuccessiveHalving
+from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.strategies.brackets import Trial
 from kerasnas.testing.strategies import GridSpace
 from tests.strategies.kit import SPACE

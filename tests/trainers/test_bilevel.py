@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas import BilevelOptimizer, BilevelTrainer
+from kerasnas import BilevelTrainer
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers import gradients
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.data_split import pair_halves
 from tests.trainers.kit import arrays, same, same_state
 

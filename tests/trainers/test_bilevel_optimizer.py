@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelOptimizer
 from kerasnas.relaxations.base import add_alphas
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 
 
 def two_levels():

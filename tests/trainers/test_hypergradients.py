@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kerasnas import BilevelOptimizer, BilevelTrainer, DARTSSpace, MixedOp
+from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.backend import value_and_grad
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.relaxations import Dirichlet
 from kerasnas.relaxations.base import split_variables
 from kerasnas.search import HYPERGRADIENTS
 from kerasnas.spaces import NASBench201Space
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
 from tests.trainers.kit import flat, halves, state_of
 

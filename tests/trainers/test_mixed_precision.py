@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelOptimizer, BilevelTrainer
-from kerasnas.callbacks import CosineSchedule
+from kerasnas import BilevelTrainer
+from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.callbacks.state import snapshot
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from tests.trainers.kit import flat, halves, state_of
 
 SGD, Adam, Scaled = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer

@@ -12,7 +12,8 @@ from keras_tuner.errors import FatalValueError
 from kerasnas import checks
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
-from kerasnas.search import SearchStrategy, SpaceExhaustedError
+from kerasnas.search import SearchStrategy
+from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.project_oracle import ProjectOracle

@@ -12,7 +12,7 @@ import numpy as np
 from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
-from kerasnas.datasets import check_images
+from kerasnas.modalities.lookup import check_images
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 
-from kerasnas.executors import WorkerLostError
+from kerasnas.executors.base import WorkerLostError
 from kerasnas.racing.entrants.slices import FINISH_SECONDS, TIMED, Slice, Trained, Work, train_slice
 from kerasnas.racing.race.field import Field
 

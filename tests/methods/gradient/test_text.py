@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.datasets import Vocabulary
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.final_training import companion_sizes, make_augmentation
+from kerasnas.modalities.fronts import Vocabulary
 from kerasnas.modalities.lookup import modality
 
 SEARCH = [

@@ -6,8 +6,8 @@ import pytest
 
 from kerasnas import DARTSSpace
 from kerasnas.testing.strategies import GridSpace
-from tuners import CheckedHyperModel, GenotypeHyperModel, SupernetHyperModel
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
+from tuners import GenotypeHyperModel, SupernetHyperModel
+from tuners.hypermodels.checked_hypermodel import CheckedHyperModel, TunedFit, check_data, require_compiled
 
 DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
 X = [[0.0]]

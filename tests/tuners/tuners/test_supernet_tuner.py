@@ -14,7 +14,8 @@ import kerasnas
 from kerasnas import BilevelTrainer
 from kerasnas.tasks.splits import stratified_split
 from tests.tuners.small import EAGER, RECIPE, RNG, SPACE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, eager
-from tuners import CheckedHyperModel, SupernetHyperModel, SupernetTuner
+from tuners import SupernetHyperModel, SupernetTuner
+from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 
 
 def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
