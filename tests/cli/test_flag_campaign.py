@@ -15,6 +15,7 @@ import pytest
 from kerasnas import cli, methods, runs
 from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
+from kerasnas.constraints import Interval
 from kerasnas.diagnostics import comparison, doctor, step_timing
 from kerasnas.export.classifier import save_classifier
 from kerasnas.methods import pretraining
@@ -48,7 +49,7 @@ ACCEPTED: dict[str, str] = {
 }
 """Command and flag -> why it is no error. This list may only become shorter."""
 
-NUMBERS = ("x", "nan", "inf", "-inf", "", "1,5", "1e400", "9" * 400, "true", "1 2", "[1]", "None", "½", "--", "1e")
+NUMBERS = ("x", "inf", "", "1,5", "1e400", "true", "1 2", "[1]", "None", "½", "--", "1e")
 TRUTHS = ("maybe", "2", "-1", "nan", "[]", "None", "truee", "1.0", "off course")
 NAMES = ("nonsense", "  ", "\x00", "ünsinn", "a" * 300, "None", "0", "*", "a b")
 LISTS = (*NAMES, "a,,b", "x,x", ",", '"')
@@ -155,11 +156,9 @@ def wrong_values(name, field, own):
     if isinstance(field.default, bool):
         return TRUTHS
     if isinstance(field.default, (int, float)):
-        bounds = field.metadata
-        outside = [] if bounds["least"] is None else [str(bounds["least"] - 1), str(-(10**30))]
-        outside += [] if bounds["above"] is None else [str(bounds["above"]), str(bounds["above"] - 0.5)]
-        outside += [] if bounds["below"] is None else [str(bounds["below"]), "7"]
-        return (*NUMBERS, *outside, "9" * 40, *(["1.5", "1e3"] if isinstance(field.default, int) else []))
+        bounds = {name: field.metadata[name] for name in ("least", "above", "below")}
+        wrong = Interval(type(field.default), **bounds).wrong().values()
+        return (*NUMBERS, *(str(value) for value in wrong if type(value) in (int, float)), "9" * 40)
     if field.metadata["known"] is not None:
         known = sorted(field.metadata["known"])
         close = [known[0].upper(), known[0] + "x", known[-1][:-1] or "q"]
