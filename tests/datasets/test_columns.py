@@ -166,7 +166,7 @@ def test_texts(reach):
 
 def test_a_table_is_fitted_evaluated_and_predicted(tmp_path, monkeypatch, folder):
     count_steps(monkeypatch, first=10)
-    fitted = ImageClassifier(minutes=1.6, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
+    fitted = ImageClassifier(minutes=1.6, candidates=1, initializer="none", image_size="10x10", log=str).fit(face())
     fitted.save(tmp_path / "saved")
     files = sorted(folder.rglob("*.png"))
     frame = pd.DataFrame({"image": files, "label": [file.parent.name for file in files]})

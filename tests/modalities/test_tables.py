@@ -18,6 +18,7 @@ from kerasnas.modalities.table_columns import Column
 from kerasnas.modalities.tables import TableFront, Tables
 from kerasnas.tasks import Regression
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
+from tests.kit import count_steps
 
 RNG = np.random.default_rng(0)
 ROWS = 60
@@ -167,9 +168,10 @@ def test_references_beat_chance_on_every_task(task):
         assert task.evaluation(answers, y[150:])[task.metric] > 0.8, name
 
 
-def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys):
+def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys, monkeypatch):
+    count_steps(monkeypatch)
     rows, run = csv(tmp_path / "rows.csv"), tmp_path / "run"
-    main(["search", str(rows), "--cpu_minutes=0.3", "--candidates=2", f"--output_dir={run}", "--no_experience"])
+    main(["search", str(rows), "--minutes=3", "--candidates=2", f"--output_dir={run}", "--no_experience"])
     shown = capsys.readouterr().out
     record = json.loads((run / "result.json").read_text(encoding="utf-8"))
     assert record["genotype"]["space"] == "tables" and record["dataset"]["modality"] == "tables"
@@ -191,11 +193,12 @@ def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys):
         network.modality.from_paths([new], network.reading)
 
 
-def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(tmp_path):
+def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(tmp_path, monkeypatch):
+    count_steps(monkeypatch)
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(table(label=None))
     labels = np.where(frame["size"] > 0, "large", "small")
-    estimator = kerasnas.TableClassifier(cpu_minutes=0.3, candidates=1, folder=tmp_path / "home", log=str)
+    estimator = kerasnas.TableClassifier(minutes=3, candidates=1, folder=tmp_path / "home", log=str)
     estimator.fit(frame, labels)
     assert (estimator.predict(frame[["color", "size"]]) == labels).mean() > 0.85
     assert estimator.evaluate(frame, labels) == estimator.evaluate(frame[["color", "size"]], labels)

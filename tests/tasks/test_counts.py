@@ -14,6 +14,7 @@ from kerasnas.cli import main
 from kerasnas.tasks import Counts
 from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_loss
 from kerasnas.testing import check_task
+from tests.kit import count_steps
 
 RNG = np.random.default_rng(0)
 Y = RNG.poisson([2.0, 40.0], (200, 2))
@@ -64,8 +65,10 @@ def run(tmp_path_factory):
             Image.fromarray(pixels.astype("uint8")).save(folder / f"{index}.png")
             writer.writerow([f"{index}.png", RNG.poisson(rate)])
     target = folder / "run"
-    flags = ["--cpu_minutes=0.4", "--candidates=1", "--max_parameters=20000", "--no_experience", "--seed=1"]
-    assert main(["search", str(folder / "events.csv"), f"--output_dir={target}", "--task=counts", *flags]) == 0
+    flags = ["--minutes=3", "--candidates=1", "--max_parameters=20000", "--no_experience", "--seed=1"]
+    with pytest.MonkeyPatch.context() as patch:
+        count_steps(patch)
+        assert main(["search", str(folder / "events.csv"), f"--output_dir={target}", "--task=counts", *flags]) == 0
     return folder, target
 
 
