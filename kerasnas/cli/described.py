@@ -18,7 +18,8 @@ Description = dict[str, dict[str, dict[str, Any]]]
 
 def read(command: str) -> Description:
     """Return the description of a command's flags."""
-    return json.loads(FILE.read_text(encoding="utf-8"))[command]
+    text = FILE.read_text(encoding="utf-8")
+    return json.loads(text)[command]
 
 
 def in_words(default: Any) -> str:

@@ -143,4 +143,4 @@ def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_
     assert race["contestants"][own]["kind"] == "initialized" and own == "cnn@start"
     assert [gain["control"] for gain in race["initialization"]] == ["cnn"]
     report = (tmp_path / "run" / "report.html").read_text()
-    assert "the same network with drawn weights" in report
+    assert "the same network with random weights" in report

@@ -213,7 +213,7 @@ def test_commands(capsys, tmp_path):
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(ExperienceStore().path.read_bytes())
     run("forget", 1)
-    assert "1 searches of" in run("merge", copy)
+    assert "1 new searches from" in run("merge", copy)
     assert "holds no experience" in run("merge", __file__, status=2)
     assert "Missing a file" in run("merge", status=2) and "Unexpected argument '3'" in run("off", 3, status=2)
     assert "Expected one of list, show" in run("lst", status=2)
