@@ -55,7 +55,7 @@ def values() -> dict[str, object]:
 
 @dataclasses.dataclass(frozen=True)
 class Constraint:
-    """What a value must be. Call it with the name of an argument and a value: it returns the value or raises."""
+    """A condition on a value. Called with the name of an argument and a value, it returns the value or raises."""
 
     error: ClassVar[type[Exception]] = ValueError
 

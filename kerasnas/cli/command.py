@@ -161,7 +161,7 @@ class Command:
                         define(field, values)
                     elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
-                        flag.help += f" In {words}: {other} There by default: {default}."
+                        flag.help += f" In {words}: {other} Default there: {default}."
             _CONFIG.define(values)
         for own in self.own:
             own.define(values)

@@ -1,4 +1,4 @@
-"""A trained network as a classifier of raw samples, and what has to be known of it beside its file."""
+"""A trained network as a classifier of raw samples, and the metadata next to its file."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Classifier:
 
     @property
     def reading(self) -> Reading:
-        """How samples of files become raw samples of the model."""
+        """Conversion of samples of files into raw samples of the model."""
         return Reading(self.input_shape, fit=self.image_fit, scale=self.scale)
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas.export.loaded import Loaded
 
 PACKAGES = ("onnx", "tf2onnx", "onnxruntime")
-"""What has to be installed: the extra `kerasnas[export]`."""
+"""Required packages, those of the extra `kerasnas[export]`."""
 
 
 def write(model: keras.Model, path: Path, samples: np.ndarray) -> None:

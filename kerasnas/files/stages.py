@@ -73,13 +73,13 @@ class Stages:
         storage.write_json(folder / _PROGRESS, dict(record))
 
     def progress(self, name: str) -> dict[str, Any]:
-        """What `note` wrote last; empty before the first note, and after the stage."""
+        """Return the last note; empty before the first one, and after the stage."""
         file = self.checkpoints(name) / _PROGRESS
         return untrusted.read_json(file) if file.exists() else {}
 
     @property
     def begun(self) -> bool:
-        """True once a stage of work has left a record or a checkpoint; what a run begins with is none."""
+        """True once a stage has written a record or a checkpoint."""
         return bool(self.found) or (self.path / "checkpoints").exists()
 
     @property

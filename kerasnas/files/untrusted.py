@@ -1,4 +1,4 @@
-"""Files of strangers: JSON and arrays, read within bounds; whatever is wrong with them is an error of one line."""
+"""Bounded readers for untrusted files: JSON and arrays; every defect is an error of one line."""
 
 from __future__ import annotations
 

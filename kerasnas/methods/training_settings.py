@@ -47,9 +47,8 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportS
     augment: tuple[str, ...] = setting(
         ("shift", "flip"),
         "Augmentations of the training data, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
-        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing. To signals: shift (by up "
-        "to 2 steps) or nothing; by default, shift. To texts: drop_words (each unknown in one of five cases) or "
-        "nothing; by default, drop_words.",
+        "digits or letters), cutout (a square of a quarter of the side). Empty: none. Signals: shift (by up to 2 "
+        "steps, the default) or none. Texts: drop_words (a fifth of the words becomes unknown, the default) or none.",
         known=AUGMENTATIONS,
     )
 

@@ -51,7 +51,7 @@ class TextLimits:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How samples of files and tables become arrays.
+    """Conversion of samples of files and tables into arrays.
 
     Args:
         shape: of one raw sample, where a network takes no other; of images `(height, width, channels)`. Defaults to

@@ -34,7 +34,7 @@ T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
 FITS = ("stretch", "crop", "pad")
-"""How an image of another shape is brought to size: distorted, its center, or all of it between black bars."""
+"""Ways to bring an image of another shape to size: distorted, its center, or all of it between black bars."""
 
 
 def read_folder(

@@ -1,4 +1,4 @@
-"""A budget of time, by the clock on the wall or by that of the processor."""
+"""A budget of wall-clock or CPU time."""
 
 from __future__ import annotations
 

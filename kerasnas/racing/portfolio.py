@@ -148,7 +148,7 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """Return the portfolio that comes along: name -> stem, width, blocks, halving, depths, learning rate and prior.
+    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, learning rate and prior.
 
     Example:
 

@@ -22,7 +22,7 @@ _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Return the phases of a run, and the seconds that each took.
 
-    The race counts from the start of the run, and by the clock of its budget; a training with the evaluation at its
+    The race counts from the start of the run, on the clock of its budget; a training with the evaluation at its
     end. What a report takes is in neither.
 
     Example:

@@ -12,7 +12,7 @@ RANDOM = "random"
 
 
 class Comparison:
-    """What a report and a model card say of an entry of the record; `COMPARISONS[name]()` is one.
+    """Report and model-card text on one entry of the record; `COMPARISONS[name]()` is one.
 
     Attributes:
         title: of its section.
@@ -37,7 +37,7 @@ class Comparison:
         return ""
 
     def training(self, record: Record) -> str:
-        """How the weights of the network came about, as a part of a sentence."""
+        """Describe the origin of the network's weights, as part of a sentence."""
         return "its weights were then trained from scratch"
 
 

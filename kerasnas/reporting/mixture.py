@@ -95,7 +95,7 @@ class MixtureComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """What the mixture reaches, which of its parts is ahead, and of what it consists."""
+        """Describe the mixture: its score, its best part, its weights."""
         return mixture_sentences(record)
 
     def table(self, record: Record) -> Table:

@@ -33,7 +33,7 @@ class RandomComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """Where the searched network stands, and a warning if skip connections dominate."""
+        """Rank the searched network, and warn if skip connections dominate."""
         (searched, randoms), task = accuracies(record), task_in(record)
         if searched is None:
             sentences = [f"The searched network has no {record.split} {task.words}, so it was not compared."]

@@ -14,7 +14,7 @@ from kerasnas.records import Network, Record
 from kerasnas.reporting.measures import finite, task_in
 
 MISSING = "-"
-_LINEAR = {"linear": "alone", "network": "of the network alone", "both": "together"}
+_LINEAR = {"linear": "alone", "network": "network", "both": "combined"}
 
 
 class Table(NamedTuple):
@@ -128,14 +128,14 @@ def results_table(result: Record) -> Table:
 
 
 def _linear_rows(searched: Network, kind: str) -> list[list[str]]:
-    """Return the linear model that stands beside a network of texts, signals or recordings."""
+    """Return the row of the linear model next to a network of texts, signals or recordings."""
     if not (linear := searched.linear):
         return []
     losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
     known = (
         f"{linear['kernels']:,} random kernels" if "kernels" in linear else f"runs of up to {linear['longest']} tokens"
     )
-    return [[f"linear model of {known} beside it", f"loss of {linear['samples']:,} held-out {kind}s: {losses}"]]
+    return [[f"linear model on {known}", f"held-out loss ({linear['samples']:,} {kind}s): {losses}"]]
 
 
 def _other_rows(result: Record) -> list[list[str]]:

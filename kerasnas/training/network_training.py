@@ -84,12 +84,12 @@ class NetworkTraining:
         kind: linear.Companion,
         log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
-        """Return the network with linear models beside it, compiled, and an entry of the record on it."""
+        """Return the network with linear models next to it, compiled, and an entry of the record on it."""
         model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
         losses = record["losses"]
         log(
-            f"  of {record['samples']:,} held-out {kind.samples} the loss is {losses['network']:.3f} of the network, "
-            f"{losses['linear']:.3f} of a linear model of {kind}, {losses['both']:.3f} of both together"
+            f"  held-out loss ({record['samples']:,} {kind.samples}): network {losses['network']:.3f}, "
+            f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
         )
         return self.recipe.compile_network(model, 1), {"linear": record}
 

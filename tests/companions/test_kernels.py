@@ -83,7 +83,7 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
     )
     found, losses = record["linear"], record["linear"]["losses"]
     assert found["samples"] == 10 and found["kernels"] == 84
-    assert "of 10 held-out signals" in lines[-1] and "of a linear model of 84 random kernels" in lines[-1]
+    assert "(10 signals)" in lines[-1] and "linear model on 84 random kernels" in lines[-1]
     assert losses["linear"] < losses["network"]  # which has hardly learned
     assert record["test_accuracy"] > 0.8
     (model,) = kept

@@ -50,7 +50,7 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         "Augmentations of the training data, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
         "color_jitter. auto: shift, those of the flips and turns after which a network recognizes held-out images as "
         "well as before, and, where there is time to try, flip, cutout or color_jitter if it helps; of grids, those "
-        "flips and turns alone. Empty for nothing.",
+        "flips and turns alone. Empty: none.",
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(

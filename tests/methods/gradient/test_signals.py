@@ -35,7 +35,7 @@ def test_whole_run(dataset, tmp_path):
     card = (folder / "card.md").read_text()
     assert "A Keras signal classifier." in card and "16x1" in card
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")  # two settings
-    assert "linear model of 84 random kernels beside it | loss of 6 held-out signals: " in card
+    assert "linear model on 84 random kernels | held-out loss (6 signals): " in card
     with zipfile.ZipFile(folder / "model.keras") as file:
         assert b"kerasnas" not in file.read("config.json")
     assert keras.models.load_model(folder / "model.keras").input_shape == (None, 16, 1)

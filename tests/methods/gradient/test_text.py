@@ -52,7 +52,7 @@ def test_whole_run(run):
     assert json.loads((run / "model.json").read_text())["front"]["name"] == "vocabulary"
     assert result["searched"]["linear"]["longest"] == 2 and result["searched"]["linear"]["samples"] == 40
     card = (run / "card.md").read_text()
-    assert "linear model of runs of up to 2 tokens beside it | loss of 40 held-out texts: " in card
+    assert "linear model on runs of up to 2 tokens | held-out loss (40 texts): " in card
     assert "A Keras text classifier." in card and "a text" in card
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")
 
