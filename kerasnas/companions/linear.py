@@ -41,7 +41,7 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
 
     Example:
 
-    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> from kerasnas.tasks.known import CLASSIFICATION
     >>> [len(part) for part in held_out(CLASSIFICATION, np.arange(2000) % 2, seed=0)]
     [1700, 300]
     """
@@ -170,7 +170,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
 
     Example:
 
-    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> from kerasnas.tasks.known import CLASSIFICATION
     >>> plain, ratios = fit(np.array([[2, 3], [2, 4]] * 9), np.array([0, 1] * 9), CLASSIFICATION, 2, longest=1)
     >>> ratios.outputs(np.array([[3, 0], [4, 0]])).argmax(axis=1).tolist()
     [0, 1]
@@ -252,7 +252,7 @@ def mix(
 
     Example:
 
-    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> from kerasnas.tasks.known import CLASSIFICATION
     >>> y = np.arange(200) % 2
     >>> right, wrong = 3 * np.eye(2)[y], 3 * np.eye(2)[1 - y]
     >>> bool(mix(CLASSIFICATION, [right, right, wrong], y)[-1] == 0)

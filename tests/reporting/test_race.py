@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-from kerasnas import reporting
 from kerasnas.records import Record
 from kerasnas.reporting.card import card_text, write_card
 from kerasnas.reporting.comparisons import comparisons_in
 from kerasnas.reporting.plots import plot_training
-from kerasnas.reporting.race import race_table
+from kerasnas.reporting.race import plot_race, plot_race_front, race_table
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import class_table
 from kerasnas.reporting.verdict import verdict
@@ -103,8 +102,8 @@ def test_table_has_those_that_came_furthest_first(result):
 
 
 def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):
-    for name in ("race", "race_front"):
-        getattr(reporting, f"plot_{name}")(result, tmp_path / f"{name}.png")
+    for name, draw in (("race", plot_race), ("race_front", plot_race_front)):
+        draw(result, tmp_path / f"{name}.png")
     plot_training(result["searched"]["history"], tmp_path / "training.png")
     report = write_report(tmp_path, result).read_text()
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
