@@ -117,7 +117,7 @@ def test_a_training_ends_with_one_model_of_both(task, tmp_path):
         log=lines.append,
     )
     found, losses = record["linear"], record["linear"]["losses"]
-    assert found["samples"] == 60 and found["longest"] == 2 and "held-out texts" in lines[-1]
+    assert found["samples"] == 60 and found["longest"] == 2 and "held-out loss (60 texts)" in lines[-1]
     assert losses["both"] <= min(losses["linear"], losses["network"]) + 0.02
     assert losses["linear"] < losses["network"]  # which has hardly learned
     (model,) = kept

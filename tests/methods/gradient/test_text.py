@@ -193,4 +193,4 @@ def test_recordings(tmp_path):
     assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
     card = (folder / "card.md").read_text()
-    assert "A Keras recording classifier." in card and "84 random kernels beside it | loss of 8 held-out rec" in card
+    assert "A Keras recording classifier." in card and "84 random kernels | held-out loss (8 rec" in card
