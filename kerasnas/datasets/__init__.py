@@ -12,6 +12,7 @@ from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.rollouts import roll_out
 from kerasnas.datasets.signals import waveforms
+from kerasnas.datasets.smoothing import smoothed
 from kerasnas.datasets.tasks import TaskFamily
 from kerasnas.tasks.splits import split_classes
 
@@ -28,6 +29,7 @@ __all__ = [
     "mini_imagenet",
     "omniglot",
     "roll_out",
+    "smoothed",
     "split_classes",
     "stochastic_blocks",
     "waveforms",
