@@ -103,7 +103,8 @@ def test_an_exported_preset_is_a_copy(tmp_path, monkeypatch):
         deployment.export(SHELF / NAME, ["savedmodel"], NAME)
 
 
-def test_a_run_is_pushed_to_the_hub_and_read_from_there(run, hub, tmp_path, monkeypatch):
+def test_a_run_is_pushed_to_the_hub_and_read_from_there(run, hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     said = []
     where = deployment.push(run, "hf://somebody/rows", license="apache-2.0", log=said.append)
     files = hub.repositories["somebody/rows"]
@@ -118,7 +119,9 @@ def test_a_run_is_pushed_to_the_hub_and_read_from_there(run, hub, tmp_path, monk
         preset = kerasnas.load(name)
         assert preset.folder.is_relative_to(tmp_path / "cache")
         np.testing.assert_array_equal(preset.predict(x[..., None]), own.predict(x[..., None]))
+    capsys.readouterr()
     assert cli.main(["export", "hf://somebody/rows", "--format=savedmodel", "--output=out"]) == 2  # without its data
+    assert "rows.npz" in capsys.readouterr().err and (tmp_path / "out" / "model.keras").exists()
     asked = len(hub.asked)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as HF_HUB_OFFLINE=1 sets it
     huggingface_hub.close_session()
