@@ -11,10 +11,8 @@ from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.reporting.closing import closing_text
-from kerasnas.reporting.verdict import verdict
 from kerasnas.runs.folder import GENOTYPE, RunFolder
-from kerasnas.runs.method import Context
+from kerasnas.runs.method import Context, conclude
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.record import read_result, write_report
 from kerasnas.runs.settings import METHODS, Settings
@@ -176,6 +174,4 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     run = RunFolder.open(checks.path("folder", folder))
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
-    progress = progress_of(log)
-    progress.conclude(verdict(record))
-    progress.conclude(closing_text(record, run.path))
+    conclude(progress_of(log), record, run.path)

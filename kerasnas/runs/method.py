@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
@@ -16,7 +17,7 @@ from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
 from kerasnas.drift.reference import save_reference
 from kerasnas.executors import Executor
-from kerasnas.export.classifier import MODEL, load_classifier, save_classifier
+from kerasnas.export.classifier import MODEL, Classifier, load_classifier, save_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.budget import Budget
@@ -44,7 +45,7 @@ P = ParamSpec("P")
 
 @dataclasses.dataclass
 class Context(Generic[S, D]):
-    """What a method of a run works with.
+    """The settings, data and tools that a method of a run works with.
 
     Args:
         run: the run, whose files the methods below read and write.
@@ -80,7 +81,7 @@ class Context(Generic[S, D]):
         return self._run.command
 
     def executor(self) -> Executor:
-        """What independent trainings run on, to be closed."""
+        """Open the executor that independent trainings run on, to be closed."""
         return open_executor(self.settings.executor, self.settings.imports)  # type: ignore[attr-defined]
 
     def state(self) -> tuple[float, float]:
@@ -120,6 +121,11 @@ class Context(Generic[S, D]):
         """Data, where they are samples for a classifier or its siblings."""
         return checks.instance("data", self.data, Dataset)  # type: ignore[return-value]
 
+    @functools.cached_property
+    def _classifier(self) -> Classifier:
+        """The trained network, read once."""
+        return load_classifier(self._run.path)
+
     @property
     def model_bytes(self) -> int:
         """Size of the trained network's file."""
@@ -144,7 +150,7 @@ class Context(Generic[S, D]):
         """Evaluate the trained network, and write the record of the run with its report."""
         data, examined = self._samples, {**self._examined(searched), "bytes": self.model_bytes}
         try:
-            save_reference(self._run.path, load_classifier(self._run.path), data)
+            save_reference(self._run.path, self._classifier, data)
         except ValueError as error:  # a network that `kerasnas monitor` cannot watch is a finished run too
             self.progress(f"`kerasnas monitor` cannot watch this network: {error}")
         self.stages.finish(SAMPLES, samples_record(data, examined.pop("mistakes")))
@@ -171,15 +177,14 @@ class Context(Generic[S, D]):
         return record
 
     def conclude(self, record: Record) -> None:
-        """Print what came out."""
-        self.progress.conclude(verdict(record))
-        self.progress.conclude(closing_text(record, self._run.path))
+        """Print the result."""
+        conclude(self.progress, record, self._run.path)
 
     def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
         if "mistakes" in searched:
             return dict(searched)
-        classifier, data = load_classifier(self._run.path), self._samples
+        classifier, data = self._classifier, self._samples
         examined = evaluation_record(data.task, classifier.answers(data.raw("test")), data.y_test)
         costs = {"macs": macs(classifier.model), "latency_ms": network_latency(classifier.model)}
         return {**costs, **searched, **{name: value for name, value in examined.items() if name not in searched}}
@@ -212,7 +217,7 @@ class Method(abc.ABC, Generic[S, D]):
 
     @abc.abstractmethod
     def plan(self, context: Context[S, D]) -> str:
-        """What a run of these settings does, in a few lines."""
+        """Describe in a few lines the steps of a run of these settings."""
 
     @abc.abstractmethod
     def run(self, context: Context[S, D]) -> Mapping[str, Any]:
@@ -227,7 +232,7 @@ class Method(abc.ABC, Generic[S, D]):
         return context.finished()
 
     def conclude(self, context: Context[S, D], record: Mapping[str, Any]) -> None:
-        """Print what came out."""
+        """Print the result."""
         context.conclude(Record.of(record))
 
     def flags(self, settings: S) -> list[str]:
@@ -235,7 +240,7 @@ class Method(abc.ABC, Generic[S, D]):
         return settings.flags()
 
     def suits(self, space: str | None, dataset: str) -> bool:
-        """Whether `kerasnas search` chooses this method for a space (None if none is given) and a data set."""
+        """Return True if `kerasnas search` chooses this method for a space (None if none is given) and a data set."""
         return False
 
     def check_space(self, space: str | None) -> None:
@@ -248,6 +253,12 @@ class Method(abc.ABC, Generic[S, D]):
         """Return the settings of `kerasnas retrain` that build the networks of a run of these settings."""
         names = {field.name for field in dataclasses.fields(settings)}
         return {name: getattr(settings, name) for name in NETWORK if name in names}
+
+
+def conclude(progress: Progress, record: Record, path: Path) -> None:
+    """Print the verdict on a finished run in the folder `path`, and what to do next."""
+    progress.conclude(verdict(record))
+    progress.conclude(closing_text(record, path))
 
 
 def _description(data: Dataset) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class BudgetSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ExperienceSettings:
-    """What a search may take from earlier ones, and leave to later ones."""
+    """Consent to use earlier searches, and to be remembered by later ones."""
 
     remember: bool = setting(
         False,

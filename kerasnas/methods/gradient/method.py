@@ -37,7 +37,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         return flags if any(flag.startswith("--space=") for flag in flags) else ["--method=gradient", *flags]
 
     def suits(self, space: str | None, dataset: str) -> bool:
-        """Whether a space is named that has a supernet."""
+        """Return True if a space with a supernet is named."""
         return space is not None and has_supernet(space)
 
     def check_space(self, space: str | None) -> None:

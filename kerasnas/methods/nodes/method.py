@@ -64,5 +64,5 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
         return write_node_record(context, found, searched)
 
     def suits(self, space: str | None, dataset: str) -> bool:
-        """Whether the space is that of graphs, or, with none named, the data set is a graph."""
+        """Return True if the space is that of graphs or, with none named, the data set is a graph."""
         return space == "graphs" or (space is None and is_graph_file(dataset))

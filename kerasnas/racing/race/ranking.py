@@ -49,5 +49,5 @@ def comparison(field: Field, winner: str) -> list[dict[str, Any]]:
 
 
 def gain(field: Field, name: str) -> dict[str, Any] | None:
-    """What the initialization of a contestant gave it; None if it has none, or no control."""
+    """Return the gain of a contestant's initialization; None if it has none, or no control."""
     return gain_of(field.entries, name, field.scores)
