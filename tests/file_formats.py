@@ -29,7 +29,7 @@ from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import features
 from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.methods.rebuilding import Rebuilt, read_given
-from kerasnas.modalities.folders import read_image
+from kerasnas.modalities.decoding import read_image
 from kerasnas.runs.folder import GIVEN, RunFolder, read_config
 from kerasnas.runs.record import read_result
 from kerasnas.tabular import NASBench201

@@ -12,7 +12,7 @@ from kerasnas import checks
 from kerasnas.datasets.pools import check_named
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
-from kerasnas.modalities.folders import FITS
+from kerasnas.modalities.decoding import FITS
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.modalities.lookup import of_input_shape
 from kerasnas.registry import Registry

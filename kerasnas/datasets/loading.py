@@ -16,7 +16,8 @@ from kerasnas.files import untrusted
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
-from kerasnas.modalities.folders import FITS, check_image_size, read_folder
+from kerasnas.modalities.decoding import FITS, check_image_size
+from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
@@ -60,7 +61,9 @@ def load(
       80/20), a column `group` what belongs together.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
       Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
-    - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
+    - a folder of parts, `folder/train/<class>/...` with `folder/test/<class>/...`, used as split. Parts have these
+      names in any capitals: `train`, `training`; `val`, `valid`, `validation`; `test`, `testing`. Without a test part,
+      the validation part is the test part; with one, its images join the training images.
 
     Images of a folder are resized to the most common size, but with 64 pixels at most along the longer side, and have
     one channel when all of them are grayscale, else three. Files of other kinds, and those that cannot be read, are

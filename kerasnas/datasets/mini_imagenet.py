@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.datasets.pools import LabelledImages, read_npz
-from kerasnas.modalities.folders import read_image
+from kerasnas.modalities.decoding import read_image
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file
 _HEADER = ["filename", "label"]

@@ -15,7 +15,7 @@ from kerasnas.datasets import Dataset
 from kerasnas.files import storage, untrusted
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import Reading
-from kerasnas.modalities.folders import FITS
+from kerasnas.modalities.decoding import FITS
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.modalities.graphs import Graphs
 from kerasnas.modalities.lookup import of_model, of_record

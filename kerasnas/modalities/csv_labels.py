@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
-from kerasnas.modalities.folders import is_image, left_out, read_pixels
+from kerasnas.modalities.decoding import is_image, read_pixels
+from kerasnas.modalities.folders import left_out
 from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
 from kerasnas.tasks.splits import split_samples
@@ -80,12 +81,13 @@ def read_csv(
                 f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}. Texts stand "
                 "in a column named text, or in one that is named as the text column"
             )
-    pixels, unreadable, sizes = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
-    kept = [row for row, path in enumerate(paths) if path in pixels]
+    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
+    rows = {path: row for row, path in enumerate(decoded.paths)}
+    kept = [row for row, path in enumerate(paths) if path in rows]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
-    x = np.stack([pixels[paths[row]] for row in kept])
-    left = left_out(collections.Counter(), unreadable, len(paths))
-    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes)
+    x = decoded.pixels[[rows[paths[row]] for row in kept]]
+    left = left_out(collections.Counter(), decoded.unreadable, len(paths))
+    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, decoded.sizes)
 
 
 def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:

@@ -1,56 +1,69 @@
-"""Folders of images, with a folder for each class, read into arrays of bytes."""
+"""Folders of images: the parts of a split, the classes in each, and groups within the classes."""
 
 from __future__ import annotations
 
 import collections
-import math
-import os
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from kerasnas import checks
-from kerasnas.files import untrusted
+from kerasnas.modalities.decoding import FITS, LONGEST, SUFFIXES, check_image_size, is_image, read_pixels
 from kerasnas.tasks.splits import grouped_split, stratified_split
 
-Image.init()
-# The decoders that files of strangers may reach, whatever their suffix says: others start programs (EPS, Ghostscript).
-# AVIF is not in every Pillow, HEIF comes with `pillow_heif.register_heif_opener()`.
-_FORMATS = tuple(
-    name for name in ("PNG", "JPEG", "MPO", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "HEIF") if name in Image.OPEN
-)
-_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
-    *(suffix for suffix in (".avif", ".heic", ".heif") if Image.registered_extensions().get(suffix) in _FORMATS),
-)
-_LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Name of a folder in lower case -> the part of a split that it holds."""
 _MOST_LEFT_OUT = 0.05  # share of the files
-_MOST_MEMORY = 0.7  # share of the machine's
-_EXIF_ORIENTATION = 0x0112
-T = TypeVar("T")
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Number of channels -> Pillow's mode."""
-FITS = ("stretch", "crop", "pad")
-"""Ways to bring an image of another shape to size: distorted, its center, or all of it between black bars."""
+_SHOWN = 4  # names that a message lists
+
+Classes = dict[str, list[Path]]
+"""Name of a class -> its files; both sorted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """The folders of the training part and of the test part, the first of each in the lead.
+
+    Args:
+        train: folders with a folder for each class; the classes of the first are those of the data.
+        test: as `train`. Defaults to none: a share of the training part is held out.
+        notes: lines on what was found.
+    """
+
+    train: tuple[Path, ...]
+    test: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_folder(
-    folder: Path, image_size: tuple[int, int] | None = None, seed: int = 0, image_fit: str = "stretch"
+    folder: Path,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    image_fit: str = "stretch",
+    longest: int = LONGEST,
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
+
+    The parts of a split are recognized by name, in any capitals: `train` or `training`; `val`, `valid` or
+    `validation`; `test` or `testing`. Without a test part, the validation part is the test part; with one, its images
+    join the training images. One part alone is split 80/20.
 
     A class may have folders in turn, `<class>/<group>/<image>`: groups of images that belong together, by their name,
     if each class has at least two.
 
     Args:
         folder: the folder; hidden folders and files are skipped.
-        image_size: `(height, width)` of the result. Defaults to None: the most common size, its longer side 64 pixels
-            at most.
+        image_size: `(height, width)` of the result. Defaults to None: the most common size, its longer side `longest`
+            pixels at most.
         seed: seed of the 80/20 split. Defaults to 0.
         image_fit: one of `FITS`. Defaults to `"stretch"`.
+        longest: pixels along the longer side at most, unless `image_size` is given. Defaults to 64.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
@@ -58,135 +71,137 @@ def read_folder(
         what was found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
-        ValueError: if a class has no image, `test` has a class that `train` lacks, more than 5 % of the files would be
-            left out, or the images do not fit into memory.
+        ValueError: if a class has no image, a part has a class that the training part lacks, folders could be parts as
+            well as classes, more than 5 % of the files would be left out, or the images do not fit into memory.
     """
     check_image_size(image_size)
     checks.one_of("image_fit", image_fit, FITS)
-    presplit = (folder / "train").is_dir() and (folder / "test").is_dir()
-    names = ("train", "test") if presplit else ("",)
+    split = _find_split(folder)
     others: collections.Counter[str] = collections.Counter()
-    parts = {name: _list_images(folder / name, folder, others) for name in names}
-    classes = tuple(parts[names[0]])
-    unknown = sorted(set(parts[names[-1]]) - set(classes))
-    if unknown:
-        raise ValueError(f"The folder test has classes that the folder train lacks: {unknown}")
+    train, test = ([_list_images(place, folder, others) for place in part] for part in (split.train, split.test))
+    classes = tuple(train[0])
+    for place, listed in zip((*split.train, *split.test), (*train, *test), strict=True):
+        _check_classes(place, listed, split.train[0], classes)
+    parts = [_merged(classes, part) for part in (train, test) if part]
 
-    paths_of_all = [path for part in parts.values() for paths in part.values() for path in paths]
-    pixels, unreadable, sizes = read_pixels(paths_of_all, folder, image_size, image_fit)
-    x, y = {}, {}
-    for name, part in parts.items():
-        parts[name] = part = {label: [path for path in paths if path in pixels] for label, paths in part.items()}
-        if empty := [label for label, paths in part.items() if not paths]:
-            raise ValueError(f"No image of class {empty[0]} can be read: {next(iter(unreadable.values()))}")
-        x[name] = np.stack([pixels[path] for paths in part.values() for path in paths])
-        y[name] = np.array([classes.index(label) for label, paths in part.items() for _ in paths], np.int64)
-    notes = [f"Found {len(pixels):,} images, {len(classes)} classes, {sizes}"]
-    notes += left_out(others, unreadable, len(paths_of_all))
-    part = parts[names[0]]
-    groups = np.array([path.parent.name for paths in part.values() for path in paths])
+    paths = [path for part in parts for files in part.values() for path in files]
+    decoded = read_pixels(paths, folder, image_size, image_fit, longest)
+    rows = {path: row for row, path in enumerate(decoded.paths)}
+    x, y = [], []
+    for number, part in enumerate(parts):
+        parts[number] = part = {label: [path for path in files if path in rows] for label, files in part.items()}
+        for label, files in part.items():
+            if not files and any(label in one for one in (train, test)[number]):
+                raise ValueError(f"No image of class {label} can be read: {next(iter(decoded.unreadable.values()))}")
+        x.append(decoded.pixels[[rows[path] for files in part.values() for path in files]])
+        y.append(np.array([classes.index(label) for label, files in part.items() for _ in files], np.int64))
+    notes = [f"Found {len(rows):,} images, {len(classes)} classes, {decoded.sizes}", *split.notes]
+    notes += left_out(others, decoded.unreadable, len(paths))
+    groups = np.array([path.parent.name for files in parts[0].values() for path in files])
     # With a single folder in each class there is nothing to tell apart.
-    grouped = all(len({path.parent.name for path in paths}) > 1 for paths in part.values())
-    if not presplit:
-        train, test = grouped_split(y[""], groups, 0.2, seed) if grouped else stratified_split(y[""], 0.2, seed)
-        x, y = {"train": x[""][train], "test": x[""][test]}, {"train": y[""][train], "test": y[""][test]}
-        groups = groups[train]
-    arrays = {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}
+    grouped = all(len({path.parent.name for path in files}) > 1 for files in parts[0].values())
+    if grouped:
+        notes.append(f"Folders in the classes are groups, none of which is split: {_listed(sorted(set(groups)))}")
+    if not test:
+        first, second = grouped_split(y[0], groups, 0.2, seed) if grouped else stratified_split(y[0], 0.2, seed)
+        x, y, groups = [x[0][first], x[0][second]], [y[0][first], y[0][second]], groups[first]
+    arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1]}
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
 
 
-def read_pixels(
-    paths: Sequence[Path], root: Path, image_size: tuple[int, int] | None, image_fit: str
-) -> tuple[dict[Path, np.ndarray], dict[Path, str], str]:
-    """The pixels of image files, all of one size, with one channel if all are grayscale, else three.
-
-    Args:
-        paths: the files.
-        root: the folder that errors name them from.
-        image_size, image_fit: as for `read_folder`.
-
-    Returns:
-        The pixels of each file, uint8; why each file that cannot be read is left out; and the sizes in words.
+def _find_split(folder: Path) -> _Split:
+    """Return the parts of a folder, by their names; the folder itself where it has none.
 
     Raises:
-        ValueError: if none can be read, or they do not fit into memory.
+        ValueError: if two folders are the same part, or there are parts without a training part.
     """
-    unreadable: dict[Path, str] = {}
-    headers = _readable(lambda path: _header(path, root), paths, unreadable)
-    if not headers:
-        raise ValueError(next(iter(unreadable.values())))
-    size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
-    mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
-    _check_memory(len(headers), size, len(mode))
-    pixels = _readable(lambda path: _pixels(path, root, size, mode, image_fit), headers, unreadable)
-    return pixels, unreadable, _sizes([size for size, _ in headers.values()], size)
+    places = sorted(filter(_is_place, folder.iterdir()))
+    named: dict[str, list[Path]] = {}
+    for place in places:
+        if part := _PARTS.get(place.name.lower()):
+            named.setdefault(part, []).append(place)
+    unnamed = [place.name for place in places if place.name.lower() not in _PARTS]
+    if len(unnamed) == 1 and not named and any(map(_is_place, places[0].iterdir())):  # as archives are unpacked
+        inner = _find_split(places[0])
+        return dataclasses.replace(inner, notes=(f"Read from its only folder, {unnamed[0]}/", *inner.notes))
+    if not named or (len(named) == 1 and unnamed):  # a class may be called train, next to bus and car
+        return _Split((folder,))
+    for part, found in named.items():
+        if len(found) > 1:
+            names = " and ".join(f"{place.name}/" for place in found)
+            raise ValueError(f"Expected one folder for the {part} part. Received: {names}")
+    notes = [f"{_listed(unnamed, '/')} next to the parts: not read"] if unnamed else []
+    one = {part: found[0] for part, found in named.items()}
+    if len(one) == 1:
+        (place,) = one.values()
+        return _Split((place,), (), (f"{place.name}/ is the only part: split 80/20 into training and test",))
+    if "train" not in one:
+        raise ValueError(
+            f"Expected a folder train next to {' and '.join(place.name for place in one.values())}. Received: none"
+        )
+    train, validation = one["train"], one.get("validation")
+    if "test" not in one:
+        assert validation is not None  # of at least two parts
+        notes.insert(0, f"There is no test part: {validation.name}/ is the test part, on which results are reported")
+        return _Split((train,), (validation,), tuple(notes))
+    if validation is None:
+        return _Split((train,), (one["test"],), tuple(notes))
+    joined = f"{validation.name}/ joins the training images, of which a search holds out its own share"
+    notes.insert(0, f"{joined}; results are reported on {one['test'].name}/")
+    return _Split((train, validation), (one["test"],), tuple(notes))
 
 
-def pixels_of_files(
-    paths: Iterable[str | os.PathLike],
-    image_size: tuple[int, int] | None = None,
-    image_fit: str = "stretch",
-    channels: int | None = None,
-) -> np.ndarray:
-    """The pixels of image files, all of which can be read: uint8 `(samples, height, width, channels)`.
-
-    Args:
-        paths: the files.
-        image_size, image_fit: as for `read_folder`.
-        channels: Defaults to None: one if all are grayscale, else three.
-
-    Raises:
-        ValueError: if one cannot be read, or they do not fit into memory.
-    """
-    files = [Path(path) for path in paths]
-    if channels is not None and image_size is not None:
-        pixels = [_pixels(path, Path(), image_size, MODES[channels], image_fit) for path in files]
-    else:
-        found, unreadable, _ = read_pixels(list(dict.fromkeys(files)), Path(), image_size, image_fit)
-        if unreadable:
-            raise ValueError(next(iter(unreadable.values())))
-        pixels = [found[path] for path in files]
-    return _with_channels(pixels)
+def _check_classes(place: Path, listed: Classes, train: Path, classes: Sequence[str]) -> None:
+    """Raise ValueError if a part has a class that the training part lacks."""
+    unknown = [name for name in listed if name not in classes]
+    if unknown:
+        capitals = {name.lower(): name for name in classes}
+        same = [f"{name} is {capitals[name.lower()]} there" for name in unknown if name.lower() in capitals]
+        hint = f" ({', '.join(same)})" if same else ""
+        raise ValueError(f"The folder {place.name} has classes that the folder {train.name} lacks: {unknown}{hint}")
 
 
-def pixels_of_images(
-    images: Iterable[Image.Image],
-    image_size: tuple[int, int] | None = None,
-    image_fit: str = "stretch",
-    channels: int | None = None,
-) -> np.ndarray:
-    """The pixels of images that Pillow has opened; arguments as for `pixels_of_files`.
+def _check_layout(folder: Path) -> None:
+    """Raise ValueError if the folders in a folder could be parts of a split, data sets or groups as well as classes."""
+    classes = sorted(filter(_is_place, folder.iterdir()))
+    below = {place.name: {path.name.lower() for path in place.iterdir() if _is_place(path)} for place in classes}
+    split = [name for name, names in below.items() if len({_PARTS[one] for one in names if one in _PARTS}) > 1]
+    if split:
+        raise ValueError(
+            f"Expected one folder for each class. Received: parts of a split ({_listed(sorted(below[split[0]]))}) in "
+            f"{_listed(split)}. If that is a data set, pass its folder; if it is a class, put the parts outside, as in "
+            f"train/{split[0]} and test/{split[0]}"
+        )
+    names = next(iter(below.values()), set())
+    if len(below) > 1 and len(names) > 1 and all(other == names for other in below.values()):
+        raise ValueError(
+            f"Expected one folder for each class. Received: {_listed(list(below))}, all with the same folders "
+            f"{_listed(sorted(names))}: either could be the classes. Rename parts of a split to train and test (or "
+            "val), join other parts into one folder for each class, or list groups within classes in a .csv file with "
+            "the columns image, label and group"
+        )
 
-    Args:
-        images: they are iterated over twice, so that not all of them need be in memory.
-        image_size, image_fit, channels: as there.
 
-    Raises:
-        ValueError: if one is none, or they do not fit into memory.
+def _merged(classes: Iterable[str], parts: Sequence[Classes]) -> Classes:
+    """Return the files of each class in all of the parts."""
+    found = {label: [path for part in parts for path in part.get(label, ())] for label in classes}
+    return {label: files for label, files in found.items() if files}
+
+
+def _listed(names: Sequence[str], end: str = "") -> str:
+    """Return the first names, and how many there are besides.
 
     Example:
 
-    >>> pixels_of_images([Image.new("L", (8, 6)), Image.new("L", (8, 6)), Image.new("L", (9, 9))]).shape
-    (3, 6, 8, 1)
+    >>> _listed(["a", "b"]), _listed(list("abcdefg"), "/")
+    ('a, b', 'a/, b/, c/, d/ and 3 others')
     """
-    headers = []
-    for row, image in enumerate(images):
-        if not isinstance(image, Image.Image):
-            raise ValueError(checks.invalid("x", "an image in each row", f"{type(image).__name__} in row {row}"))
-        upright = ImageOps.exif_transpose(image)
-        headers.append(((upright.height, upright.width), _is_grey(image)))
-    size = image_size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0])
-    mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
-    _check_memory(len(headers), size, len(mode))
-    return _with_channels([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, image_fit) for one in images])
+    more = len(names) - _SHOWN
+    shown = ", ".join(f"{name}{end}" for name in names[:_SHOWN])
+    return f"{shown} and {more} other{'s' if more > 1 else ''}" if more > 0 else shown
 
 
-def _with_channels(pixels: Sequence[np.ndarray]) -> np.ndarray:
-    found = np.stack(pixels)
-    return found[..., None] if found.ndim == 3 else found
-
-
-def left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> list[str]:
+def left_out(others: collections.Counter[str], unreadable: Mapping[Path, str], images: int) -> list[str]:
     """A line on the files that are left out, if there are some: those of other kinds by suffix, and the unreadable.
 
     Raises:
@@ -194,113 +209,31 @@ def left_out(others: collections.Counter[str], unreadable: dict[Path, str], imag
     """
     if not others and not unreadable:
         return []
-    line = _left_out(others, unreadable, images)
-    if len(unreadable) + others.total() > max(1, _MOST_LEFT_OUT * (images + others.total())):
-        raise ValueError(line)
-    return [line]
-
-
-def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
-    """The result of `read` for each path; those that it cannot read go to `unreadable`, with the reason."""
-    found = {}
-    for path in paths:
-        try:
-            found[path] = read(path)
-        except ValueError as error:
-            unreadable[path] = str(error)
-    return found
-
-
-def _check_memory(number: int, size: tuple[int, int], channels: int) -> None:
-    """Raise ValueError where so many images do not fit into the machine's memory, as bytes and then as float32."""
-    needed, memory = 5 * number * math.prod(size) * channels, untrusted.memory()
-    if memory is not None and needed > _MOST_MEMORY * memory:
-        most = math.floor(min(size) * math.sqrt(_MOST_MEMORY * memory / needed))
-        raise ValueError(
-            f"{number:,} images of {size[0]}x{size[1]} take {needed / 2**30:.1f} GiB of memory, and this machine has "
-            f"{memory / 2**30:.1f}. Choose a smaller size, of {most} pixels or fewer along the shorter side, such as "
-            f"image_size={most}."
-        )
-
-
-def _capped(size: tuple[int, int]) -> tuple[int, int]:
-    """`(height, width)` in the same proportion, but for rounding, whose longer side is `_LONGEST` at most.
-
-    Example:
-
-    >>> _capped((28, 28)), _capped((3000, 4000))
-    ((28, 28), (48, 64))
-    """
-    factor = min(1.0, _LONGEST / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _sizes(sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> str:
-    """Height and width of the smallest and the largest image, and what they are brought to."""
-    least, most = min(sizes, key=math.prod), max(sizes, key=math.prod)
-    span = "x".join(map(str, least)) + ("" if least == most else f"..{'x'.join(map(str, most))}")
-    return f"{span} -> {size[0]}x{size[1]}"
-
-
-def _left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> str:
-    """A line on the files that are left out: how many of which suffix, and how many that cannot be read."""
     parts = [f"{number} {suffix or 'without a suffix'}" for suffix, number in others.most_common()]
     if unreadable:
         parts.append(f"{len(unreadable)} that cannot be read (the first: {next(iter(unreadable.values()))})")
     number, files = others.total() + len(unreadable), images + others.total()
-    return f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(_SUFFIXES)} files."
+    line = f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(SUFFIXES)} files."
+    if number > max(1, _MOST_LEFT_OUT * files):
+        raise ValueError(line)
+    return [line]
 
 
-def check_image_size(value: Any) -> None:
-    """Raise ValueError unless `value` is None or `(height, width)`."""
-    expected = "(height, width), two positive integers"
-    if value is None:
-        return
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(checks.invalid("image_size", expected, value))
-    try:
-        for side in value:
-            checks.size("image_size", side)
-    except ValueError:
-        raise ValueError(checks.invalid("image_size", expected, value)) from None
-
-
-def read_image(path: Path, input_shape: tuple[int, ...], image_fit: str = "stretch") -> np.ndarray:
-    """The pixels of an image file, upright, resized, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
-
-    Args:
-        path: the file.
-        input_shape: `(height, width, channels)`.
-        image_fit: one of `FITS`. Defaults to `"stretch"`.
-
-    Raises:
-        ValueError: if it cannot be read as an image.
-    """
-    height, width, channels = input_shape
-    return _pixels(path, path.parent, (height, width), MODES[channels], image_fit).reshape(input_shape)
-
-
-def image_files(path: Path) -> list[Path]:
-    """The image files in a folder and in those below it, in the order of their names; a file is itself."""
-    return sorted(one for one in path.rglob("*") if is_image(one)) if path.is_dir() else [path]
-
-
-def _list_images(folder: Path, root: Path, others: collections.Counter[str]) -> dict[str, list[Path]]:
+def _list_images(folder: Path, root: Path, others: collections.Counter[str]) -> Classes:
     """The image files of each class, both in the order of their names; the suffixes of other files are counted."""
-    found = {
-        child.name: sorted(path for place in _places(child) for path in place.iterdir() if is_image(path))
-        for child in sorted(folder.iterdir())
-        if _is_place(child)
-    }
-    for child in filter(_is_place, folder.iterdir()):
-        beside = (path for place in _places(child) for path in place.iterdir() if path.is_file())
-        others.update(path.suffix.lower() for path in beside if not is_image(path) and not path.name.startswith("."))
+    _check_layout(folder)
+    found: Classes = {}
+    for child in sorted(filter(_is_place, folder.iterdir())):
+        files = [path for place in _places(child) for path in place.iterdir()]
+        found[child.name] = sorted(filter(is_image, files))
+        beside = (path for path in files if path.is_file() and not is_image(path) and not path.name.startswith("."))
+        others.update(path.suffix.lower() for path in beside)
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"
         received = f"no image in {empty}" if empty else "no folder"
-        files = f"with {', '.join(_SUFFIXES)} files"
-        raise ValueError(f"Expected one folder for each class{part}, {files}. Received: {received}")
+        files_of = f"with {', '.join(SUFFIXES)} files"
+        raise ValueError(f"Expected one folder for each class{part}, {files_of}. Received: {received}")
     return found
 
 
@@ -311,69 +244,3 @@ def _is_place(path: Path) -> bool:
 def _places(folder: Path) -> list[Path]:
     """The folders that the images of a class lie in: its own, and those of its groups."""
     return [folder, *(child for child in folder.iterdir() if _is_place(child))]
-
-
-def is_image(path: Path) -> bool:
-    """Return True if the name of a file is that of an image."""
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-
-
-def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
-    try:
-        untrusted.check_regular(path)
-        image = Image.open(path, formats=_FORMATS)
-        if size is not None and image.format == "JPEG":
-            longest = 2 * max(size)
-            image.draft(None, (longest, longest))
-        # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
-        turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image
-    except MemoryError:
-        raise
-    except Exception as error:  # of damaged bytes decoders raise nearly anything
-        raise _unreadable(path, root, error) from error
-
-
-def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    return ValueError(f"{shown} cannot be read as an image: {error}")
-
-
-def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
-    """The image's (height, width), and True if it is grayscale; the pixels are not read."""
-    with _open(path, root) as image:
-        return (image.height, image.width), _is_grey(image)
-
-
-def _is_grey(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
-
-
-def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit: str) -> np.ndarray:
-    with _open(path, root, size) as image:
-        try:
-            image = _converted(image, mode)
-        except MemoryError:
-            raise
-        except Exception as error:  # a truncated file shows only here
-            raise _unreadable(path, root, error) from error
-    return _fitted(image, size, image_fit)
-
-
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert(mode)
-
-
-def _fitted(image: Image.Image, size: tuple[int, int], image_fit: str) -> np.ndarray:
-    if (image.height, image.width) != tuple(size):
-        whole, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR
-        if image_fit == "crop":
-            image = ImageOps.fit(image, whole, bilinear)
-        elif image_fit == "pad":
-            image = ImageOps.pad(image, whole, bilinear)
-        else:
-            image = image.resize(whole, bilinear)
-    return np.asarray(image)

@@ -16,7 +16,7 @@ from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import columns_of
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
-from kerasnas.modalities.folders import MODES, image_files, pixels_of_files, pixels_of_images, read_image
+from kerasnas.modalities.decoding import MODES, image_files, pixels_of_files, pixels_of_images, read_image
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
 from kerasnas.tasks import Task

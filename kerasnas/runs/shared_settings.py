@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from kerasnas.modalities.base import TextLimits
-from kerasnas.modalities.folders import FITS
+from kerasnas.modalities.decoding import FITS
 from kerasnas.modalities.fronts import SPLITS
 from kerasnas.platforms import TRACKERS
 from kerasnas.racing.budget import Budget

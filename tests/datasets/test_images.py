@@ -13,7 +13,7 @@ from PIL import Image
 from kerasnas.datasets import DATASETS, Dataset, load, published
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 from kerasnas.files import untrusted
-from kerasnas.modalities import folders
+from kerasnas.modalities import decoding
 from kerasnas.modalities.lookup import check_images
 from kerasnas.tasks.splits import stratified_split
 
@@ -418,7 +418,7 @@ def test_images_that_do_not_fit_into_memory_are_refused_before_they_are_read(tmp
     folder = _grey_folder(tmp_path / "pets")
     monkeypatch.setattr(untrusted, "memory", lambda: 4 * 6 * 20 * 5 / 0.7 + 1)
     assert load(folder).input_shape == (4, 6, 1)
-    monkeypatch.setattr(folders, "_pixels", lambda *arguments: pytest.fail("an image was read"))
+    monkeypatch.setattr(decoding, "_pixels", lambda *arguments: pytest.fail("an image was read"))
     with pytest.raises(ValueError, match=r"20 images of 8x12 take .* GiB of memory.* such as image_size=4\."):
         load(folder, image_size=(8, 12))
 

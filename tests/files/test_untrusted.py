@@ -17,7 +17,7 @@ from PIL import EpsImagePlugin, Image
 import kerasnas
 from kerasnas import datasets
 from kerasnas.files import untrusted
-from kerasnas.modalities.folders import read_image
+from kerasnas.modalities.decoding import read_image
 from kerasnas.networks.saved import read_model
 from tests.file_formats import npy_header
 
