@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ def read_folder(
     join the training images. One part alone is split 80/20.
 
     A class may have folders in turn, `<class>/<group>/<image>`: groups of images that belong together, by their name,
-    if each class has at least two.
+    if each class has at least two. Where all classes have the same ones, these need numbered names, such as
+    `patient 1`: else they could be the classes.
 
     Args:
         folder: the folder; hidden folders and files are skipped.
@@ -173,13 +175,26 @@ def _check_layout(folder: Path) -> None:
             f"train/{split[0]} and test/{split[0]}"
         )
     names = next(iter(below.values()), set())
-    if len(below) > 1 and len(names) > 1 and all(other == names for other in below.values()):
+    same = len(below) > 1 and len(names) > 1 and all(other == names for other in below.values())
+    if same and not (_are_numbered(names) and not _are_numbered(below)):
         raise ValueError(
             f"Expected one folder for each class. Received: {_listed(list(below))}, all with the same folders "
             f"{_listed(sorted(names))}: either could be the classes. Rename parts of a split to train and test (or "
-            "val), join other parts into one folder for each class, or list groups within classes in a .csv file with "
-            "the columns image, label and group"
+            "val), and join other parts into one folder for each class. Groups within classes need numbered names, "
+            "such as patient 1 and patient 2, or a .csv file with the columns image, label and group"
         )
+
+
+def _are_numbered(names: Collection[str]) -> bool:
+    """Return True for names that are one word with a number, as groups and folds are, and classes are not.
+
+    Example:
+
+    >>> _are_numbered(["patient 1", "patient 12"]), _are_numbered(["ant", "bee"]), _are_numbered(["0", "1"])
+    (True, False, False)
+    """
+    words = {re.sub(r"\d+", "", name).strip(" -_").lower() for name in names}
+    return len(words) == 1 and words != {""} and all(re.search(r"\d", name) for name in names)
 
 
 def _merged(classes: Iterable[str], parts: Sequence[Classes]) -> Classes:
