@@ -80,7 +80,8 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """Run the search of one tuner; return the test accuracy of its result."""
     import kerasnas
     from kerasnas.files.stages import Stages
-    from kerasnas.training import NetworkTraining, TrainingRecipe
+    from kerasnas.training.network_training import NetworkTraining
+    from kerasnas.training.recipe import TrainingRecipe
     from tuners.tuners.trial_inputs import SearchData
 
     # `Thread.currentThread`, once a call of a stock oracle

@@ -34,7 +34,8 @@ from kerasnas.executors.base import Function
 from kerasnas.files.stages import Stages
 from kerasnas.runs import open_executor
 from kerasnas.runs.folder import RunFolder
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")
 CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/racing"]

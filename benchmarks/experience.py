@@ -71,7 +71,8 @@ def collect(arguments):
     from kerasnas.files.stages import Stages
     from kerasnas.spaces import TextSpace
     from kerasnas.tasks.known import CLASSIFICATION
-    from kerasnas.training import NetworkTraining, TrainingRecipe
+    from kerasnas.training.network_training import NetworkTraining
+    from kerasnas.training.recipe import TrainingRecipe
 
     runs = skeleton.Runs(arguments.raw, "part", "dataset", "seed", "cell")
     recipe = TrainingRecipe(EPOCHS, learning_rate=0.004, algorithm="adam", augment=drop_words)

@@ -26,7 +26,8 @@ import skeleton
 import tracked
 
 from kerasnas.search import STRATEGIES
-from kerasnas.tabular import NASBench101, NASBench201, NASBenchGraph, Table
+from kerasnas.tabular import NASBench101, NASBench201, NASBenchGraph
+from kerasnas.tabular.table import Table
 
 CHECKPOINTS = (25, 50, 100, 150, 200)
 STRATEGY_NAMES = ("predictor", "local_search", "evolution", "random")

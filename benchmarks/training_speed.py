@@ -130,8 +130,8 @@ def with_keras(arguments: Any) -> dict[str, float]:
     from kerasnas import datasets
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.networks.fused import fused
-    from kerasnas.training import TrainingRecipe
     from kerasnas.training import loop as training_loop
+    from kerasnas.training.recipe import TrainingRecipe
 
     def cnn() -> keras.Model:
         x = inputs = keras.Input(data.input_shape)

@@ -39,7 +39,8 @@ from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
 from kerasnas.meta.warm_predictor import TransferPredictor
 from kerasnas.search import PredictorSearch, RandomSearch, Reinforce, SearchStrategy
-from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+from kerasnas.tabular import NASBench201, NASBenchGraph
+from kerasnas.tabular.table import Table
 
 CHECKPOINTS = (5, 10, 25, 50, 100)
 SOURCE_EVALUATIONS, SOURCE_RANDOM, SOURCE_BATCH = 200, 100, 5

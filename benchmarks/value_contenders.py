@@ -107,7 +107,7 @@ def cnn_parameters(arrays):
 
 def hybrid_network(name, arrays):
     """A reference of the hybrid space, at the size that suits the data."""
-    from kerasnas.spaces import HybridSpace
+    from kerasnas.spaces.hybrid import HybridSpace
 
     *_, shape, classes = scaled(arrays)
     return HybridSpace.for_data(shape, classes, len(arrays[0])).references()[name]
@@ -182,7 +182,7 @@ def run_tuner(contender, name, arrays, seconds, seed):
 
 def run_random_networks(name, arrays, seconds, seed, number=3):
     """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
-    from kerasnas.callbacks import NonFiniteError
+    from kerasnas.callbacks.stopping import NonFiniteError
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing import Contestant

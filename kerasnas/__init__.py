@@ -6,7 +6,7 @@ a genotype is what comes out. See the README for a first search.
 What the names stand for is imported when it is first used: `import kerasnas` alone loads neither Keras nor TensorFlow.
 
 Public is what stands in an `__all__`: of this package, of one of its packages, of `genotypes` and
-`search`, and of `tuners`. All else may change without notice.
+`search`, and of `tuners`. Each name stands in one of them. All else may change without notice.
 """
 
 from __future__ import annotations
@@ -15,26 +15,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasnas import (
-        callbacks,
-        cost,
-        datasets,
-        distribution,
-        drift,
-        federated,
-        genotypes,
-        meta,
-        networks,
-        relaxations,
-        search,
-        spaces,
-        tabular,
-    )
+    from kerasnas import callbacks as callbacks
+    from kerasnas import cost as cost
+    from kerasnas import datasets as datasets
+    from kerasnas import distribution as distribution
+    from kerasnas import drift as drift
+    from kerasnas import federated as federated
+    from kerasnas import genotypes as genotypes
+    from kerasnas import meta as meta
+    from kerasnas import networks as networks
+    from kerasnas import relaxations as relaxations
+    from kerasnas import search as search
+    from kerasnas import spaces as spaces
+    from kerasnas import tabular as tabular
     from kerasnas.deployment import (
         GraphClassifier,
         ImageClassifier,
         ImageRegressor,
-        Preset,
         TableClassifier,
         TableRegressor,
         TextClassifier,
@@ -44,25 +41,22 @@ if TYPE_CHECKING:
         readapt,
     )
     from kerasnas.drift import DriftMonitor
-    from kerasnas.genotypes import Edge, Genotype
+    from kerasnas.genotypes import Genotype
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "BilevelOptimizer": "trainers.compiling",
+HOMES = {
     "BilevelTrainer": "search",
     "DARTSSpace": "spaces",
     "DriftMonitor": "drift",
-    "Edge": "genotypes",
     "Genotype": "genotypes",
     "GraphClassifier": "deployment",
     "ImageClassifier": "deployment",
     "ImageRegressor": "deployment",
     "MixedOp": "primitives",
-    "Preset": "deployment",
     "SearchSpace": "spaces",
     "TableClassifier": "deployment",
     "TableRegressor": "deployment",
@@ -78,40 +72,25 @@ __all__ = [
     "BilevelTrainer",
     "DARTSSpace",
     "DriftMonitor",
-    "Edge",
     "Genotype",
     "GraphClassifier",
     "ImageClassifier",
     "ImageRegressor",
     "MixedOp",
-    "Preset",
     "SearchSpace",
     "TableClassifier",
     "TableRegressor",
     "TextClassifier",
-    "callbacks",
-    "cost",
-    "datasets",
-    "distribution",
-    "drift",
-    "federated",
-    "genotypes",
     "load",
-    "meta",
-    "networks",
     "presets",
     "push",
     "readapt",
     "register_primitive",
-    "relaxations",
-    "search",
-    "spaces",
-    "tabular",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    place = f"{__name__}.{_HOMES.get(name, name)}"
+    place = f"{__name__}.{HOMES.get(name, name)}"
     try:
         if name.startswith("_"):
             raise ModuleNotFoundError(name=place)
@@ -120,7 +99,7 @@ def __getattr__(name: str) -> Any:
         if error.name != place:  # one that this module needs
             raise
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
-    found = getattr(module, name) if name in _HOMES else module
+    found = getattr(module, name) if name in HOMES else module
     globals()[name] = found
     return found
 

@@ -33,11 +33,13 @@ from kerasnas.constraints import (
     Satisfies,
     Shape,
     Text,
-    as_array,
 )
-from kerasnas.wording import invalid, invalid_array, nearest
-
-__all__ = ["as_array", "invalid", "nearest"]  # with the checks of this module
+from kerasnas.constraints import (
+    as_array as as_array,
+)
+from kerasnas.wording import invalid as invalid
+from kerasnas.wording import invalid_array
+from kerasnas.wording import nearest as nearest
 
 _T = TypeVar("_T")
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -12,7 +12,11 @@ from typing import Any, NamedTuple
 from kerasnas import checks
 from kerasnas.files import storage, untrusted
 
-__all__ = ["DARTS_V1", "DARTS_V2", "PC_DARTS_CIFAR", "Edge", "Genotype"]
+__all__ = [
+    "DARTS_V1",
+    "DARTS_V2",
+    "PC_DARTS_CIFAR",
+]
 
 _FORMAT, _VERSION = "kerasnas.genotype", 1
 

@@ -14,7 +14,7 @@ from kerasnas.strategies.multi_objective import NSGA2
 from kerasnas.strategies.predictor import PredictorSearch
 from kerasnas.strategies.tpe import TPESearch
 from kerasnas.trainers.beta_decay import BetaDecay
-from kerasnas.trainers.bilevel import BilevelTrainer
+from kerasnas.trainers.bilevel import BilevelTrainer as BilevelTrainer
 from kerasnas.trainers.cost_objective import CostObjective
 from kerasnas.trainers.hypergradients import HYPERGRADIENTS
 from kerasnas.trainers.one_shot import ENASTrainer
@@ -30,7 +30,6 @@ __all__ = [
     "NSGA2",
     "STRATEGIES",
     "BetaDecay",
-    "BilevelTrainer",
     "Controller",
     "CostObjective",
     "EHVISearch",

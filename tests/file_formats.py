@@ -27,7 +27,9 @@ from kerasnas.meta.experience_store import ExperienceStore
 from kerasnas.meta.initializer import ReptileInitializer
 from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import features
-from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.rebuilding import Rebuilt, read_given
 from kerasnas.modalities.decoding import read_image
 from kerasnas.runs.folder import GIVEN, RunFolder, read_config

@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ PACKAGES = sorted(
     if is_package
 )
 MODULES = ["kerasnas.genotypes", "kerasnas.search"]
+MOST_NAMES = 180  # a user can learn so many; a new one needs a page that shows it
 MOST_ANY = 0.18  # of the annotations of public signatures, see `test_any_is_not_used_more`
 
 
@@ -56,6 +58,52 @@ def test_a_package_says_what_is_public(name):
         assert not missing, f"{name}.__all__ promises {missing}"
     elif name not in INTERNAL | BY_MODULE:
         assert "Internal: " in (module.__doc__ or ""), f"{name} has no __all__, and does not say that it is internal"
+
+
+def test_each_public_name_stands_in_one_place_and_they_are_few():
+    names = [f"{package}.{name}" for package in PUBLIC for name in importlib.import_module(package).__all__]
+    assert len(names) <= MOST_NAMES, f"{len(names)} names in `__all__`: what no user needs lives in its module"
+    places = {}
+    for place, value in named().items():
+        if inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value):
+            places.setdefault(id(value), []).append(place)
+    twice = [several for several in places.values() if len(several) > 1]
+    assert not twice, f"in more than one `__all__`: {twice}"
+
+
+def shown():
+    """The code that pages for users show: fences, what stands in backticks, and examples."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages += [*(ROOT / "docs" / "guides").glob("*.md"), *(ROOT / "docs" / "tutorials" / "sources").glob("*.md")]
+    not_guides = {"changelog.md", "compatibility.md", "contributing.md", "reading.md", "reference.md"}
+    for page in pages:
+        if page.name not in not_guides:
+            text = page.read_text(encoding="utf-8")
+            yield from re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+            yield from re.findall(r"`([^`\n]+)`", text)
+    yield from (page.read_text(encoding="utf-8") for page in (ROOT / "examples").glob("*.py"))
+
+
+def test_every_public_name_is_shown_to_users():
+    """A class or constant by its name; a function with its module, as names like `load` are words of other things."""
+    code = "\n".join(shown())
+    missing = []
+    for place in named():
+        module, _, name = place.rpartition(".")
+        last = module.rpartition(".")[2]
+        pattern = rf"\b{name}\b" if name[0].isupper() else rf"\b{last}\.{name}\b|\bimport [^\n]*\b{name}\b"
+        if not re.search(pattern, code):
+            missing.append(place)
+    assert not missing, f"public, and on no page: {missing}"
+
+
+def test_every_public_name_is_in_the_reference():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "docs" / "extensions"))
+        modules = importlib.import_module("modules")
+        homes = modules.homes(modules.entries())
+    described = {place for place, value in named().items() if inspect.isclass(value) or inspect.isroutine(value)}
+    assert described <= set(homes), f"not in the reference: {described - set(homes)}"
 
 
 def test_public_names_say_what_they_are():

@@ -18,7 +18,7 @@
 | several objectives | their sum | with `ParetoOracle`, their front |
 """
 
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel

@@ -8,7 +8,9 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-# What several of them have, or one of them under two names, is at home in the first, under its own name.
+import kerasnas
+
+# What one of them has under two names is at home under its own.
 MODULES = {
     "kerasnas.search": "Search",
     "kerasnas.spaces": "Spaces",
@@ -19,12 +21,10 @@ MODULES = {
     "kerasnas.cost": "Costs",
     "kerasnas.proxies": "Zero-cost proxies",
     "kerasnas.callbacks": "Callbacks",
-    "kerasnas.training": "Training",
     "kerasnas.racing": "Races",
     "kerasnas.runs": "Runs",
     "kerasnas.methods": "Methods of a run",
     "kerasnas.deployment": "Deployment",
-    "kerasnas.diagnostics": "Diagnostics",
     "kerasnas.meta": "Meta-learning",
     "kerasnas.federated": "Federated search",
     "kerasnas.federated.flower": "Federated search on Flower",
@@ -59,9 +59,10 @@ class Entry:
 
 
 def public(module: ModuleType) -> list[str]:
-    """The names of `__all__`; of a module without one, what it defines and documents."""
+    """The names of `__all__`, and those that `kerasnas` takes from here; without one, what it defines and documents."""
     if hasattr(module, "__all__"):
-        return list(module.__all__)
+        handed_on = [name for name in kerasnas.__all__ if f"kerasnas.{kerasnas.HOMES[name]}" == module.__name__]
+        return sorted({*module.__all__, *handed_on}, key=lambda name: (not name[0].isupper(), name))
     return [
         name
         for name, value in vars(module).items()

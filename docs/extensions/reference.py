@@ -12,6 +12,7 @@ import docstrings
 import modules
 from modules import MODULES, Entry
 
+import kerasnas
 from kerasnas.registry import Registry
 
 
@@ -25,17 +26,14 @@ def pages() -> dict[str, str]:
 
 
 def _package(homes: dict[str, str]) -> str:
-    import kerasnas
-
     lines = ["# The package", "", "Module `kerasnas`.", "", docstrings.markdown(kerasnas.__doc__), ""]
     for name in kerasnas.__all__:
-        value = getattr(kerasnas, name)
-        if inspect.ismodule(value):
-            lines.append(f"- [`kerasnas.{name}`](kerasnas.{name}.md): {docstrings.summary(value.__doc__)}")
-        else:
-            lines.append(
-                f"- {{py:obj}}`kerasnas.{name} <{homes[f'kerasnas.{name}']}>`: {docstrings.summary(value.__doc__)}"
-            )
+        summary = docstrings.summary(getattr(kerasnas, name).__doc__)
+        lines.append(f"- {{py:obj}}`kerasnas.{name} <{homes[f'kerasnas.{name}']}>`: {summary}")
+    lines += ["", "Its rooms, imported when they are first used:", ""]
+    for place, title in MODULES.items():
+        if place.startswith("kerasnas."):
+            lines.append(f"- [`{place}`]({place}.md): {title[0].lower()}{title[1:]}")
     return "\n".join(lines) + "\n"
 
 

@@ -3,12 +3,11 @@
 from kerasnas.callbacks.checkpoints import SearchCheckpoint, TrainingCheckpoint
 from kerasnas.callbacks.drift import DriftCallback
 from kerasnas.callbacks.schedules import TemperatureSchedule
-from kerasnas.callbacks.stopping import CurvatureStop, NonFiniteError
+from kerasnas.callbacks.stopping import CurvatureStop
 
 __all__ = [
     "CurvatureStop",
     "DriftCallback",
-    "NonFiniteError",
     "SearchCheckpoint",
     "TemperatureSchedule",
     "TrainingCheckpoint",

@@ -83,12 +83,14 @@ def retrain(values: flags.FlagValues) -> None:
 
 def pretrain(values: flags.FlagValues, spent: float) -> None:
     """Learn an initialization."""
-    from kerasnas import methods, runs
+    from kerasnas import runs
+    from kerasnas.methods.pretraining import PretrainingConfig
+    from kerasnas.methods.running import pretrain
 
-    config = settings(methods.PretrainingConfig, values)
+    config = settings(PretrainingConfig, values)
     progress = _progress(values)
     run = runs.folder.RunFolder.create(values["output_dir"].value, config, progress)
-    methods.pretrain(config, run.path, progress, spent)
+    pretrain(config, run.path, progress, spent)
 
 
 def resume(values: flags.FlagValues, spent: float) -> None:
@@ -164,14 +166,14 @@ def monitor(values: flags.FlagValues) -> None:
 
 def plot(values: flags.FlagValues) -> None:
     """Draw the plots of a run, or of a genotype."""
-    from kerasnas import methods
+    from kerasnas.methods.running import plot
     from kerasnas.runs.record import plot_genotype
 
     folder = values["output_dir"].value
     if folder is None:
         raise ValueError("Missing flag --output_dir: the folder of a run, or where to put the plots of --genotype.")
     if values["genotype"].value is None:
-        methods.plot(folder)
+        plot(folder)
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
     for path in plot_genotype(_genotype(values["genotype"].value), Path(folder)):
@@ -180,23 +182,23 @@ def plot(values: flags.FlagValues) -> None:
 
 def time(values: flags.FlagValues) -> None:
     """Time a search step."""
-    from kerasnas import diagnostics
+    from kerasnas.diagnostics import step_timing
 
-    diagnostics.measure(settings(diagnostics.TimingConfig, values))
+    step_timing.measure(settings(step_timing.TimingConfig, values))
 
 
 def compare(values: flags.FlagValues) -> None:
     """Compare strategies on a table."""
-    from kerasnas import diagnostics
+    from kerasnas.diagnostics import comparison
 
-    diagnostics.compare(settings(diagnostics.ComparisonConfig, values), values["output_dir"].value)
+    comparison.compare(settings(comparison.ComparisonConfig, values), values["output_dir"].value)
 
 
 def doctor(values: flags.FlagValues) -> None:
     """Examine this machine."""
-    from kerasnas import diagnostics
+    from kerasnas.diagnostics import doctor
 
-    diagnostics.examine(settings(diagnostics.DoctorConfig, values))
+    doctor.examine(settings(doctor.DoctorConfig, values))
 
 
 def completion(values: flags.FlagValues, commands: Mapping[str, Command]) -> None:

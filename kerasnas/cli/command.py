@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,11 @@ class Command:
     """A subcommand: its words, its flags, and the function that runs it.
 
     The fields of its settings are flags: of a command that starts runs (`starts_runs`) those of its methods, of another
-    one those of the dataclass of `kerasnas.diagnostics` that `settings` names; they are imported when needed. Where two
-    have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
-    process have passed. `places` are the flags that may be given by their value alone, in this order; `own` are its
-    flags that are no settings; `shown` are those that `--help` has, where there are more than `MOST_FLAGS`.
+    one those of the dataclass of `kerasnas.diagnostics` that `settings` names, as in `"doctor:DoctorConfig"`; they are
+    imported when needed. Where two have a field in common, the flag is that of the first. A `timed` command is also
+    told how many seconds of its process have passed. `places` are the flags that may be given by their value alone, in
+    this order; `own` are its flags that are no settings; `shown` are those that `--help` has, where there are more than
+    `MOST_FLAGS`.
     """
 
     def __init__(
@@ -107,9 +109,8 @@ class Command:
             return {method.words: method.settings for method in methods if method.command == self.name}
         if not self._settings:
             return {}
-        from kerasnas import diagnostics
-
-        return {self.name: getattr(diagnostics, self._settings)}
+        module, _, name = self._settings.partition(":")
+        return {self.name: getattr(importlib.import_module(f"kerasnas.diagnostics.{module}"), name)}
 
     def run(self, values: flags.FlagValues, spent: float) -> None:
         """Do what the command is for."""

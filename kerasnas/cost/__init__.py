@@ -2,14 +2,12 @@
 
 from kerasnas.cost.front import pareto_front
 from kerasnas.cost.latency import LatencyTable, network_latency
-from kerasnas.cost.model import COSTS, CostModel, NetworkCost, tabulate
+from kerasnas.cost.model import COSTS, CostModel
 
 __all__ = [
     "COSTS",
     "CostModel",
     "LatencyTable",
-    "NetworkCost",
     "network_latency",
     "pareto_front",
-    "tabulate",
 ]

@@ -1,7 +1,7 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
 import kerasnas.datasets.published  # noqa: F401  # registers its names
-from kerasnas.datasets.dataset import DATASETS, Dataset
+from kerasnas.datasets.dataset import Dataset
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
 from kerasnas.datasets.graph_files import graph_dataset
@@ -17,7 +17,6 @@ from kerasnas.datasets.tasks import TaskFamily
 from kerasnas.tasks.splits import split_classes
 
 __all__ = [
-    "DATASETS",
     "Dataset",
     "EpisodeSampler",
     "GraphDataset",

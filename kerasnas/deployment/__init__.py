@@ -1,37 +1,22 @@
 """Deployment: estimators, predictions, evaluation, export, monitoring and publication of finished runs."""
 
-from kerasnas.deployment.estimators import (
-    GraphClassifier,
-    ImageClassifier,
-    ImageRegressor,
-    TableClassifier,
-    TableRegressor,
-    TextClassifier,
-)
+from kerasnas.deployment.estimators import GraphClassifier as GraphClassifier
+from kerasnas.deployment.estimators import ImageClassifier as ImageClassifier
+from kerasnas.deployment.estimators import ImageRegressor as ImageRegressor
+from kerasnas.deployment.estimators import TableClassifier as TableClassifier
+from kerasnas.deployment.estimators import TableRegressor as TableRegressor
+from kerasnas.deployment.estimators import TextClassifier as TextClassifier
 from kerasnas.deployment.exporting import export
-from kerasnas.deployment.loading import Preset, load
+from kerasnas.deployment.loading import load as load
 from kerasnas.deployment.monitoring import monitor
-from kerasnas.deployment.predictions import Prediction, evaluate, predict
-from kerasnas.deployment.publishing import push
-from kerasnas.deployment.readapting import Readaptation, readapt
-from kerasnas.runs.preset_folders import presets
+from kerasnas.deployment.predictions import evaluate, predict
+from kerasnas.deployment.publishing import push as push
+from kerasnas.deployment.readapting import readapt as readapt
+from kerasnas.runs.preset_folders import presets as presets
 
 __all__ = [
-    "GraphClassifier",
-    "ImageClassifier",
-    "ImageRegressor",
-    "Prediction",
-    "Preset",
-    "Readaptation",
-    "TableClassifier",
-    "TableRegressor",
-    "TextClassifier",
     "evaluate",
     "export",
-    "load",
     "monitor",
     "predict",
-    "presets",
-    "push",
-    "readapt",
 ]

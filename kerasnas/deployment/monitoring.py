@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, datasets
+from kerasnas import checks
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.deployment.predictions import (
     ADAPTATION,
     finished,
@@ -17,9 +18,10 @@ from kerasnas.deployment.predictions import (
     run_of,
 )
 from kerasnas.deployment.readapting import Readaptation, readapt
-from kerasnas.drift import DriftMonitor, DriftReport
+from kerasnas.drift import DriftMonitor
 from kerasnas.drift.files import RECORD
 from kerasnas.drift.reference import check_watched, save_reference
+from kerasnas.drift.report import DriftReport
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
@@ -159,7 +161,7 @@ def _new_samples(
     if not paths:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     alone = os.fspath(paths[0]) if len(paths) == 1 else ""
-    if labels or alone in datasets.DATASETS or alone.endswith((".npz", ".csv")):
+    if labels or alone in DATASETS or alone.endswith((".npz", ".csv")):
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import METADATA, Classifier, load_classifier
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
@@ -147,7 +148,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     shape = classifier.input_shape
     name = dataset or getattr(run.config, "dataset", "")
     read: dict[str, Any] = {}
-    if name not in datasets.DATASETS:
+    if name not in DATASETS:
         read["modality"] = classifier.modality
         if Path(name).is_dir() or Path(name).suffix == ".csv":
             read |= classifier.modality.load_options(classifier.reading)
@@ -155,7 +156,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
         target = classifier.classes if classifier.task.outputs_are_columns else getattr(run.config, "target", ())
         read["target"] = target
         read["text_column"] = getattr(run.config, "text_column", "")
-    data = datasets.load(name, **read, task="auto" if name in datasets.DATASETS else classifier.task.name)
+    data = datasets.load(name, **read, task="auto" if name in DATASETS else classifier.task.name)
     if data.raw_shape != shape:
         takes = f"samples of shape {shape}" if shape else "texts"
         received = data.raw_shape or "texts"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import __version__, checks
-from kerasnas.datasets import DATASETS
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.deployment.predictions import finished
 from kerasnas.export.classifier import load_classifier
 from kerasnas.files import storage

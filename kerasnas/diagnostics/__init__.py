@@ -1,7 +1,4 @@
-"""Diagnostics: strategies compared on tables, the time of a search step, and an examination of the machine."""
+"""Diagnostics: strategies compared on tables, the time of a search step, and an examination of the machine.
 
-from kerasnas.diagnostics.comparison import ComparisonConfig, compare
-from kerasnas.diagnostics.doctor import DoctorConfig, examine
-from kerasnas.diagnostics.step_timing import TimingConfig, measure
-
-__all__ = ["ComparisonConfig", "DoctorConfig", "TimingConfig", "compare", "examine", "measure"]
+Internal: `kerasnas compare`, `kerasnas time` and `kerasnas doctor` are the face.
+"""

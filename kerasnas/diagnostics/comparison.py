@@ -23,7 +23,7 @@ from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import ImportSettings, executor_setting
 from kerasnas.search import STRATEGIES
 from kerasnas.strategies.base import SpaceExhaustedError
-from kerasnas.tabular import Table
+from kerasnas.tabular.table import Table
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 

@@ -4,12 +4,8 @@ They share one contract, `Executor`: a function, a value shared by all calls, an
 completion or of the items. `kerasnas.runs.open_executor` opens one by name; `kerasnas.platforms.ray_executor` is Ray's.
 """
 
-from kerasnas.executors.base import Broadcast, Executor, Local
-from kerasnas.executors.processes import Processes
+from kerasnas.executors.base import Executor
 
 __all__ = [
-    "Broadcast",
     "Executor",
-    "Local",
-    "Processes",
 ]

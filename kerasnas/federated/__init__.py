@@ -9,19 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasnas.federated.averaging import Update
-from kerasnas.federated.channels import Client, ClientInfo
-from kerasnas.federated.rounds import Federation, federate
+from kerasnas.federated.rounds import federate
 
 if TYPE_CHECKING:
     from kerasnas.federated.clients import FederatedClient, assign_values, shared_values
 
 __all__ = [
-    "Client",
-    "ClientInfo",
     "FederatedClient",
-    "Federation",
-    "Update",
     "assign_values",
     "federate",
     "shared_values",

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kerasnas import checks
-from kerasnas.executors import Broadcast, Executor, Local
-from kerasnas.executors.base import WorkerLostError
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Broadcast, Local, WorkerLostError
 from kerasnas.federated.averaging import Update, Values
 
 

@@ -1,6 +1,5 @@
 """Meta-learning: initializations learned from many tasks, and from the records of earlier searches."""
 
-from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.experience_store import ExperienceStore
 from kerasnas.meta.initializer import ReptileInitializer, warm_start
@@ -14,7 +13,6 @@ from kerasnas.meta.warm_predictor import TransferPredictor
 __all__ = [
     "MAML",
     "ExperienceStore",
-    "MetaLearner",
     "MetaNAS",
     "Reptile",
     "ReptileInitializer",

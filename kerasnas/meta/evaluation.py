@@ -14,7 +14,8 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.meta.functional import clone
 
 

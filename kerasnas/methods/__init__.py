@@ -10,26 +10,21 @@ methods.resume("runs/mine")
 from kerasnas.methods.gradient.method import GradientSearch
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.method import NodeClassification
-from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.pretraining import Pretraining, PretrainingConfig
+from kerasnas.methods.pretraining import Pretraining
 from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.retraining import Retraining
-from kerasnas.methods.running import plot, pretrain, resume, retrain, search
+from kerasnas.methods.running import resume, retrain, search
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.method import Method
 from kerasnas.runs.settings import METHODS
 
 __all__ = [
     "METHODS",
-    "GraphConfig",
     "Method",
-    "PretrainingConfig",
     "RaceConfig",
     "SearchConfig",
     "TrainingConfig",
-    "plot",
-    "pretrain",
     "resume",
     "retrain",
     "search",

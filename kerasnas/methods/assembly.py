@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.modalities.lookup import of_space
 from kerasnas.runs.settings import Settings
@@ -83,7 +84,7 @@ def check_kind(config: Any, data: datasets.Dataset | None) -> None:
 
 def checked_data(config: Any) -> datasets.Dataset:
     """Return the data of the settings, whose values and labels networks can be trained on."""
-    if config.dataset not in datasets.DATASETS and is_graph_file(config.dataset):
+    if config.dataset not in DATASETS and is_graph_file(config.dataset):
         taken = of_space(SPACES[config.space]).plural
         raise ValueError(
             f"{config.dataset} is a graph, and space '{config.space}' takes {taken}. "

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from kerasnas import datasets
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space

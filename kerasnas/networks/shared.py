@@ -15,8 +15,7 @@ from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import fan_in, initialize
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels, check_skeleton, input_shape_for
-from kerasnas.primitives import Primitive
-from kerasnas.primitives.base import primitive, takes_training
+from kerasnas.primitives.base import Primitive, primitive, takes_training
 from kerasnas.primitives.parameter_free import Pooling
 
 

@@ -8,7 +8,9 @@ from functools import partial
 
 from kerasnas import checks
 from kerasnas.constraints import Satisfies
-from kerasnas.executors import Executor, Local, Processes
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
+from kerasnas.executors.processes import Processes
 from kerasnas.runs import plugins
 
 LOCAL = "local"

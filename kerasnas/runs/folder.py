@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import __version__, checks
-from kerasnas.datasets import DATASETS
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.runs.settings import METHODS, Settings, method_of

@@ -1,15 +1,16 @@
 """Search spaces: one file each, with its sizes, its choices and its network."""
 
-from kerasnas.spaces.base import SPACES, SearchSpace
-from kerasnas.spaces.darts import DARTSSpace
+from kerasnas.spaces.base import SPACES
+from kerasnas.spaces.base import SearchSpace as SearchSpace
+from kerasnas.spaces.darts import DARTSSpace as DARTSSpace
 from kerasnas.spaces.enas import ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENASMacroSpace
 from kerasnas.spaces.graphs import GraphSpace
-from kerasnas.spaces.hybrid import HybridSpace
+from kerasnas.spaces.hybrid import HybridSpace as HybridSpace  # registers its name, as does PaddedSignalSpace
 from kerasnas.spaces.macro import MacroSpace
 from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBench201Space
-from kerasnas.spaces.padded_signals import PaddedSignalSpace
+from kerasnas.spaces.padded_signals import PaddedSignalSpace as PaddedSignalSpace
 from kerasnas.spaces.planning import PlanningSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
 from kerasnas.spaces.signals import SignalSpace
@@ -19,18 +20,14 @@ from kerasnas.spaces.text import TextSpace
 
 __all__ = [
     "SPACES",
-    "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
     "GraphSpace",
-    "HybridSpace",
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",
-    "PaddedSignalSpace",
     "PlanningSpace",
     "ProxylessSpace",
-    "SearchSpace",
     "SignalSpace",
     "SkeletonSpace",
     "TableSpace",

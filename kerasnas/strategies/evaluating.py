@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
 from kerasnas.strategies.base import SearchStrategy, SpaceExhaustedError
 

@@ -10,7 +10,8 @@ from keras import ops
 
 from kerasnas import backend, checks
 from kerasnas.backend.keras_internals import flatten_layers, seed_states
-from kerasnas.primitives import PRIMITIVES, MixedOp, Primitive
+from kerasnas.primitives import PRIMITIVES, MixedOp
+from kerasnas.primitives.base import Primitive
 from kerasnas.primitives.normalization import EPSILON, BatchNorm
 from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade, require, scatter, training_argument
 

@@ -12,7 +12,8 @@ import numpy as np
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.distribution.scope import check_global_batch, check_scope, replicas_of
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lookup import check_images
 from kerasnas.networks.shared import WeightSharingSupernet

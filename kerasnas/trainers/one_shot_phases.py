@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.callbacks import NonFiniteError, TrainingCheckpoint
-from kerasnas.callbacks.stopping import NonFiniteGuard
+from kerasnas.callbacks import TrainingCheckpoint
+from kerasnas.callbacks.stopping import NonFiniteError, NonFiniteGuard
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.strategies.controller import PolicyGradient
 

@@ -1,9 +1,4 @@
-"""Training of discrete networks and of supernets: one recipe, one loop, resumable stages."""
+"""Training of discrete networks and of supernets: one recipe, one loop, resumable stages.
 
-from kerasnas.training.network_training import NetworkTraining
-from kerasnas.training.recipe import TrainingRecipe
-
-__all__ = [
-    "NetworkTraining",
-    "TrainingRecipe",
-]
+Internal: methods, races and tuners train with it; users see the recipe, as `tuners.TrainingRecipe`.
+"""

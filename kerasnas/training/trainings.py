@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasnas.backend.memory import forget_gradients, release_kernels
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype

@@ -38,12 +38,10 @@ from kerasnas import (
     search,
     spaces,
     tabular,
-    tasks,
     testing,
-    training,
 )
 from kerasnas.callbacks.schedules import AuxiliarySkipSchedule, CosineSchedule
-from kerasnas.cost.model import COSTS
+from kerasnas.cost.model import COSTS, NetworkCost, tabulate
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.pools import LabelledImages
@@ -56,17 +54,19 @@ from kerasnas.diagnostics.step_timing import TimingConfig
 from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
 from kerasnas.drift.features import input_statistics
 from kerasnas.drift.two_sample import MaximumTest
-from kerasnas.executors import Processes
 from kerasnas.executors.base import thread_limits
+from kerasnas.executors.processes import Processes
 from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
 from kerasnas.export.formats import Format, check_formats
-from kerasnas.federated.averaging import Values, outer_step, weighted_mean
+from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.meta.evaluation import Estimate
 from kerasnas.meta.experience import save_experiences
 from kerasnas.meta.inner_optimizers import InnerAdam
 from kerasnas.meta.tasks import describe_task
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.rebuilding import fitting
 from kerasnas.modalities.augmentations import (
     color_jitter,
@@ -91,8 +91,10 @@ from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.registry import Registry
 from kerasnas.reporting.costs import CostPoint
 from kerasnas.runs.folder import RunFolder, read_config
+from kerasnas.spaces.hybrid import HybridSpace
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
+from kerasnas.spaces.padded_signals import PaddedSignalSpace
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
@@ -101,9 +103,13 @@ from kerasnas.strategies.numpy_networks import Adam
 from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
+from kerasnas.tabular.table import Table
 from kerasnas.tasks.classification import SmoothedCrossentropy
+from kerasnas.tasks.counts import Counts
 from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_labels, task_of_loss
+from kerasnas.tasks.regression import Regression
 from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
+from kerasnas.training.recipe import TrainingRecipe
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 from tuners.oracles.pareto import ParetoTrial
 
@@ -241,11 +247,9 @@ BENCH201 = spaces.NASBench201Space(filters=2, num_cells=1)
 PROXYLESS = spaces.ProxylessSpace(
     filters=4, num_layers=1, strides=(1, 2), primitives=("mbconv_3x3_e3", "mbconv_5x5_e3")
 )
-call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace, spaces.MacroSpace, spaces.HybridSpace)
+call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace, spaces.MacroSpace, HybridSpace)
 call(spaces.PlanningSpace, spaces.NASBench101Space, spaces.NASBench201Space, spaces.SignalSpace)
-call(
-    spaces.PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet
-)
+call(PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet)
 call(SubsetSpace, architectures=[INDICES])
 call(spaces.GraphSpace, graph=primitives.Graph([[0, 1]], 2))
 for space in (spaces.PlanningSpace, spaces.MacroSpace, spaces.NASBench101Space):
@@ -285,9 +289,9 @@ COST = COSTS["parameters"](SPACE, SHAPE, CLASSES)
 call(networks.Supernet)
 of(lambda: SUPERNET, "derive", cost=COST)
 call(cost.pareto_front, supernet=SUPERNET, cost=COST)
-call(cost.tabulate, parts=SPACE.parts(SHAPE, 3), measure=lambda part: 1.0, name="toy", unit="apples")
+call(tabulate, parts=SPACE.parts(SHAPE, 3), measure=lambda part: 1.0, name="toy", unit="apples")
 call(COSTS["parameters"])
-call(cost.NetworkCost, unit="apples", parts=lambda genotype: (), measure=lambda part: 1.0)
+call(NetworkCost, unit="apples", parts=lambda genotype: (), measure=lambda part: 1.0)
 call(networks.few_shot_network)
 call(proxies.ProxyScore, proxy="naswot")
 GRAPH = datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5)
@@ -358,8 +362,8 @@ np.savez(
 call(datasets.mini_imagenet, size=8, path=FOLDER / "photos.npz")
 
 # Tasks
-call(tasks.Regression, tasks.Counts, SmoothedCrossentropy)
-call(tasks.Regression.fitted, y=np.array([[1.0], [2.0], [4.0]]))
+call(Regression, Counts, SmoothedCrossentropy)
+call(Regression.fitted, y=np.array([[1.0], [2.0], [4.0]]))
 call(task_of_loss, loss=abs, y=np.array([[1.0], [2.0], [4.0]]))
 call(task_of_labels)
 call(task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0]})
@@ -394,7 +398,7 @@ call(deployment.readapt, model=NETWORK, x=POINTS, y=SIDES, replay=(POINTS, SIDES
 # Tables, leaves
 ZEROS, COLUMNS = np.zeros((1, 6), int), {"valid_1": np.ones(1)}
 TABLE = tabular.NASBench201("three", ZEROS, NASBENCH201_PRIMITIVES, {"valid_12": np.ones(1)})
-call(tabular.Table, tabular.NASBenchGraph, columns=COLUMNS, row=len, genotype=len)
+call(Table, tabular.NASBenchGraph, columns=COLUMNS, row=len, genotype=len)
 call(tabular.NASBench201, ops=ZEROS, op_names=NASBENCH201_PRIMITIVES, columns=COLUMNS)
 call(tabular.NASBench201.synthetic)
 cells = Cells(np.array([2]), np.array([1]), np.array([0]))
@@ -437,7 +441,7 @@ call(meta.ReptileInitializer.from_learner, learner=LEARNER)
 call(meta.warm_start, search=MODEL, initializer=INITIALIZER)
 call(Estimate.of, samples=[0.5, 0.7])
 VALUES = Values([np.zeros(2)])
-UPDATE = federated.Update(VALUES, 3)
+UPDATE = Update(VALUES, 3)
 
 
 class Still:
@@ -451,7 +455,7 @@ class Still:
 
 
 call(Values, weights=[np.zeros(2)])
-call(federated.Update, values=VALUES)
+call(Update, values=VALUES)
 call(ClientInfo, sample_shape=SHAPE)
 call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])
 call(outer_step, values=VALUES, updates=[UPDATE])
@@ -470,9 +474,9 @@ call(save_classifier, folder=RUN, network=network)
 call(runs.Progress, quiet=True)
 call(kerasnas.ImageClassifier, kerasnas.ImageRegressor, kerasnas.GraphClassifier, kerasnas.TextClassifier)
 call(kerasnas.TableClassifier, kerasnas.TableRegressor)
-call(methods.GraphConfig, methods.RaceConfig, methods.SearchConfig, methods.TrainingConfig, TimingConfig)
-call(ComparisonConfig, DoctorConfig, training.TrainingRecipe)
-call(methods.PretrainingConfig, datasets=("data.npz",))
+call(GraphConfig, methods.RaceConfig, methods.SearchConfig, methods.TrainingConfig, TimingConfig)
+call(ComparisonConfig, DoctorConfig, TrainingRecipe)
+call(PretrainingConfig, datasets=("data.npz",))
 call(fitting, genotype=DARTS_V1)
 call(Format, title="One", path="one", write=len, load=len)
 call(check_formats, formats=["litert"])
@@ -486,7 +490,7 @@ call(CostPoint, cost=1.0, accuracy=0.5)
 
 # KerasTuner
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)
-TUNER = {"training": training.TrainingRecipe(epochs=1, batch_size=12), "report": False, "directory": str(FOLDER)}
+TUNER = {"training": TrainingRecipe(epochs=1, batch_size=12), "report": False, "directory": str(FOLDER)}
 TUNER |= {"project_name": "one", "overwrite": True}
 call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
 call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, tuners.RandomOracle)

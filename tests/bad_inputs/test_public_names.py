@@ -8,15 +8,14 @@ from tests.test_public import PUBLIC
 
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Client Executor Filler GraphPrimitive MetaLearner
-        Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
+        Executor Filler Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
-        ChoiceTable Edge Federation Broadcast Preset
+        ChoiceTable
     """,
     "whole runs that read and write files, and what compares them: tests/methods, tests/deployment, tests/testing": """
-        examine graph_dataset measure pretrain push resume retrain search
-        export monitor omniglot plot predict
+        graph_dataset push resume retrain search
+        export monitor omniglot predict
         advise rerank rerank_genotypes check_modality check_primitive check_strategy check_task select_by_perturbation
     """,
 }

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, DriftMonitor, MixedOp
-from kerasnas.callbacks import DriftCallback, NonFiniteError, SearchCheckpoint, TrainingCheckpoint
+from kerasnas.callbacks import DriftCallback, SearchCheckpoint, TrainingCheckpoint
 from kerasnas.callbacks.monitor import ArchitectureMonitor
 from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.callbacks.state import restore, snapshot
-from kerasnas.callbacks.stopping import NonFiniteGuard
+from kerasnas.callbacks.stopping import NonFiniteError, NonFiniteGuard
 from kerasnas.datasets.batches import ArrayBatches
 
 EPOCHS = 4

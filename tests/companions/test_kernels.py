@@ -15,10 +15,12 @@ from kerasnas.files.stages import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.final_training import companion_sizes
 from kerasnas.modalities.lookup import modality
-from kerasnas.spaces import PaddedSignalSpace, SignalSpace
-from kerasnas.tasks import Regression
+from kerasnas.spaces import SignalSpace
+from kerasnas.spaces.padded_signals import PaddedSignalSpace
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.tasks.regression import Regression
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 SPACE = SignalSpace(filters=2, num_cells=1, num_nodes=1)
 GENOTYPE = SPACE.genotype(dict.fromkeys(SPACE.choices, "skip_connect"))

@@ -12,9 +12,10 @@ from scipy.optimize import check_grad
 from kerasnas.companions import linear
 from kerasnas.files.stages import Stages
 from kerasnas.spaces import TextSpace
-from kerasnas.tasks import Regression
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.tasks.regression import Regression
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 TASKS = [CLASSIFICATION, MULTILABEL, Regression()]
 SPACE = TextSpace(vocabulary=30, dimensions=4, filters=4, num_nodes=1)

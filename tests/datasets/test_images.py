@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.datasets import DATASETS, Dataset, load, published
+from kerasnas.datasets import Dataset, load, published
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 from kerasnas.files import untrusted
 from kerasnas.modalities import decoding

@@ -6,11 +6,12 @@ import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.cost.counting import macs
-from kerasnas.diagnostics import measure, step_timing
+from kerasnas.diagnostics import step_timing
 from kerasnas.diagnostics.step_timing import (
     StepTiming,
     TimingConfig,
     matmul_peak,
+    measure,
     measure_step,
     search_seconds,
     step_flops,

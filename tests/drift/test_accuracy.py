@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasnas.drift import DriftReport
 from kerasnas.drift.accuracy import AccuracyTest, ErrorSum, error_run_length, fisher_p_value
+from kerasnas.drift.report import DriftReport
 
 
 def test_run_length_in_closed_form():

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DriftMonitor
-from kerasnas.drift import DriftReport
-from kerasnas.drift.report import Change
+from kerasnas.drift.report import Change, DriftReport
 
 CLASSES = ("low", "high")
 

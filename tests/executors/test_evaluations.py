@@ -10,7 +10,7 @@ import pytest
 
 from kerasnas import BilevelTrainer
 from kerasnas.datasets import EpisodeSampler
-from kerasnas.executors import Processes
+from kerasnas.executors.processes import Processes
 from kerasnas.federated import FederatedClient, federate, shared_values
 from kerasnas.meta import Reptile
 from kerasnas.networks import few_shot_network

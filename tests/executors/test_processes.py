@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kerasnas.executors import Broadcast, Local, Processes
-from kerasnas.executors.base import WorkerLostError, cores
+from kerasnas.executors.base import Broadcast, Local, WorkerLostError, cores
+from kerasnas.executors.processes import Processes
 
 HERE = Path(__file__).parent
 

@@ -5,8 +5,7 @@ import signal
 
 import numpy as np
 
-from kerasnas.federated import Update
-from kerasnas.federated.averaging import Values
+from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasnas.federated import Update, federate
-from kerasnas.federated.averaging import Values
+from kerasnas.federated import federate
+from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.remote import (
     QUERY,
     TRAIN,

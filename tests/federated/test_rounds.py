@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnas.executors import Processes
-from kerasnas.federated import Update, federate
-from kerasnas.federated.averaging import Values
+from kerasnas.executors.processes import Processes
+from kerasnas.federated import federate
+from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import InProcess
 from kerasnas.federated.rounds import NoUpdateError, participants
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasnas.meta.tasks import check_task, describe_task, distances, features
-from kerasnas.tasks import Regression
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
+from kerasnas.tasks.regression import Regression
 
 TASK = {"samples": 2000, "classes": 10, "height": 32, "width": 32, "channels": 3}
 TASK |= {"balance": 1.0, "nearest_mean": 0.3, "nearest_image": 0.4}

@@ -9,6 +9,8 @@ from kerasnas import methods
 from kerasnas.cli import main
 from kerasnas.meta.shelf import load_initializer
 from kerasnas.methods import RaceConfig, pretraining
+from kerasnas.methods.pretraining import PretrainingConfig
+from kerasnas.methods.running import pretrain
 from kerasnas.racing.entrants import contestant
 from kerasnas.racing.race import stage
 
@@ -59,7 +61,7 @@ def whole(halves, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "start"
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch)
-        return folder, methods.pretrain(config(halves), folder, log=lambda line: None)
+        return folder, pretrain(config(halves), folder, log=lambda line: None)
 
 
 Small = pretraining.JointBatches
@@ -83,7 +85,7 @@ class Counted:
 
 def config(halves, **changed):
     names = (str(halves / "colored.npz"), str(halves / "gray.npz"))
-    return methods.PretrainingConfig(**{"datasets": names, "network": "cnn", "minutes": 2.0} | changed)
+    return PretrainingConfig(**{"datasets": names, "network": "cnn", "minutes": 2.0} | changed)
 
 
 def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch):
@@ -98,7 +100,7 @@ def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch
 
     monkeypatch.setattr(pretraining.storage.CheckpointStore, "save", killing)
     with pytest.raises(KeyboardInterrupt):
-        methods.pretrain(config(halves), tmp_path / "killed", log=said.append)
+        pretrain(config(halves), tmp_path / "killed", log=said.append)
     monkeypatch.setattr(pretraining.storage.CheckpointStore, "save", save)
     assert methods.resume(tmp_path / "killed", log=said.append)["steps"] == 12
     first, second = (load_initializer(folder).model.get_weights() for folder in (start, tmp_path / "killed"))

@@ -25,8 +25,8 @@ from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace
-from kerasnas.tasks import Regression
 from kerasnas.tasks.known import MULTILABEL
+from kerasnas.tasks.regression import Regression
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 3

@@ -16,8 +16,8 @@ from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.lookup import modality
 from kerasnas.modalities.table_columns import Column
 from kerasnas.modalities.tables import TableFront, Tables
-from kerasnas.tasks import Regression
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
+from kerasnas.tasks.regression import Regression
 from tests.kit import count_steps
 
 RNG = np.random.default_rng(0)

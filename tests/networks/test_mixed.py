@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasnas import Edge
+from kerasnas.genotypes import Edge
 from kerasnas.networks import ChoiceTable
 from kerasnas.networks.derivation import choose
 from kerasnas.networks.mixed import MixedGraph

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from kerasnas.executors import Broadcast
-from kerasnas.executors.base import WorkerLostError
+from kerasnas.executors.base import Broadcast, WorkerLostError
 from kerasnas.platforms.ray_executor import RayExecutor
 
 # Functions for workers are made inside of tests: Ray sends those by value, and workers cannot import this file.

@@ -9,8 +9,8 @@ from keras import ops
 from kerasnas import Genotype
 from kerasnas.backend import value_and_grad
 from kerasnas.backend.keras_internals import flatten_layers
-from kerasnas.primitives import GRAPH_PRIMITIVES, Graph, MixedOp
-from kerasnas.primitives.base import primitive, run_stages
+from kerasnas.primitives import Graph, MixedOp
+from kerasnas.primitives.base import GRAPH_PRIMITIVES, primitive, run_stages
 from kerasnas.primitives.graph_stages import Attention, Linear, NearIdentity, Neighbors, Pooled
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.spaces import GraphSpace

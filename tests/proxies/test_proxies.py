@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasnas.proxies import PROXIES, ProxyScore
+from kerasnas.proxies import ProxyScore
 from kerasnas.proxies.ascent import ascend
 from kerasnas.proxies.naswot import naswot
+from kerasnas.proxies.score import PROXIES
 from kerasnas.proxies.synflow import synflow
 from kerasnas.proxies.zico import zico
 from kerasnas.spaces import DARTSSpace, NASBench201Space, ProxylessSpace

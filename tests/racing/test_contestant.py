@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 from tests.kit import Clock
 
 RNG = np.random.default_rng(0)

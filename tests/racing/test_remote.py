@@ -14,8 +14,9 @@ from multiprocessing.reduction import ForkingPickler
 import numpy as np
 import pytest
 
-from kerasnas.executors import Executor, Local, Processes
-from kerasnas.executors.base import lost
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local, lost
+from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
@@ -25,7 +26,7 @@ from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import remote, stage
 from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.spaces import MacroSpace
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 
 CLASSES = 3
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))

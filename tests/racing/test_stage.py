@@ -20,7 +20,7 @@ from kerasnas.racing.race import stage
 from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 from tests.kit import Clock, Traced
 
 CLASSES = 3

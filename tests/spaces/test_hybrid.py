@@ -12,8 +12,8 @@ from kerasnas.methods.race.making import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import portfolio
-from kerasnas.spaces import SPACES, HybridSpace, MacroSpace
-from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES
+from kerasnas.spaces import SPACES, MacroSpace
+from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES, HybridSpace
 
 SPACE = HybridSpace(filters=8)
 RNG = np.random.default_rng(0)

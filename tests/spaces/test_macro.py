@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.cost import COSTS, CostModel, NetworkCost
+from kerasnas.cost import COSTS, CostModel
 from kerasnas.cost.counting import macs, parameters
+from kerasnas.cost.model import NetworkCost
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
 from kerasnas.spaces import MacroSpace

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.search import RandomSearch, RegularizedEvolution, evaluate_batches
 from kerasnas.spaces import NASBench201Space
 

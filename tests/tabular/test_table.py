@@ -8,7 +8,8 @@ import pytest
 
 from kerasnas.spaces import NASBench201Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
-from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+from kerasnas.tabular import NASBench201, NASBenchGraph
+from kerasnas.tabular.table import Table
 from tests.tabular.official import OfficialApi
 
 SPACE = NASBench201Space()

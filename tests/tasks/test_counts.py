@@ -11,7 +11,7 @@ from sklearn.metrics import d2_tweedie_score
 
 from kerasnas import ImageRegressor, deployment, load
 from kerasnas.cli import main
-from kerasnas.tasks import Counts
+from kerasnas.tasks.counts import Counts
 from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_loss
 from kerasnas.testing import check_task
 from tests.kit import count_steps

@@ -11,8 +11,9 @@ from sklearn.metrics import f1_score, r2_score
 
 from kerasnas import ImageClassifier, TextClassifier
 from kerasnas.reporting.predictions import evaluation_text
-from kerasnas.tasks import TASKS, Regression
+from kerasnas.tasks import TASKS
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, task_of, task_of_labels, task_of_loss
+from kerasnas.tasks.regression import Regression
 from kerasnas.testing import check_task
 
 RNG = np.random.default_rng(0)

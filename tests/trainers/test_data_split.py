@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks import NonFiniteError, SearchCheckpoint
+from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.callbacks.state import snapshot
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
 

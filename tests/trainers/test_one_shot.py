@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace
-from kerasnas.callbacks import NonFiniteError
 from kerasnas.callbacks.state import snapshot
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace

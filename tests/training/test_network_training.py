@@ -13,8 +13,9 @@ from kerasnas.export.classifier import write_model
 from kerasnas.files.stages import Stages
 from kerasnas.modalities.augmentations import shift
 from kerasnas.networks.initialization import initialize
-from kerasnas.training import NetworkTraining, TrainingRecipe
 from kerasnas.training import loop as training_loop
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 GENOTYPE = SPACE.sample(np.random.default_rng(0))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.tasks.classification import SmoothedCrossentropy
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 
 
 def network():

@@ -12,13 +12,16 @@ from multiprocessing.reduction import ForkingPickler
 import numpy as np
 import pytest
 
-from kerasnas.executors import Executor, Local, Processes
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
+from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import SearchConfig, search
 from kerasnas.racing import Shortlist, run_shortlist
 from kerasnas.spaces import DARTSSpace
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 from kerasnas.training.trainings import Trainings
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])

@@ -24,7 +24,8 @@ from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.runs.folder import GENOTYPE
 from kerasnas.runs.record import RESULT
 from kerasnas.spaces import SearchSpace
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files

@@ -16,7 +16,7 @@ from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
@@ -28,7 +28,7 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
 from kerasnas.trainers.data_split import BATCH_SIZE
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import ObjectiveLike, as_objectives

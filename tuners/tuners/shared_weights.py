@@ -14,7 +14,7 @@ from kerasnas import checks
 from kerasnas.reporting.tables import duration
 from kerasnas.search import ENASTrainer, SearchStrategy
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
-from kerasnas.training import NetworkTraining
+from kerasnas.training.network_training import NetworkTraining
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 

@@ -11,9 +11,9 @@ from keras_tuner.errors import FatalError
 
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
-from kerasnas.training import TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.random_oracle import RandomOracle

@@ -14,14 +14,15 @@ import keras_tuner
 import numpy as np
 
 from kerasnas.backend.memory import forget_gradients, release_kernels
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.export.classifier import MODEL, write_model
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.runs.folder import GENOTYPE
 from kerasnas.runs.record import RESULT, make_record, write_record
-from kerasnas.training import NetworkTraining
+from kerasnas.training.network_training import NetworkTraining
 from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import release
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
+from kerasnas.datasets import GraphDataset, graph_dataset
+from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import save_node_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype

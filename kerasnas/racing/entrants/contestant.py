@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.callbacks import NonFiniteError
 from kerasnas.callbacks.state import restore, snapshot
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.fused import fused
 from kerasnas.racing.entrants.averaging import WeightAverage

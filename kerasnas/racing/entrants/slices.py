@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas.backend import OUT_OF_MEMORY
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype

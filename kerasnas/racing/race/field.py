@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.budget import Budget

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.executors import Executor, Local
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.runners_up import runners_up
-from kerasnas.proxies import PROXIES, ProxyScore
+from kerasnas.proxies import ProxyScore
+from kerasnas.proxies.score import PROXIES
 from kerasnas.racing.shortlist.candidates import candidates, drawn
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION

@@ -8,7 +8,8 @@ import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.files.stages import Stages
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 from kerasnas.training.search_stage import run_search
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])

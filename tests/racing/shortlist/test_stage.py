@@ -5,14 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.racing.shortlist import stage
 from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import NASBench201Space, ProxylessSpace
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three edges
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace
-from kerasnas.executors import Processes
+from kerasnas.executors.processes import Processes
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from tests.tuners.small import CLASSES, SHAPE, SPACE, eager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas.search import RandomSearch
-from kerasnas.training import NetworkTraining
+from kerasnas.training.network_training import NetworkTraining
 from tests.tuners.small import CHILDREN as SPACE
 from tests.tuners.small import EAGER, Epochs, X, Y
 from tuners import SharedWeights

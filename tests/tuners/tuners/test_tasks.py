@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
-from kerasnas.tasks import Regression
 from kerasnas.tasks.known import MULTILABEL
-from kerasnas.training import TrainingRecipe
+from kerasnas.tasks.regression import Regression
+from kerasnas.training.recipe import TrainingRecipe
 from tuners import EvolutionOracle, GenotypeHyperModel, OneShotTuner, SupernetHyperModel, SupernetTuner
 
 SPACE = NASBench201Space(filters=2, num_cells=1, primitives=["skip_connect", "avg_pool_3x3"])

@@ -11,7 +11,8 @@ import pytest
 from kerasnas import Genotype
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 from tests.tuners.small import SPACE, Epochs, X, Y, eager
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import SearchData, make_data

@@ -12,8 +12,8 @@ import keras_tuner
 import pytest
 
 import kerasnas
-from kerasnas.executors import Processes
-from kerasnas.training import NetworkTraining
+from kerasnas.executors.processes import Processes
+from kerasnas.training.network_training import NetworkTraining
 from tests.tuners.small import EAGER, SPACE, X, Y
 from tuners import SupernetHyperModel, SupernetTuner, TrainingRecipe
 from tuners.tuners.trial_networks import TrialNetworks, silent
