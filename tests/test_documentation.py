@@ -16,8 +16,8 @@ DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
 SOURCES = sorted((DOCS / "tutorials" / "sources").glob("*.md"))
 TINY = {  # what makes the code of a page cheap; each is replaced where it stands
-    r"\bminutes=[\d.]+": "minutes=0.8",
-    r"\bcpu_minutes=[\d.]+": "cpu_minutes=1.0",
+    r"\bminutes=[\d.]+": "cpu_minutes=0.3",
+    r"\bcpu_minutes=[\d.]+": "cpu_minutes=0.3",
     r"\bepochs=\d+": "epochs=1",
     r"\bnum_nodes=\d+": "num_nodes=1",
     r"\bbatch_size=\d+": "batch_size=16",
@@ -27,6 +27,8 @@ TINY = {  # what makes the code of a page cheap; each is replaced where it stand
     r"\bsteps=\(\d+,\)": "steps=(1,)",
     r"\bseconds=\d+": "seconds=3",
     r"\bepisodes=\d+": "episodes=2",
+    r"\bShortlist\(": "Shortlist(evaluations=4, ",
+    r"\bmazes\(1, 100, 11\b": "mazes(1, 100, 5",
 }
 
 
@@ -42,7 +44,7 @@ def pages_with_code():
 
 @pytest.fixture
 def tiny_world(tmp_path, monkeypatch):
-    """A folder with a photograph, and the embedded images cut down to 160 of each part."""
+    """A folder with a photograph, the embedded images cut down to 160 of each part, and small mazes."""
     load, embedded = kerasnas.datasets.load, "fashion_mnist_mini"
     full, keep = load(embedded), np.arange(160)
     small = type(full)(
@@ -55,8 +57,9 @@ def tiny_world(tmp_path, monkeypatch):
         scale=full.scale,
     )
     Image.fromarray((255 * small.x_test[0, :, :, 0]).astype("uint8")).save(tmp_path / "photo.png")
+    known = {embedded: lambda: small, "mazes": lambda: kerasnas.datasets.mazes(200, 100, 5)}
     monkeypatch.setattr(
-        kerasnas.datasets, "load", lambda name, **more: small if name == embedded else load(name, **more)
+        kerasnas.datasets, "load", lambda name, **more: known[name]() if name in known else load(name, **more)
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
