@@ -1,6 +1,8 @@
 """What tests of several rooms share: arrays, tiny settings, clocks that count, networks that are traced once."""
 
 import dataclasses
+import json
+import struct
 
 import numpy as np
 
@@ -87,3 +89,31 @@ class Traced:
             variable.assign(value)
         model.reset_metrics()
         return model
+
+
+def word_vectors_package(folder, words, merges=(), version="0.4.0"):
+    """Write a package with the layout of `wordllama` to a folder: word -> vector; its code ends the process if run."""
+    own = [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
+    for word in words:
+        own += [f"\u2581{word[:end]}" for end in range(1, len(word) + 1)]
+    tokens = list(dict.fromkeys(["<unk>", *own, *(first + second for first, second in merges)]))
+    usual = [f"{token[:-1]} {token[-1]}" for token in tokens if len(token) > 1 and token[0] == "\u2581"]
+    vectors = np.zeros((len(tokens), len(next(iter(words.values())))), "float16")
+    for word, vector in words.items():
+        vectors[tokens.index(f"\u2581{word}")] = vector
+    package, about = folder / "wordllama", folder / f"wordllama-{version}.dist-info"
+    for path in (package / "weights", package / "tokenizers", about):
+        path.mkdir(parents=True)
+    (package / "__init__.py").write_text("import os; os._exit(7)")
+    (about / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: wordllama\nVersion: {version}\nLicense: MIT License\n"
+    )
+    entry = {"dtype": "F16", "shape": list(vectors.shape), "data_offsets": [0, vectors.nbytes]}
+    header = json.dumps({"embedding.weight": entry}).encode()
+    content = struct.pack("<Q", len(header)) + header + vectors.tobytes()
+    (package / "weights" / "l2_supercat_256.safetensors").write_bytes(content)
+    model = {"type": "BPE", "vocab": {token: row for row, token in enumerate(tokens)}}
+    model["merges"] = [*(" ".join(pair) for pair in merges), *usual]
+    tokenizer = package / "tokenizers" / "l2_supercat_tokenizer_config.json"
+    tokenizer.write_text(json.dumps({"model": model}), encoding="utf-8")
+    return package

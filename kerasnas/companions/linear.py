@@ -17,7 +17,7 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.splits import stratified_split
 
 _HELD, _FEW = 0.1, 300  # share, and least number, of the samples that decide how much each model counts
-_PLAIN, _RATIOS = 30.0, 10.0  # inverse strengths of the penalties, without and with the ratios
+PLAIN, _RATIOS = 30.0, 10.0  # inverse strengths of the penalties, without and with the ratios
 _SMOOTHING = 0.3  # of the counts that the ratios are of
 _STEPS = 60
 _MOST_WEIGHTS = 2_000_000  # of which L-BFGS holds twenty copies
@@ -68,9 +68,12 @@ class Companion(abc.ABC):
     Attributes:
         samples: the samples, in words.
         prior: of the mix: of each linear model, and of the network.
+        pretrained: what the last linear model reads beside what the others do, in words: held-out samples decide
+            whether it takes part. Defaults to "": nothing.
     """
 
     samples: str
+    pretrained = ""
     prior: tuple[float, ...]
 
     @abc.abstractmethod
@@ -102,12 +105,14 @@ class LinearModel:
         squares: of each row the square of its inverse document frequency.
         weights: of each row `(size, outputs)`, times that frequency.
         bias: `(outputs,)`.
+        name: end of the names of its layers. Defaults to `"runs"`.
     """
 
     runs: Runs
     squares: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
+    name: str = "runs"
 
     def outputs(self, ids: np.ndarray) -> np.ndarray:
         """The outputs for texts as token ids, `(samples, outputs)`."""
@@ -118,7 +123,7 @@ class LinearModel:
 
     def apply(self, x: Any) -> Any:
         """See `Linear`."""
-        return self.runs.linear(x, self.weights, self.squares)
+        return self.runs.linear(x, self.weights, self.squares, self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,18 +183,11 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     Reference:
         Wang and Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", 2012.
     """
-    from scipy import sparse
-
-    runs = Runs.of(ids, longest, max(_MOST_WEIGHTS // outputs, 1))
-    texts, rows = runs.find(ids)
-    there = sparse.csr_matrix((np.ones(len(texts)), (texts, rows)), (len(ids), runs.size))  # how often
-    once = there.sign()
-    frequency = np.log((1 + len(ids)) / (1 + np.asarray(once.sum(axis=0)).ravel())) + 1
-    frequency[0] = 0  # all other runs
-    length = np.sqrt(np.maximum(there @ frequency**2, SMALLEST))
-    x = (sparse.diags(1 / length) @ there @ sparse.diags(frequency)).tocsr()
+    runs = runs_of(ids, longest, outputs)
+    there, frequency = counts(runs, ids)
+    x, once = weighted(there, frequency), there.sign()
     targets = task.targets(y, outputs)
-    scales = [(np.ones((runs.size, outputs)), _PLAIN)]
+    scales = [(np.ones((runs.size, outputs)), PLAIN)]
     if task.logits:
         with_label, without = (once.T @ part + _SMOOTHING for part in (targets, 1 - targets))
         scales.append((np.log(with_label / with_label.sum(0)) - np.log(without / without.sum(0)), _RATIOS))
@@ -198,6 +196,30 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
         found, bias = regression(x, targets, task, scale, strength)
         models.append(LinearModel(runs, frequency**2, frequency[:, None] * found, bias))
     return tuple(models)
+
+
+def runs_of(ids: np.ndarray, longest: int, outputs: int) -> Runs:
+    """Return the runs of texts, the most frequent ones, for a model of this many outputs."""
+    return Runs.of(ids, longest, max(_MOST_WEIGHTS // outputs, 1))
+
+
+def counts(runs: Runs, ids: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return how often each text has each run, `(texts, runs)`, and the inverse document frequency of each."""
+    from scipy import sparse
+
+    texts, rows = runs.find(ids)
+    there = sparse.csr_matrix((np.ones(len(texts)), (texts, rows)), (len(ids), runs.size))
+    frequency = np.log((1 + len(ids)) / (1 + np.asarray(there.sign().sum(axis=0)).ravel())) + 1
+    frequency[0] = 0  # all other runs
+    return there, frequency
+
+
+def weighted(there: Any, frequency: np.ndarray) -> Any:
+    """Return counts times the weight of each column, of each row divided by its length: a sparse matrix."""
+    from scipy import sparse
+
+    length = np.sqrt(np.maximum(there @ frequency**2, SMALLEST))
+    return (sparse.diags(1 / length) @ there @ sparse.diags(frequency)).tocsr()
 
 
 def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, **options: Any) -> np.ndarray:
@@ -272,6 +294,33 @@ def mix(
     return _minimum(loss, usual, bounds=[(0, None)] * len(usual))
 
 
+def crossed_loss(
+    task: Task, outputs: Sequence[np.ndarray], y: np.ndarray, prior: Sequence[float] | None = None
+) -> float:
+    """Return the mean loss of mixes of held-out outputs, each learned from the half that it is not measured on."""
+    halves = np.arange(len(y)) % 2
+    losses = []
+    for half in (0, 1):
+        learned, measured = halves != half, halves == half
+        shares = mix(task, [part[learned] for part in outputs], y[learned], prior)
+        mixed = np.tensordot(shares, np.stack(outputs)[:, measured], 1)
+        losses.append(task.linear_loss(mixed, task.targets(y[measured], mixed.shape[1]))[0])
+    return float(sum(losses) / len(y))
+
+
+def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companion) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return how much each model counts, and the entry of the record on whether what is pretrained takes part."""
+    shares = mix(task, outputs, y, kind.prior)
+    if not kind.pretrained or len(y) < 2:
+        return shares, {}
+    others = [*outputs[:-2], outputs[-1]]
+    losses = {"with": crossed_loss(task, outputs, y, kind.prior), "without": crossed_loss(task, others, y)}
+    used = losses["with"] < losses["without"]
+    if not used:
+        shares = np.insert(mix(task, others, y), -1, 0)
+    return shares, {"pretrained": {"name": kind.pretrained, "used": used, **losses}}
+
+
 def join(
     network: keras.Model,
     data: tuple[np.ndarray, np.ndarray],
@@ -300,7 +349,7 @@ def join(
     outputs = int(network.output_shape[-1])
     found, whole = kind.learn(x, y, parts, task, outputs)
     found.append(network.predict(x[second], batch_size=batch_size, verbose=0))
-    shares = mix(task, found, y[second], kind.prior)
+    shares, pretrained = _shares(task, found, y[second], kind)
     targets = task.targets(y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
@@ -313,4 +362,5 @@ def join(
     both = keras.layers.Add(dtype="float32")([scaled, linear.apply(network.inputs[0])])
     model = keras.Model(network.inputs[0], both, name=network.name)
     number_layers(model)
-    return model, {**kind.get_config(), "samples": len(second), "weights": shares.tolist(), "losses": losses}
+    record = {**kind.get_config(), "samples": len(second), "weights": shares.tolist(), "losses": losses}
+    return model, {**record, **pretrained}

@@ -17,6 +17,8 @@ EXPERIENCE = "experience"
 _PROGRESS = "progress.json"
 COST = "cost"
 """The stage whose record is the cost model of a search."""
+STARTS = "starts"
+"""The stage whose record says which pretrained vectors a run has started with."""
 
 
 class Stages:
@@ -85,4 +87,4 @@ class Stages:
     @property
     def found(self) -> set[str]:
         """Names of the finished stages, but for what a run begins with."""
-        return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST}
+        return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST, STARTS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kerasnas import checks, datasets
+from kerasnas.files.stages import STARTS, Stages
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation, compose
@@ -39,8 +40,19 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dat
         algorithm=config.optimizer,
         ngrams=companion["ngrams"],
         kernels=companion["kernels"],
+        front=data.front,
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+
+
+def check_starts(stages: Stages, data: datasets.Dataset) -> None:
+    """Record what is pretrained when a run starts; raise ValueError where it resumes with something else."""
+    now, before = dict(data.front.source if data.front else {}), stages.stage(STARTS) or {}
+    if not stages.begun and now != before:
+        stages.finish(STARTS, now)
+    elif now != before:
+        names = [source.get("vectors", "no vectors of words") for source in (before, now)]
+        raise ValueError(f"This run started with {names[0]}, and would resume with {names[1]}. Install the same ones.")
 
 
 def companion_sizes(config: TrainingConfig, data: datasets.Dataset) -> dict[str, int]:

@@ -11,7 +11,7 @@ from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
-from kerasnas.methods.final_training import load_data, make_training
+from kerasnas.methods.final_training import check_starts, load_data, make_training
 from kerasnas.methods.plan import LATER, plan_text, report_words
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.records import Record
@@ -50,6 +50,8 @@ class Retraining(Method[TrainingConfig, datasets.Dataset]):
 class FinalTrainings:
     """Trainings on the training data, evaluated on the test data, each a stage of the run.
 
+    A run that resumes with other pretrained vectors than it started with is a ValueError.
+
     Args:
         context: of the run.
         space: of the networks.
@@ -64,6 +66,7 @@ class FinalTrainings:
         before: Mapping[str, int],
         names: list[str],
     ):
+        check_starts(context.stages, context.data)
         self.context, self.training = context, make_training(context.settings, space, context.data)
         epochs = {**before, **{_TRAINING + name: context.settings.retrain_epochs for name in names}}
         self.epochs = EpochCount(epochs, context.progress, watch=self._watch)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from kerasnas.modalities.augmentations import AUGMENTATIONS
+from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import DataSettings, ImportSettings, RunSettings, SpaceSettings
@@ -44,6 +46,13 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportS
         right=lambda number: number < 1 or number >= KERNELS,
         expected=f"-1, 0, or at least {KERNELS}",
     )
+    starts: str = setting(
+        "auto",
+        "Of texts: pretrained vectors of words, which a linear model next to the final network reads too: auto, those "
+        "that are installed (pip install 'kerasnas[texts]'; nothing is downloaded); none; or wordllama, an error if "
+        "it is not installed.",
+        known=STARTS,
+    )
     augment: tuple[str, ...] = setting(
         ("shift", "flip"),
         "Augmentations of the training data, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
@@ -51,6 +60,12 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportS
         "steps, the default) or none. Texts: drop_words (a fifth of the words becomes unknown, the default) or none.",
         known=AUGMENTATIONS,
     )
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Arguments of `datasets.load` after the first."""
+        found = super().reading
+        return {**found, "limits": dataclasses.replace(found["limits"], starts=self.starts)}
 
     @property
     def space_sizes(self) -> dict[str, int]:

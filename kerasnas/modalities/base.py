@@ -15,6 +15,7 @@ from kerasnas import checks
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
 from kerasnas.modalities.fronts import SPLITS, Front
+from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.modalities.values import check_samples
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
@@ -37,16 +38,19 @@ class TextLimits:
         words: maximum size of the vocabulary. Defaults to 20000.
         length: number of ids of a text. Defaults to 0: what 98 % of the training texts need, 256 at most.
         tokens: `"words"`, `"characters"`, or `"auto"`, the default.
+        starts: pretrained vectors of words: `"auto"`, `"none"` or the name of a package. Defaults to `"none"`.
     """
 
     words: int = 20_000
     length: int = 0
     tokens: str = "auto"
+    starts: str = "none"
 
     def __post_init__(self) -> None:
         checks.integer("words", self.words, least=1)
         checks.integer("length", self.length, least=0)
         checks.one_of("tokens", self.tokens, ("auto", *SPLITS))
+        checks.one_of("starts", self.starts, STARTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +275,7 @@ class Modality:
         """
         return 0
 
-    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
         """Return the linear model next to a network; None where there is none of size 0."""
         return None
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.modalities.token_vectors import TokenVectors
 
 SPLITS = ("words", "characters")
 _FIRST = 2  # ids of padding and of words that are not in the vocabulary
@@ -24,9 +25,11 @@ class Front(abc.ABC):
     Attributes:
         name: how it is recorded.
         sizes: arguments of a space that follow from it.
+        source: what is pretrained in it, and its license, as entries of the record. Defaults to none.
     """
 
     name: str
+    source: Mapping[str, str] = {}
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -97,6 +100,10 @@ class Vocabulary(Front):
         words: the vocabulary, the most frequent first.
         length: number of ids of every text.
         split: `"words"`, between spaces, or `"characters"`. Defaults to `"words"`.
+        learned: number of the first words, which the training texts teach; a network takes the others, which have
+            vectors, for unknown ones. Defaults to None: all.
+        vectors: a vector for each id, `(2 + words, dimensions)`, zeros where there is none. Defaults to None.
+        source: what the vectors are from, as entries of the record. Defaults to none.
 
     Raises:
         ValueError: for no words, or a length below 1; and on another backend than TensorFlow, which alone has strings.
@@ -109,20 +116,36 @@ class Vocabulary(Front):
 
     name = "vocabulary"
 
-    def __init__(self, words: Sequence[str], length: int, split: str = "words"):
+    def __init__(
+        self,
+        words: Sequence[str],
+        length: int,
+        split: str = "words",
+        learned: int | None = None,
+        vectors: np.ndarray | None = None,
+        source: Mapping[str, str] | None = None,
+    ):
         check_backend()
         self.words = checks.names("words", words)
         self.length = checks.size("length", length)
         self.split = checks.one_of("split", split, SPLITS)
+        self.learned_words = len(self.words) if learned is None else checks.size("learned", learned)
+        self.vectors, self.source = vectors, dict(source or {})
 
     @classmethod
     def learned(
-        cls, texts: Sequence[str], size: int = 20_000, length: int = 0, split: str = "auto"
+        cls,
+        texts: Sequence[str],
+        size: int = 20_000,
+        length: int = 0,
+        split: str = "auto",
+        pretrained: TokenVectors | None = None,
     ) -> tuple[Vocabulary, str]:
         """The vocabulary of training texts, and a note on it.
 
         A word that occurs once tells nothing of others, and is left out: what is not in the vocabulary is one word,
-        which is learned from these. Where all words occur once, all are kept.
+        which is learned from these. Where all words occur once, all are kept. Pretrained vectors tell of words that
+        occur once or never: with them these follow.
 
         Args:
             texts: the training texts.
@@ -130,6 +153,7 @@ class Vocabulary(Front):
             length: number of ids of a text. Defaults to 0: as many as 98 % of the texts have, 256 at most.
             split: `"words"`, `"characters"`, or `"auto"`, the default: characters where most texts have next to no
                 spaces, as in Chinese or Japanese.
+            pretrained: vectors of tokens. Defaults to None.
 
         Raises:
             ValueError: if no text has a word.
@@ -144,19 +168,38 @@ class Vocabulary(Front):
             raise ValueError(f"Expected texts with words in them. Received: {len(array)} training texts without a word")
         ids = keras.ops.convert_to_numpy(layer(array))
         often = np.bincount(ids.ravel(), minlength=len(words) + _FIRST)[_FIRST:] > 1
-        words = [word for word, kept in zip(words, often, strict=True) if kept] or words
+        single, words = words, [word for word, kept in zip(words, often, strict=True) if kept] or words
         found = (ids != 0).sum(axis=1)
         if not length:
             length = int(np.clip(np.ceil(np.quantile(found, _QUANTILE)), 1, _LONGEST))
         front = cls(words, length, split)
+        if pretrained is not None:
+            front = front.with_vectors(pretrained, single)
         cut = int((found > length).sum())
         longer = f"; {cut:,} of {len(array):,} training texts are longer, and are cut" if cut else ""
         return front, f"Vocabulary: {len(words):,} {split}, of texts of {length} at most{longer}"
 
+    def with_vectors(self, pretrained: TokenVectors, others: Sequence[str] = ()) -> Vocabulary:
+        """Return this vocabulary with the vectors of its words, followed by `others` and by all words that have one.
+
+        It is this vocabulary itself if none of its words has a vector.
+        """
+        known, further = set(self.words), dict.fromkeys([*others, *pretrained.whole(self.split)])
+        words = [*self.words, *(word for word in further if word not in known)]
+        vectors = pretrained.of_words(words)
+        has_one = vectors.any(axis=1)
+        if not has_one[: len(self.words)].any():
+            return self
+        has_one[: len(self.words)] = True
+        words = [word for word, kept in zip(words, has_one, strict=True) if kept]
+        vectors = np.concatenate([np.zeros((_FIRST, vectors.shape[1])), vectors[has_one]]).astype("float16")
+        source = {"vectors": pretrained.name, "license": pretrained.license, "origin": pretrained.origin}
+        return Vocabulary(words, self.length, self.split, len(self.words), vectors, source)
+
     @property
     def sizes(self) -> Mapping[str, int]:
-        """The number of ids, which an embedding needs."""
-        return {"vocabulary": len(self.words) + _FIRST}
+        """The number of ids that an embedding learns."""
+        return {"vocabulary": self.learned_words + _FIRST}
 
     @property
     def ngrams(self) -> int:
@@ -180,7 +223,12 @@ class Vocabulary(Front):
         return _layer(self.split, output_sequence_length=self.length, vocabulary=list(self.words))
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "words": len(self.words), "length": self.length, "split": self.split}
+        more = (
+            {**self.source, "words with vectors": int(self.vectors.any(axis=1).sum())}
+            if self.vectors is not None
+            else {}
+        )
+        return {"name": self.name, "words": self.learned_words, "length": self.length, "split": self.split, **more}
 
 
 class LogMel(Front):

@@ -44,7 +44,7 @@ class Signals(Modality):
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else usual_features(samples)
 
-    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
         return KernelCompanion(size, seed, padded) if size else None
 
     def small(self, x: np.ndarray) -> np.ndarray:

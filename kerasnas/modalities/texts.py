@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.companions.linear import Companion, NGramCompanion
+from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.modalities.base import (
     PARTS,
     Modality,
@@ -23,6 +24,7 @@ from kerasnas.modalities.base import (
 from kerasnas.modalities.columns import Columns, columns_of, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
+from kerasnas.modalities.token_vectors import find_vectors
 from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
 
@@ -78,9 +80,10 @@ class Texts(Modality):
                 raise invalid_data("x", what, expected, received)
             check_labels(y[part], len(texts), "texts", what, task)
             raw[part] = texts.astype(object)
-        front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens)
+        pretrained, about = find_vectors(limits.starts)
+        front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens, pretrained)
         ids = {part: front.ids(texts.tolist()) for part, texts in raw.items()}
-        notes = [note]
+        notes = [note, *([about] if about else [])]
         for part, what in PARTS:
             if empty := int((ids[part] == 0).all(axis=1).sum()):
                 notes.append(f"{empty:,} of {len(ids[part]):,} {what} texts have no word in them")
@@ -135,7 +138,9 @@ class Texts(Modality):
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return front.ngrams if isinstance(front, Vocabulary) else 0
 
-    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+        if size and isinstance(front, Vocabulary) and front.vectors is not None:
+            return VectorCompanion(size, front.vectors, front.sizes["vocabulary"])
         return NGramCompanion(size) if size else None
 
     def measured(self, x: np.ndarray) -> tuple[float, ...]:

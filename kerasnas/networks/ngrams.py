@@ -78,20 +78,21 @@ class Runs:
         texts, numbers = _numbered(ids, self.longest, self.tokens, len(self.rows))
         return texts, self.rows[numbers]
 
-    def linear(self, x: Any, weights: np.ndarray, squares: np.ndarray) -> Any:
+    def linear(self, x: Any, weights: np.ndarray, squares: np.ndarray, name: str = "runs") -> Any:
         """Apply a linear model in standard Keras layers: `sum_r w_r / sqrt(sum_r s_r)` over a text's runs.
 
         Args:
             x: token ids, a KerasTensor `(batch, length)`.
             weights: of each row, `(size, outputs)`.
+            name: end of the layers' names. Defaults to `"runs"`.
             squares: of each row, `(size,)`, at least 0: its contribution to the squared length of a text's vector. A
                 text without any has outputs of 0.
         """
         numbers, there = run_numbers(x, self.longest, self.tokens, len(self.rows))
-        rows = ops.cast(ops.squeeze(_table(self.rows[:, None], "rows_of_runs", False)(numbers), -1), "int32")
+        rows = ops.cast(ops.squeeze(_table(self.rows[:, None], f"rows_of_{name}", False)(numbers), -1), "int32")
         there = ops.expand_dims(ops.cast(there, "float32"), -1)
-        total = ops.sum(_table(weights, "weights_of_runs", True)(rows) * there, axis=1)
-        length = ops.sum(_table(squares[:, None], "squares_of_runs", False)(rows) * there, axis=1)
+        total = ops.sum(_table(weights, f"weights_of_{name}", True)(rows) * there, axis=1)
+        length = ops.sum(_table(squares[:, None], f"squares_of_{name}", False)(rows) * there, axis=1)
         return total / ops.sqrt(ops.maximum(length, SMALLEST))
 
 

@@ -16,7 +16,7 @@ _FAR = 1e4  # below every value that is pooled, and finite in half precision
 
 
 class _Lookup(Stage):
-    """One row of a table for each token id; zeros for id 0, which is padding."""
+    """One row of a table for each token id, that of id 1 for ids past the table; zeros for id 0, which is padding."""
 
     def __init__(self, vocabulary: int, dimensions: int):
         super().__init__(autocast=False)
@@ -26,7 +26,7 @@ class _Lookup(Stage):
         self.embeddings = self.add_weight(name="embeddings", shape=(self.vocabulary, self.dimensions))
 
     def call(self, inputs: Any) -> Any:
-        ids = ops.cast(inputs, "int32")
+        ids = self._within(inputs)
         table = ops.cast(ops.convert_to_tensor(self.embeddings) * 1, self.compute_dtype)  # a dense gradient
         return ops.take(table, ids, axis=0) * _is_token(ids, self.compute_dtype)
 
@@ -35,10 +35,15 @@ class _Lookup(Stage):
 
     def standard(self) -> list[Callable]:
         def apply(ids: Any) -> Any:
+            ids = self._within(ids)
             x = keras.layers.Embedding(self.vocabulary, self.dimensions)(ids)
             return keras.layers.Multiply()([x, _is_token(ids, x.dtype)])
 
         return [apply]
+
+    def _within(self, ids: Any) -> Any:
+        ids = ops.cast(ids, "int32")
+        return ops.where(ops.less(ids, self.vocabulary), ids, 1)
 
 
 def _is_token(ids: Any, dtype: str) -> Any:
@@ -46,7 +51,10 @@ def _is_token(ids: Any, dtype: str) -> Any:
 
 
 class Embed(FixedPrimitive):
-    """Embedding of token ids `(batch, length)`: a learned vector of `filters` values for each, zeros for id 0."""
+    """Embedding of token ids `(batch, length)`: a learned vector of `filters` values for each, zeros for id 0.
+
+    Ids from `vocabulary` on are unknown words, of id 1.
+    """
 
     reads_ids = True
 

@@ -89,6 +89,8 @@ def dataset_table(result: Record) -> Table:
     classes = dataset.get("classes")
     if classes:
         dataset["classes"] = f"{len(classes)}: {', '.join(map(str, classes))}"
+    if "vectors" in (front := dataset.get("front") or {}):
+        dataset["word vectors"] = f"{front['vectors']} ({front['license']}), made of {front['origin']}"
     if (scale := dataset.pop("scale", None)) is not None and len(dataset.get("input_shape") or ()) == 3:
         dataset["pixel values"] = f"0 to {scale:g}"
     return _records(dataset)
@@ -135,7 +137,16 @@ def _linear_rows(searched: Network, kind: str) -> list[list[str]]:
     known = (
         f"{linear['kernels']:,} random kernels" if "kernels" in linear else f"runs of up to {linear['longest']} tokens"
     )
-    return [[f"linear model on {known}", f"held-out loss ({linear['samples']:,} {kind}s): {losses}"]]
+    rows = [[f"linear model on {known}", f"held-out loss ({linear['samples']:,} {kind}s): {losses}"]]
+    if pretrained := linear.get("pretrained"):
+        used = "used" if pretrained["used"] else "not used"
+        rows.append(
+            [
+                f"pretrained {pretrained['name']}",
+                f"{used}; loss {pretrained['with']:.3f} with, {pretrained['without']:.3f} without",
+            ]
+        )
+    return rows
 
 
 def _other_rows(result: Record) -> list[list[str]]:

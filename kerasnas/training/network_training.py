@@ -74,7 +74,7 @@ class NetworkTraining:
         """Return the kind of linear models that stand beside the network."""
         modality = of_space(self.space)
         size = getattr(self.recipe, modality.companion_setting) if modality.companion_setting else 0
-        return modality.companion(size, seed, self.space.padded)
+        return modality.companion(size, seed, self.space.padded, self.recipe.front)
 
     def _joined(
         self,
@@ -91,6 +91,11 @@ class NetworkTraining:
             f"  held-out loss ({record['samples']:,} {kind.samples}): network {losses['network']:.3f}, "
             f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
         )
+        if pretrained := record.get("pretrained"):
+            log(
+                f"  pretrained {pretrained['name']}: {'used' if pretrained['used'] else 'not used'}, cross-validated "
+                f"loss {pretrained['with']:.3f} with them, {pretrained['without']:.3f} without"
+            )
         return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:

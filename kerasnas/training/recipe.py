@@ -11,6 +11,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.modalities.augmentations import Augmentation
+from kerasnas.modalities.fronts import Front
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -42,6 +43,7 @@ class TrainingRecipe:
             knows, fitted to the same data; a part of them decides how much each counts. Defaults to 0: no such model.
         kernels: of signals: the number of features of random kernels that a linear model beside the network knows, at
             least 84; likewise. Defaults to 0: no such model.
+        front: of the data, whose pretrained vectors of words a linear model reads too. Defaults to None.
 
     Raises:
         ValueError: for a number out of range.
@@ -67,6 +69,7 @@ class TrainingRecipe:
     algorithm: str = "sgd"
     ngrams: int = 0
     kernels: int = 0
+    front: Front | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -82,6 +85,7 @@ class TrainingRecipe:
         checks.instance("task", self.task, Task, "a `kerasnas.tasks.Task`")
         checks.one_of("algorithm", self.algorithm, ALGORITHMS)
         checks.optional(checks.function, "augment", self.augment)
+        checks.optional(checks.instance, "front", self.front, Front)
         checks.optional(checks.function, "compile", self.compile)
         object.__setattr__(self, "options", dict(self.options))
 

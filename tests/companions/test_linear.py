@@ -63,7 +63,7 @@ def test_both_models_are_logistic_regressions_on_tfidf():
     counts = [(x[y == label] > 0).sum(axis=0) + linear._SMOOTHING for label in (0, 1)]
     ratios = np.log(counts[1] / counts[1].sum()) - np.log(counts[0] / counts[0].sum())
     models = linear.fit(ids, y, CLASSIFICATION, 2, longest=2)
-    for model, scale, strength in zip(models, (1, ratios), (linear._PLAIN, linear._RATIOS), strict=True):
+    for model, scale, strength in zip(models, (1, ratios), (linear.PLAIN, linear._RATIOS), strict=True):
         own = LogisticRegression(C=2 * strength, tol=1e-8, max_iter=1000).fit(scale * x, y)  # shared by two outputs
         found = model.outputs(ids)
         np.testing.assert_allclose(found[:, 1] - found[:, 0], own.decision_function(scale * x), atol=0.15)

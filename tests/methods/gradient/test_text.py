@@ -11,10 +11,12 @@ import pytest
 from kerasnas import cli
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
+from kerasnas.files.stages import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.final_training import companion_sizes, make_augmentation
+from kerasnas.methods.final_training import check_starts, companion_sizes, make_augmentation
 from kerasnas.modalities.fronts import Vocabulary
 from kerasnas.modalities.lookup import modality
+from tests.kit import word_vectors_package
 
 SEARCH = [
     *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),
@@ -194,3 +196,57 @@ def test_recordings(tmp_path):
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
     card = (folder / "card.md").read_text()
     assert "A Keras recording classifier." in card and "84 random kernels | held-out loss (8 rec" in card
+
+
+@pytest.fixture
+def unseen(tmp_path):
+    """Reviews whose opinions are of other words in the test than in the training."""
+    rows = ["text,liked,split"]
+    for index in range(240):
+        words, part = ((GOOD, BAD)[index % 2], "train" if index < 200 else "test")
+        word = words[index // 2 % 3] if part == "train" else words[3 + index // 2 % 2]
+        rows.append(f"the {('film', 'book', 'play')[index % 3]} was {word},{('yes', 'no')[index % 2]},{part}")
+    path = tmp_path / "unseen.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return path
+
+
+def test_a_run_with_word_vectors(unseen, tmp_path, monkeypatch, capsys):
+    """Words that only the test has are known by the vectors."""
+    command = ["search", str(unseen), "--space=text", "--primitives=skip_connect,gru", *SEARCH, "--retrain_epochs=1"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main([*command, "--starts=wordllama", f"--output_dir={tmp_path / 'none'}"]) == 2
+    assert "No pretrained word vectors are installed: pip install 'kerasnas[texts]'" in capsys.readouterr().err
+    monkeypatch.undo()
+    package = tmp_path / "package"
+    noise = np.random.default_rng(0).standard_normal((10, 4)) / 4
+    meaning = [[2, 0, 0, 0]] * 5 + [[-2, 0, 0, 0]] * 5
+    word_vectors_package(package, dict(zip(GOOD + BAD, meaning + noise, strict=True)))
+    monkeypatch.syspath_prepend(str(package))
+    folder = tmp_path / "run"
+    assert cli.main([*command, f"--output_dir={folder}"]) == 0
+    out = capsys.readouterr().out
+    assert "Pretrained word vectors: wordllama 0.4.0 (MIT License)" in out
+    assert "pretrained word vectors: used, cross-validated loss" in out
+    result = json.loads((folder / "result.json").read_text())
+    assert result["searched"]["test_accuracy"] == 1 and result["searched"]["linear"]["pretrained"]["used"]
+    assert result["dataset"]["front"]["vectors"] == "wordllama 0.4.0"
+    card = (folder / "card.md").read_text()
+    assert "wordllama 0.4.0 (MIT License), made of token embeddings of Llama 2" in card
+    assert "| pretrained word vectors | used; loss" in card
+    model = keras.models.load_model(folder / "model.keras")
+    assert model.predict(np.array(["lovely", "awful"], object), verbose=0).argmax(axis=1).tolist() == [1, 0]
+
+
+def test_a_run_resumes_with_the_vectors_that_it_started_with(tmp_path):
+    stages, none = Stages(tmp_path), SimpleNamespace(front=SimpleNamespace(source={}))
+    some = SimpleNamespace(front=SimpleNamespace(source={"vectors": "wordllama 0.4.0"}))
+    check_starts(stages, none)
+    assert not (tmp_path / "stages").exists()
+    check_starts(stages, some)
+    check_starts(stages, none)  # nothing is done yet: it starts again
+    check_starts(stages, some)
+    stages.finish("search", {})
+    check_starts(stages, some)
+    with pytest.raises(ValueError, match=r"started with wordllama 0.4.0, and would resume with no vectors of words"):
+        check_starts(stages, none)
