@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.augmentations import Augmentation
+from kerasnas.modalities.lazy_images import LazyImages
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -109,7 +110,7 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def _batch(self, epoch: int, order: np.ndarray, index: int) -> tuple[np.ndarray, ...]:
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        x = self.x[rows]  # a copy
+        x = np.asarray(self.x[rows])  # a copy
         if self.augment is not None:
             # The 1 separates this stream from the permutation's: NumPy pads seeds with zeros.
             x = self.augment(x, np.random.default_rng([self.seed, epoch, index, 1]))
@@ -246,9 +247,13 @@ def _item(dataset: keras.utils.PyDataset, step: int) -> Any:
     return dataset.at(step) if hasattr(dataset, "at") else dataset[step % dataset.num_batches]
 
 
-def _numbers(argument: str, value: Any) -> np.ndarray:
-    """Return `value` as an array, unless it holds text, dates or objects; low-precision floats are numbers too."""
-    array = checks.as_array(argument, value, "an array of numbers")
+def _numbers(argument: str, value: Any) -> Any:
+    """Return `value` as an array, or lazy images as they are.
+
+    Raises:
+        ValueError: if it holds text, dates or objects; low-precision floats are numbers too.
+    """
+    array = value if isinstance(value, LazyImages) else checks.as_array(argument, value, "an array of numbers")
     if array.dtype.kind in "OUSMm" and array.size:
         raise ValueError(checks.invalid(argument, "an array of numbers", value))
     return array

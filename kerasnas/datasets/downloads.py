@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks
 from kerasnas.files import leftovers, storage
 
 _TIMEOUT = 30  # seconds without a byte
@@ -22,13 +20,6 @@ class RemoteFile(NamedTuple):
 
     address: str
     md5: str
-
-
-def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
-    """The folder for downloads: `cache_dir`, else the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`."""
-    if cache_dir is not None:
-        return checks.path("cache_dir", cache_dir)
-    return Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
 
 
 def fetch(file: RemoteFile, folder: Path) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
 from kerasnas.files import untrusted
+from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
@@ -72,7 +73,8 @@ def load(
     Args:
         name_or_path: a name or a path; a name takes precedence over a path of the same spelling (write `./name` for
             the path).
-        cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        cache_dir: folder for downloads and decoded images. Defaults to the environment's `KERASNAS_HOME`, else
+            `~/.cache/kerasnas`.
         image_size: `(height, width)` for the images of a folder. Defaults to None: as above.
         image_fit: how the images of a folder that have another shape are brought to that size: `"stretch"`, `"crop"`
             (the largest part around the center of that shape) or `"pad"` (all of it, between black bars). Defaults to
@@ -127,13 +129,14 @@ def load(
         return data
     if path.is_dir() or table or (path.suffix == ".npz" and path.is_file()):
         try:
-            arrays: dict[str, np.ndarray]
+            arrays: dict[str, Any]
             classes: tuple[str, ...] | None
             if table:
                 arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit, text_column)
             elif path.is_dir():
                 checks.one_of("task", task, ("auto", CLASSIFICATION.name))
-                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit)
+                cache = cache_folder(cache_dir) / "decoded"
+                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit, cache=cache)
             else:
                 (arrays, classes), notes = _read_npz(path), []
             arrays, own = with_task(arrays, task)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.downloads import cache_folder
 from kerasnas.datasets.pools import LabelledImages, read_npz
+from kerasnas.files.storage import cache_folder
 from kerasnas.modalities.decoding import read_image
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from kerasnas import checks
-from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
+from kerasnas.datasets.downloads import RemoteFile, fetch
 from kerasnas.datasets.pools import LabelledImages, read_npz, wrong
+from kerasnas.files.storage import cache_folder
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 _FILES = {  # the checksums are those that torchvision verifies

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files import untrusted
+from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -142,7 +143,7 @@ def check_named(
 ) -> None:
     """Raise ValueError unless `x` are samples and `y` as many labels of `task`, for these classes or outputs."""
     for name, array in ((x_name, x), (y_name, y)):
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray | LazyImages):
             raise ValueError(checks.invalid(name, "a NumPy array", array))
     if x.ndim < 2 or x.dtype.kind not in "iuf":
         raise wrong(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")

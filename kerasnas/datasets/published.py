@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
-from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
+from kerasnas.datasets.downloads import RemoteFile, fetch
 from kerasnas.files import untrusted
+from kerasnas.files.storage import cache_folder
 from kerasnas.modalities.images import Images
 
 _FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"

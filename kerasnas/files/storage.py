@@ -22,6 +22,13 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 
+def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
+    """The folder for downloads: `cache_dir`, else the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`."""
+    if cache_dir is not None:
+        return checks.path("cache_dir", cache_dir)
+    return Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
+
+
 @contextlib.contextmanager
 def locked(path: str | os.PathLike) -> Iterator[None]:
     """A context that one process at a time is in, for each lock file `path`; others wait, where the system has locks.

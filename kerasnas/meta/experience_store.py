@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerasnas import checks
-from kerasnas.datasets.downloads import cache_folder
 from kerasnas.files import leftovers, storage, untrusted
+from kerasnas.files.storage import cache_folder
 from kerasnas.meta.race_experience import RaceExperience
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
+from kerasnas.modalities.decoding import LONGEST
 from kerasnas.modalities.fronts import SPLITS, Front
+from kerasnas.modalities.lazy_images import LazyImages, predicted
 from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.modalities.values import check_samples
 from kerasnas.registry import Registry
@@ -62,6 +64,7 @@ class Reading:
             None: as the samples come.
         size: `(height, width)` that images are brought to. Defaults to None: the most common one.
         fit: how images of other shapes are brought to size. Defaults to `"stretch"`.
+        longest: pixels along the longer side of an image at most, unless a size is given. Defaults to 64.
         scale: largest raw value of an image. Defaults to 255.
         text_column: column of texts in a table. Defaults to "": the one with a usual name.
     """
@@ -71,8 +74,9 @@ class Reading:
     fit: str = "stretch"
     scale: float = 255.0
     text_column: str = ""
+    longest: int = LONGEST
 
-    def scaled(self, pixels: np.ndarray) -> np.ndarray:
+    def scaled(self, pixels: Any) -> Any:
         """Return pixels of 8 bits in the range from 0 to `scale`."""
         return pixels if self.scale == 255 else pixels * np.float32(self.scale / 255)
 
@@ -245,7 +249,7 @@ class Modality:
         Raises:
             ValueError: if they do not fit the model.
         """
-        found = checks.array(argument, x, finite=finite)
+        found: Any = x if isinstance(x, LazyImages) else checks.array(argument, x, finite=finite)
         shape = tuple(model.input_shape[1:])
         if not found.ndim or found.shape[1:] != shape or not len(found):
             expected = f"samples of shape {shape}, at least one"
@@ -258,7 +262,7 @@ class Modality:
 
     def answers(self, model: keras.Model, x: np.ndarray) -> np.ndarray:
         """Return what a deployed model predicts of raw samples."""
-        return model.predict(x, batch_size=_BATCH, verbose=0)
+        return predicted(model, x, _BATCH)
 
     # Learning -------------------------------------------------------------------------------------------
     def fits(self, space: Any) -> bool:

@@ -82,12 +82,12 @@ def read_csv(
                 "in a column named text, or in one that is named as the text column"
             )
     decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
-    rows = {path: row for row, path in enumerate(decoded.paths)}
-    kept = [row for row, path in enumerate(paths) if path in rows]
+    read = set(decoded.paths)
+    kept = [row for row, path in enumerate(paths) if path in read]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
-    x = decoded.pixels[[rows[paths[row]] for row in kept]]
-    left = left_out(collections.Counter(), decoded.unreadable, len(paths))
-    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, decoded.sizes)
+    x, (sizes, *held) = decoded.of(paths[row] for row in kept), decoded.notes
+    left = [*held, *left_out(collections.Counter(), decoded.unreadable, len(paths))]
+    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes)
 
 
 def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import PIL
 from PIL import Image, ImageOps
 
 from kerasnas import checks
-from kerasnas.files import untrusted
+from kerasnas.files import storage, untrusted
+from kerasnas.modalities.pixel_store import check_memory, store_pixels
 
 Image.init()
 # The decoders that files of strangers may reach, whatever their suffix says: others start programs (EPS, Ghostscript).
@@ -28,8 +30,9 @@ SUFFIXES = (
 )
 LONGEST = 64
 """Pixels along the longer side at most, unless a size is asked for: photographs have thousands."""
-_MOST_MEMORY = 0.7  # share of the machine's
 _EXIF_ORIENTATION = 0x0112
+_JPEGS = ("JPEG", "MPO")  # phones write the latter
+_QUARTER_TURNED = (5, 6, 7, 8)  # orientations
 T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
@@ -42,46 +45,62 @@ class Decoded:
     """Images of one size.
 
     Args:
-        pixels: uint8 `(samples, height, width, channels)`.
+        pixels: uint8 `(samples, height, width, channels)`, an array or lazy images; see `store_pixels`.
         paths: the file of each.
         unreadable: file -> why it is left out.
-        sizes: in words.
+        notes: their sizes in words; then lines on where the pixels are held.
     """
 
-    pixels: np.ndarray
+    pixels: Any
     paths: Sequence[Path]
     unreadable: Mapping[Path, str]
-    sizes: str
+    notes: tuple[str, ...]
+
+    def of(self, paths: Iterable[Path]) -> Any:
+        """Return the pixels of these files, in this order."""
+        rows = {path: row for row, path in enumerate(self.paths)}
+        return self.pixels[np.array([rows[path] for path in paths], int)]
 
 
 def read_pixels(
     paths: Sequence[Path],
-    root: Path,
+    root: Path | None,
     image_size: tuple[int, int] | None = None,
     image_fit: str = "stretch",
     longest: int = LONGEST,
+    channels: int | None = None,
+    cache: Path | None = None,
 ) -> Decoded:
-    """Decode image files to one size, with one channel if all are grayscale, else three.
+    """Decode image files to one size.
 
     Args:
         paths: the files.
-        root: the folder that errors name them from.
+        root: the folder that errors name them from; None for the name of the file alone.
         image_size, image_fit, longest: as for `read_folder`.
+        channels: Defaults to None: one if all are grayscale, else three.
+        cache: folder for decoded images that do not fit into memory. Defaults to None: `"decoded"` in the cache folder.
 
     Raises:
         ValueError: if none can be read, or they do not fit into memory.
     """
     unreadable: dict[Path, str] = {}
     headers = _readable(lambda path: _header(path, root), paths, unreadable)
-    if not headers:
+    if not headers and (image_size is None or channels is None):
         raise ValueError(next(iter(unreadable.values())))
     sizes = [size for size, _ in headers.values()]
     size = image_size or _capped(collections.Counter(sizes).most_common(1)[0][0], longest)
-    mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
-    _check_memory(len(headers), size, len(mode))
-    found = _readable(lambda path: _pixels(path, root, size, mode, image_fit), headers, unreadable)
-    pixels = np.stack([*found.values()]) if found else np.zeros((0, *size), np.uint8)
-    return Decoded(pixels.reshape(len(found), *size, len(mode)), list(found), unreadable, _sizes(sizes, size))
+    mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers.values()) else "RGB"
+
+    def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
+        return _pixels(path, root, size, mode, image_fit).reshape(*size, len(mode))
+
+    cache = storage.cache_folder() / "decoded" if cache is None else cache
+    settings = [mode, image_fit, PIL.__version__]
+    stored = store_pixels(list(headers), size, len(mode), decode, cache, settings, image_size is not None)
+    failed = {**unreadable, **stored.unreadable}
+    read = [path for path in headers if path not in failed]
+    words = [_sizes(sizes, stored.size)] if sizes else []
+    return Decoded(stored.pixels, read, failed, (*words, *stored.notes))
 
 
 def pixels_of_files(
@@ -89,27 +108,23 @@ def pixels_of_files(
     image_size: tuple[int, int] | None = None,
     image_fit: str = "stretch",
     channels: int | None = None,
-) -> np.ndarray:
+    longest: int = LONGEST,
+) -> Any:
     """The pixels of image files, all of which can be read: uint8 `(samples, height, width, channels)`.
 
     Args:
         paths: the files.
-        image_size, image_fit: as for `read_folder`.
+        image_size, image_fit, longest: as for `read_folder`.
         channels: Defaults to None: one if all are grayscale, else three.
 
     Raises:
         ValueError: if one cannot be read, or they do not fit into memory.
     """
     files = [Path(path) for path in paths]
-    if channels is not None and image_size is not None:
-        pixels = [_pixels(path, Path(), image_size, MODES[channels], image_fit) for path in files]
-    else:
-        found = read_pixels(list(dict.fromkeys(files)), Path(), image_size, image_fit)
-        if found.unreadable:
-            raise ValueError(next(iter(found.unreadable.values())))
-        rows = {path: row for row, path in enumerate(found.paths)}
-        return found.pixels[[rows[path] for path in files]]
-    return _with_channels(pixels)
+    found = read_pixels(list(dict.fromkeys(files)), Path(), image_size, image_fit, longest, channels)
+    if found.unreadable:
+        raise ValueError(next(iter(found.unreadable.values())))
+    return found.of(files)
 
 
 def pixels_of_images(
@@ -117,12 +132,13 @@ def pixels_of_images(
     image_size: tuple[int, int] | None = None,
     image_fit: str = "stretch",
     channels: int | None = None,
+    longest: int = LONGEST,
 ) -> np.ndarray:
     """The pixels of images that Pillow has opened; arguments as for `pixels_of_files`.
 
     Args:
         images: they are iterated over twice, so that not all of them need be in memory.
-        image_size, image_fit, channels: as there.
+        image_size, image_fit, channels, longest: as there.
 
     Raises:
         ValueError: if one is none, or they do not fit into memory.
@@ -138,15 +154,11 @@ def pixels_of_images(
             raise ValueError(checks.invalid("x", "an image in each row", f"{type(image).__name__} in row {row}"))
         upright = ImageOps.exif_transpose(image)
         headers.append(((upright.height, upright.width), _is_grey(image)))
-    size = image_size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0])
+    size = image_size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0], longest)
     mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
-    _check_memory(len(headers), size, len(mode))
-    return _with_channels([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, image_fit) for one in images])
-
-
-def _with_channels(pixels: Sequence[np.ndarray]) -> np.ndarray:
-    found = np.stack(pixels)
-    return found[..., None] if found.ndim == 3 else found
+    check_memory(len(headers), size, len(mode))
+    found = np.stack([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, image_fit) for one in images])
+    return found.reshape(len(headers), *size, len(mode))
 
 
 def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
@@ -158,18 +170,6 @@ def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict
         except ValueError as error:
             unreadable[path] = str(error)
     return found
-
-
-def _check_memory(number: int, size: tuple[int, int], channels: int) -> None:
-    """Raise ValueError where so many images do not fit into the machine's memory, as bytes and then as float32."""
-    needed, memory = 5 * number * math.prod(size) * channels, untrusted.memory()
-    if memory is not None and needed > _MOST_MEMORY * memory:
-        most = math.floor(min(size) * math.sqrt(_MOST_MEMORY * memory / needed))
-        raise ValueError(
-            f"{number:,} images of {size[0]}x{size[1]} take {needed / 2**30:.1f} GiB of memory, and this machine has "
-            f"{memory / 2**30:.1f}. Choose a smaller size, of {most} pixels or fewer along the shorter side, such as "
-            f"image_size={most}."
-        )
 
 
 def _capped(size: tuple[int, int], longest: int = LONGEST) -> tuple[int, int]:
@@ -230,42 +230,48 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
+def _open(path: Path, root: Path | None) -> tuple[Image.Image, int]:
+    """Return an image, not yet decoded, and its orientation."""
     try:
         untrusted.check_regular(path)
         image = Image.open(path, formats=_FORMATS)
-        if size is not None and image.format == "JPEG":
-            longest = 2 * max(size)
-            image.draft(None, (longest, longest))
         # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
-        turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image
+        return image, image.getexif().get(_EXIF_ORIENTATION, 1) if image.format in _JPEGS else 1
     except MemoryError:
         raise
     except Exception as error:  # of damaged bytes decoders raise nearly anything
         raise _unreadable(path, root, error) from error
 
 
-def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
+def _unreadable(path: Path, root: Path | None, error: Exception) -> ValueError:
+    root = path.parent if root is None else root
     shown = path.relative_to(root) if path.is_relative_to(root) else path
     return ValueError(f"{shown} cannot be read as an image: {error}")
 
 
-def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
-    """The image's (height, width), and True if it is grayscale; the pixels are not read."""
-    with _open(path, root) as image:
-        return (image.height, image.width), _is_grey(image)
+def _header(path: Path, root: Path | None) -> tuple[tuple[int, int], bool]:
+    """The (height, width) of the upright image, and True if it is grayscale; the pixels are not read."""
+    image, orientation = _open(path, root)
+    with image:
+        return _turned((image.height, image.width), orientation), _is_grey(image)
+
+
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size[::-1] if orientation in _QUARTER_TURNED else size
 
 
 def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 
 
-def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit: str) -> np.ndarray:
-    with _open(path, root, size) as image:
+def _pixels(path: Path, root: Path | None, size: tuple[int, int], mode: str, image_fit: str) -> np.ndarray:
+    opened, orientation = _open(path, root)
+    with opened:
         try:
-            image = _converted(image, mode)
+            if opened.format in _JPEGS:  # no more than `size` needs is decoded, which makes photographs quick
+                height, width = _turned(size, orientation)
+                opened.draft(None, (2 * width, 2 * height))
+            image = _converted(ImageOps.exif_transpose(opened) if orientation != 1 else opened, mode)
         except MemoryError:
             raise
         except Exception as error:  # a truncated file shows only here

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def read_folder(
     seed: int = 0,
     image_fit: str = "stretch",
     longest: int = LONGEST,
-) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    cache: Path | None = None,
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
     The parts of a split are recognized by name, in any capitals: `train` or `training`; `val`, `valid` or
@@ -66,11 +68,12 @@ def read_folder(
         seed: seed of the 80/20 split. Defaults to 0.
         image_fit: one of `FITS`. Defaults to `"stretch"`.
         longest: pixels along the longer side at most, unless `image_size` is given. Defaults to 64.
+        cache: folder for decoded images that do not fit into memory. Defaults to None: `"decoded"` in the cache folder.
 
     Returns:
-        `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
-        three, and `groups` of the training images, if there are any; the names of the classes, sorted; and notes on
-        what was found, and on files that were left out: of another kind, or that cannot be read.
+        `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 (`LazyImages` if they are many) with one channel if
+        all are grayscale, else three, and `groups` of the training images, if there are any; the names of the classes,
+        sorted; and notes on what was found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
         ValueError: if a class has no image, a part has a class that the training part lacks, folders could be parts as
@@ -87,17 +90,18 @@ def read_folder(
     parts = [_merged(classes, part) for part in (train, test) if part]
 
     paths = [path for part in parts for files in part.values() for path in files]
-    decoded = read_pixels(paths, folder, image_size, image_fit, longest)
-    rows = {path: row for row, path in enumerate(decoded.paths)}
+    decoded = read_pixels(paths, folder, image_size, image_fit, longest, cache=cache)
+    read = set(decoded.paths)
     x, y = [], []
     for number, part in enumerate(parts):
-        parts[number] = part = {label: [path for path in files if path in rows] for label, files in part.items()}
+        parts[number] = part = {label: [path for path in files if path in read] for label, files in part.items()}
         for label, files in part.items():
             if not files and any(label in one for one in (train, test)[number]):
                 raise ValueError(f"No image of class {label} can be read: {next(iter(decoded.unreadable.values()))}")
-        x.append(decoded.pixels[[rows[path] for files in part.values() for path in files]])
+        x.append(decoded.of(path for files in part.values() for path in files))
         y.append(np.array([classes.index(label) for label, files in part.items() for _ in files], np.int64))
-    notes = [f"Found {len(rows):,} images, {len(classes)} classes, {decoded.sizes}", *split.notes]
+    sizes, *held = decoded.notes
+    notes = [f"Found {len(read):,} images, {len(classes)} classes, {sizes}", *split.notes, *held]
     notes += left_out(others, decoded.unreadable, len(paths))
     groups = np.array([path.parent.name for files in parts[0].values() for path in files])
     # With a single folder in each class there is nothing to tell apart.

@@ -16,7 +16,7 @@ from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import columns_of
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
-from kerasnas.modalities.decoding import MODES, image_files, pixels_of_files, pixels_of_images, read_image
+from kerasnas.modalities.decoding import MODES, image_files, pixels_of_files, pixels_of_images, read_pixels
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
 from kerasnas.tasks import Task
@@ -77,9 +77,9 @@ class Images(Modality):
         if reading.shape is not None and len(reading.shape) == 3:  # arrays may have no axis of channels
             size, channels = reading.shape[:2], reading.shape[2]
         if isinstance(first, str | os.PathLike):
-            return reading.scaled(pixels_of_files(x, size, reading.fit, channels))
+            return reading.scaled(pixels_of_files(x, size, reading.fit, channels, reading.longest))
         if hasattr(first, "getexif"):
-            return reading.scaled(pixels_of_images(x, size, reading.fit, channels))
+            return reading.scaled(pixels_of_images(x, size, reading.fit, channels, reading.longest))
         if reading.shape is None:
             for name, value, default in (("image_size", reading.size, None), ("image_fit", reading.fit, "stretch")):
                 if value != default:
@@ -122,15 +122,9 @@ class Images(Modality):
             if not found:
                 raise ValueError(f"There is no image in the folder {path}.")
             files += found
-        images: dict[Path, np.ndarray] = {}
-        failed: dict[Any, str] = {}
-        for file in dict.fromkeys(files):
-            try:
-                images[file] = read_image(file, shape, reading.fit)
-            except ValueError as error:
-                failed[file] = str(error)
-        pixels = np.stack(list(images.values())) if images else np.zeros((0, *shape))
-        return list(images), pixels * np.float32(reading.scale / 255), failed
+        height, width, channels = shape
+        decoded = read_pixels(list(dict.fromkeys(files)), None, (height, width), reading.fit, channels=channels)
+        return decoded.paths, decoded.pixels * np.float32(reading.scale / 255), dict(decoded.unreadable)
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
         shape, scale = tuple(record.get("input_shape") or (0,)), record.get("scale")

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.base import MODALITIES, Modality
+from kerasnas.modalities.lazy_images import as_array
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -62,7 +63,7 @@ def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
     Raises:
         ValueError: for an unknown kind; names the nearest.
     """
-    x = np.asarray(arrays["x_train"])
+    x = as_array(arrays["x_train"])
     claimed = next((one for one in all_modalities() if one.claims(x)), MODALITIES["images"]())
     if "kind" not in arrays:
         return claimed

@@ -11,6 +11,7 @@ from kerasnas.companions.kernels import KernelCompanion, usual_features
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.base import PARTS, Modality, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
+from kerasnas.modalities.lazy_images import as_array
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
 
@@ -63,7 +64,7 @@ def checked_parts(
     shape: tuple[int | None, ...] = (None,) * len(modality.axes)
     classes = len(np.ravel(arrays["classes"])) if "classes" in arrays else None
     for part, what in PARTS:
-        samples, labels = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
+        samples, labels = as_array(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
         samples = samples[..., None] if samples.ndim == len(shape) else samples
         modality.check(samples, labels, num_classes=classes, input_shape=shape, what=what, task=task)
         x[part], y[part], shape = samples, labels, samples.shape[1:]

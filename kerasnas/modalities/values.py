@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.modalities.lazy_images import as_array, in_parts
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+
+_AT_ONCE = 1024
 
 
 def check_samples(
@@ -27,7 +30,7 @@ def check_samples(
     for argument, value in (("x", x), ("y", y)):
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise invalid_data(argument, what, "an array (np.asarray makes one)", type(value).__name__)
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = as_array(x), np.asarray(y)
     _check_values(modality, x, input_shape, what)
     task.check_trainable(y, len(x), num_classes, what, modality.input_plural)
 
@@ -76,7 +79,8 @@ def _check_values(modality: Any, x: np.ndarray, input_shape: tuple[int | None, .
     if input_shape is not None and not _same_shape(tuple(input_shape), x.shape[1:]):
         raise invalid_data("x", what, f"{plural} of shape {tuple(input_shape)}", f"{plural} of shape {x.shape[1:]}")
     if np.issubdtype(x.dtype, np.floating):
-        bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
+        whole = [np.isfinite(part).all(axis=tuple(range(1, x.ndim))) for part in in_parts(x, _AT_ONCE)]
+        bad = np.flatnonzero(~np.concatenate(whole))
         if bad.size:
             received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {singular} {bad[0]}"
             raise invalid_data("x", what, "finite values", received)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from kerasnas.datasets import Dataset, load, published
 from kerasnas.datasets.dataset import DATASETS
-from kerasnas.datasets.downloads import RemoteFile, cache_folder
+from kerasnas.datasets.downloads import RemoteFile
 from kerasnas.files import untrusted
+from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import decoding
 from kerasnas.modalities.lookup import check_images
 from kerasnas.tasks.splits import stratified_split
