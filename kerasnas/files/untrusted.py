@@ -15,6 +15,7 @@ import numpy as np
 
 _MOST_TEXT = 2**28  # bytes: a parsed file takes some ten times as many
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
+_CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LONGEST = 60  # characters of a name or a shape that a message shows
 _MOST_MEMORY = 0.5  # share of the machine's that the arrays of a file may take
 
@@ -113,11 +114,15 @@ def archive_names(path: str | os.PathLike) -> list[str]:
 
 
 def memory() -> int | None:
-    """Return the bytes of memory of this machine; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    """Return the bytes of memory of this machine, or of this container; None where the system does not say."""
+    found = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in _CONTAINER_LIMITS:
+        with contextlib.suppress(ValueError, OSError):  # "max" where there is none
+            with open(limit, encoding="ascii") as file:
+                found.append(int(file.read(32)))
+    return min(found, default=None)
 
 
 class _ClaimError(Exception):

@@ -161,3 +161,12 @@ def test_arrays_of_every_kind_are_read(tmp_path, dtype):
         for name, array in arrays.items():
             np.testing.assert_array_equal(found[name], array)
             assert found[name].dtype == array.dtype
+
+
+def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
+    machine = untrusted.memory()
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(untrusted, "_CONTAINER_LIMITS", (str(tmp_path / "none"), str(limit)))
+    for text, expected in (("max\n", machine), ("1000000\n", 1_000_000), (f"{2**62}\n", machine)):
+        limit.write_text(text)
+        assert untrusted.memory() == expected
