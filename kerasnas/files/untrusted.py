@@ -119,9 +119,8 @@ def memory() -> int | None:
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for limit in _CONTAINER_LIMITS:
-        with contextlib.suppress(ValueError, OSError):  # "max" where there is none
-            with open(limit, encoding="ascii") as file:
-                found.append(int(file.read(32)))
+        with contextlib.suppress(ValueError, OSError), open(limit, encoding="ascii") as file:  # "max": there is none
+            found.append(int(file.read(32)))
     return min(found, default=None)
 
 

@@ -1,5 +1,6 @@
 """Where decoded images are held: in an array, in memory as bytes, in a file of the cache."""
 
+import os
 import shutil
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_a_later_run_reuses_the_file_until_something_changes(photos, monkeypatch
     assert _load(photos).x_train.shape == first.x_train.shape and "Decoding" in capsys.readouterr().out
     for change in (
         lambda: Image.new("RGB", (128, 96), "red").save(photos / "a" / "00.jpg"),
+        lambda: os.utime(photos / "a" / "02.jpg", (1, 1)),
         lambda: (photos / "b" / "01.jpg").unlink(),
     ):
         change()
