@@ -1,6 +1,7 @@
 """The macro space: its genotypes and back, its references counted by hand, sizes that follow the data."""
 
 import collections
+import dataclasses
 
 import keras
 import numpy as np
@@ -340,12 +341,23 @@ def test_it_has_no_supernet_and_no_table_of_costs():
 
 # Costs -------------------------------------------------------------------------------------------------------
 def test_a_part_is_measured_once():
-    model = COSTS["parameters"](SMALL, (8, 8, 1), 3)
+    model = dataclasses.replace(COSTS["parameters"](SMALL, (8, 8, 1), 3), known={})
     genotype = SMALL.references()["resnet_20"]
     cost = model.cost(genotype)
     assert len(model.known) == 1 + 2 * 2 + 1 + 1  # stem, the stages' first and other blocks (of the first alike), head
     model.known.update(dict.fromkeys(model.known, 1.0))
     assert model.cost(genotype) == 1 + 9 + 1 < cost
+
+
+def test_spaces_share_what_was_counted():
+    def known(cost, space):
+        return COSTS[cost](space, (8, 8, 1), 3).known
+
+    class OfAUser(MacroSpace):  # whose blocks may change under their names
+        pass
+
+    assert known("parameters", MacroSpace()) is known("parameters", SMALL) is not known("macs", SMALL)
+    assert known("parameters", OfAUser()) is not known("parameters", OfAUser())
 
 
 def test_the_cost_of_whole_networks_is_no_table():
