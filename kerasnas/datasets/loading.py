@@ -17,7 +17,7 @@ from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
-from kerasnas.modalities.decoding import FITS, check_image_size
+from kerasnas.modalities.decoding import FITS, LONGEST, check_image_size
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
@@ -25,7 +25,7 @@ from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-@checks.arguments(cache_dir=checks.path, limits=TextLimits, modality=Modality)
+@checks.arguments(cache_dir=checks.path, limits=TextLimits, modality=Modality, longest=checks.size)
 def load(
     name_or_path: str | os.PathLike,
     cache_dir: str | os.PathLike | None = None,
@@ -38,6 +38,7 @@ def load(
     text_column: str = "",
     limits: TextLimits | None = None,
     modality: Modality | None = None,
+    longest: int = LONGEST,
 ) -> Dataset:
     """Load a dataset of any modality.
 
@@ -85,6 +86,8 @@ def load(
         target: the columns of a `.csv` file that are the labels. Defaults to all but those above.
         text_column: the column of a `.csv` file that holds texts. Defaults to none, or that of such a name.
         limits: the size of the vocabulary and the length of texts. Defaults to None: `TextLimits()`.
+        longest: pixels along the longer side of the images of a folder at most, unless `image_size` is given. Defaults
+            to 64.
         modality: of the samples of a path. Defaults to None: what the file says, or what they look like.
 
     Raises:
@@ -130,13 +133,14 @@ def load(
     if path.is_dir() or table or (path.suffix == ".npz" and path.is_file()):
         try:
             arrays: dict[str, Any]
+            cache = cache_folder(cache_dir) / "decoded"
             classes: tuple[str, ...] | None
             if table:
-                arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit, text_column)
+                how = (image_size, seed, image_fit, text_column, longest, cache)
+                arrays, classes, *notes = read_csv(path, target, task, *how)
             elif path.is_dir():
                 checks.one_of("task", task, ("auto", CLASSIFICATION.name))
-                cache = cache_folder(cache_dir) / "decoded"
-                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit, cache=cache)
+                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit, longest, cache)
             else:
                 (arrays, classes), notes = _read_npz(path), []
             arrays, own = with_task(arrays, task)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
-from kerasnas.modalities.decoding import is_image, read_pixels
+from kerasnas.modalities.decoding import LONGEST, is_image, read_pixels
 from kerasnas.modalities.folders import left_out
 from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
@@ -34,6 +34,8 @@ def read_csv(
     seed: int = 0,
     image_fit: str = "stretch",
     text_column: str = "",
+    longest: int = LONGEST,
+    cache: Path | None = None,
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Read the images that a CSV file names, or the texts or rows in it, with their labels.
 
@@ -42,7 +44,7 @@ def read_csv(
         target: the columns that are the labels. Defaults to all that are no path, split or group.
         task: what they are. Defaults to `"auto"`: one column of names or whole numbers is a classification, several of
             0 and 1 are multilabel, numbers a regression.
-        image_size, seed, image_fit: as for `read_folder`.
+        image_size, seed, image_fit, longest, cache: as for `read_folder`.
         text_column: the column of texts. Defaults to none, or that of such a name.
 
     Returns:
@@ -81,7 +83,7 @@ def read_csv(
                 f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}. Texts stand "
                 "in a column named text, or in one that is named as the text column"
             )
-    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
+    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit, longest, cache=cache)
     read = set(decoded.paths)
     kept = [row for row, path in enumerate(paths) if path in read]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}

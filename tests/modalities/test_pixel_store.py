@@ -124,15 +124,13 @@ def test_entries_that_no_run_has_read_for_a_month_are_removed(photos, monkeypatc
 
 
 def test_the_longest_side_can_be_asked_for(photos):
-    _, _, notes = decoding_of(photos, 224)
-    assert notes[0].endswith("96x128 -> 96x128")
-    assert decoding_of(photos, 32)[0]["x_train"].shape == (32, 24, 32, 3)
-
-
-def decoding_of(photos, longest):
-    from kerasnas.modalities.folders import read_folder
-
-    return read_folder(photos, longest=longest, cache=photos.parent / "cache")
+    assert _load(photos, longest=224).input_shape == (96, 128, 3)
+    assert _load(photos, longest=32).input_shape == (24, 32, 3)
+    table = photos / "labels.csv"
+    rows = [f"{path.relative_to(photos)},{path.parent.name}" for path in sorted(photos.glob("*/*.jpg"))]
+    table.write_text("\n".join(["image,label", *rows]))
+    data = load(table, photos.parent / "cache", longest=32)
+    assert data.input_shape == (24, 32, 3) and isinstance(data.x_train, LazyImages)
 
 
 def test_photographs_that_were_turned_are_read_upright_without_decoding_all_of_them(tmp_path, monkeypatch):
