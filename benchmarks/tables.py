@@ -38,7 +38,7 @@ PAGES = {
     "texts_and_series": Page(
         "Texts, series, speech",
         "Searches on texts and signals at equal CPU time with simple methods, which are hard to beat.",
-        ("text", "series", "experience"),
+        ("text", "text_starts", "series", "experience"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",

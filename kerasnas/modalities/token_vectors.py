@@ -154,7 +154,7 @@ def _matrix(entry: Any, data: memoryview) -> np.ndarray:
     if not sizes or kind not in _TYPES:
         raise ValueError(f"Expected a matrix of type {' or '.join(_TYPES)}. Received: {str(entry)[:80]}")
     dtype = np.dtype(_TYPES[kind])
-    size = math.prod(shape) * dtype.itemsize
+    size = shape[0] * shape[1] * dtype.itemsize  # type: ignore[index]  # checked above
     if entry.get("data_offsets") != [0, size] or len(data) != size:
         raise ValueError(f"Expected {size:,} bytes of numbers. Received: {len(data):,}")
     matrix = np.frombuffer(data, dtype).reshape(shape).astype("float32")
