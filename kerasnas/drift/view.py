@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.modalities.lazy_images import fitting_batch, predicted
 from kerasnas.modalities.lookup import of_model
 from kerasnas.tasks import TASKS
 from kerasnas.tasks.base import task_class
@@ -110,8 +111,9 @@ class ModelView:
 def answers(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The answers of a model to `x`; of few samples without the function that `predict` traces, which takes longer."""
     if len(x) > _FEW or x.dtype == object:
-        return model.predict(x, batch_size=_BATCH, verbose=0)
-    parts = [model(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]
+        return predicted(model, x, _BATCH)
+    size = fitting_batch(x, _BATCH)
+    parts = [model(x[start : start + size], training=False) for start in range(0, len(x), size)]
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 

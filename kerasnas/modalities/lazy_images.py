@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+_MOST_VALUES = 2**22  # of a batch: activations of 250 photographs at 224 pixels took 3 GB
 _AT_ONCE = 64  # images that are converted at once
 _DESCRIBED = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}
 
@@ -148,8 +149,14 @@ def in_parts(x: Any, samples: int) -> Iterator[np.ndarray]:
     return x.parts(samples) if isinstance(x, LazyImages) else (x[i : i + samples] for i in range(0, len(x), samples))
 
 
+def fitting_batch(x: Any, batch_size: int) -> int:
+    """Return a batch size, smaller where samples are large."""
+    return max(1, min(batch_size, _MOST_VALUES // max(1, int(np.prod(x.shape[1:])))))
+
+
 def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
-    """Return what a Keras model predicts of samples; of lazy images a few batches are floats at a time."""
+    """Return what a Keras model predicts of samples; of lazy images one batch is floats at a time."""
+    batch_size = fitting_batch(x, batch_size)
     if not isinstance(x, LazyImages):
         return model.predict(x, batch_size=batch_size, verbose=0)
     found = [model.predict(part, batch_size=batch_size, verbose=0) for part in x.parts(batch_size)]
