@@ -33,7 +33,7 @@ LEVELS = [
     {"datasets"},
     {"proxies", "strategies", "trainers"},
     {"search"},  # the public face of both
-    {"meta"},
+    {"meta", "starts"},
     {"federated"},
     {"training", "racing"},
     {"drift", "reporting", "export", "testing", "platforms"},

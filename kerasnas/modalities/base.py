@@ -105,6 +105,7 @@ class Modality:
         drift: whether drift statistics exist.
         transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
         adapts: whether a deployed network can be adapted to new samples.
+        adaptable: whether networks that were pretrained on photographs can see samples. Defaults to False.
         resizes: whether samples are brought to one size.
         reference_models: whether `references` fits models without a network to compare with.
         most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
@@ -131,6 +132,7 @@ class Modality:
     adapts = True
     transductive = False
     resizes = False
+    adaptable = False
     reference_models = False
     most_epochs = math.inf
     race_share = 0.0

@@ -49,6 +49,7 @@ class Images(Modality):
     augmentations = ("shift", "flip", "flip_vertical", "rotate", "cutout", "color_jitter")
     gradient_space, race_space = "darts", "macro"
     resizes = True
+    adaptable = True
     example = "image.png"
     hub_tasks = {"classification": "image-classification"}
     in_words = "{height}x{width}x{channels}"

@@ -97,7 +97,7 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
             winner.advance(budget.clock, min(left, max(_LEAST_PIECE, total / _PIECES)), schedule=schedule)
             trained[name] += winner.seconds - before
         now = budget.spent()
-        if now >= end:
+        if now >= end or not winner.learns:
             contestants.progress["finished"].append(name)
         contestants.save(name, now, STAGE)
         history = {key: values[-1] for key, values in winner.history.items() if key != "steps"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import cache, partial
+from typing import Any
 
 import keras
 
@@ -18,7 +19,7 @@ from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import Start, find_starts
+from kerasnas.methods.race.starts import Start, find_adaptations, find_starts
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing.portfolio import Candidate, portfolio
@@ -26,11 +27,13 @@ from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.starts import STARTS, begin
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.recipe import TrainingRecipe
 
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
+_SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
 
 
@@ -39,7 +42,7 @@ class Networks:
     """Genotype -> its compiled network, in any process.
 
     Args:
-        space: of all but the user's own.
+        spaces: of all but the user's own, by name.
         input_shape, num_classes: of the data.
         seed: of initial weights.
         recipe: that compiles them.
@@ -47,7 +50,7 @@ class Networks:
         data: that these are built for, or None where there are none.
     """
 
-    space: SearchSpace
+    spaces: Mapping[str, SearchSpace]
     input_shape: tuple[int, ...]
     num_classes: int
     seed: int
@@ -59,8 +62,14 @@ class Networks:
         if self.data is not None and genotype in self.own:
             model = self.own[genotype].build(self.data, self.seed)
         else:
-            model = self.space.build_network(genotype, self.input_shape, self.num_classes, seed=self.seed)
-        return self.recipe.compile_network(model, None)
+            space = self.spaces[genotype.space]
+            model = space.build_network(genotype, self.input_shape, self.num_classes, seed=self.seed)
+        return self.recipe_of(genotype).compile_network(model, None)
+
+    def recipe_of(self, genotype: Genotype) -> TrainingRecipe:
+        """Return the recipe, as it suits the space of a genotype."""
+        suited = self.spaces[genotype.space].defaults if genotype.space in self.spaces else {}
+        return dataclasses.replace(self.recipe, **{name: suited[name] for name in _SUITED if name in suited})
 
 
 def make_race(context: Context, executor: Executor | None = None) -> Race:
@@ -76,14 +85,19 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
-    build = Networks(space, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
+    adaptations = find_adaptations(config, data, log)
+    spaces = {one.name: one for one in (space, adaptations) if one is not None}
+    build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
 
     @cache  # read when they are needed: a resumed race continues from its checkpoints
     def starts() -> dict[str, Start]:
         return find_starts(config, space, data, build, log)
 
-    def initialize(model: keras.Model, name: str) -> None:
-        warm_start(model, starts()[name].initializer)
+    def initialize(model: keras.Model, name: str, x: Any, y: Any) -> None:
+        if name in STARTS:
+            begin(model, x, y, data.task)
+        else:
+            warm_start(model, starts()[name].initializer)
 
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}
@@ -122,6 +136,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         most_epochs=data.modality.most_epochs,
         share=data.modality.race_share,
         samples=data.modality.plural,
+        adaptations=adaptations,
     )
 
 

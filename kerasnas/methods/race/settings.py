@@ -16,6 +16,7 @@ from kerasnas.runs.shared_settings import (
     executor_setting,
 )
 from kerasnas.spaces import SPACES
+from kerasnas.starts import STARTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,12 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         "auto",
         "Pretrained weights: auto (all bundled ones that fit the data), none, a name, a folder or hf://owner/name. The "
         "same network with random weights takes part too, as a control.",
+    )
+    starts: tuple[str, ...] = setting(
+        ("auto",),
+        "Pretrained networks of other sources that take part, tuned or as they are, comma-separated: auto (all whose "
+        "weights are installed or cached; nothing is downloaded), none, or names.",
+        known=("auto", "none", *STARTS),
     )
     executor: str = executor_setting("local", "The trainings of the candidates do, all but the last one of the winner.")
 

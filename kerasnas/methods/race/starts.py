@@ -17,6 +17,8 @@ from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.spaces import SearchSpace
+from kerasnas.starts import STARTS, AdaptationSpace, available_starts
+from kerasnas.starts.base import StartError
 
 AUTO, NONE = "auto", "none"
 Log = Callable[[str], Any]
@@ -61,6 +63,25 @@ def find_starts(
             label = Path(name).resolve().name if asked else name
             found[label] = Start(label, genotype, initializer)
     return found
+
+
+def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> AdaptationSpace | None:
+    """Return the space of networks made from pretrained ones; None where none is here, asked for or able to see."""
+    if config.starts == (NONE,) or not data.modality.adaptable:
+        return None
+    here = available_starts()
+    asked = tuple(name for name in config.starts if name != AUTO)
+    if lacking := [name for name in asked if name not in here]:
+        raise StartError(f"The weights of {lacking[0]} are not here. Get them: {STARTS[lacking[0]]().hint}")
+    names = asked or here
+    if not names:
+        hints = {STARTS[name]().hint for name in STARTS}
+        log(f"No pretrained network is here. Get one: {'; or '.join(sorted(hints))}.")
+        return None
+    if data.input_shape[-1] not in (1, 3):
+        log(f"No pretrained network sees {data.modality.plural} of {data.input_shape[-1]} channels.")
+        return None
+    return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names)
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:

@@ -34,6 +34,8 @@ class Contestant:
         batches: what it is trained on. Other batches may take their place between two calls of `advance`.
         warmup: steps. Defaults to 50.
         task: what the network predicts. Defaults to classification.
+        fit: called with a network without trainable variables, samples and labels: what it learns, it learns in closed
+            form. Defaults to None: there is none such.
 
     Attributes:
         steps: how many it has been trained for.
@@ -47,14 +49,27 @@ class Contestant:
         np.mean(contestant.scores(x_val, y_val))
     """
 
-    def __init__(self, model: keras.Model, batches: ArrayBatches, warmup: int = 50, task: Task = CLASSIFICATION):
-        self.model, self.batches, self.task = model, batches, task
+    def __init__(
+        self,
+        model: keras.Model,
+        batches: ArrayBatches,
+        warmup: int = 50,
+        task: Task = CLASSIFICATION,
+        fit: Callable[[keras.Model, Any, Any], Any] | None = None,
+    ):
+        self.model, self.batches, self.task, self.fit = model, batches, task, fit
         self.warmup = checks.integer("warmup", warmup, 0)
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
         self.history: dict[str, list[float]] = {}
-        training_loop.prepare(model, batches)
+        if self.learns:
+            training_loop.prepare(model, batches)
         self.average = WeightAverage(model)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the network learns by steps, and more of them; in closed form otherwise, at once."""
+        return bool(self.model.trainable_variables)
 
     def advance(
         self,
@@ -75,6 +90,9 @@ class Contestant:
             NonFiniteError: if the loss is not finite at the end.
         """
         start, past, done = clock(), 0.0, 0
+        if not self.learns:
+            self._fit(clock)
+            return
         logs: Mapping[str, Any] = {}
         self.model.reset_metrics()
         with fused(self.model):
@@ -95,6 +113,14 @@ class Contestant:
             self.history.setdefault(name, []).append(float(value))
         if not math.isfinite(float(logs["loss"])):
             raise NonFiniteError(f"The training loss stopped being finite within the first {self.steps} steps.")
+
+    def _fit(self, clock: Callable[[], float]) -> None:
+        """Learn in closed form what the samples of the batches teach."""
+        start = clock()
+        if self.fit is not None:
+            self.fit(self.model, self.batches.x, self.batches.y)
+        self.average = WeightAverage(self.model)
+        self.seconds += clock() - start
 
     def _batch(self) -> tuple[Any, ...]:
         epoch, index = divmod(self.steps, len(self.batches))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -28,8 +29,8 @@ class Contestants:
         stages: the store of the run's folder.
         build: genotype -> its network, compiled with a constant learning rate.
         log: called with each line of progress.
-        initialize: called with a new network and the name of its initialization, which it is to begin from. Defaults to
-            None: there are none.
+        initialize: called with a new network, the name of its initialization, which it is to begin from, and the samples
+            and labels that it learns from. Defaults to None: there are none.
         task: what the networks predict. Defaults to classification.
 
     Attributes:
@@ -43,7 +44,7 @@ class Contestants:
         stages: Stages,
         build: Callable[[Genotype], keras.Model],
         log: Callable[[str], Any],
-        initialize: Callable[[keras.Model, str], Any] | None = None,
+        initialize: Callable[[keras.Model, str, Any, Any], Any] | None = None,
         task: Task = CLASSIFICATION,
     ):
         self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
@@ -77,11 +78,14 @@ class Contestants:
         entry = self.entries[name]
         model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
         saved = self._load(name, stage)
-        if saved is None and self.initialize is not None and entry.get("initializer"):
-            self.initialize(model, entry["initializer"])
+        begin = None
+        if self.initialize is not None and entry.get("initializer"):
+            begin = functools.partial(self._begin, entry["initializer"])
+            if saved is None:
+                begin(model, batches.x, batches.y)
         if entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(entry["learning_rate"])
-        contestant = Contestant(model, batches, task=self.task)
+        contestant = Contestant(model, batches, task=self.task, fit=begin)
         if saved is not None:
             _, arrays, record = saved
             contestant.set_state(arrays, record)
@@ -89,6 +93,10 @@ class Contestants:
         entry["macs"] = macs(contestant.model)
         self._live[name] = contestant
         return contestant
+
+    def _begin(self, initializer: str, model: keras.Model, x: Any, y: Any) -> None:
+        assert self.initialize is not None
+        self.initialize(model, initializer, x, y)
 
     def drop(self, name: str, error: BaseException) -> None:
         """Let a contestant that failed drop out, and say why."""

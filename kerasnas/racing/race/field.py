@@ -22,6 +22,7 @@ from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import MOST, fitting_batch_size
+from kerasnas.starts import AdaptationSpace
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -60,6 +61,7 @@ class Field:
         most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
         share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
         samples: in words. Defaults to `"images"`.
+        adaptations: networks made from pretrained ones, which challenge the first candidate. Defaults to None: none.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
     """
@@ -77,13 +79,14 @@ class Field:
     most: int = MOST
     winners: int = 1
     log: Callable[[str], Any] = print
-    initialize: Callable[[keras.Model, str], Any] | None = None
+    initialize: Callable[[keras.Model, str, Any, Any], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
     baseline: bool = True
     most_epochs: float = math.inf
     share: float = 0.0
     samples: str = "images"
+    adaptations: AdaptationSpace | None = None
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
 
@@ -113,6 +116,13 @@ class Field:
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
         self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
+
+    def trace(self, name: str, contestant: Contestant) -> np.ndarray:
+        """Note a point of a contestant's learning curve; return its score on each held-out sample."""
+        scores = contestant.scores(*self.held_out)
+        point = {"steps": contestant.steps, "accuracy": float(scores.mean())}
+        self.entries[name].setdefault("curve", []).append(point)
+        return scores
 
     def scores(self, name: str, rung: int) -> np.ndarray:
         """Return the score of a contestant on each held-out sample, after a rung."""

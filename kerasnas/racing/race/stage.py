@@ -15,6 +15,7 @@ from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import read_progress
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
 from kerasnas.racing.gains import control_of
+from kerasnas.racing.race.challenge import challenge
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import comparison, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
@@ -40,6 +41,8 @@ class Race(Field):
             return finished
         if "standing" not in self.progress:
             self._scout()
+        if self.adaptations is not None and self.most > 1:
+            challenge(self)
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
                 break
@@ -88,7 +91,10 @@ class Race(Field):
                 step = (self.budget.spent() - traced) / TIMED
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
-                contestant.advance(self.budget.clock, spare, steps - contestant.steps)
+                for end in (steps // 2, steps) if self.adaptations is not None else (steps,):
+                    contestant.advance(self.budget.clock, spare, max(0, end - contestant.steps))
+                    if self.adaptations is not None:
+                        self.trace(candidate.name, contestant)
                 kept = self._kept(contestant) if self.augment is None else {}
                 break
             except FAILURES as error:

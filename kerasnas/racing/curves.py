@@ -1,0 +1,43 @@
+"""Learning curves: where a network's score will be at the end of a budget, after its first seconds."""
+
+from __future__ import annotations
+
+import math
+
+from kerasnas import checks
+
+_USUAL, _STRENGTH = 0.25, 1.0  # exponent of the power law on other data; in doublings of the time
+_MOST = 1.0
+
+
+@checks.arguments(
+    early=checks.number, late=checks.number, doublings=checks.number, doublings_left=checks.number
+)
+def extrapolated(early: float, late: float, doublings: float, doublings_left: float) -> float:
+    r"""Return the score at the end, of a network whose error falls with a power of the time.
+
+    After $d$ doublings of the time the error $e = 1 - s$ has fallen from $e_1$ to $e_2$, so that its exponent is
+    $b = \log_2 (e_1 / e_2) / d$; one doubling less sure than the usual 0.25, to which it is shrunk, and never below 0.
+    After $D$ more it is $e_2 2^{-b D}$.
+
+    Args:
+        early, late: scores, at best 1, the second after `doublings` more of the time.
+        doublings: of the time, between both.
+        doublings_left: of the time, from then to the end.
+
+    Example:
+
+    >>> round(extrapolated(0.6, 0.7, doublings=1, doublings_left=4), 3)
+    0.88
+    >>> extrapolated(0.97, 0.97, 1, 0)
+    0.97
+
+    Reference:
+        Power laws of the time extrapolate the curves of LCDB 1.1 best: Mohr et al., 2022 (LCDB), and its revision of
+        2025. The shrinkage is this project's own.
+    """
+    before, now = max(1 - early, 1e-6), max(1 - late, 1e-6)
+    measured = math.log2(before / now)
+    exponent = (measured + _STRENGTH * _USUAL) / (doublings + _STRENGTH)
+    exponent = min(max(exponent, 0.0), _MOST)
+    return 1 - now * 2 ** (-exponent * max(doublings_left, 0.0))

@@ -1,0 +1,179 @@
+"""Challenge: networks made from pretrained ones against the first candidate of a race, at equal time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
+from kerasnas.racing.portfolio import Candidate
+from kerasnas.racing.race.field import Field
+from kerasnas.racing.symmetries import found, kept_accuracies
+from kerasnas.starts import probes
+from kerasnas.starts.adapted import FROZEN, TUNED
+from kerasnas.starts.base import STAGES, StartError
+
+PROBES, SLICE = 0.08, 0.06  # shares of the budget: of all probes, and of the tuned network's first training
+_LEAST_EPOCHS = 4.0  # that a network has to be tuned for, or its images are made smaller
+_STEP = 4.3  # passes forward that a step of training takes the time of
+_FIRST = 96  # pixels: the size of images from which others are tried, smaller and larger
+
+
+def challenge(field: Field) -> None:
+    """Let a pretrained network, frozen and tuned, challenge the first candidate; who is expected to end best stands.
+
+    Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
+    candidate as it is. With all stages tuned from there, at the largest size that leaves time for it, it is another,
+    trained about as long as the first one has been. Their scores at half of that time and at its end are extrapolated
+    to the end of the budget by power laws.
+    """
+    plan = field.progress.setdefault("challenge", {"probes": [], "done": False})
+    if plan["done"]:
+        return
+    if "left" not in plan:
+        plan["left"] = field.budget.left() - FINISH_SECONDS
+    try:
+        _probe(field, plan)
+    except StartError as error:
+        field.log(f"  No pretrained network takes part: {error}")
+    if plan["probes"]:
+        for candidate in _candidates(field, plan):
+            _train(field, plan, candidate)
+        _decide(field, plan)
+    plan["done"] = True
+    field.contestants.write(field.budget.spent())
+
+
+def _probe(field: Field, plan: dict[str, Any]) -> None:
+    """Find out what frozen features are worth, for sizes of images about the usual one, as long as there is time."""
+    space, (x, y), (x_held, y_held) = field.adaptations, field.data, field.held_out
+    assert space is not None
+    allowance = PROBES * field.budget.seconds
+    sizes = sorted(space.sizes_of_images, key=lambda size: (size < _FIRST, abs(size - _FIRST)))
+    for name in space.starts:
+        known = {probe["size"]: probe for probe in plan["probes"] if probe["start"] == name}
+        for size in sizes:
+            spent = sum(probe["seconds"] for probe in plan["probes"])
+            nearest = min(known.values(), key=lambda probe: abs(probe["size"] - size), default=None)
+            if size in known or (
+                nearest is not None and spent + nearest["seconds"] * (size / nearest["size"]) ** 2 > allowance
+            ):
+                continue
+            best, before = max((probe["score"] for probe in known.values()), default=-math.inf), field.budget.spent()
+            model = field.build(space.network(name, size, (FROZEN,) * STAGES, "grid"))
+            held = probes.features_of(model, x_held)
+            traced = field.budget.spent()
+            features = probes.features_of(model, x)
+            pace = (field.budget.spent() - traced) / len(x)
+            scores = {}
+            for head, width in probes.widths(model).items():
+                fitted = probes.Head.fitted(features[:, :width], y, field.task, field.num_classes)
+                scores[head] = float(field.task.scores(fitted.outputs(held[:, :width]), y_held).mean())
+            head = max(scores, key=lambda head: scores[head])
+            seconds = field.budget.spent() - before
+            probe = {"start": name, "size": size, "head": head, "score": scores[head], "seconds": seconds, "pace": pace}
+            plan["probes"].append(probe)
+            known[size] = probe
+            words = field.task.score_in_words(scores[head], f"held-out {field.samples}")
+            field.log(f"  {name}, frozen, {size}x{size}: {words}, in {seconds:.1f} s")
+            field.contestants.write(field.budget.spent())
+            if size > _FIRST and scores[head] <= best:
+                break
+
+
+def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
+    """Return the frozen network of the best probe, and the tuned one that there is time for."""
+    space, tried = field.adaptations, plan["probes"]
+    assert space is not None
+    best = max(tried, key=lambda probe: probe["score"])
+    step = _STEP * len(field.data[0]) * _LEAST_EPOCHS
+    fitting = [probe for probe in tried if step * probe["pace"] <= plan["left"]]
+    tuned = max(fitting, key=lambda probe: probe["score"]) if fitting else min(tried, key=lambda probe: probe["size"])
+    return [
+        Candidate(
+            f"{probe['start']}_{probe['size']}_{mode}",
+            space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"]),
+            "pretrained",
+            initializer=probe["start"],
+        )
+        for probe, mode in ((best, FROZEN), (tuned, TUNED))
+    ]
+
+
+def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
+    """Train one of them for a slice of time in two halves, unless that is done, and note how it does."""
+    name = candidate.name
+    if name not in field.entries:
+        field.contestants.enter(candidate)
+    entry = field.entries[name]
+    while not entry["outcome"] and not entry["rungs"]:
+        before, clock, point = field.budget.spent(), field.budget.clock, len(entry.get("curve", ()))
+        try:
+            contestant = field.begun(name, _augment(field, plan, name))
+            if point == 1:
+                contestant.advance(clock, steps=TRACED)
+            start, done = clock(), contestant.steps
+            if point:
+                contestant.advance(clock, SLICE * field.budget.seconds / 2)
+                entry["step_seconds"] = (clock() - start) / max(1, contestant.steps - done)
+            scores = field.trace(name, contestant)
+        except FAILURES as error:
+            field.contestants.drop(name, error)
+            return
+        entry["cost"] = entry.get("cost", 0.0) + field.budget.spent() - before
+        entry.setdefault("step_seconds", 0.0)
+        if point == 2 or not contestant.learns:
+            field.note(name, scores, contestant.steps, contestant.seconds)
+        field.contestants.save(name, field.budget.spent())
+
+
+def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Return the augmentations: those that the first frozen network tolerates, unless they were given."""
+    if field.augment is not None:
+        return field.augment
+    if "augment" not in plan:
+        x, y = field.held_out
+        contestant = field.begun(name, ())
+        chance = field.task.chance(np.asarray(y), field.num_classes)
+        plan["kept"] = kept_accuracies(contestant.scores, x, y, chance)
+        plan["augment"] = ["shift", *found(plan["kept"])] if field.tolerant else list(found(plan["kept"]))
+    return tuple(plan["augment"])
+
+
+def _decide(field: Field, plan: dict[str, Any]) -> None:
+    """Let those stand that are expected to end best: the first candidate, or one of those that challenge it."""
+    ends = {name: _end(field, entry) for name, entry in field.entries.items() if "curve" in entry and not entry["outcome"]}
+    plan["ends"] = ends
+    best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
+    out = [name for name in ends if name not in (best, first)]
+    if best != first:
+        out.append(first)
+        for name in field.progress["waiting"]:
+            del field.entries[name]
+        steps = field.entries[best]["rungs"][-1]["steps"]
+        field.progress |= {"standing": [best], "waiting": [], "rungs": [[len(ends), steps]]}
+        field.progress |= {"augment": plan["augment"], "kept": plan["kept"]} if "augment" in plan else {}
+    for name in out:
+        field.entries[name]["outcome"] = f"out after the challenge, expected to end at {ends[name]:.3f}"
+    field.contestants.write(field.budget.spent())
+    for name in out:
+        field.contestants.forget(name)
+
+
+def _end(field: Field, entry: dict[str, Any]) -> float:
+    """Return the score that a network is expected to end with."""
+    *_, last = curve = entry["curve"]
+    learned = [point for point in curve if point["steps"]]
+    if len(learned) < 2:
+        return last["accuracy"]
+    early, late = learned[-2:]
+    left = max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"]
+    return extrapolated(
+        early["accuracy"],
+        late["accuracy"],
+        math.log2(late["steps"] / early["steps"]),
+        math.log2(1 + left / late["steps"]),
+    )

@@ -1,0 +1,144 @@
+"""Network made from a start: the data's own images in, logits out, each stage as an adaptation says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasnas.networks.initialization import fan_in
+from kerasnas.starts.base import Start, stage_of
+
+FROZEN, BATCH_NORM, ADAPTER, TUNED, DRAWN = MODES = ("frozen", "batch_norm", "adapter", "tuned", "drawn")
+"""What becomes of a stage: nothing changes; its batch norms learn scale, center and statistics; an adapter learns beside
+each of its readouts; its kernels are tuned, with the batch norms as they are; all is drawn anew."""
+HEADS = ("last", "stages", "grid")
+"""What the linear head reads: means of the last map; of every readout; of every readout, and of each quarter."""
+_MOMENTUM = 0.9  # of statistics that a short training learns: Keras' 0.99 takes hundreds of steps
+_RANK = 4  # an adapter has a quarter of the filters of the map it reads
+FEATURES, HEAD, LAST, QUARTERS = "features", "logits", "last", "quarters"
+"""Names of the layers that standardize what the head reads, of the head, and of two parts of what it reads."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Adaptation:
+    """How a start becomes a network.
+
+    Args:
+        start: the pretrained network.
+        size: side of the images that enter it, in pixels; the data's own are resized.
+        stages: one of `MODES` for each stage, the first first; fewer than `STAGES` cut the network after the last.
+        head: one of `HEADS`.
+    """
+
+    start: Start
+    size: int
+    stages: tuple[str, ...]
+    head: str = "stages"
+
+    def build(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> keras.Model:
+        """Return the network; its head is zero.
+
+        Args:
+            input_shape: `(height, width, channels)` of the data's images, from 0 to 1; with 1 or 3 channels.
+            num_classes: number of outputs.
+            seed: of what is drawn.
+
+        Raises:
+            ValueError: for images that the start cannot see.
+            StartError: if its weights are not there.
+        """
+        self._check(input_shape)
+        rng = np.random.default_rng([seed, 32])
+        backbone = self.start.build(self.size)
+        inputs = keras.Input(input_shape)
+        maps = self._readouts(backbone)(self._pixels(inputs))
+        maps = maps if isinstance(maps, list | tuple) else [maps]
+        modes = dict(enumerate(self.stages, start=1))
+        for layer in backbone.layers:
+            _set(layer, modes.get(stage_of(layer, self.size), FROZEN), rng)
+        stages = self._stages_of_readouts(backbone)
+        maps = [_adapted(x, rng) if modes[stage] == ADAPTER else x for x, stage in zip(maps, stages, strict=True)]
+        features = [layers.GlobalAveragePooling2D(name=LAST)(maps[-1])]  # heads read what heads before them read
+        if self.head != "last":
+            features += [layers.GlobalAveragePooling2D()(x) for x in maps[:-1]]
+        if self.head == "grid":
+            quarter = [math.ceil(side / 2) for side in maps[-1].shape[1:3]]
+            features.append(layers.Flatten(name=QUARTERS)(layers.AveragePooling2D(quarter, padding="same")(maps[-1])))
+        x = layers.Concatenate()(features) if len(features) > 1 else features[0]
+        x = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=FEATURES)(x)
+        head = layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=HEAD)
+        head.trainable = set(self.stages) != {FROZEN}  # of features that stay, the best head has a closed form
+        return keras.Model(inputs, head(x))
+
+    def _check(self, input_shape: tuple[int, ...]) -> None:
+        least = 2
+        if len(input_shape) != 3 or input_shape[-1] not in (1, 3) or min(input_shape[:2]) < least:
+            raise ValueError(
+                f"{self.start.title} sees images of at least {least}x{least} pixels with 1 or 3 channels. Received: "
+                f"images of shape {tuple(input_shape)}"
+            )
+
+    def _pixels(self, x: Any) -> Any:
+        """Resize images from 0 to 1, and scale their pixels as the start expects them."""
+        height, width, channels = x.shape[1:]
+        if channels == 1:
+            x = layers.Concatenate()([x, x, x])
+        factor = min(height, width) // self.size
+        if factor > 1:  # so that no pixel is left out
+            x = layers.AveragePooling2D(factor)(x)
+        if x.shape[1:3] != (self.size, self.size):
+            x = layers.Resizing(self.size, self.size)(x)
+        offset, scale = (np.broadcast_to(np.asarray(value, float), 3) for value in (self.start.offset, self.start.scale))
+        rates, offsets = 255.0 / scale, -offset / scale
+        if np.ptp(rates) or np.ptp(offsets):
+            return layers.Normalization(mean=(-offsets / rates).tolist(), variance=(1 / rates**2).tolist())(x)
+        return layers.Rescaling(float(rates[0]), float(offsets[0]))(x)
+
+    def _readouts(self, backbone: keras.Model) -> keras.Model:
+        """Return the network with the maps that a head may read as outputs, cut after the last stage."""
+        return keras.Model(backbone.inputs, [layer.output for layer in self._layers_read(backbone)], name="start")
+
+    def _stages_of_readouts(self, backbone: keras.Model) -> list[int]:
+        return [min(stage_of(layer, self.size), len(self.stages)) for layer in self._layers_read(backbone)]
+
+    def _layers_read(self, backbone: keras.Model) -> list[keras.layers.Layer]:
+        last: dict[int, keras.layers.Layer] = {}
+        for layer in backbone.layers[1:]:
+            if len(layer.output.shape) == 4:
+                last[stage_of(layer, self.size)] = layer
+        named = [layer for layer in backbone.layers if layer.name in self.start.readouts] or list(last.values())
+        kept = [layer for layer in named if stage_of(layer, self.size) <= len(self.stages)]
+        end = last[max(stage for stage in last if stage <= len(self.stages))]
+        return [*(layer for layer in kept if layer is not end), end]
+
+
+def _set(layer: keras.layers.Layer, mode: str, rng: np.random.Generator) -> None:
+    """Make a layer of a start learn as the mode of its stage says."""
+    norm = isinstance(layer, layers.BatchNormalization)
+    if norm:
+        layer.momentum = _MOMENTUM
+    layer.trainable = mode == DRAWN or (mode == BATCH_NORM if norm else mode == TUNED)
+    if mode != DRAWN:
+        return
+    for variable in layer.weights:
+        name, shape = variable.name, tuple(variable.shape)
+        if len(shape) > 1:
+            variable.assign(rng.standard_normal(shape) * math.sqrt(2 / fan_in(shape, False)))
+        else:
+            variable.assign(np.full(shape, float(name in ("gamma", "moving_variance"))))
+
+
+def _adapted(x: Any, rng: np.random.Generator) -> Any:
+    """Add to a map what an adapter of lower rank makes of it: nothing, at first."""
+    filters = x.shape[-1]
+    rank = max(1, filters // _RANK)
+    kernel = keras.initializers.Constant(rng.standard_normal((1, 1, filters, rank)) * math.sqrt(2 / filters))
+    low = layers.Conv2D(rank, 1, activation="relu", kernel_initializer=kernel)(x)
+    return layers.Add()([x, layers.Conv2D(filters, 1, kernel_initializer="zeros")(low)])
+
+

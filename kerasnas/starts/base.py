@@ -1,0 +1,122 @@
+"""Start: a pretrained network to begin with, whatever its source."""
+
+from __future__ import annotations
+
+import abc
+import importlib.metadata
+import math
+from typing import Any, ClassVar
+
+import keras
+
+from kerasnas import checks
+from kerasnas.registry import Registry
+
+STARTS = Registry("start")
+"""Classes of pretrained networks by name."""
+STAGES = 5
+"""Stages of every start: a stage ends where the image is halved, the last one with the network."""
+
+
+class StartError(ValueError):
+    """Raised where the weights of a start are not there, or cannot be read; the message says how to get them."""
+
+
+class Start(abc.ABC):
+    """A pretrained image network: where it comes from, how it sees pixels, where its stages end.
+
+    A subclass sets the attributes, writes `available` and `build`, and is registered with `STARTS.register(name)`.
+
+    Attributes:
+        name: in `STARTS`.
+        title: the network, in words.
+        licence: of its weights; "unknown" where nothing states one.
+        source: where the weights come from, an address or a package.
+        learned_from: what the network was trained on.
+        hint: how to get the weights, where they are not there.
+        offset, scale: a pixel from 0 to 255 enters the network as `(pixel - offset) / scale`.
+        least: smallest side of an image that the network can take, in pixels.
+        readouts: names of layers whose means over the image a head reads, beside the last one's. Defaults to none: the
+            last layer of each stage.
+    """
+
+    name = ""
+    title = ""
+    licence = "unknown"
+    source = ""
+    learned_from = ""
+    hint = ""
+    offset: ClassVar[float | tuple[float, ...]] = 0.0
+    scale: ClassVar[float | tuple[float, ...]] = 1.0
+    least = 32
+    readouts: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def available(self) -> bool:
+        """Return True if the weights are here, so that nothing is downloaded."""
+
+    @abc.abstractmethod
+    def build(self, size: int) -> keras.Model:
+        """Return the network for images `(size, size, 3)`, from scaled pixels to its last map of features, frozen.
+
+        Raises:
+            StartError: if its weights are not there, or are damaged.
+        """
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a record and a model card say of the start: JSON-serializable."""
+        return {name: getattr(self, name) for name in ("name", "title", "licence", "source", "learned_from")}
+
+    def __repr__(self) -> str:
+        return f"<start {self.name}>"
+
+
+@checks.arguments(name=checks.name)
+def start(name: str) -> Start:
+    """Return the start of a name.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest.
+    """
+    return STARTS[name]()
+
+
+def available_starts() -> tuple[str, ...]:
+    """Return the names of the starts whose weights are here.
+
+    Example:
+
+    >>> set(available_starts()) <= set(STARTS)
+    True
+    """
+    return tuple(name for name in STARTS if start(name).available())
+
+
+def stage_of(layer: keras.layers.Layer, size: int) -> int:
+    """Return the stage, from 1, of a layer in a network for images of `size`: by how often its input was halved.
+
+    What has no map of features any more belongs to the last.
+
+    Example:
+
+    >>> inputs = keras.Input((32, 32, 3))
+    >>> stem = keras.layers.Conv2D(4, 3, strides=2, padding="same")
+    >>> block = keras.layers.Conv2D(8, 3, padding="same")
+    >>> _ = block(stem(inputs))
+    >>> stage_of(stem, 32), stage_of(block, 32)
+    (1, 1)
+    """
+    shape = layer.output.shape if hasattr(layer, "output") and not isinstance(layer.output, (list, tuple)) else ()
+    if len(shape) != 4 or not shape[1]:
+        return STAGES
+    return int(min(max(1, round(math.log2(size / shape[1]))), STAGES))
+
+
+def installed(package: str) -> bool:
+    """Return True if a package is installed; it is not imported."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
