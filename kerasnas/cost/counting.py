@@ -11,8 +11,9 @@ from kerasnas.relaxations.base import is_alphas
 
 
 def parameters(model: keras.Model) -> int:
-    """Return the number of trainable parameters of `model`, without architecture parameters."""
-    return sum(math.prod(variable.shape) for variable in model.trainable_variables if not is_alphas(variable))
+    """Return the number of parameters of `model`, frozen ones included, without architecture parameters."""
+    own = {id(one): one for layer in flatten_layers(model) for one in own_trainable_variables(layer)}
+    return sum(math.prod(variable.shape) for variable in own.values() if not is_alphas(variable))
 
 
 def macs(model: keras.Model) -> int:

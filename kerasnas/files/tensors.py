@@ -97,7 +97,8 @@ def _storages(file: IO[bytes], keys: list[Any], tensors: list[_Tensor], size: in
     found = {}
     for key in keys:
         storage = known[key]
-        if int.from_bytes(file.read(8), "little") != storage.numbers:
+        length = file.read(8)
+        if len(length) < 8 or int.from_bytes(length, "little") != storage.numbers:
             raise ValueError(f"storage {key} has another length than its tensors expect")
         if storage.numbers * storage.dtype.itemsize > size - file.tell():
             raise ValueError("it ends too early")
@@ -130,7 +131,7 @@ def _interpreted(file: IO[bytes]) -> Any:
                 _ON_STACK[code.name](stack)
             elif code.name != "PROTO":
                 raise ValueError(f"it asks for {code.name}, which no dictionary of tensors needs")
-    except (IndexError, KeyError, TypeError, AttributeError) as error:
+    except (IndexError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
         raise ValueError(f"its instructions make no sense ({type(error).__name__})") from None
     raise ValueError("it ends too early")
 

@@ -10,9 +10,7 @@ _USUAL, _STRENGTH = 0.25, 1.0  # exponent of the power law on other data; in dou
 _MOST = 1.0
 
 
-@checks.arguments(
-    early=checks.number, late=checks.number, doublings=checks.number, doublings_left=checks.number
-)
+@checks.arguments(early=checks.number, late=checks.number, doublings=checks.number, doublings_left=checks.number)
 def extrapolated(early: float, late: float, doublings: float, doublings_left: float) -> float:
     r"""Return the score at the end, of a network whose error falls with a power of the time.
 

@@ -26,7 +26,8 @@ class Candidate:
         genotype: the network.
         kind: `"reference"`, a hand-made network that users know; `"default"`, one that was good on other data;
             `"given"`, the user's own; `"remembered"`, one that did well in an earlier search; `"initialized"`, one that
-            begins from what was learned from other data; or `"random"`.
+            begins from what was learned from other data; `"pretrained"`, one made from a network that was pretrained on
+            photographs; or `"random"`.
         prior: how much more accurate it is than the others, on other data. Defaults to 0.
         initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
         learning_rate: that it is trained with. Defaults to 0: the recipe's.

@@ -24,6 +24,7 @@ KINDS = {
     "given": "your own",
     "remembered": "good on similar data",
     "initialized": "pretrained weights",
+    "pretrained": "pretrained on photographs",
     "random": "random",
 }
 
@@ -88,6 +89,7 @@ def _race(result: Record) -> Race:
 
 def _a(kind: str) -> str:
     own = {"given": "your own", "remembered": "a remembered", "random": "a random", "initialized": "a pre-trained"}
+    own["pretrained"] = "a pretrained"
     return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 

@@ -14,8 +14,8 @@ from kerasnas.networks.initialization import fan_in
 from kerasnas.starts.base import Start, stage_of
 
 FROZEN, BATCH_NORM, ADAPTER, TUNED, DRAWN = MODES = ("frozen", "batch_norm", "adapter", "tuned", "drawn")
-"""What becomes of a stage: nothing changes; its batch norms learn scale, center and statistics; an adapter learns beside
-each of its readouts; its kernels are tuned, with the batch norms as they are; all is drawn anew."""
+"""What becomes of a stage: nothing changes; its batch norms learn scale, center and statistics; an adapter learns
+beside each of its readouts; its kernels are tuned, with the batch norms as they are; all is drawn anew."""
 HEADS = ("last", "stages", "grid")
 """What the linear head reads: means of the last map; of every readout; of every readout, and of each quarter."""
 _MOMENTUM = 0.9  # of statistics that a short training learns: Keras' 0.99 takes hundreds of steps
@@ -93,7 +93,9 @@ class Adaptation:
             x = layers.AveragePooling2D(factor)(x)
         if x.shape[1:3] != (self.size, self.size):
             x = layers.Resizing(self.size, self.size)(x)
-        offset, scale = (np.broadcast_to(np.asarray(value, float), 3) for value in (self.start.offset, self.start.scale))
+        offset, scale = (
+            np.broadcast_to(np.asarray(value, float), 3) for value in (self.start.offset, self.start.scale)
+        )
         rates, offsets = 255.0 / scale, -offset / scale
         if np.ptp(rates) or np.ptp(offsets):
             return layers.Normalization(mean=(-offsets / rates).tolist(), variance=(1 / rates**2).tolist())(x)
@@ -140,5 +142,3 @@ def _adapted(x: Any, rng: np.random.Generator) -> Any:
     kernel = keras.initializers.Constant(rng.standard_normal((1, 1, filters, rank)) * math.sqrt(2 / filters))
     low = layers.Conv2D(rank, 1, activation="relu", kernel_initializer=kernel)(x)
     return layers.Add()([x, layers.Conv2D(filters, 1, kernel_initializer="zeros")(low)])
-
-

@@ -34,6 +34,7 @@ class Start(abc.ABC):
         source: where the weights come from, an address or a package.
         learned_from: what the network was trained on.
         hint: how to get the weights, where they are not there.
+        downloads: whether `build` gets weights that are not there, so that asking for it by name is enough.
         offset, scale: a pixel from 0 to 255 enters the network as `(pixel - offset) / scale`.
         least: smallest side of an image that the network can take, in pixels.
         readouts: names of layers whose means over the image a head reads, beside the last one's. Defaults to none: the
@@ -46,6 +47,7 @@ class Start(abc.ABC):
     source = ""
     learned_from = ""
     hint = ""
+    downloads = False
     offset: ClassVar[float | tuple[float, ...]] = 0.0
     scale: ClassVar[float | tuple[float, ...]] = 1.0
     least = 32

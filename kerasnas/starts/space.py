@@ -162,8 +162,8 @@ class AdaptationSpace(SearchSpace):
 
     def key(self, indices: Indices) -> Indices:
         """Return the combination with the first option of every stage that is cut off."""
-        kept = self.depths[indices[2]]
-        return tuple(index if position < 3 + kept or position == len(indices) - 1 else 0 for position, index in enumerate(indices))
+        kept, last = self.depths[indices[2]], len(indices) - 1
+        return tuple(index if at < 3 + kept or at == last else 0 for at, index in enumerate(indices))
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
         return self.key(super().sample_indices(rng))

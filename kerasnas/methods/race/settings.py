@@ -17,6 +17,7 @@ from kerasnas.runs.shared_settings import (
 )
 from kerasnas.spaces import SPACES
 from kerasnas.starts import STARTS
+from kerasnas.starts.saved import is_saved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,7 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
     starts: tuple[str, ...] = setting(
         ("auto",),
         "Pretrained networks of other sources that take part, tuned or as they are, comma-separated: auto (all whose "
-        "weights are installed or cached; nothing is downloaded), none, or names.",
-        known=("auto", "none", *STARTS),
+        "weights are installed or cached; nothing is downloaded), none, names, or `.keras` files of yours.",
     )
     executor: str = executor_setting("local", "The trainings of the candidates do, all but the last one of the winner.")
 
@@ -78,6 +78,9 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
+        unknown = [name for name in self.starts if not is_saved(name) and name not in (*STARTS, "auto", "none")]
+        self._check("starts", not unknown, f"auto, none, a `.keras` file, or names among {', '.join(STARTS)}")
+        self._check("starts", "none" not in self.starts or len(self.starts) == 1, "none alone, or what takes part")
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")

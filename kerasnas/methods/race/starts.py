@@ -18,7 +18,8 @@ from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.spaces import SearchSpace
 from kerasnas.starts import STARTS, AdaptationSpace, available_starts
-from kerasnas.starts.base import StartError
+from kerasnas.starts.base import StartError, start
+from kerasnas.starts.saved import is_saved, register_saved
 
 AUTO, NONE = "auto", "none"
 Log = Callable[[str], Any]
@@ -70,13 +71,17 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     if config.starts == (NONE,) or not data.modality.adaptable:
         return None
     here = available_starts()
-    asked = tuple(name for name in config.starts if name != AUTO)
-    if lacking := [name for name in asked if name not in here]:
-        raise StartError(f"The weights of {lacking[0]} are not here. Get them: {STARTS[lacking[0]]().hint}")
-    names = asked or here
+    asked = tuple(register_saved(name) if is_saved(name) else name for name in config.starts if name != AUTO)
+    for name in asked:
+        one = start(name)
+        if not one.available():
+            if not one.downloads:
+                raise StartError(f"The weights of {one.title} are not here. Get them: {one.hint}")
+            log(f"The weights of {one.title} are downloaded, from {one.source}.")
+    names = tuple(dict.fromkeys((*asked, *(here if AUTO in config.starts else ()))))
     if not names:
-        hints = {STARTS[name]().hint for name in STARTS}
-        log(f"No pretrained network is here. Get one: {'; or '.join(sorted(hints))}.")
+        hints = sorted({start(name).hint for name in STARTS if not start(name).downloads})
+        log(f"No pretrained network is here. Get one: {'; or '.join(hints)}; or name one of {', '.join(STARTS)}.")
         return None
     if data.input_shape[-1] not in (1, 3):
         log(f"No pretrained network sees {data.modality.plural} of {data.input_shape[-1]} channels.")

@@ -29,8 +29,8 @@ class Contestants:
         stages: the store of the run's folder.
         build: genotype -> its network, compiled with a constant learning rate.
         log: called with each line of progress.
-        initialize: called with a new network, the name of its initialization, which it is to begin from, and the samples
-            and labels that it learns from. Defaults to None: there are none.
+        initialize: called with a new network, the name of its initialization, which it is to begin from, and the
+            samples and labels that it learns from. Defaults to None: there are none.
         task: what the networks predict. Defaults to classification.
 
     Attributes:

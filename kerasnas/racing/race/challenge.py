@@ -16,7 +16,8 @@ from kerasnas.starts import probes
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 
-PROBES, SLICE = 0.08, 0.06  # shares of the budget: of all probes, and of the tuned network's first training
+PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
+RATES = (3e-4, 2e-3)  # learning rates of tuned networks: best near to photographs, and far from them
 _LEAST_EPOCHS = 4.0  # that a network has to be tuned for, or its images are made smaller
 _STEP = 4.3  # passes forward that a step of training takes the time of
 _FIRST = 96  # pixels: the size of images from which others are tried, smaller and larger
@@ -48,59 +49,84 @@ def challenge(field: Field) -> None:
 
 
 def _probe(field: Field, plan: dict[str, Any]) -> None:
-    """Find out what frozen features are worth, for sizes of images about the usual one, as long as there is time."""
+    """Find out what frozen features are worth: for larger and larger images, while that helps and there is time.
+
+    Smaller ones are tried where the usual size is too slow to be tuned.
+    """
+    space = field.adaptations
+    assert space is not None
+    usual = min(space.sizes_of_images, key=lambda size: abs(size - _FIRST))
+    larger = [size for size in sorted(space.sizes_of_images) if size >= usual]
+    smaller = [size for size in sorted(space.sizes_of_images, reverse=True) if size < usual]
+    for name in space.starts:
+        tried: dict[int, dict[str, Any]] = {one["size"]: one for one in plan["probes"] if one["start"] == name}
+        best = -math.inf
+        for size in larger:
+            if size not in tried and not _affordable(field, plan, tried, size):
+                break
+            tried[size] = tried.get(size) or _probed(field, plan, name, size)
+            if tried[size]["score"] <= best:
+                break
+            best = tried[size]["score"]
+        for size in smaller:
+            if any(_tunable(field, plan, one) for one in tried.values()):
+                break
+            tried[size] = tried.get(size) or _probed(field, plan, name, size)
+
+
+def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, Any]], size: int) -> bool:
+    """Return True if there is time to probe images of a size, by what smaller ones took; there is for the first."""
+    spent = sum(one["seconds"] for one in plan["probes"])
+    if not tried:
+        return spent < PROBES * field.budget.seconds
+    largest = tried[max(tried)]
+    pace = largest["pace"] * (size / largest["size"]) ** 2
+    seconds = largest["seconds"] + (pace - largest["pace"]) * (len(field.data[0]) + len(field.held_out[0]))
+    return spent + seconds <= PROBES * field.budget.seconds
+
+
+def _tunable(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> bool:
+    """Return True if there is time to tune a network at the size of a probe."""
+    return _STEP * _LEAST_EPOCHS * len(field.data[0]) * probe["pace"] <= plan["left"]
+
+
+def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[str, Any]:
+    """Return what the frozen features of a start are worth, for images of a size."""
     space, (x, y), (x_held, y_held) = field.adaptations, field.data, field.held_out
     assert space is not None
-    allowance = PROBES * field.budget.seconds
-    sizes = sorted(space.sizes_of_images, key=lambda size: (size < _FIRST, abs(size - _FIRST)))
-    for name in space.starts:
-        known = {probe["size"]: probe for probe in plan["probes"] if probe["start"] == name}
-        for size in sizes:
-            spent = sum(probe["seconds"] for probe in plan["probes"])
-            nearest = min(known.values(), key=lambda probe: abs(probe["size"] - size), default=None)
-            if size in known or (
-                nearest is not None and spent + nearest["seconds"] * (size / nearest["size"]) ** 2 > allowance
-            ):
-                continue
-            best, before = max((probe["score"] for probe in known.values()), default=-math.inf), field.budget.spent()
-            model = field.build(space.network(name, size, (FROZEN,) * STAGES, "grid"))
-            held = probes.features_of(model, x_held)
-            traced = field.budget.spent()
-            features = probes.features_of(model, x)
-            pace = (field.budget.spent() - traced) / len(x)
-            scores = {}
-            for head, width in probes.widths(model).items():
-                fitted = probes.Head.fitted(features[:, :width], y, field.task, field.num_classes)
-                scores[head] = float(field.task.scores(fitted.outputs(held[:, :width]), y_held).mean())
-            head = max(scores, key=lambda head: scores[head])
-            seconds = field.budget.spent() - before
-            probe = {"start": name, "size": size, "head": head, "score": scores[head], "seconds": seconds, "pace": pace}
-            plan["probes"].append(probe)
-            known[size] = probe
-            words = field.task.score_in_words(scores[head], f"held-out {field.samples}")
-            field.log(f"  {name}, frozen, {size}x{size}: {words}, in {seconds:.1f} s")
-            field.contestants.write(field.budget.spent())
-            if size > _FIRST and scores[head] <= best:
-                break
+    before = field.budget.spent()
+    model = field.build(space.network(name, size, (FROZEN,) * STAGES, "grid"))
+    held = probes.features_of(model, x_held)
+    traced = field.budget.spent()
+    features = probes.features_of(model, x)
+    pace = (field.budget.spent() - traced) / len(x)
+    scores = {}
+    for head, width in probes.widths(model).items():
+        fitted = probes.Head.fitted(features[:, :width], y, field.task, field.num_classes)
+        scores[head] = float(field.task.scores(fitted.outputs(held[:, :width]), y_held).mean())
+    head, seconds = max(scores, key=lambda head: scores[head]), field.budget.spent() - before
+    probe = {"start": name, "size": size, "head": head, "score": scores[head], "seconds": seconds, "pace": pace}
+    plan["probes"].append(probe)
+    words = field.task.score_in_words(scores[head], f"held-out {field.samples}")
+    field.log(f"  {name}, frozen, {size}x{size}: {words}, in {seconds:.1f} s")
+    field.contestants.write(field.budget.spent())
+    return probe
 
 
 def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
-    """Return the frozen network of the best probe, and the tuned one that there is time for."""
+    """Return the frozen network of the best probe, and tuned ones of the best that there is time for."""
     space, tried = field.adaptations, plan["probes"]
     assert space is not None
     best = max(tried, key=lambda probe: probe["score"])
-    step = _STEP * len(field.data[0]) * _LEAST_EPOCHS
-    fitting = [probe for probe in tried if step * probe["pace"] <= plan["left"]]
+    fitting = [probe for probe in tried if _tunable(field, plan, probe)]
     tuned = max(fitting, key=lambda probe: probe["score"]) if fitting else min(tried, key=lambda probe: probe["size"])
-    return [
-        Candidate(
-            f"{probe['start']}_{probe['size']}_{mode}",
-            space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"]),
-            "pretrained",
-            initializer=probe["start"],
-        )
-        for probe, mode in ((best, FROZEN), (tuned, TUNED))
-    ]
+
+    def candidate(probe: dict[str, Any], mode: str, rate: float = 0.0) -> Candidate:
+        network = space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"])
+        name = f"{probe['start']}_{probe['size']}_{mode}" + (f"_{rate:g}" if rate else "")
+        return Candidate(name, network, "pretrained", initializer=probe["start"], learning_rate=rate)
+
+    return [candidate(best, FROZEN), *(candidate(tuned, TUNED, rate) for rate in RATES)]
 
 
 def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
@@ -145,7 +171,9 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 
 def _decide(field: Field, plan: dict[str, Any]) -> None:
     """Let those stand that are expected to end best: the first candidate, or one of those that challenge it."""
-    ends = {name: _end(field, entry) for name, entry in field.entries.items() if "curve" in entry and not entry["outcome"]}
+    ends = {
+        name: _end(field, entry) for name, entry in field.entries.items() if "curve" in entry and not entry["outcome"]
+    }
     plan["ends"] = ends
     best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
     out = [name for name in ends if name not in (best, first)]
