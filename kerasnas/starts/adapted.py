@@ -20,8 +20,8 @@ HEADS = ("last", "stages", "grid")
 """What the linear head reads: means of the last map; of every readout; of every readout, and of each quarter."""
 _MOMENTUM = 0.9  # of statistics that a short training learns: Keras' 0.99 takes hundreds of steps
 _RANK = 4  # an adapter has a quarter of the filters of the map it reads
-FEATURES, HEAD, LAST, QUARTERS = "features", "logits", "last", "quarters"
-"""Names of the layers that standardize what the head reads, of the head, and of two parts of what it reads."""
+BODY, FEATURES, HEAD, LAST, QUARTERS = "start", "features", "logits", "last", "quarters"
+"""Names of the start's layers, of what standardizes the features, of the head, and of two parts of what it reads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Adaptation:
 
     def _readouts(self, backbone: keras.Model) -> keras.Model:
         """Return the network with the maps that a head may read as outputs, cut after the last stage."""
-        return keras.Model(backbone.inputs, [layer.output for layer in self._layers_read(backbone)], name="start")
+        return keras.Model(backbone.inputs, [layer.output for layer in self._layers_read(backbone)], name=BODY)
 
     def _stages_of_readouts(self, backbone: keras.Model) -> list[int]:
         return [min(stage_of(layer, self.size), len(self.stages)) for layer in self._layers_read(backbone)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,7 +12,9 @@ import numpy as np
 
 from kerasnas.companions.kernels import ridge
 from kerasnas.companions.linear import mix
-from kerasnas.starts.adapted import FEATURES, HEAD, LAST, QUARTERS
+from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
+from kerasnas.starts.base import STAGES
+from kerasnas.starts.space import AdaptationSpace
 from kerasnas.tasks import Task
 
 _NORM = 100.0  # squared length of standardized features: the head learns at the network's learning rate
@@ -104,9 +107,74 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
         2202.10054); the linear model is logistic there.
     """
-    if len(x) > _MOST:
-        kept = np.linspace(0, len(x) - 1, _MOST).astype(int)
-        x, y = x[kept], np.asarray(y)[kept]
+    x, y = _spread(x, y)
     head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units)
     head.give(model)
     return head
+
+
+def _spread(x: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return no more samples than a head is fitted to."""
+    if len(x) <= _MOST:
+        return x, y
+    kept = np.linspace(0, len(x) - 1, _MOST).astype(int)
+    return x[kept], np.asarray(y)[kept]
+
+
+@dataclasses.dataclass
+class Prober:
+    """What starts are worth on the data of a race, and the heads that its networks begin with, each fitted once.
+
+    Args:
+        space: of the networks.
+        input_shape: of the images.
+        num_classes: number of outputs.
+        task: what is predicted.
+    """
+
+    space: AdaptationSpace
+    input_shape: tuple[int, ...]
+    num_classes: int
+    task: Task
+
+    def __post_init__(self) -> None:
+        self._heads: dict[tuple[Any, ...], Head] = {}
+
+    def probe(
+        self, start: str, size: int, data: tuple[Any, Any], held_out: tuple[Any, Any], clock: Callable[[], float]
+    ) -> dict[str, Any]:
+        """Return what the frozen features of a start are worth, for images of a size.
+
+        Args:
+            start: its name.
+            size: of the images that enter it.
+            data, held_out: `(x, y)` to learn from, and to score on.
+            clock: returns seconds.
+
+        Returns:
+            `start`, `size`, the best `head` and its `score` on the samples held out, the `seconds` of it all, and the
+            `pace`: seconds of a sample's way through the network.
+        """
+        before, (x, y) = clock(), _spread(*data)
+        network = self.space.network(start, size, (FROZEN,) * STAGES, HEADS[-1])
+        model = self.space.build_network(network, self.input_shape, self.num_classes)
+        held = features_of(model, held_out[0])
+        traced = clock()
+        features = features_of(model, x)
+        pace, scores = (clock() - traced) / len(x), {}
+        for name, width in widths(model).items():
+            head = Head.fitted(features[:, :width], y, self.task, self.num_classes)
+            self._heads[start, size, width, len(data[0])] = head
+            scores[name] = float(self.task.scores(head.outputs(held[:, :width]), held_out[1]).mean())
+        best = max(scores, key=lambda name: scores[name])
+        found = {"start": start, "size": size, "head": best, "score": scores[best]}
+        return {**found, "seconds": clock() - before, "pace": pace}
+
+    def begin(self, model: keras.Model, start: str, x: Any, y: np.ndarray) -> None:
+        """Give a network of the space the head to begin with; see `begin`."""
+        size, width = model.get_layer(BODY).input_shape[1], model.get_layer(FEATURES).input.shape[-1]
+        known = self._heads.get((start, size, width, len(x)))
+        if known is None:
+            self._heads[start, size, width, len(x)] = begin(model, x, y, self.task)
+        else:
+            known.give(model)

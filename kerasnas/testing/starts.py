@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.starts.adapted import FEATURES, FROZEN, HEAD, TUNED, Adaptation
+from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, TUNED, Adaptation
 from kerasnas.starts.base import STAGES, Start, stage_of
 from kerasnas.testing.common import require
 
@@ -58,4 +58,4 @@ def check_start(start: Start, size: int = 64) -> None:
 
 def _layers(network: keras.Model) -> list[keras.layers.Layer]:
     """Return the layers of the start in a network."""
-    return network.get_layer("start").layers
+    return network.get_layer(BODY).layers

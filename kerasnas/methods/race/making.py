@@ -27,7 +27,8 @@ from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
-from kerasnas.starts import STARTS, begin
+from kerasnas.starts import STARTS
+from kerasnas.starts.probes import Prober
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -86,6 +87,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
     adaptations = find_adaptations(config, data, log)
+    prober = adaptations and Prober(adaptations, data.input_shape, data.num_classes, data.task)
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
 
@@ -94,8 +96,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         return find_starts(config, space, data, build, log)
 
     def initialize(model: keras.Model, name: str, x: Any, y: Any) -> None:
-        if name in STARTS:
-            begin(model, x, y, data.task)
+        if prober is not None and name in STARTS:
+            prober.begin(model, name, x, y)
         else:
             warm_start(model, starts()[name].initializer)
 
@@ -136,7 +138,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         most_epochs=data.modality.most_epochs,
         share=data.modality.race_share,
         samples=data.modality.plural,
-        adaptations=adaptations,
+        prober=prober,
     )
 
 

@@ -12,7 +12,6 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.symmetries import found, kept_accuracies
-from kerasnas.starts import probes
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 
@@ -53,8 +52,8 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
 
     Smaller ones are tried where the usual size is too slow to be tuned.
     """
-    space = field.adaptations
-    assert space is not None
+    assert field.prober is not None
+    space = field.prober.space
     usual = min(space.sizes_of_images, key=lambda size: abs(size - _FIRST))
     larger = [size for size in sorted(space.sizes_of_images) if size >= usual]
     smaller = [size for size in sorted(space.sizes_of_images, reverse=True) if size < usual]
@@ -69,7 +68,8 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
                 break
             best = tried[size]["score"]
         for size in smaller:
-            if any(_tunable(field, plan, one) for one in tried.values()):
+            spent = sum(one["seconds"] for one in plan["probes"])
+            if any(_tunable(field, plan, one) for one in tried.values()) or spent > PROBES * field.budget.seconds:
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
 
@@ -91,42 +91,30 @@ def _tunable(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> bool:
 
 
 def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[str, Any]:
-    """Return what the frozen features of a start are worth, for images of a size."""
-    space, (x, y), (x_held, y_held) = field.adaptations, field.data, field.held_out
-    assert space is not None
-    before = field.budget.spent()
-    model = field.build(space.network(name, size, (FROZEN,) * STAGES, "grid"))
-    held = probes.features_of(model, x_held)
-    traced = field.budget.spent()
-    features = probes.features_of(model, x)
-    pace = (field.budget.spent() - traced) / len(x)
-    scores = {}
-    for head, width in probes.widths(model).items():
-        fitted = probes.Head.fitted(features[:, :width], y, field.task, field.num_classes)
-        scores[head] = float(field.task.scores(fitted.outputs(held[:, :width]), y_held).mean())
-    head, seconds = max(scores, key=lambda head: scores[head]), field.budget.spent() - before
-    probe = {"start": name, "size": size, "head": head, "score": scores[head], "seconds": seconds, "pace": pace}
+    """Probe a start for images of a size, and note what it is worth."""
+    assert field.prober is not None
+    probe = field.prober.probe(name, size, field.data, field.held_out, field.budget.clock)
     plan["probes"].append(probe)
-    words = field.task.score_in_words(scores[head], f"held-out {field.samples}")
-    field.log(f"  {name}, frozen, {size}x{size}: {words}, in {seconds:.1f} s")
+    words = field.task.score_in_words(probe["score"], f"held-out {field.samples}")
+    field.log(f"  {name}, frozen, {size}x{size}: {words}, in {probe['seconds']:.1f} s")
     field.contestants.write(field.budget.spent())
     return probe
 
 
 def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
     """Return the frozen network of the best probe, and tuned ones of the best that there is time for."""
-    space, tried = field.adaptations, plan["probes"]
-    assert space is not None
+    assert field.prober is not None
+    space, tried = field.prober.space, plan["probes"]
     best = max(tried, key=lambda probe: probe["score"])
     fitting = [probe for probe in tried if _tunable(field, plan, probe)]
-    tuned = max(fitting, key=lambda probe: probe["score"]) if fitting else min(tried, key=lambda probe: probe["size"])
 
     def candidate(probe: dict[str, Any], mode: str, rate: float = 0.0) -> Candidate:
         network = space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"])
         name = f"{probe['start']}_{probe['size']}_{mode}" + (f"_{rate:g}" if rate else "")
         return Candidate(name, network, "pretrained", initializer=probe["start"], learning_rate=rate)
 
-    return [candidate(best, FROZEN), *(candidate(tuned, TUNED, rate) for rate in RATES)]
+    tuned = max(fitting, key=lambda probe: probe["score"], default=None)
+    return [candidate(best, FROZEN), *(candidate(tuned, TUNED, rate) for rate in RATES if tuned is not None)]
 
 
 def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:

@@ -22,7 +22,7 @@ from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import MOST, fitting_batch_size
-from kerasnas.starts import AdaptationSpace
+from kerasnas.starts.probes import Prober
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -61,7 +61,7 @@ class Field:
         most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
         share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
         samples: in words. Defaults to `"images"`.
-        adaptations: networks made from pretrained ones, which challenge the first candidate. Defaults to None: none.
+        prober: of pretrained networks, which challenge the first candidate. Defaults to None: none do.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
     """
@@ -86,7 +86,7 @@ class Field:
     most_epochs: float = math.inf
     share: float = 0.0
     samples: str = "images"
-    adaptations: AdaptationSpace | None = None
+    prober: Prober | None = None
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
 

@@ -41,7 +41,7 @@ class Race(Field):
             return finished
         if "standing" not in self.progress:
             self._scout()
-        if self.adaptations is not None and self.most > 1:
+        if self.prober is not None and self.most > 1:
             challenge(self)
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
@@ -91,9 +91,9 @@ class Race(Field):
                 step = (self.budget.spent() - traced) / TIMED
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
-                for end in (steps // 2, steps) if self.adaptations is not None else (steps,):
+                for end in (steps // 2, steps) if self.prober is not None else (steps,):
                     contestant.advance(self.budget.clock, spare, max(0, end - contestant.steps))
-                    if self.adaptations is not None:
+                    if self.prober is not None:
                         self.trace(candidate.name, contestant)
                 kept = self._kept(contestant) if self.augment is None else {}
                 break
