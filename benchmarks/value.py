@@ -17,6 +17,11 @@ The contenders are
 - `random_networks`: three random networks of the race's space, each trained as the race trains its winner, for a third
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
+- `drawn`: the race without pretrained networks of other sources (`--starts=none`); `probe`: ridge regression on last
+  frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels; `whole`: that network tuned whole from
+  there for all of the time, with Adam at 3e-4 and a cosine, as the race's adaptation does without its choices;
+  `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features for a tenth of the time, then the
+  whole network, with batch norms as they are, by Adam at a tenth of the rate;
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
@@ -54,11 +59,12 @@ RACES = {
     "default": ["--candidates=1"],
     "half": [],
     "plain": ["--initializer=none"],
+    "drawn": ["--starts=none"],
     "hybrid": ["--space=hybrid"],
     "coatnet": ["--space=hybrid", "--candidates=1"],
 }
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
-CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet"]
+CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn", "probe", "whole", "two_phases"]
 
 
 def load(data, name):
@@ -117,6 +123,8 @@ def run(contender, data, name, minutes, seed, autokeras_python):
         found, more = run_race(arrays, minutes, seed, *flags, network="coatnet" if contender == "coatnet" else None)
     elif contender == "autokeras":
         found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
+    elif contender in ("probe", "whole", "two_phases"):
+        found, more = contenders.run_start(contender, name, arrays, seconds, seed)
     elif contender == "svm":
         found, more = contenders.run_svm(arrays)
     elif contender == "random_networks":

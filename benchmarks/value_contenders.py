@@ -124,6 +124,33 @@ def run_network(contender, name, arrays, seconds, seed):
     return accuracy(model, x_test, y_test), costs(model)
 
 
+def run_start(contender, name, arrays, seconds, seed, size=96):
+    """EfficientNet-Lite0, frozen, tuned whole from ridge regression, or by the usual two phases."""
+    import keras
+
+    from kerasnas.datasets.batches import ArrayBatches
+    from kerasnas.starts import AdaptationSpace, begin
+    from kerasnas.tasks.known import CLASSIFICATION
+
+    keras.utils.set_random_seed(seed)
+    x, y, x_test, y_test, shape, classes = scaled(arrays)
+    space = AdaptationSpace(["efficientnet_lite0"])
+    mode, head = ("frozen", "last") if contender == "probe" else ("tuned", "stages" if contender == "whole" else "last")
+    model = space.build_network(space.network("efficientnet_lite0", size, (mode,) * 5, head), shape, classes)
+    if contender != "two_phases":
+        begin(model, x, y, CLASSIFICATION)
+    if contender == "whole":
+        train(model, name, x, y, seconds - 2 * _FINISH, seed, 3e-4)
+    elif contender == "two_phases":
+        body = keras.Model(model.input, model.get_layer("features").input)
+        features = body.predict(x, batch_size=100, verbose=0)
+        top = keras.Sequential([keras.Input(features.shape[1:]), *model.layers[-2:]])
+        now = time.process_time()
+        skeleton.train_until(top, ArrayBatches(features, y, 32, seed=seed), now + seconds / 10, 1e-3)
+        train(model, name, x, y, seconds - 2 * _FINISH, seed, 1e-4)
+    return accuracy(model, x_test, y_test), costs(model)
+
+
 def run_tuner(contender, name, arrays, seconds, seed):
     """KerasTuner for half of the time; the best network is trained from scratch in the other half.
 

@@ -115,7 +115,7 @@ def _is_count(value: Any) -> bool:
 def _interpreted(file: IO[bytes]) -> Any:
     """Return the value that the next instructions of the file build."""
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
     try:
         for code, argument, _ in pickletools.genops(file):
             if code.name == "STOP":

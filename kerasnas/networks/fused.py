@@ -22,10 +22,12 @@ def fused(model: keras.Model) -> Iterator[keras.Model]:
 
     Layers nested at any depth take part. What the kernel cannot compute stays as it is: normalization over another axis
     than the last, in double precision, synchronized over replicas or with renormalization, layers not built yet,
-    subclasses with a `call` of their own; and everything on JAX, whose compiler fuses the formula itself.
+    subclasses with a `call` of their own; and everything on JAX, whose compiler fuses the formula itself. So do frozen
+    layers: the gradient of their product and sum is faster.
     """
     stock = keras.layers.BatchNormalization
-    layers = [layer for layer in flatten_layers(model) if isinstance(layer, stock) and type(layer).call is stock.call]
+    found = [layer for layer in flatten_layers(model) if isinstance(layer, stock) and type(layer).call is stock.call]
+    layers = [layer for layer in found if layer.trainable]
     calls = [(layer, call) for layer in layers if "call" not in vars(layer) and (call := backend.fused_call(layer))]
     for layer, call in calls:
         layer.call = call

@@ -87,7 +87,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
     adaptations = find_adaptations(config, data, log)
-    prober = adaptations and Prober(adaptations, data.input_shape, data.num_classes, data.task)
+    prober = None
+    if adaptations is not None:
+        prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
 

@@ -154,6 +154,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
         chance = field.task.chance(np.asarray(y), field.num_classes)
         plan["kept"] = kept_accuracies(contestant.scores, x, y, chance)
         plan["augment"] = ["shift", *found(plan["kept"])] if field.tolerant else list(found(plan["kept"]))
+        field.log(f"  Augmentations of pretrained networks: {', '.join(plan['augment']) or 'none'}.")
     return tuple(plan["augment"])
 
 
