@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas.companions.kernels import ridge
 from kerasnas.companions.linear import mix
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
 from kerasnas.starts.base import STAGES
 from kerasnas.starts.space import AdaptationSpace
@@ -74,7 +75,7 @@ def features_of(model: keras.Model, x: Any) -> np.ndarray:
     """
     reader = keras.Model(model.input, model.get_layer(FEATURES).input)
     reader.compile(jit_compile=False)
-    return reader.predict(x, batch_size=_BATCH, verbose=0)
+    return predicted(reader, x, _BATCH)
 
 
 def widths(model: keras.Model) -> dict[str, int]:
