@@ -6,7 +6,7 @@ import math
 
 from kerasnas import checks
 
-_USUAL, _STRENGTH = 0.25, 1.0  # exponent of the power law on other data; in doublings of the time
+_USUAL, _STRENGTH = 0.1, 1.0  # exponent of the power law on other data; in doublings of the time
 _MOST = 1.0
 
 
@@ -15,7 +15,7 @@ def extrapolated(early: float, late: float, doublings: float, doublings_left: fl
     r"""Return the score at the end, of a network whose error falls with a power of the time.
 
     After $d$ doublings of the time the error $e = 1 - s$ has fallen from $e_1$ to $e_2$, so that its exponent is
-    $b = \log_2 (e_1 / e_2) / d$; one doubling less sure than the usual 0.25, to which it is shrunk, and never below 0.
+    $b = \log_2 (e_1 / e_2) / d$; shrunk to the usual 0.1, which counts as much as one doubling, and never below 0.
     After $D$ more it is $e_2 2^{-b D}$.
 
     Args:
@@ -26,7 +26,7 @@ def extrapolated(early: float, late: float, doublings: float, doublings_left: fl
     Example:
 
     >>> round(extrapolated(0.6, 0.7, doublings=1, doublings_left=4), 3)
-    0.88
+    0.853
     >>> extrapolated(0.97, 0.97, 1, 0)
     0.97
 

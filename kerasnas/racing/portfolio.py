@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.macro import MacroSpace
 
@@ -31,6 +32,7 @@ class Candidate:
         prior: how much more accurate it is than the others, on other data. Defaults to 0.
         initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
         learning_rate: that it is trained with. Defaults to 0: the recipe's.
+        warmup: steps in which its learning rate rises. Defaults to 50.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Candidate:
     prior: float = 0.0
     initializer: str = ""
     learning_rate: float = 0.0
+    warmup: int = WARMUP
 
 
 _FILE = "portfolio.json"

@@ -35,7 +35,9 @@ PLANS = {
     "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
     "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
 }
-BUILD = Networks(SPACE, (8, 8, 1), CLASSES, 0, TrainingRecipe(learning_rate=0.05, label_smoothing=0.1), {}, None)
+BUILD = Networks(
+    {"macro": SPACE}, (8, 8, 1), CLASSES, 0, TrainingRecipe(learning_rate=0.05, label_smoothing=0.1), {}, None
+)
 
 
 class Two(Executor):

@@ -508,7 +508,7 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     read, batches = [], ArrayBatches(*images(24, 0), batch_size=8)
 
     def entered():
-        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name: read.append(name))
+        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name, x, y: read.append(name))
 
     first = entered()
     first.enter(

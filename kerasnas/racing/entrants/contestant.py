@@ -19,6 +19,7 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training import loop as training_loop
 
+WARMUP = 50  # steps, of networks with drawn weights
 _AVERAGE = "average-"  # what the names of the averaged weights begin with in a state
 
 
@@ -53,7 +54,7 @@ class Contestant:
         self,
         model: keras.Model,
         batches: ArrayBatches,
-        warmup: int = 50,
+        warmup: int = WARMUP,
         task: Task = CLASSIFICATION,
         fit: Callable[[keras.Model, Any, Any], Any] | None = None,
     ):

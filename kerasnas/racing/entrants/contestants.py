@@ -16,7 +16,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.contestant import WARMUP, Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -58,7 +58,8 @@ class Contestants:
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
         entry: dict[str, Any] = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
-        recipe = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
+        recipe: dict[str, Any] = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
+        recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
 
@@ -85,7 +86,7 @@ class Contestants:
                 begin(model, batches.x, batches.y)
         if entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(entry["learning_rate"])
-        contestant = Contestant(model, batches, task=self.task, fit=begin)
+        contestant = Contestant(model, batches, entry.get("warmup", WARMUP), self.task, begin)
         if saved is not None:
             _, arrays, record = saved
             contestant.set_state(arrays, record)

@@ -18,6 +18,7 @@ from kerasnas.starts.base import STAGES, StartError
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 RATES = (3e-4, 2e-3)  # learning rates of tuned networks: best near to photographs, and far from them
 _LEAST_EPOCHS = 4.0  # that a network has to be tuned for, or its images are made smaller
+_WARMUP = 10  # steps: these weights are no longer far from where they will be
 _STEP = 4.3  # passes forward that a step of training takes the time of
 _FIRST = 96  # pixels: the size of images from which others are tried, smaller and larger
 
@@ -40,6 +41,7 @@ def challenge(field: Field) -> None:
     except StartError as error:
         field.log(f"  No pretrained network takes part: {error}")
     if plan["probes"]:
+        _continue(field)
         for candidate in _candidates(field, plan):
             _train(field, plan, candidate)
         _decide(field, plan)
@@ -111,10 +113,27 @@ def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
     def candidate(probe: dict[str, Any], mode: str, rate: float = 0.0) -> Candidate:
         network = space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"])
         name = f"{probe['start']}_{probe['size']}_{mode}" + (f"_{rate:g}" if rate else "")
-        return Candidate(name, network, "pretrained", initializer=probe["start"], learning_rate=rate)
+        return Candidate(name, network, "pretrained", initializer=probe["start"], learning_rate=rate, warmup=_WARMUP)
 
     tuned = max(fitting, key=lambda probe: probe["score"], default=None)
     return [candidate(best, FROZEN), *(candidate(tuned, TUNED, rate) for rate in RATES if tuned is not None)]
+
+
+def _continue(field: Field) -> None:
+    """Train the first candidate for twice as long as its scouting took, if that is no more than the others get.
+
+    Its curve bends: from the last doubling of the time, and not from the one before, the next ones follow.
+    """
+    name, steps = field.progress["first"], 2 * field.progress["steps"]
+    entry = field.entries[name]
+    contestant = field.begun(name)
+    if not entry["rungs"]:
+        field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
+        field.contestants.save(name, field.budget.spent())
+    if contestant.steps < steps and steps * entry["step_seconds"] <= 2 * SLICE * field.budget.seconds:
+        contestant.advance(field.budget.clock, steps=steps - contestant.steps)
+        field.trace(name, contestant)
+        field.contestants.save(name, field.budget.spent())
 
 
 def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
