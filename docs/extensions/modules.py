@@ -26,6 +26,7 @@ MODULES = {
     "kerasnas.methods": "Methods of a run",
     "kerasnas.deployment": "Deployment",
     "kerasnas.meta": "Meta-learning",
+    "kerasnas.starts": "Pretrained networks",
     "kerasnas.federated": "Federated search",
     "kerasnas.federated.flower": "Federated search on Flower",
     "kerasnas.drift": "Drift",

@@ -18,6 +18,7 @@ _ROOMS = {
     "kerasnas/strategies": "Black-box strategies",
     "kerasnas/proxies": "Zero-cost proxies",
     "kerasnas/meta": "Meta-learning and transfer",
+    "kerasnas/starts": "Pretrained networks",
     "kerasnas/cost": "Costs",
     "kerasnas/federated": "Federated search",
     "kerasnas/drift": "Drift",

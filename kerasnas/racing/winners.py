@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
@@ -60,7 +61,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         winner.average.apply()
     models = [winner.model for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
-    logits = model.predict(test[0], batch_size=EVALUATION_BATCH, verbose=0)
+    logits = predicted(model, test[0], EVALUATION_BATCH)
     keep_model(model)
     record = {
         **evaluation_record(race.task, race.task.answers(logits), test[1]),

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import testing
-from kerasnas.starts import STARTS, EfficientNetLite0, available_starts
+from kerasnas.starts import STARTS, available_starts
 from kerasnas.starts.base import StartError, stage_of, start
-from kerasnas.starts.efficientnet_lite import _tensors_of, load_weights, network
+from kerasnas.starts.efficientnet_lite import EfficientNetLite0, _tensors_of, load_weights, network
 from kerasnas.starts.saved import SavedStart, register_saved
 from tests.starts.kit import TinyStart, write_tensors
 

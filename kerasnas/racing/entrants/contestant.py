@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.networks.fused import fused
 from kerasnas.racing.entrants.averaging import WeightAverage
 from kerasnas.tasks import Task
@@ -136,7 +137,7 @@ class Contestant:
             NonFiniteError: if an output is not finite.
         """
         with self.average.applied(), fused(self.model):
-            outputs = self.model.predict(x, batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+            outputs = predicted(self.model, x, training_loop.EVALUATION_BATCH)
         if not np.isfinite(outputs).all():
             raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")
         return self.task.scores(outputs, np.asarray(y))
