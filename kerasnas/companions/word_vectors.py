@@ -38,7 +38,7 @@ class VectorCompanion(NGramCompanion):
 
     vectors: np.ndarray
     vocabulary: int
-    prior = (0.1, 0.3, 0.3, 0.3)
+    prior = (0.1, 0.3, 0.3, 0.3)  # type: ignore[assignment]  # one model more
     pretrained = "word vectors"
 
     def learn(
@@ -48,7 +48,7 @@ class VectorCompanion(NGramCompanion):
         held, runs = super().learn(learned(x, self.vocabulary), y, parts, task, outputs)
         held.append(self.fit(x[first], y[first], task, outputs).outputs(x[second]))
         final = self.fit(x, y, task, outputs)
-        return held, lambda shares: final.added(runs(shares[:-1]), shares[-1])
+        return held, lambda shares: final.added(runs(shares[:-1]), shares[-1])  # type: ignore[arg-type]
 
     def fit(self, ids: np.ndarray, y: np.ndarray, task: Task, outputs: int) -> VectorModel:
         """Fit a regression on TF-IDF and on the sum of the vectors of a text's tokens, with a penalty on the weights.

@@ -187,7 +187,7 @@ class Vocabulary(Front):
         known, further = set(self.words), dict.fromkeys([*others, *pretrained.whole(self.split)])
         words = [*self.words, *(word for word in further if word not in known)]
         vectors = pretrained.of_words(words)
-        has_one = vectors.any(axis=1)
+        has_one = np.asarray(vectors.any(axis=1))
         if not has_one[: len(self.words)].any():
             return self
         has_one[: len(self.words)] = True
