@@ -29,7 +29,7 @@ def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
     size = 256 if tiny else len(data.x_train)
     space = kerasnas.DARTSSpace(filters=8 if tiny else 16, num_cells=2 if tiny else 3, num_nodes=1 if tiny else 3)
     hypermodel = tuners.GenotypeHyperModel(space, data.input_shape, data.num_classes)
-    oracle = tuners.PredictorOracle(space, "val_accuracy", max_trials=3 if tiny else 20, lease=30)
+    oracle = tuners.PredictorOracle(space, "val_accuracy", max_trials=2 if tiny else 20, lease=30)
     tuner = tuners.GenotypeTuner(
         oracle, hypermodel, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
     )
