@@ -20,6 +20,7 @@
 
 from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
+from tuners.hypermodels.adaptation_hypermodel import AdaptationHyperModel
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.multi_fidelity import ASHAOracle, BOHBOracle, HyperbandOracle, SuccessiveHalvingOracle
@@ -33,6 +34,7 @@ from tuners.tuners.supernet_tuner import SupernetTuner
 
 __all__ = [
     "ASHAOracle",
+    "AdaptationHyperModel",
     "BOHBOracle",
     "ControllerOracle",
     "DistributedTuner",
