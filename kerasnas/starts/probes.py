@@ -102,7 +102,7 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
     Example:
 
         model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
-        head = kerasnas.starts.begin(model, x, y, kerasnas.tasks.task("classification"))
+        head = kerasnas.starts.begin(model, x, y, kerasnas.tasks.TASKS["classification"]())
 
     Reference:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
