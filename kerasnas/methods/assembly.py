@@ -20,17 +20,22 @@ _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting
 
 
 @checks.arguments(config=Settings, data=datasets.Dataset)
-def make_space(config: Any, data: datasets.Dataset | None = None) -> SearchSpace:
+def make_space(config: Any, data: datasets.Dataset | None = None, seen: tuple[int, ...] | None = None) -> SearchSpace:
     """Return the search space that the settings describe.
 
     Where choices shape the network itself, the settings of its size are the space's own unless they are changed: those
     of its `for_data`, if it has one and `data` are given, or the defaults of its constructor.
 
+    Args:
+        config: the settings.
+        data: that networks of the space are for. Defaults to None: any.
+        seen: shape of the samples as the networks see them. Defaults to None: that of the data.
+
     Raises:
         ValueError: for unknown names, and where the final network has cells that the search does not choose.
     """
     check_kind(config, data)
-    space = _make(config, config.space_sizes, data)
+    space = _make(config, config.space_sizes, data, seen)
     if (cells := config.cells_to_choose) is not None:
         chosen, needed = _kinds(space), _kinds(_make(config, {**config.space_sizes, "num_cells": cells}))
         if missing := [kind for kind in needed if kind not in chosen]:
@@ -47,7 +52,9 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
     return tuple(space.sample(np.random.default_rng(0)))
 
 
-def _make(config: Any, sizes: dict[str, int], data: datasets.Dataset | None = None) -> SearchSpace:
+def _make(
+    config: Any, sizes: dict[str, int], data: datasets.Dataset | None = None, seen: tuple[int, ...] | None = None
+) -> SearchSpace:
     """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
@@ -57,7 +64,7 @@ def _make(config: Any, sizes: dict[str, int], data: datasets.Dataset | None = No
         asked = {_SIZES.get(name, name) for name in config.changed()}
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
-            factory = partial(factory.for_data, data.input_shape, data.num_classes, len(data.x_train))
+            factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))
     if data is not None and data.front is not None:
         arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}
     if "num_cells" in arguments:
@@ -82,15 +89,20 @@ def check_kind(config: Any, data: datasets.Dataset | None) -> None:
         )
 
 
-def checked_data(config: Any) -> datasets.Dataset:
-    """Return the data of the settings, whose values and labels networks can be trained on."""
+def checked_data(config: Any, **how: Any) -> datasets.Dataset:
+    """Return the data of the settings, whose values and labels networks can be trained on.
+
+    Args:
+        config: the settings.
+        how: further arguments of `kerasnas.datasets.load`.
+    """
     if config.dataset not in DATASETS and is_graph_file(config.dataset):
         taken = of_space(SPACES[config.space]).plural
         raise ValueError(
             f"{config.dataset} is a graph, and space '{config.space}' takes {taken}. "
             "Leave out --space, or say --space=graphs (from Python: `kerasnas.GraphClassifier`)."
         )
-    data = datasets.load(config.dataset, **config.reading)
+    data = datasets.load(config.dataset, **config.reading, **how)
     expected: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
     data.modality.check(data.x_train, data.y_train, **expected, what="training")
     data.modality.check(data.x_test, data.y_test, **expected, what="test")

@@ -85,14 +85,10 @@ class Adaptation:
 
     def _pixels(self, x: Any) -> Any:
         """Resize images from 0 to 1, and scale their pixels as the start expects them."""
-        height, width, channels = x.shape[1:]
+        channels = x.shape[-1]
         if channels == 1:
             x = layers.Concatenate()([x, x, x])
-        factor = min(height, width) // self.size
-        if factor > 1:  # so that no pixel is left out
-            x = layers.AveragePooling2D(factor)(x)
-        if x.shape[1:3] != (self.size, self.size):
-            x = layers.Resizing(self.size, self.size)(x)
+        x = resized(x, self.size, self.size)
         offset, scale = (
             np.broadcast_to(np.asarray(value, float), 3) for value in (self.start.offset, self.start.scale)
         )
@@ -117,6 +113,20 @@ class Adaptation:
         kept = [layer for layer in named if stage_of(layer, self.size) <= len(self.stages)]
         end = last[max(stage for stage in last if stage <= len(self.stages))]
         return [*(layer for layer in kept if layer is not end), end]
+
+
+def resized(x: Any, height: int, width: int) -> Any:
+    """Resize images `(batch, ..., channels)` in standard layers: by averages of whole pixels, then linearly.
+
+    Example:
+
+    >>> resized(keras.Input((224, 200, 3)), 64, 64).shape
+    (None, 64, 64, 3)
+    """
+    factors = (max(1, x.shape[1] // height), max(1, x.shape[2] // width))
+    if max(factors) > 1:  # so that no pixel is left out
+        x = layers.AveragePooling2D(factors)(x)
+    return x if x.shape[1:3] == (height, width) else layers.Resizing(height, width)(x)
 
 
 def _set(layer: keras.layers.Layer, mode: str, rng: np.random.Generator) -> None:

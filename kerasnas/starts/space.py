@@ -61,7 +61,7 @@ class AdaptationSpace(SearchSpace):
     """
 
     name = "adaptation"
-    shapes_network = True
+    shapes_network = resizes = True
     defaults: Mapping[str, Any] = {"algorithm": "adam", "learning_rate": 3e-4, "weight_decay": 0.0}
 
     def __init__(

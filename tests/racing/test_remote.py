@@ -35,9 +35,8 @@ PLANS = {
     "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
     "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
 }
-BUILD = Networks(
-    {"macro": SPACE}, (8, 8, 1), CLASSES, 0, TrainingRecipe(learning_rate=0.05, label_smoothing=0.1), {}, None
-)
+RECIPE = TrainingRecipe(learning_rate=0.05, label_smoothing=0.1)
+BUILD = Networks({"macro": SPACE}, (8, 8, 1), CLASSES, 0, RECIPE, {}, None, (8, 8, 1))
 
 
 class Two(Executor):

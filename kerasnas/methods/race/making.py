@@ -19,7 +19,7 @@ from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import Start, find_adaptations, find_starts
+from kerasnas.methods.race.starts import Start, find_adaptations, find_starts, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing.portfolio import Candidate, portfolio
@@ -28,6 +28,7 @@ from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.starts import STARTS
+from kerasnas.starts.adapted import resized
 from kerasnas.starts.probes import Prober
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.recipe import TrainingRecipe
@@ -49,6 +50,7 @@ class Networks:
         recipe: that compiles them.
         own: genotype -> a network of the user's own.
         data: that these are built for, or None where there are none.
+        seen: shape of the samples as networks of drawn weights see them.
     """
 
     spaces: Mapping[str, SearchSpace]
@@ -58,13 +60,18 @@ class Networks:
     recipe: TrainingRecipe
     own: Mapping[Genotype, Rebuilt]
     data: datasets.Dataset | None
+    seen: tuple[int, ...]
 
     def __call__(self, genotype: Genotype) -> keras.Model:
         if self.data is not None and genotype in self.own:
             model = self.own[genotype].build(self.data, self.seed)
         else:
             space = self.spaces[genotype.space]
-            model = space.build_network(genotype, self.input_shape, self.num_classes, seed=self.seed)
+            seen = self.input_shape if space.resizes else self.seen
+            model = space.build_network(genotype, seen, self.num_classes, seed=self.seed)
+            if seen != self.input_shape:
+                inputs = keras.Input(self.input_shape)
+                model = keras.Model(inputs, model(resized(inputs, *seen[:2])))
         return self.recipe_of(genotype).compile_network(model, None)
 
     def recipe_of(self, genotype: Genotype) -> TrainingRecipe:
@@ -79,19 +86,20 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     config = with_space(context.settings, data)
     assert context.budget is not None  # every race has one
     budget = context.budget
-    space = make_space(TrainingConfig(imports=config.imports, space=config.space), data)
+    adaptations = find_adaptations(config, data, log)
+    seen = seen_shape(config, data, adaptations)
+    space = make_space(TrainingConfig(imports=config.imports, space=config.space), data, seen)
     given = given_networks(context, partial(excess, config))
     own = {network.genotype: network for network in given.values()}
     share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
-    adaptations = find_adaptations(config, data, log)
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
-    build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
+    build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
 
     @cache  # read when they are needed: a resumed race continues from its checkpoints
     def starts() -> dict[str, Start]:

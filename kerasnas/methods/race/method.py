@@ -9,6 +9,7 @@ from kerasnas.methods.plan import plan_text, report_words
 from kerasnas.methods.race.making import make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.race.starts import longest_side
 from kerasnas.methods.remembering import remember
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
@@ -38,7 +39,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
 
     def load(self, settings: RaceConfig) -> datasets.Dataset:
         """Return the data of the settings, checked."""
-        data = checked_data(settings)
+        data = checked_data(settings, longest=longest_side(settings))
         modality = data.modality
         if not modality.race_space:
             hint = f"Search the space of {modality.plural}: add --space={modality.gradient_space}."

@@ -14,12 +14,14 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.modalities.decoding import LONGEST
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.spaces import SearchSpace
 from kerasnas.starts import STARTS, AdaptationSpace, available_starts
 from kerasnas.starts.base import StartError, start
 from kerasnas.starts.saved import is_saved, register_saved
+from kerasnas.starts.space import SIZES
 
 AUTO, NONE = "auto", "none"
 Log = Callable[[str], Any]
@@ -64,6 +66,23 @@ def find_starts(
             label = Path(name).resolve().name if asked else name
             found[label] = Start(label, genotype, initializer)
     return found
+
+
+def longest_side(config: RaceConfig) -> int:
+    """Return the longest side that images of a folder are read at: larger where pretrained networks can see them."""
+    return SIZES[-1] if config.starts != (NONE,) and (available_starts() or config.starts != (AUTO,)) else LONGEST
+
+
+def seen_shape(config: RaceConfig, data: datasets.Dataset, adaptations: AdaptationSpace | None) -> tuple[int, ...]:
+    """Return the shape of samples as networks with drawn weights see them.
+
+    Beside pretrained networks, which resize images themselves, they see small ones, unless the user gives a size: at
+    224 pixels they would learn next to nothing in minutes.
+    """
+    shape = data.input_shape
+    if adaptations is None or config.image_size != "auto" or max(shape[:2]) <= LONGEST:
+        return shape
+    return (*(max(1, round(side * LONGEST / max(shape[:2]))) for side in shape[:2]), *shape[2:])
 
 
 def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> AdaptationSpace | None:

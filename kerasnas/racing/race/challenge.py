@@ -157,7 +157,7 @@ def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
             field.contestants.drop(name, error)
             return
         entry["cost"] = entry.get("cost", 0.0) + field.budget.spent() - before
-        entry.setdefault("step_seconds", 0.0)
+        entry.setdefault("step_seconds", entry["cost"])  # of a frozen network, its one step is the fit of its head
         if point == 2 or not contestant.learns:
             field.note(name, scores, contestant.steps, contestant.seconds)
         field.contestants.save(name, field.budget.spent())

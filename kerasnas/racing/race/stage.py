@@ -15,7 +15,7 @@ from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import read_progress
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
 from kerasnas.racing.gains import control_of
-from kerasnas.racing.race.challenge import challenge
+from kerasnas.racing.race.challenge import SLICE, challenge
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import comparison, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
@@ -91,6 +91,8 @@ class Race(Field):
                 step = (self.budget.spent() - traced) / TIMED
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
+                if self.prober is not None:  # others wait
+                    spare = min(spare, SLICE * self.budget.seconds) / 2
                 for end in (steps // 2, steps) if self.prober is not None else (steps,):
                     contestant.advance(self.budget.clock, spare, max(0, end - contestant.steps))
                     if self.prober is not None:
