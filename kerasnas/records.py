@@ -125,6 +125,7 @@ class Race(Part):
     baseline: Entries | None = None
     references: Sequence[Entries] = ()
     samples: str = "images"
+    starts: Sequence[Entries] = ()
     seconds: float | None = None
 
     @classmethod

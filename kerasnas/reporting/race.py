@@ -43,7 +43,7 @@ def race_sentences(result: Record) -> list[str]:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
     task = task_in(result)
     gains = [gain_sentence(gain, task) for gain in race.initialization]
-    sentences = [first, *gains, *_lead(race, task)]
+    sentences = [first, *map(_start_sentence, race.starts), *gains, *_lead(race, task)]
     if len(winners := race.winners) > 1:
         sentences.append(
             f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
@@ -65,6 +65,16 @@ def race_sentences(result: Record) -> list[str]:
         interval = task.interval_in_words(result["searched"], accuracy, result.dataset.test_examples)
         sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
+
+
+def _start_sentence(start: Mapping[str, Any]) -> str:
+    """Return a sentence on the pretrained network that a winner is made from."""
+    modes = set(start["stages"])
+    how = "as it is, with a head of its own" if modes == {"frozen"} else f"its stages are {', '.join(start['stages'])}"
+    return (
+        f"It is made from {start['title']} for images of {start['size']}x{start['size']}, pretrained on "
+        f"{start['learned_from']} ({start['source']}; licence: {start['licence']}): {how}."
+    )
 
 
 def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:

@@ -109,7 +109,9 @@ def stage_of(layer: keras.layers.Layer, size: int) -> int:
     >>> stage_of(stem, 32), stage_of(block, 32)
     (1, 1)
     """
-    shape = layer.output.shape if hasattr(layer, "output") and not isinstance(layer.output, (list, tuple)) else ()
+    shape: tuple[int | None, ...] = ()
+    if hasattr(layer, "output") and not isinstance(layer.output, list | tuple):
+        shape = layer.output.shape
     if len(shape) != 4 or not shape[1]:
         return STAGES
     return int(min(max(1, round(math.log2(size / shape[1]))), STAGES))

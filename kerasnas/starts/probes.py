@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas.companions.kernels import ridge
 from kerasnas.companions.linear import mix
+from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
 from kerasnas.starts.base import STAGES
@@ -170,6 +171,12 @@ class Prober:
         best = max(scores, key=lambda name: scores[name])
         found = {"start": start, "size": size, "head": best, "score": scores[best]}
         return {**found, "seconds": clock() - before, "pace": pace}
+
+    def describe(self, genotype: Genotype) -> dict[str, Any]:
+        """Return what a record says of the start of a network: its description, size of images, modes of stages."""
+        adaptation = self.space.adaptation(genotype)
+        stages = {"size": adaptation.size, "stages": list(adaptation.stages), "head": adaptation.head}
+        return {**adaptation.start.description, **stages}
 
     def begin(self, model: keras.Model, start: str, x: Any, y: np.ndarray) -> None:
         """Give a network of the space the head to begin with; see `begin`."""

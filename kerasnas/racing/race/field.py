@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -123,6 +124,12 @@ class Field:
         point = {"steps": contestant.steps, "accuracy": float(scores.mean())}
         self.entries[name].setdefault("curve", []).append(point)
         return scores
+
+    def starts_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what is known of the pretrained networks that contestants are made from."""
+        genotypes = [Genotype.from_json(json.dumps(self.entries[name]["genotype"])) for name in names]
+        own = [one for one in genotypes if self.prober is not None and one.space == self.prober.space.name]
+        return [self.prober.describe(one) for one in own] if self.prober is not None else []
 
     def scores(self, name: str, rung: int) -> np.ndarray:
         """Return the score of a contestant on each held-out sample, after a rung."""

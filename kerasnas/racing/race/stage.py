@@ -61,6 +61,8 @@ class Race(Field):
             "comparison": comparison(self, winners[0]),
             "initialization": [lead for name in self.entries if (lead := gain(self, name))],
         }
+        if starts := self.starts_of(winners):
+            record |= {"starts": starts}
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {
             "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task)

@@ -1,0 +1,122 @@
+"""The challenge of pretrained networks: who is expected to end best stands, and every kill resumes to the same end."""
+
+import numpy as np
+import pytest
+
+from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.race import challenge
+from kerasnas.starts import STARTS, AdaptationSpace
+from kerasnas.starts.base import StartError
+from kerasnas.starts.probes import Prober
+from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.training.recipe import TrainingRecipe
+from tests.racing.test_stage import CLASSES, Interrupting, build, candidates, finish, race, short  # noqa: F401
+from tests.starts.kit import TinyStart
+
+
+class Blind(TinyStart):
+    """A start whose features are the same for all images, and stay so: its kernels and its batch norms are zero."""
+
+    def build(self, size):
+        model = super().build(size)
+        model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+        return model
+
+
+class Missing(TinyStart):
+    def build(self, size):
+        raise StartError("its file is damaged")
+
+
+def colors(number, seed):
+    """Images whose class is their brightness, which a frozen network sees as well as any."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(number) % CLASSES
+    x = np.clip(0.1 + 0.3 * y[:, None, None, None] + 0.1 * rng.standard_normal((number, 8, 8, 1)), 0, 1)
+    return x.astype("float32"), y
+
+
+def entrant(folder, start, **options):
+    STARTS.register("tiny", start)
+    space = AdaptationSpace(starts=["tiny"], sizes=(32, 64))
+    prober = Prober(space, (8, 8, 1), CLASSES, CLASSIFICATION)
+
+    def built(genotype):
+        if genotype.space != space.name:
+            return build(genotype)
+        model = space.build_network(genotype, (8, 8, 1), CLASSES)
+        return TrainingRecipe(algorithm="adam", learning_rate=3e-4).compile_network(model, None)
+
+    given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
+    given.setdefault("initialize", lambda model, name, x, y: prober.begin(model, name, x, y))
+    return race(folder, **given)
+
+
+@pytest.fixture(autouse=True)
+def unregistered():
+    yield
+    if "tiny" in STARTS:
+        STARTS.unregister("tiny")
+
+
+def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_path):
+    said = []
+    one = entrant(tmp_path, TinyStart, said=said)
+    found = one.run()
+    assert found["winner"].startswith("tiny_") and found["contestants"][found["winner"]]["kind"] == "pretrained"
+    (start,) = found["starts"]
+    assert start["licence"] == "MIT" and len(start["stages"]) == 5
+    out = [entry["outcome"] for name, entry in found["contestants"].items() if name != found["winner"]]
+    assert len(out) == 3 and all(words.startswith("out after the challenge") for words in out)
+    assert any("tiny, frozen, 64x64" in line for line in said)
+    record, _ = finish(one, colors(60, 2))
+    assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
+
+
+def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
+    found = entrant(tmp_path, Blind).run()
+    assert not found["winner"].startswith("tiny_") and "starts" not in found
+    raced = [name for name, entry in found["contestants"].items() if len(entry["rungs"]) and "tiny" not in name]
+    assert len(raced) == 4  # they raced as they do without it
+    assert len(found["contestants"]) > 4
+
+
+def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
+    said = []
+    found = entrant(tmp_path, Missing, said=said).run()
+    assert any("its file is damaged" in line for line in said) and len(found["contestants"]) == 4
+
+
+def test_without_a_race_nothing_challenges(tmp_path):
+    found = entrant(tmp_path, TinyStart, most=1, candidates=lambda number: candidates(1)).run()
+    assert list(found["contestants"]) == ["conv"]
+
+
+@pytest.mark.parametrize("at", [30, 45, pytest.param(60, marks=pytest.mark.slow)])
+def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
+    whole = entrant(tmp_path / "whole", TinyStart)
+    expected, weights = finish(whole, colors(30, 2))
+    STARTS.unregister("tiny")
+    with monkeypatch.context() as patch:
+        Interrupting(patch, at)
+        with pytest.raises(KeyboardInterrupt):
+            finish(entrant(tmp_path / "killed", TinyStart), colors(30, 2))
+    STARTS.unregister("tiny")
+    record, again = finish(entrant(tmp_path / "killed", TinyStart), colors(30, 2))
+    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_curves_are_extrapolated_as_far_as_they_bend():
+    flat, steep = extrapolated(0.75, 0.75, 1, 4), extrapolated(0.5, 0.75, 1, 4)
+    assert 0.75 < flat < 0.8 < steep < 1  # the usual exponent counts where nothing is measured
+    assert extrapolated(0.8, 0.7, 1, 4) == pytest.approx(0.7)  # a score that falls is not expected to fall on
+    assert extrapolated(0.5, 0.75, 2, 4) < steep  # the same gain in twice the doublings
+
+
+def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(challenge, "PROBES", 1e-9)
+    said = []
+    entrant(tmp_path, TinyStart, said=said).run()
+    assert sum("frozen," in line for line in said) == 0
