@@ -67,7 +67,7 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
     out = [entry["outcome"] for name, entry in found["contestants"].items() if name != found["winner"]]
-    assert len(out) == 3 and all(words.startswith("out after the challenge") for words in out)
+    assert len(out) == 2 and all(words.startswith("out after the challenge") for words in out)
     assert any("tiny, frozen, 64x64" in line for line in said)
     record, _ = finish(one, colors(60, 2))
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
@@ -119,4 +119,4 @@ def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(challenge, "PROBES", 1e-9)
     said = []
     entrant(tmp_path, TinyStart, said=said).run()
-    assert sum("frozen," in line for line in said) == 0
+    assert sum("frozen," in line for line in said) == 1  # one for each start, whatever it takes

@@ -16,20 +16,18 @@ from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
-RATES = (3e-4, 2e-3)  # learning rates of tuned networks: best near to photographs, and far from them
-_LEAST_EPOCHS = 4.0  # that a network has to be tuned for, or its images are made smaller
+_LEAST_EPOCHS = 5.0  # that a network has to be tuned for, or its images are made smaller
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _STEP = 4.3  # passes forward that a step of training takes the time of
-_FIRST = 96  # pixels: the size of images from which others are tried, smaller and larger
+_FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
 
 
 def challenge(field: Field) -> None:
     """Let a pretrained network, frozen and tuned, challenge the first candidate; who is expected to end best stands.
 
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
-    candidate as it is. With all stages tuned from there, at the largest size that leaves time for it, it is another,
-    trained about as long as the first one has been. Their scores at half of that time and at its end are extrapolated
-    to the end of the budget by power laws.
+    candidate as it is. The best that leaves time for it is another, with all stages tuned for about as long as the
+    first candidate has been trained. Their scores are extrapolated to the end of the budget by power laws.
     """
     plan = field.progress.setdefault("challenge", {"probes": [], "done": False})
     if plan["done"]:
@@ -56,7 +54,7 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
     """
     assert field.prober is not None
     space = field.prober.space
-    usual = min(space.sizes_of_images, key=lambda size: abs(size - _FIRST))
+    usual = _usual(field)
     larger = [size for size in sorted(space.sizes_of_images) if size >= usual]
     smaller = [size for size in sorted(space.sizes_of_images, reverse=True) if size < usual]
     for name in space.starts:
@@ -74,6 +72,16 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
             if any(_tunable(field, plan, one) for one in tried.values()) or spent > PROBES * field.budget.seconds:
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
+
+
+def _usual(field: Field) -> int:
+    """Return the size of images to try first: that of the data, if it is above the usual one, and there is time."""
+    assert field.prober is not None
+    sizes, number = sorted(field.prober.space.sizes_of_images), len(field.data[0]) + len(field.held_out[0])
+    side = max(*field.prober.input_shape[:2], _FIRST)
+    seconds = {size: number * _FIRST_PACE * (size / _FIRST) ** 2 for size in sizes}
+    fitting = [size for size in sizes if size <= side and seconds[size] <= PROBES * field.budget.seconds]
+    return fitting[-1] if fitting else sizes[0]
 
 
 def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, Any]], size: int) -> bool:
@@ -104,19 +112,21 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
 
 
 def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
-    """Return the frozen network of the best probe, and tuned ones of the best that there is time for."""
+    """Return the frozen network of the best probe, and the tuned one of the best that there is time for."""
     assert field.prober is not None
     space, tried = field.prober.space, plan["probes"]
-    best = max(tried, key=lambda probe: probe["score"])
-    fitting = [probe for probe in tried if _tunable(field, plan, probe)]
-
-    def candidate(probe: dict[str, Any], mode: str, rate: float = 0.0) -> Candidate:
-        network = space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"])
-        name = f"{probe['start']}_{probe['size']}_{mode}" + (f"_{rate:g}" if rate else "")
-        return Candidate(name, network, "pretrained", initializer=probe["start"], learning_rate=rate, warmup=_WARMUP)
-
-    tuned = max(fitting, key=lambda probe: probe["score"], default=None)
-    return [candidate(best, FROZEN), *(candidate(tuned, TUNED, rate) for rate in RATES if tuned is not None)]
+    fitting = [(probe, TUNED) for probe in tried if _tunable(field, plan, probe)]
+    best = [max(pairs, key=lambda pair: pair[0]["score"]) for pairs in ([(p, FROZEN) for p in tried], fitting) if pairs]
+    return [
+        Candidate(
+            f"{probe['start']}_{probe['size']}_{mode}",
+            space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"]),
+            "pretrained",
+            initializer=probe["start"],
+            warmup=_WARMUP,
+        )
+        for probe, mode in best
+    ]
 
 
 def _continue(field: Field) -> None:
@@ -137,20 +147,22 @@ def _continue(field: Field) -> None:
 
 
 def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
-    """Train one of them for a slice of time in two halves, unless that is done, and note how it does."""
+    """Note how good one of them is as it is, and, if it is tuned, after a slice of time; unless that is done.
+
+    The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first.
+    """
     name = candidate.name
     if name not in field.entries:
         field.contestants.enter(candidate)
-    entry = field.entries[name]
+    entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
     while not entry["outcome"] and not entry["rungs"]:
-        before, clock, point = field.budget.spent(), field.budget.clock, len(entry.get("curve", ()))
+        before, tuned = field.budget.spent(), bool(entry.get("curve"))
         try:
             contestant = field.begun(name, _augment(field, plan, name))
-            if point == 1:
+            if tuned:
                 contestant.advance(clock, steps=TRACED)
-            start, done = clock(), contestant.steps
-            if point:
-                contestant.advance(clock, SLICE * field.budget.seconds / 2)
+                start, done = clock(), contestant.steps
+                contestant.advance(clock, seconds, schedule=lambda past: max(0.0, 1 - past / seconds))
                 entry["step_seconds"] = (clock() - start) / max(1, contestant.steps - done)
             scores = field.trace(name, contestant)
         except FAILURES as error:
@@ -158,7 +170,7 @@ def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
             return
         entry["cost"] = entry.get("cost", 0.0) + field.budget.spent() - before
         entry.setdefault("step_seconds", entry["cost"])  # of a frozen network, its one step is the fit of its head
-        if point == 2 or not contestant.learns:
+        if tuned or not contestant.learns:
             field.note(name, scores, contestant.steps, contestant.seconds)
         field.contestants.save(name, field.budget.spent())
 
@@ -200,16 +212,14 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
 
 
 def _end(field: Field, entry: dict[str, Any]) -> float:
-    """Return the score that a network is expected to end with."""
-    *_, last = curve = entry["curve"]
-    learned = [point for point in curve if point["steps"]]
+    """Return the score that a network is expected to end with: by its last doubling of the time, if it has had one."""
+    curve = entry["curve"]
+    best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
+    if not learned:
+        return best
+    late = learned[-1]
+    left = math.log2(1 + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"] / late["steps"])
     if len(learned) < 2:
-        return last["accuracy"]
-    early, late = learned[-2:]
-    left = max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"]
-    return extrapolated(
-        early["accuracy"],
-        late["accuracy"],
-        math.log2(late["steps"] / early["steps"]),
-        math.log2(1 + left / late["steps"]),
-    )
+        return extrapolated(best, best, 0, left)
+    doublings = math.log2(late["steps"] / learned[-2]["steps"])
+    return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left)
