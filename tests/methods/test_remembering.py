@@ -227,7 +227,7 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
         context = Context(run, progress_of(lines.append), Tracking(run, lines.append), DATA, Budget(1.0))
         return make_race(context).candidates(5), lines
 
-    off = RaceConfig(minutes=1.0)
+    off = RaceConfig(minutes=1.0, starts=("none",))
     before, nothing = candidates("before", off)
     assert candidates("empty", ON) == (before, nothing) and ["starts from" in line for line in nothing] == [True]
     remember(SECOND, WINNER)
