@@ -142,6 +142,11 @@ class Prober:
     def __post_init__(self) -> None:
         self._heads: dict[tuple[Any, ...], Head] = {}
 
+    def network(self, start: str, size: int) -> keras.Model:
+        """Return the frozen network of a start for images of a size, whose head reads all that any head reads."""
+        genotype = self.space.network(start, size, (FROZEN,) * STAGES, HEADS[-1])
+        return self.space.build_network(genotype, self.input_shape, self.num_classes)
+
     def probe(
         self, start: str, size: int, data: tuple[Any, Any], held_out: tuple[Any, Any], clock: Callable[[], float]
     ) -> dict[str, Any]:
@@ -158,8 +163,7 @@ class Prober:
             `pace`: seconds of a sample's way through the network.
         """
         before, (x, y) = clock(), _spread(*data)
-        network = self.space.network(start, size, (FROZEN,) * STAGES, HEADS[-1])
-        model = self.space.build_network(network, self.input_shape, self.num_classes)
+        model = self.network(start, size)
         held = features_of(model, held_out[0])
         traced = clock()
         features = features_of(model, x)

@@ -98,6 +98,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
+        if problem := _problem(config, prober):
+            log(f"No pretrained network takes part: the smallest {problem}.")
+            prober = None
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
 
@@ -150,6 +153,14 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         samples=data.modality.plural,
         prober=prober,
     )
+
+
+def _problem(config: RaceConfig, prober: Prober) -> str:
+    """Return by how much the pretrained networks exceed the limits of the settings; empty where one is within them."""
+    if not config.max_parameters and not config.latency_target_ms:
+        return ""
+    problems = [excess(config, prober.network(name, min(prober.space.sizes_of_images))) for name in prober.space.starts]
+    return min(problems, key=len)
 
 
 def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:

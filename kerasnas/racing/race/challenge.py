@@ -29,8 +29,8 @@ def challenge(field: Field) -> None:
     candidate as it is. The best that leaves time for it is another, with all stages tuned for about as long as the
     first candidate has been trained. Their scores are extrapolated to the end of the budget by power laws.
     """
-    plan = field.progress.setdefault("challenge", {"probes": [], "done": False})
-    if plan["done"]:
+    plan = field.progress.get("challenge")
+    if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
         return
     if "left" not in plan:
         plan["left"] = field.budget.left() - FINISH_SECONDS

@@ -116,6 +116,8 @@ class Race(Field):
             "standing": [candidate.name],
             "first": candidate.name,
         }
+        if self.prober is not None:
+            self.progress["challenge"] = {"probes": [], "done": False}
         for other in pool:
             if other.name in self.progress["waiting"]:
                 self.contestants.enter(other)
