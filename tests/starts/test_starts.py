@@ -31,9 +31,9 @@ def test_the_contract_holds_for_a_start_and_names_what_breaks_it():
         testing.check_start(Wrong(), size=32)
 
 
-@pytest.mark.parametrize("name", available_starts())
-def test_the_contract_holds_for_starts_that_are_here(name):
-    testing.check_start(start(name))
+def test_the_contract_holds_for_starts_that_are_here():
+    for name in available_starts():
+        testing.check_start(start(name))
 
 
 def tensors_of(model):
