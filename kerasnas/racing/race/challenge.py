@@ -16,7 +16,7 @@ from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
-_LEAST_EPOCHS = 5.0  # that a network has to be tuned for, or its images are made smaller
+_LEAST_EPOCHS = 3.0  # that a network has to be tuned for, or its images are made smaller
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _STEP = 4.3  # passes forward that a step of training takes the time of
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
