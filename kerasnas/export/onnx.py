@@ -16,7 +16,8 @@ PACKAGES = ("onnx", "tf2onnx", "onnxruntime")
 
 
 def write(model: keras.Model, path: Path, samples: np.ndarray) -> None:
-    """Write `model` to the file `path`; the first axis of its input is free. `samples` are not needed."""
+    """Write `model` to the file `path`; the first axis of its input is free. One of `samples` is enough."""
+    model(np.asarray(samples[:1]))  # Keras refuses a network that was loaded and has never been called
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks whether NumPy has names that are gone

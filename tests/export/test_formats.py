@@ -55,6 +55,13 @@ def test_what_a_file_answers(classifier, name, tmp_path):
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", HERE)
+def test_a_network_that_was_read_and_never_called_is_written(classifier, name, tmp_path):
+    classifier.model.save(tmp_path / "model.keras")
+    read = dataclasses.replace(classifier, model=keras.models.load_model(tmp_path / "model.keras"))
+    assert export_classifier(read, name, tmp_path / "out", X[:4], X[:4]).samples == 4
+
+
 def test_integers_of_8_bits_are_smaller(tmp_path):
     network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(300)])
     network = keras.Model(network.inputs, keras.layers.Dense(3)(network.outputs[0]))
