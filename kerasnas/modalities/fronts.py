@@ -130,7 +130,8 @@ class Vocabulary(Front):
         self.length = checks.size("length", length)
         self.split = checks.one_of("split", split, SPLITS)
         self.learned_words = len(self.words) if learned is None else checks.size("learned", learned)
-        self.vectors, self.source = vectors, dict(source or {})
+        self.vectors = checks.optional(checks.array, "vectors", vectors)
+        self.source = dict(checks.optional(checks.mapping, "source", source) or {})
 
     @classmethod
     def learned(

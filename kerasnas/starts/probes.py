@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.companions.kernels import ridge
 from kerasnas.companions.linear import mix
 from kerasnas.genotypes import Genotype
-from kerasnas.modalities.lazy_images import predicted
+from kerasnas.modalities.lazy_images import LazyImages, predicted
 from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
 from kerasnas.starts.base import STAGES
 from kerasnas.starts.space import AdaptationSpace
@@ -86,6 +87,7 @@ def widths(model: keras.Model) -> dict[str, int]:
     return {"last": model.get_layer(LAST).output.shape[-1], "stages": width - quarters, "grid": width}
 
 
+@checks.arguments(model=keras.Model, y=checks.array, task=Task)
 def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
     """Give a network the head that ridge regression finds on its features, as they are.
 
@@ -109,7 +111,7 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
         2202.10054); the linear model is logistic there.
     """
-    x, y = _spread(x, y)
+    x, y = _spread(x if isinstance(x, LazyImages) else checks.array("x", x), y)
     head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units)
     head.give(model)
     return head

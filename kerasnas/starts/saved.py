@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from kerasnas import checks
+from kerasnas.networks.saved import read_model
 from kerasnas.starts.base import STARTS, Start, StartError
 
 
@@ -37,10 +38,9 @@ class SavedStart(Start):
 
     def build(self, size: int) -> keras.Model:
         try:
-            model = keras.models.load_model(self.path, compile=False, safe_mode=True)
-        except Exception as error:  # damaged files raise nearly anything
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise StartError(f"Cannot read a network from {self.path}: {reason}") from error
+            model = read_model(self.path, compile=False)
+        except (OSError, ValueError) as error:
+            raise StartError(f"Cannot read a network from {self.path}: {error}") from None
         maps = [layer for layer in getattr(model, "layers", ()) if _is_map(layer)]
         if not maps or not isinstance(model, keras.Model) or len(model.inputs) != 1:
             raise StartError(f"The network in {self.path} has no map of features of an image, and one input.")

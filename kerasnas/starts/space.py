@@ -182,8 +182,8 @@ class AdaptationSpace(SearchSpace):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        names = ("starts", "depths", "modes", "heads")
-        return {**{name: list(getattr(self, name)) for name in names}, "sizes": list(self.sizes_of_images)}
+        sizes = {"starts": list(self.starts), "sizes": list(self.sizes_of_images)}
+        return {**sizes, **{name: list(getattr(self, name)) for name in ("depths", "modes", "heads")}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

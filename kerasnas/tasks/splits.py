@@ -135,7 +135,7 @@ def split_samples(
 
     Example:
 
-    >>> from kerasnas.tasks import Regression
+    >>> from kerasnas.tasks.regression import Regression
     >>> first, second = split_samples(Regression(), np.linspace(-1, 1, 100)[:, None], 0.2, seed=0)
     >>> len(first), len(second)
     (80, 20)

@@ -96,6 +96,8 @@ from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.spaces.padded_signals import PaddedSignalSpace
 from kerasnas.spaces.subset import SubsetSpace
+from kerasnas.starts import AdaptationSpace, begin
+from kerasnas.starts.adapted import Adaptation
 from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
@@ -110,6 +112,7 @@ from kerasnas.tasks.known import CLASSIFICATION, task_of, task_of_labels, task_o
 from kerasnas.tasks.regression import Regression
 from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
 from kerasnas.training.recipe import TrainingRecipe
+from tests.starts.kit import TinyStart
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 from tuners.oracles.pareto import ParetoTrial
 
@@ -251,6 +254,12 @@ call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace, spaces.Mac
 call(spaces.PlanningSpace, spaces.NASBench101Space, spaces.NASBench201Space, spaces.SignalSpace)
 call(PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet)
 call(SubsetSpace, architectures=[INDICES])
+call(AdaptationSpace)
+FROZEN_START = Adaptation(TinyStart(), 32, ("frozen",) * 5).build((8, 8, 3), 2)
+call(
+    begin, model=FROZEN_START, x=np.random.default_rng(0).random((6, 8, 8, 3)), y=np.arange(6) % 2, task=CLASSIFICATION
+)
+call(tuners.AdaptationHyperModel, space=AdaptationSpace(), input_shape=(8, 8, 3), num_classes=2)
 call(spaces.GraphSpace, graph=primitives.Graph([[0, 1]], 2))
 for space in (spaces.PlanningSpace, spaces.MacroSpace, spaces.NASBench101Space):
     call(space.for_data, input_shape=(9, 9, 3))

@@ -42,7 +42,7 @@ IDS = np.column_stack([LABELS + 1, RNG.integers(4, 9, (60, 4))])  # the first wo
 WORDS = Dataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
 TEXTS = TextSpace(vocabulary=9, num_nodes=2)
 CELLS = [TEXTS.genotype(dict.fromkeys(TEXTS.choices, name)) for name in ("masked_conv_3", "gru", "skip_connect")]
-ON = RaceConfig(remember=True, minutes=1.0, starts=("none",))
+ON = RaceConfig(remember=True, minutes=1.0, starts="none")
 SEARCHED = {"test_accuracy": 0.75, "parameters": 10, "seconds": 1.0}
 
 
@@ -85,7 +85,7 @@ def consult(stages, config=ON, minutes=1.0, space=SPACE, allowed=lambda genotype
 
 
 def test_nothing_is_remembered_or_used_without_consent(stages, home):
-    off = RaceConfig(minutes=1.0, starts=("none",))
+    off = RaceConfig(minutes=1.0, starts="none")
     remember(WINNER, SECOND, config=off)
     assert not home.exists()
     remember(WINNER, SECOND)
@@ -227,7 +227,7 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
         context = Context(run, progress_of(lines.append), Tracking(run, lines.append), DATA, Budget(1.0))
         return make_race(context).candidates(5), lines
 
-    off = RaceConfig(minutes=1.0, starts=("none",))
+    off = RaceConfig(minutes=1.0, starts="none")
     before, nothing = candidates("before", off)
     assert candidates("empty", ON) == (before, nothing) and ["starts from" in line for line in nothing] == [True]
     remember(SECOND, WINNER)

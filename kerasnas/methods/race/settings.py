@@ -67,8 +67,8 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         "Pretrained weights: auto (all bundled ones that fit the data), none, a name, a folder or hf://owner/name. The "
         "same network with random weights takes part too, as a control.",
     )
-    starts: tuple[str, ...] = setting(
-        ("auto",),
+    starts: str = setting(
+        "auto",
         "Pretrained networks of other sources that take part, tuned or as they are, comma-separated: auto (all whose "
         "weights are installed or cached; nothing is downloaded), none, names, or `.keras` files of yours.",
     )
@@ -78,11 +78,17 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
-        unknown = [name for name in self.starts if not is_saved(name) and name not in (*STARTS, "auto", "none")]
+        unknown = [name for name in self.start_names if not is_saved(name) and name not in (*STARTS, "auto", "none")]
         self._check("starts", not unknown, f"auto, none, a `.keras` file, or names among {', '.join(STARTS)}")
-        self._check("starts", "none" not in self.starts or len(self.starts) == 1, "none alone, or what takes part")
+        alone = "none" not in self.start_names or len(self.start_names) == 1
+        self._check("starts", alone, "none alone, or what takes part")
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
         expected = "a space of images or tables in a race; signals and texts have a gradient search, without --method"
         self._check("space", bool(of_space(SPACES[self.space]).race_space), expected)
+
+    @property
+    def start_names(self) -> tuple[str, ...]:
+        """Names of the pretrained networks that take part."""
+        return tuple(name.strip() for name in self.starts.split(",") if name.strip())

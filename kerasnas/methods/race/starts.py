@@ -70,7 +70,8 @@ def find_starts(
 
 def longest_side(config: RaceConfig) -> int:
     """Return the longest side that images of a folder are read at: larger where pretrained networks can see them."""
-    return SIZES[-1] if config.starts != (NONE,) and (available_starts() or config.starts != (AUTO,)) else LONGEST
+    names = config.start_names
+    return SIZES[-1] if names != (NONE,) and (names != (AUTO,) or available_starts()) else LONGEST
 
 
 def seen_shape(config: RaceConfig, data: datasets.Dataset, adaptations: AdaptationSpace | None) -> tuple[int, ...]:
@@ -87,17 +88,17 @@ def seen_shape(config: RaceConfig, data: datasets.Dataset, adaptations: Adaptati
 
 def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> AdaptationSpace | None:
     """Return the space of networks made from pretrained ones; None where none is here, asked for or able to see."""
-    if config.starts == (NONE,) or not data.modality.adaptable:
+    if config.start_names == (NONE,) or not data.modality.adaptable:
         return None
     here = available_starts()
-    asked = tuple(register_saved(name) if is_saved(name) else name for name in config.starts if name != AUTO)
+    asked = tuple(register_saved(name) if is_saved(name) else name for name in config.start_names if name != AUTO)
     for name in asked:
         one = start(name)
         if not one.available():
             if not one.downloads:
                 raise StartError(f"The weights of {one.title} are not here. Get them: {one.hint}")
             log(f"The weights of {one.title} are downloaded, from {one.source}.")
-    names = tuple(dict.fromkeys((*asked, *(here if AUTO in config.starts else ()))))
+    names = tuple(dict.fromkeys((*asked, *(here if AUTO in config.start_names else ()))))
     if not names:
         hints = sorted({start(name).hint for name in STARTS if not start(name).downloads})
         log(f"No pretrained network is here. Get one: {'; or '.join(hints)}; or name one of {', '.join(STARTS)}.")
