@@ -16,8 +16,8 @@ DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
 SOURCES = sorted((DOCS / "tutorials" / "sources").glob("*.md"))
 TINY = {  # what makes the code of a page cheap; each is replaced where it stands
-    r"\bminutes=[\d.]+": "cpu_minutes=0.3",
-    r"\bcpu_minutes=[\d.]+": "cpu_minutes=0.3",
+    r"\bminutes=[\d.]+": "cpu_minutes=0.5",
+    r"\bcpu_minutes=[\d.]+": "cpu_minutes=0.5",
     r"\bepochs=\d+": "epochs=1",
     r"\bnum_nodes=\d+": "num_nodes=1",
     r"\bbatch_size=\d+": "batch_size=16",

@@ -105,7 +105,7 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
     Example:
 
         model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
-        head = kerasnas.starts.begin(model, x, y, kerasnas.tasks.TASKS["classification"]())
+        head = kerasnas.starts.begin(model, x, y, data.task)  # data: of `kerasnas.datasets.load`
 
     Reference:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
