@@ -174,6 +174,11 @@ def _call(stack: list[Any]) -> None:
         raise ValueError(f"it calls {name!r}, which makes no tensor")
 
 
+def _append(stack: list[Any]) -> None:
+    values = _since_mark(stack)
+    stack[-1].extend(values)
+
+
 def _set_items(stack: list[Any]) -> None:
     values = _since_mark(stack)
     stack[-1].update(zip(values[::2], values[1::2], strict=True))
@@ -195,15 +200,15 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
     "EMPTY_TUPLE": lambda _: (),
     "MARK": lambda _: _MARK,
 }
-_ON_STACK: dict[str, Callable[[list[Any]], None]] = {
+_ON_STACK: dict[str, Callable[[list[Any]], Any]] = {
     "TUPLE": lambda stack: stack.append(tuple(_since_mark(stack))),
     "TUPLE1": _take(1),
     "TUPLE2": _take(2),
     "TUPLE3": _take(3),
-    "APPENDS": lambda stack: (lambda values: stack[-1].extend(values))(_since_mark(stack)),
+    "APPENDS": _append,
     "SETITEM": _set_item,
     "SETITEMS": _set_items,
     "BINPERSID": _load,
     "REDUCE": _call,
-    "BUILD": lambda stack: stack.__delitem__(-1),  # versions of layers, which a state dict carries beside its tensors
+    "BUILD": lambda stack: stack.pop(),  # versions of layers, which a state dict carries beside its tensors
 }

@@ -22,7 +22,7 @@ from kerasnas.primitives.network_blocks import (
     SeparableBlock,
 )
 from kerasnas.spaces.base import SPACES, Indices
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
+from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
 from kerasnas.wording import nearest
 
 _KINDS: dict[str, type[Block]] = {
@@ -270,11 +270,7 @@ class MacroSpace(SkeletonSpace):
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Invert `genotype`; choices without effect have their first option."""
-        check_cells(genotype, ("network",))
-        edges = [(edge.source, edge.target) for edge in genotype["network"]]
-        if not edges or edges != [(node, node + 1) for node in range(len(edges))]:
-            raise ValueError(f"A network of this space is a chain of nodes 0, 1, 2, ... Received edges: {edges}")
-        stem, *layers = (edge.primitive for edge in genotype["network"])
+        stem, *layers = chain_of(genotype)
         stems = {f"{name}_w{width}": (name, width) for name in self.stems for width in self.choices["width"]}
         if stem not in stems:
             raise ValueError(f"This space has no stem {stem!r}. {nearest(stem, stems)}")

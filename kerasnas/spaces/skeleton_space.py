@@ -307,6 +307,15 @@ def check_cells(genotype: Genotype, kinds: tuple[str, ...]) -> None:
         raise ValueError(f"A genotype of this space has the cells {kinds}. Received: {tuple(genotype)}")
 
 
+def chain_of(genotype: Genotype) -> list[str]:
+    """Return the primitives of a genotype whose one cell, `"network"`, is a chain of nodes; raise ValueError if not."""
+    check_cells(genotype, ("network",))
+    edges = [(edge.source, edge.target) for edge in genotype["network"]]
+    if not edges or edges != [(node, node + 1) for node in range(len(edges))]:
+        raise ValueError(f"A network of this space is a chain of nodes 0, 1, 2, ... Received edges: {edges}")
+    return [edge.primitive for edge in genotype["network"]]
+
+
 def check_targets(genotype: Genotype, kind: str, nodes: Sequence[int]) -> None:
     """Raise ValueError unless the edges of a cell lead to these nodes, and to each."""
     received = sorted({edge.target for edge in genotype[kind]})

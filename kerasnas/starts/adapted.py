@@ -26,7 +26,7 @@ BODY, FEATURES, HEAD, LAST, QUARTERS = "start", "features", "logits", "last", "q
 
 @dataclasses.dataclass(frozen=True)
 class Adaptation:
-    """How a start becomes a network.
+    """Way in which a start becomes a network.
 
     Args:
         start: the pretrained network.
@@ -76,10 +76,9 @@ class Adaptation:
         return keras.Model(inputs, head(x))
 
     def _check(self, input_shape: tuple[int, ...]) -> None:
-        least = 2
-        if len(input_shape) != 3 or input_shape[-1] not in (1, 3) or min(input_shape[:2]) < least:
+        if len(input_shape) != 3 or input_shape[-1] not in (1, 3) or min(input_shape[:2]) < 2:
             raise ValueError(
-                f"{self.start.title} sees images of at least {least}x{least} pixels with 1 or 3 channels. Received: "
+                f"{self.start.title} sees images of at least 2x2 pixels with 1 or 3 channels. Received: "
                 f"images of shape {tuple(input_shape)}"
             )
 

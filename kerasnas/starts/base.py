@@ -36,7 +36,6 @@ class Start(abc.ABC):
         hint: how to get the weights, where they are not there.
         downloads: whether `build` gets weights that are not there, so that asking for it by name is enough.
         offset, scale: a pixel from 0 to 255 enters the network as `(pixel - offset) / scale`.
-        least: smallest side of an image that the network can take, in pixels.
         readouts: names of layers whose means over the image a head reads, beside the last one's. Defaults to none: the
             last layer of each stage.
     """
@@ -50,7 +49,6 @@ class Start(abc.ABC):
     downloads = False
     offset: ClassVar[float | tuple[float, ...]] = 0.0
     scale: ClassVar[float | tuple[float, ...]] = 1.0
-    least = 32
     readouts: tuple[str, ...] = ()
 
     @abc.abstractmethod
@@ -67,7 +65,7 @@ class Start(abc.ABC):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a record and a model card say of the start: JSON-serializable."""
+        """Entries of a record and a model card on the start: JSON-serializable."""
         return {name: getattr(self, name) for name in ("name", "title", "licence", "source", "learned_from")}
 
     def __repr__(self) -> str:

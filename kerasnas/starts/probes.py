@@ -75,9 +75,14 @@ def features_of(model: keras.Model, x: Any) -> np.ndarray:
         model: as `AdaptationSpace` builds it.
         x: images from 0 to 1.
     """
+    return predicted(_reader(model), x, _BATCH)
+
+
+def _reader(model: keras.Model) -> keras.Model:
+    """Return the part of a network that makes what its head reads."""
     reader = keras.Model(model.input, model.get_layer(FEATURES).input)
     reader.compile(jit_compile=False)
-    return predicted(reader, x, _BATCH)
+    return reader
 
 
 def widths(model: keras.Model) -> dict[str, int]:
@@ -127,7 +132,7 @@ def _spread(x: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
 
 @dataclasses.dataclass
 class Prober:
-    """What starts are worth on the data of a race, and the heads that its networks begin with, each fitted once.
+    """Judge of what starts are worth on the data of a race; holds the heads of its networks, each fitted once.
 
     Args:
         space: of the networks.
@@ -166,9 +171,10 @@ class Prober:
         """
         before, (x, y) = clock(), _spread(*data)
         model = self.network(start, size)
-        held = features_of(model, held_out[0])
+        reader = _reader(model)
+        held = predicted(reader, held_out[0], _BATCH)  # traces
         traced = clock()
-        features = features_of(model, x)
+        features = predicted(reader, x, _BATCH)
         pace, scores = (clock() - traced) / len(x), {}
         for name, width in widths(model).items():
             head = Head.fitted(features[:, :width], y, self.task, self.num_classes)

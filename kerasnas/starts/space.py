@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.spaces.base import SPACES, Indices, SearchSpace
-from kerasnas.spaces.skeleton_space import check_cells, distinct
+from kerasnas.spaces.skeleton_space import chain_of, distinct
 from kerasnas.starts.adapted import HEADS, MODES, Adaptation
 from kerasnas.starts.base import STAGES, STARTS, available_starts, start
 from kerasnas.wording import nearest
@@ -141,13 +141,10 @@ class AdaptationSpace(SearchSpace):
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Invert `genotype`; stages that are cut off have their first option."""
-        check_cells(genotype, ("network",))
-        edges = genotype["network"]
-        if [(edge.source, edge.target) for edge in edges] != [(node, node + 1) for node in range(len(edges))]:
-            raise ValueError("A network of this space is a chain of nodes 0, 1, 2, ...")
-        if len(edges) < 3:
+        chain = chain_of(genotype)
+        if len(chain) < 3:
             raise ValueError("Expected a start, at least one stage and a head.")
-        first, *stages, last = (edge.primitive for edge in edges)
+        first, *stages, last = chain
         known = {f"{name}_{size}": (name, size) for name in self.starts for size in self.choices["size"]}
         heads = {f"head_{head}": head for head in self.heads}
         for received, options in ((first, known), (last, heads)):

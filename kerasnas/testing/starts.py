@@ -17,7 +17,7 @@ from kerasnas.testing.common import require
 def check_start(start: Start, size: int = 64) -> None:
     """Check that `start` satisfies the contract of starts.
 
-    It says where it comes from and under which licence; its network sees images of any size from `least` on, has no
+    It says where it comes from and under which licence; its network sees images of the size asked for, has no
     layer of classes, is frozen, is the same each time, and has its readouts; every number of stages makes a network of
     logits that saves, and of which tuning changes the stages that are tuned alone.
 

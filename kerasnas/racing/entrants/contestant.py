@@ -70,7 +70,7 @@ class Contestant:
 
     @property
     def learns(self) -> bool:
-        """Whether the network learns by steps, and more of them; in closed form otherwise, at once."""
+        """True if the network learns by steps; otherwise it learns in closed form, at once."""
         return bool(self.model.trainable_variables)
 
     def advance(
