@@ -38,6 +38,7 @@ class DriftCallback(keras.callbacks.Callback):
     >>> import numpy as np
     >>> from kerasnas import DriftMonitor
     >>> rng = np.random.default_rng(0)
+    >>> keras.utils.set_random_seed(0)
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
     >>> callback = DriftCallback(DriftMonitor(model, rng.normal(size=(200, 4))))
     >>> _ = model.predict(rng.normal(size=(100, 4)) + 3, verbose=0, callbacks=[callback])
