@@ -161,7 +161,7 @@ def run_tuner(contender, name, arrays, seconds, seed):
     import keras
     import keras_tuner
 
-    from kerasnas.datasets import stratified_split
+    from kerasnas.tasks.splits import stratified_split
 
     keras.utils.set_random_seed(seed)
     x, y, x_test, y_test, shape, classes = scaled(arrays)
@@ -212,7 +212,7 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     from kerasnas.callbacks.stopping import NonFiniteError
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
-    from kerasnas.racing import Contestant
+    from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.winners import DECAY
     from kerasnas.spaces import MacroSpace
 

@@ -1,6 +1,7 @@
 """Tracked results: the files are valid, their commands exist, and the pages are made of them."""
 
 import argparse
+import ast
 import contextlib
 import doctest
 import importlib
@@ -74,6 +75,15 @@ def test_pages_are_what_the_results_say(modules):
     made = modules["tables"].pages()
     there = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "docs" / "results").glob("*.md")}
     assert there == made, "run python benchmarks/tables.py"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_a_script_takes_from_the_package_is_there(script):
+    for node in ast.walk(ast.parse((BENCHMARKS / script).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in ("kerasnas", "tuners"):
+            room = importlib.import_module(node.module)
+            for name in (one.name for one in node.names if not hasattr(room, one.name)):
+                importlib.import_module(f"{node.module}.{name}")
 
 
 COMMANDS = sorted({line for file in FILES for line in json.loads(file.read_text())["command"].splitlines()})

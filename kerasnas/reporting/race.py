@@ -278,7 +278,7 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
 @checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the contestants' accuracy after the first rung, which all of them ran, against their parameters, as a PNG.
+    """Draw accuracies after the first rung against parameters, of the contestants that were built, as a PNG.
 
     Args:
         result: the record of a run with a `"race"`.
@@ -286,17 +286,17 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     record = Record.of(result)
     race, task = _race(record), task_in(record)
-    raced = race.compared
-    sizes = [entry.parameters or 0 for entry in raced.values()]
+    built = {name: size for name, entry in race.compared.items() if (size := entry.parameters)}
+    sizes = list(built.values())
     factor, unit = task.axis_scale
-    values = [factor * entry.rungs[0]["accuracy"] for entry in raced.values()]
+    values = [factor * race.contestants[name].rungs[0]["accuracy"] for name in built]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
     title = f"after {race.rungs[0][1]:,} steps of training each"
     tidy(axes, title, "parameters", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
-    for name, size, value in zip(raced, sizes, values, strict=True):
+    for name, size, value in zip(built, sizes, values, strict=True):
         axes.plot([size], [value], "o", color="#00795a" if name == race.winner else GREY, markersize=7, zorder=3)
         axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")

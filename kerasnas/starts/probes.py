@@ -166,8 +166,8 @@ class Prober:
             clock: returns seconds.
 
         Returns:
-            `start`, `size`, the best `head` and its `score` on the samples held out, the `seconds` of it all, and the
-            `pace`: seconds of a sample's way through the network.
+            `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
+            `seconds` of it all, and the `pace`: seconds of a sample's way through the network.
         """
         before, (x, y) = clock(), _spread(*data)
         model = self.network(start, size)
@@ -179,10 +179,10 @@ class Prober:
         for name, width in widths(model).items():
             head = Head.fitted(features[:, :width], y, self.task, self.num_classes)
             self._heads[start, size, width, len(data[0])] = head
-            scores[name] = float(self.task.scores(head.outputs(held[:, :width]), held_out[1]).mean())
-        best = max(scores, key=lambda name: scores[name])
-        found = {"start": start, "size": size, "head": best, "score": scores[best]}
-        return {**found, "seconds": clock() - before, "pace": pace}
+            scores[name] = self.task.scores(head.outputs(held[:, :width]), np.asarray(held_out[1]))
+        best = max(scores, key=lambda name: scores[name].mean())
+        found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
+        return {**found, "scores": scores[best], "seconds": clock() - before, "pace": pace}
 
     def describe(self, genotype: Genotype) -> dict[str, Any]:
         """Return what a record says of the start of a network: its description, size of images, modes of stages."""

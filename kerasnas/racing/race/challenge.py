@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.curves import USUAL, extrapolated
+from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
@@ -16,6 +17,7 @@ from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
+_TUNED, _HOPED = 0.2, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
 _LEAST_EPOCHS = 3.0  # that a network has to be tuned for, or its images are made smaller
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _STEP = 4.3  # passes forward that a step of training takes the time of
@@ -26,8 +28,9 @@ def challenge(field: Field) -> None:
     """Let a pretrained network, frozen and tuned, challenge the first candidate; who is expected to end best stands.
 
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
-    candidate as it is. The best that leaves time for it is another, with all stages tuned for about as long as the
-    first candidate has been trained. Their scores are extrapolated to the end of the budget by power laws.
+    candidate as it is. Unless the first candidate is beyond its reach, the same network has all stages tuned for about
+    as long as that one has been trained, on images of that size, or of the next smaller one that leaves time for it.
+    Their scores are extrapolated to the end of the budget by power laws.
     """
     plan = field.progress.get("challenge")
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
@@ -40,38 +43,31 @@ def challenge(field: Field) -> None:
         field.log(f"  No pretrained network takes part: {error}")
     if plan["probes"]:
         _continue(field)
-        for candidate in _candidates(field, plan):
-            _train(field, plan, candidate)
+        best = max(plan["probes"], key=lambda probe: probe["score"])
+        _enter_frozen(field, best)
+        if "tuned" not in plan:
+            plan["tuned"] = _tunable(field, plan, best)
+        if plan["tuned"]:
+            _tune(field, plan, _candidate(field, best, plan["tuned"], TUNED))
         _decide(field, plan)
     plan["done"] = True
     field.contestants.write(field.budget.spent())
 
 
 def _probe(field: Field, plan: dict[str, Any]) -> None:
-    """Find out what frozen features are worth: for larger and larger images, while that helps and there is time.
-
-    Smaller ones are tried where the usual size is too slow to be tuned.
-    """
+    """Find out what frozen features are worth: for larger and larger images, while that helps and there is time."""
     assert field.prober is not None
-    space = field.prober.space
     usual = _usual(field)
-    larger = [size for size in sorted(space.sizes_of_images) if size >= usual]
-    smaller = [size for size in sorted(space.sizes_of_images, reverse=True) if size < usual]
-    for name in space.starts:
+    for name in field.prober.space.starts:
         tried: dict[int, dict[str, Any]] = {one["size"]: one for one in plan["probes"] if one["start"] == name}
         best = -math.inf
-        for size in larger:
+        for size in sorted(size for size in field.prober.space.sizes_of_images if size >= usual):
             if size not in tried and not _affordable(field, plan, tried, size):
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
             if tried[size]["score"] <= best:
                 break
             best = tried[size]["score"]
-        for size in smaller:
-            spent = sum(one["seconds"] for one in plan["probes"])
-            if any(_tunable(field, plan, one) for one in tried.values()) or spent > PROBES * field.budget.seconds:
-                break
-            tried[size] = tried.get(size) or _probed(field, plan, name, size)
 
 
 def _usual(field: Field) -> int:
@@ -95,15 +91,11 @@ def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, A
     return spent + seconds <= PROBES * field.budget.seconds
 
 
-def _tunable(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> bool:
-    """Return True if there is time to tune a network at the size of a probe."""
-    return _STEP * _LEAST_EPOCHS * len(field.data[0]) * probe["pace"] <= plan["left"]
-
-
 def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[str, Any]:
     """Probe a start for images of a size, and note what it is worth."""
     assert field.prober is not None
     probe = field.prober.probe(name, size, field.data, field.held_out, field.budget.clock)
+    probe["scores"] = packed(probe["scores"])
     plan["probes"].append(probe)
     words = field.task.score_in_words(probe["score"], f"held-out {field.samples}")
     field.log(f"  {name}, frozen, {size}x{size}: {words}, in {probe['seconds']:.1f} s")
@@ -111,22 +103,40 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     return probe
 
 
-def _candidates(field: Field, plan: dict[str, Any]) -> list[Candidate]:
-    """Return the frozen network of the best probe, and the tuned one of the best that there is time for."""
+def _candidate(field: Field, probe: dict[str, Any], size: int, mode: str) -> Candidate:
+    """Return the network of a probe for images of a size, all of whose stages are of one mode."""
     assert field.prober is not None
-    space, tried = field.prober.space, plan["probes"]
-    fitting = [(probe, TUNED) for probe in tried if _tunable(field, plan, probe)]
-    best = [max(pairs, key=lambda pair: pair[0]["score"]) for pairs in ([(p, FROZEN) for p in tried], fitting) if pairs]
-    return [
-        Candidate(
-            f"{probe['start']}_{probe['size']}_{mode}",
-            space.network(probe["start"], probe["size"], (mode,) * STAGES, probe["head"]),
-            "pretrained",
-            initializer=probe["start"],
-            warmup=_WARMUP,
-        )
-        for probe, mode in best
-    ]
+    genotype = field.prober.space.network(probe["start"], size, (mode,) * STAGES, probe["head"])
+    name = f"{probe['start']}_{size}_{mode}"
+    return Candidate(name, genotype, "pretrained", initializer=probe["start"], warmup=_WARMUP)
+
+
+def _enter_frozen(field: Field, probe: dict[str, Any]) -> None:
+    """Let the frozen network of a probe take part: it is as good as the probe found, and is built if it wins."""
+    candidate = _candidate(field, probe, probe["size"], FROZEN)
+    if candidate.name in field.entries:
+        return
+    field.contestants.enter(candidate)
+    found = {"accuracy": probe["score"], "steps": 0}
+    entry = field.entries[candidate.name]
+    entry |= {"cost": probe["seconds"], "step_seconds": probe["seconds"], "curve": [found]}
+    entry["rungs"].append({**found, "seconds": probe["seconds"], **probe["scores"]})
+    field.contestants.write(field.budget.spent())
+
+
+def _tunable(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> int:
+    """Return the size of images at which to tune the network of a probe: the largest that there is time for.
+
+    Returns 0 where there is none, and where even a steep curve would end below that of the first candidate.
+    """
+    assert field.prober is not None
+    first = field.entries[field.progress["first"]]
+    hoped = extrapolated(best["score"], best["score"], 0, -math.log2(SLICE), usual=_HOPED)
+    if hoped < _end(field, first):
+        return 0
+    paces = {size: best["pace"] * (size / best["size"]) ** 2 for size in field.prober.space.sizes_of_images}
+    most = plan["left"] / (_STEP * _LEAST_EPOCHS * len(field.data[0]))
+    return max((size for size, pace in paces.items() if size <= best["size"] and pace <= most), default=0)
 
 
 def _continue(field: Field) -> None:
@@ -146,8 +156,8 @@ def _continue(field: Field) -> None:
         field.contestants.save(name, field.budget.spent())
 
 
-def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
-    """Note how good one of them is as it is, and, if it is tuned, after a slice of time; unless that is done.
+def _tune(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
+    """Note how good a network is as it is, and after a slice of time; unless that is done.
 
     The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first.
     """
@@ -156,10 +166,10 @@ def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
         field.contestants.enter(candidate)
     entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
     while not entry["outcome"] and not entry["rungs"]:
-        before, tuned = field.budget.spent(), bool(entry.get("curve"))
+        before, begun = field.budget.spent(), bool(entry.get("curve"))
         try:
             contestant = field.begun(name, _augment(field, plan, name))
-            if tuned:
+            if begun:
                 contestant.advance(clock, steps=TRACED)
                 start, done = clock(), contestant.steps
                 contestant.advance(clock, seconds, schedule=lambda past: max(0.0, 1 - past / seconds))
@@ -169,14 +179,13 @@ def _train(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
             field.contestants.drop(name, error)
             return
         entry["cost"] = entry.get("cost", 0.0) + field.budget.spent() - before
-        entry.setdefault("step_seconds", entry["cost"])  # of a frozen network, its one step is the fit of its head
-        if tuned or not contestant.learns:
+        if begun:
             field.note(name, scores, contestant.steps, contestant.seconds)
         field.contestants.save(name, field.budget.spent())
 
 
 def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
-    """Return the augmentations: those that the first frozen network tolerates, unless they were given."""
+    """Return the augmentations: those that the network tolerates as it is, unless they were given."""
     if field.augment is not None:
         return field.augment
     if "augment" not in plan:
@@ -219,7 +228,7 @@ def _end(field: Field, entry: dict[str, Any]) -> float:
         return best
     late = learned[-1]
     left = math.log2(1 + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"] / late["steps"])
-    if len(learned) < 2:
-        return extrapolated(best, best, 0, left)
+    if len(learned) < 2:  # a tuned network is worse at first than as it was
+        return extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
     doublings = math.log2(late["steps"] / learned[-2]["steps"])
     return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left)

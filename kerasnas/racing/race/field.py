@@ -104,7 +104,7 @@ class Field:
 
     def pace(self) -> float:
         """Seconds of a step for each multiply-add, of those that have been trained; 0 where none has."""
-        trained = [entry for entry in self.entries.values() if entry["rungs"]]
+        trained = [entry for entry in self.entries.values() if entry["rungs"] and entry["rungs"][-1]["steps"]]
         return float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) if trained else 0.0
 
     def note(self, name: str, scores: np.ndarray, steps: int, seconds: float) -> None:
