@@ -47,7 +47,8 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
-        reserve = FINISH_SECONDS + len(test[0]) * sum(_evaluation_seconds(race, one) for one in winners.values())
+        sample = sum(_evaluation_seconds(race, one) for one in winners.values())
+        reserve = FINISH_SECONDS + 2 * len(test[0]) * sample  # for the record, and as the reference of drift
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
         shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}

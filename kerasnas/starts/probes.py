@@ -24,7 +24,7 @@ _NORM = 100.0  # squared length of standardized features: the head learns at the
 _FLOOR = 0.01  # added to the deviation of each feature
 _SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs fitted to -1 and 1, as logits: the usual one; in samples
 _BATCH = 100
-_MOST = 4000  # samples that a head is fitted to: the time of the fit grows with the cube of their number
+MOST = 4000  # samples that a head is fitted to: the time of the fit grows with the cube of their number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +124,9 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
 
 def _spread(x: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
     """Return no more samples than a head is fitted to."""
-    if len(x) <= _MOST:
+    if len(x) <= MOST:
         return x, y
-    kept = np.linspace(0, len(x) - 1, _MOST).astype(int)
+    kept = np.linspace(0, len(x) - 1, MOST).astype(int)
     return x[kept], np.asarray(y)[kept]
 
 

@@ -15,12 +15,13 @@ from kerasnas.racing.race.field import Field
 from kerasnas.racing.symmetries import found, kept_accuracies
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
+from kerasnas.starts.probes import MOST
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
-_TUNED, _HOPED = 0.2, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
-_LEAST_EPOCHS = 3.0  # that a network has to be tuned for, or its images are made smaller
+_USUAL, _HOPED = 0.15, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
+_TUNED = {STAGES: 3.5, 2: 2.4}  # last stages that are tuned -> passes forward that a step takes the time of
+_LEAST_STEPS = 100  # that they have to be tuned for, or fewer are: after a few, a network is worse than before
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
-_STEP = 4.3  # passes forward that a step of training takes the time of
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
 
 
@@ -28,15 +29,13 @@ def challenge(field: Field) -> None:
     """Let a pretrained network, frozen and tuned, challenge the first candidate; who is expected to end best stands.
 
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
-    candidate as it is. Unless the first candidate is beyond its reach, the same network has all stages tuned for about
-    as long as that one has been trained, on images of that size, or of the next smaller one that leaves time for it.
-    Their scores are extrapolated to the end of the budget by power laws.
+    candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
+    has been trained: all of its stages, or the last two where there is no time for all. Their scores are extrapolated
+    to the end of the budget by power laws.
     """
     plan = field.progress.get("challenge")
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
         return
-    if "left" not in plan:
-        plan["left"] = field.budget.left() - FINISH_SECONDS
     try:
         _probe(field, plan)
     except StartError as error:
@@ -46,9 +45,9 @@ def challenge(field: Field) -> None:
         best = max(plan["probes"], key=lambda probe: probe["score"])
         _enter_frozen(field, best)
         if "tuned" not in plan:
-            plan["tuned"] = _tunable(field, plan, best)
+            plan["tuned"] = _tunable(field, best)
         if plan["tuned"]:
-            _tune(field, plan, _candidate(field, best, plan["tuned"], TUNED))
+            _tune(field, plan, best)
         _decide(field, plan)
     plan["done"] = True
     field.contestants.write(field.budget.spent())
@@ -73,9 +72,8 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
 def _usual(field: Field) -> int:
     """Return the size of images to try first: that of the data, if it is above the usual one, and there is time."""
     assert field.prober is not None
-    sizes, number = sorted(field.prober.space.sizes_of_images), len(field.data[0]) + len(field.held_out[0])
-    side = max(*field.prober.input_shape[:2], _FIRST)
-    seconds = {size: number * _FIRST_PACE * (size / _FIRST) ** 2 for size in sizes}
+    sizes, side = sorted(field.prober.space.sizes_of_images), max(*field.prober.input_shape[:2], _FIRST)
+    seconds = {size: _read(field) * _FIRST_PACE * (size / _FIRST) ** 2 for size in sizes}
     fitting = [size for size in sizes if size <= side and seconds[size] <= PROBES * field.budget.seconds]
     return fitting[-1] if fitting else sizes[0]
 
@@ -87,8 +85,13 @@ def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, A
         return spent < PROBES * field.budget.seconds
     largest = tried[max(tried)]
     pace = largest["pace"] * (size / largest["size"]) ** 2
-    seconds = largest["seconds"] + (pace - largest["pace"]) * (len(field.data[0]) + len(field.held_out[0]))
+    seconds = largest["seconds"] + (pace - largest["pace"]) * _read(field)
     return spent + seconds <= PROBES * field.budget.seconds
+
+
+def _read(field: Field) -> int:
+    """Return the number of images whose features a probe reads."""
+    return min(len(field.data[0]), MOST) + len(field.held_out[0])
 
 
 def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[str, Any]:
@@ -103,40 +106,42 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     return probe
 
 
-def _candidate(field: Field, probe: dict[str, Any], size: int, mode: str) -> Candidate:
-    """Return the network of a probe for images of a size, all of whose stages are of one mode."""
+def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
+    """Let the network of a probe take part, with so many of its last stages tuned; return its name.
+
+    It begins as good as the probe found it.
+    """
     assert field.prober is not None
-    genotype = field.prober.space.network(probe["start"], size, (mode,) * STAGES, probe["head"])
-    name = f"{probe['start']}_{size}_{mode}"
-    return Candidate(name, genotype, "pretrained", initializer=probe["start"], warmup=_WARMUP)
+    modes = (FROZEN,) * (STAGES - tuned) + (TUNED,) * tuned
+    name = "_".join([probe["start"], str(probe["size"]), *dict.fromkeys(reversed(modes))])
+    if name not in field.entries:
+        genotype = field.prober.space.network(probe["start"], probe["size"], modes, probe["head"])
+        start = probe["start"]
+        field.contestants.enter(Candidate(name, genotype, "pretrained", initializer=start, warmup=_WARMUP))
+        field.entries[name]["curve"] = [{"steps": 0, "accuracy": probe["score"]}]
+    return name
 
 
 def _enter_frozen(field: Field, probe: dict[str, Any]) -> None:
-    """Let the frozen network of a probe take part: it is as good as the probe found, and is built if it wins."""
-    candidate = _candidate(field, probe, probe["size"], FROZEN)
-    if candidate.name in field.entries:
-        return
-    field.contestants.enter(candidate)
-    found = {"accuracy": probe["score"], "steps": 0}
-    entry = field.entries[candidate.name]
-    entry |= {"cost": probe["seconds"], "step_seconds": probe["seconds"], "curve": [found]}
-    entry["rungs"].append({**found, "seconds": probe["seconds"], **probe["scores"]})
-    field.contestants.write(field.budget.spent())
+    """Let the frozen network of a probe take part, which is built only if it wins."""
+    entry = field.entries[_enter(field, probe, 0)]
+    if not entry["rungs"]:
+        entry |= {"cost": probe["seconds"], "step_seconds": probe["seconds"]}
+        entry["rungs"].append({**entry["curve"][0], "seconds": probe["seconds"], **probe["scores"]})
 
 
-def _tunable(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> int:
-    """Return the size of images at which to tune the network of a probe: the largest that there is time for.
+def _tunable(field: Field, probe: dict[str, Any]) -> int:
+    """Return how many of the last stages of a probe's network to tune: as many as there is time for.
 
     Returns 0 where there is none, and where even a steep curve would end below that of the first candidate.
     """
-    assert field.prober is not None
     first = field.entries[field.progress["first"]]
-    hoped = extrapolated(best["score"], best["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    if hoped < _end(field, first):
-        return 0
-    paces = {size: best["pace"] * (size / best["size"]) ** 2 for size in field.prober.space.sizes_of_images}
-    most = plan["left"] / (_STEP * _LEAST_EPOCHS * len(field.data[0]))
-    return max((size for size, pace in paces.items() if size <= best["size"] and pace <= most), default=0)
+    hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
+    step = field.batch_size_for(len(field.data[0])) * probe["pace"]
+    passes = (field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds) / (_LEAST_STEPS * step)
+    return max(
+        (tuned for tuned, needed in _TUNED.items() if hoped > _end(field, first) and needed <= passes), default=0
+    )
 
 
 def _continue(field: Field) -> None:
@@ -156,32 +161,28 @@ def _continue(field: Field) -> None:
         field.contestants.save(name, field.budget.spent())
 
 
-def _tune(field: Field, plan: dict[str, Any], candidate: Candidate) -> None:
-    """Note how good a network is as it is, and after a slice of time; unless that is done.
+def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
+    """Note how good the network of a probe is after a slice of time with its last stages tuned; unless that is done.
 
     The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first.
     """
-    name = candidate.name
-    if name not in field.entries:
-        field.contestants.enter(candidate)
+    name, before = _enter(field, probe, plan["tuned"]), field.budget.spent()
     entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
-    while not entry["outcome"] and not entry["rungs"]:
-        before, begun = field.budget.spent(), bool(entry.get("curve"))
-        try:
-            contestant = field.begun(name, _augment(field, plan, name))
-            if begun:
-                contestant.advance(clock, steps=TRACED)
-                start, done = clock(), contestant.steps
-                contestant.advance(clock, seconds, schedule=lambda past: max(0.0, 1 - past / seconds))
-                entry["step_seconds"] = (clock() - start) / max(1, contestant.steps - done)
-            scores = field.trace(name, contestant)
-        except FAILURES as error:
-            field.contestants.drop(name, error)
-            return
-        entry["cost"] = entry.get("cost", 0.0) + field.budget.spent() - before
-        if begun:
-            field.note(name, scores, contestant.steps, contestant.seconds)
-        field.contestants.save(name, field.budget.spent())
+    if entry["outcome"] or entry["rungs"]:
+        return
+    try:
+        contestant = field.begun(name, _augment(field, plan, name))
+        contestant.advance(clock, steps=TRACED)
+        start, done = clock(), contestant.steps
+        contestant.advance(clock, seconds, schedule=lambda past: max(0.0, 1 - past / seconds))
+        entry["step_seconds"] = (clock() - start) / max(1, contestant.steps - done)
+        scores = field.trace(name, contestant)
+    except FAILURES as error:
+        field.contestants.drop(name, error)
+        return
+    entry["cost"] = field.budget.spent() - before
+    field.note(name, scores, contestant.steps, contestant.seconds)
+    field.contestants.save(name, field.budget.spent())
 
 
 def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -229,6 +230,6 @@ def _end(field: Field, entry: dict[str, Any]) -> float:
     late = learned[-1]
     left = math.log2(1 + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"] / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
-        return extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
+        return extrapolated(best, best, 0, left, usual=_USUAL if curve[0]["steps"] == 0 else USUAL)
     doublings = math.log2(late["steps"] / learned[-2]["steps"])
     return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left)
