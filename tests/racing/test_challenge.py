@@ -1,5 +1,7 @@
 """The challenge of pretrained networks: who is expected to end best stands, and every kill resumes to the same end."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,28 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
     said = []
     found = entrant(tmp_path, Missing, said=said).run()
     assert any("its file is damaged" in line for line in said) and len(found["contestants"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("score", "first", "left", "stages"),
+    [
+        (0.8, (0.6, 0.7), 250, 5),
+        (0.8, (0.6, 0.7), 130, 2),  # a hundred steps of all stages take 134 s
+        (0.8, (0.6, 0.7), 100, 1),
+        (0.8, (0.6, 0.7), 80, 0),
+        (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
+    ],
+)
+def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages):
+    curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
+    field = types.SimpleNamespace(
+        entries={"cnn": {"curve": curve, "step_seconds": 0.1}},
+        progress={"first": "cnn"},
+        budget=types.SimpleNamespace(seconds=300, left=lambda: left),
+        data=(np.zeros(2000), None),
+        batch_size_for=lambda samples: 64,
+    )
+    assert challenge._tunable(field, {"score": score, "pace": 6e-3}) == stages
 
 
 def test_without_a_race_nothing_challenges(tmp_path):

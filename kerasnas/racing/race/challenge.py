@@ -19,7 +19,7 @@ from kerasnas.starts.probes import MOST
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _USUAL, _HOPED = 0.15, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
-_TUNED = {STAGES: 3.5, 2: 2.4}  # last stages that are tuned -> passes forward that a step takes the time of
+_TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
 _LEAST_STEPS = 100  # that they have to be tuned for, or fewer are: after a few, a network is worse than before
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -30,7 +30,7 @@ def challenge(field: Field) -> None:
 
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
-    has been trained: all of its stages, or the last two where there is no time for all. Their scores are extrapolated
+    has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
     to the end of the budget by power laws.
     """
     plan = field.progress.get("challenge")
@@ -113,7 +113,8 @@ def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
     """
     assert field.prober is not None
     modes = (FROZEN,) * (STAGES - tuned) + (TUNED,) * tuned
-    name = "_".join([probe["start"], str(probe["size"]), *dict.fromkeys(reversed(modes))])
+    kind = {0: FROZEN, STAGES: TUNED}.get(tuned, f"last_{tuned}_{TUNED}")
+    name = f"{probe['start']}_{probe['size']}_{kind}"
     if name not in field.entries:
         genotype = field.prober.space.network(probe["start"], probe["size"], modes, probe["head"])
         start = probe["start"]
