@@ -11,10 +11,13 @@ _AT_ONCE = 256
 
 def part_means(x: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     """Return samples as rows of means of this many parts along each axis, fewer where they are smaller."""
+    if len(x) > _AT_ONCE:  # photographs are not read all at once
+        found = (part_means(x[start : start + _AT_ONCE], sides) for start in range(0, len(x), _AT_ONCE))
+        return np.concatenate(list(found))
     for axis, side in enumerate(sides, start=1):
         parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
         x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
-    return x.reshape(len(x), -1)
+    return np.reshape(x, (len(x), -1))
 
 
 def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -11,6 +11,7 @@ import pytest
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants import contestants
@@ -481,6 +482,17 @@ def test_a_support_vector_machine_is_fitted_to_the_same_data(uninterrupted, tmp_
     assert uninterrupted.found["baseline"]["accuracy"] == pytest.approx(accuracy)
     assert pixel_baseline((np.zeros((3001, 2, 2, 1)), np.arange(3001) % 2), (x, y)) is None
     assert pixel_baseline((x, np.zeros(96, int)), (x, y)) is None
+
+
+def test_photographs_are_read_in_parts_for_the_support_vector_machine(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 2
+    colors = 60 * y[:, None, None, None] + rng.integers(0, 120, (600, 1, 1, 3))
+    photographs = LazyImages(np.broadcast_to(colors, (600, 64, 48, 3)).astype(np.uint8)) / np.float32(255)
+    read, whole = [], LazyImages._values
+    monkeypatch.setattr(LazyImages, "_values", lambda self, rows: read.append(len(rows)) or whole(self, rows))
+    found = pixel_baseline((photographs[np.arange(400)], y[:400]), (photographs[np.arange(400, 600)], y[400:]))
+    assert found["accuracy"] > 0.8 and max(read) <= 64
 
 
 def test_record_holds_genotypes(uninterrupted):
