@@ -86,7 +86,9 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
     end, trained = contestants.progress["ends"][name], contestants.progress["trained"]
     if name not in trained:
         trained[name] = 0.0
-        race.log(f"Training {name} for {max(0.0, end - contestants.progress['spent']):.0f} s on all of the data.")
+        left = max(0.0, end - contestants.progress["spent"])
+        what = f"Training {name} for {left:.0f} s" if winner.learns else f"Fitting the head of {name}"
+        race.log(f"{what} on all of the data.")
     while name not in contestants.progress["finished"]:
         left = end - budget.spent()
         if left > 0:

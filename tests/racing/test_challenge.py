@@ -1,11 +1,14 @@
 """The challenge of pretrained networks: who is expected to end best stands, and every kill resumes to the same end."""
 
+import math
 import types
 
 import numpy as np
 import pytest
 
+from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.race import challenge
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
@@ -102,13 +105,33 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages):
     curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
     field = types.SimpleNamespace(
-        entries={"cnn": {"curve": curve, "step_seconds": 0.1}},
+        entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
         data=(np.zeros(2000), None),
         batch_size_for=lambda samples: 64,
     )
     assert challenge._tunable(field, {"score": score, "pace": 6e-3}) == stages
+
+
+def test_a_first_candidate_that_diverges_is_out(tmp_path, monkeypatch):
+    advance = Contestant.advance
+
+    def diverging(self, clock, seconds=math.inf, steps=math.inf, **options):
+        if self.steps == steps == 12:
+            raise NonFiniteError("The loss stopped being finite.")
+        advance(self, clock, seconds, steps, **options)
+
+    monkeypatch.setattr(Contestant, "advance", diverging)
+    found = entrant(tmp_path, TinyStart).run()
+    assert "stopped being finite" in found["contestants"]["conv"]["outcome"]
+    assert found["winner"].startswith("tiny_")
+
+
+def test_the_smaller_network_stands_where_none_is_better(tmp_path):
+    flat = colors(96, 0)[0], np.zeros(96, int)  # whoever answers, answers right
+    found = entrant(tmp_path, TinyStart, data=flat, held_out=(colors(48, 1)[0], np.zeros(48, int))).run()
+    assert not found["winner"].startswith("tiny_")
 
 
 def test_without_a_race_nothing_challenges(tmp_path):

@@ -140,9 +140,9 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
     step = field.batch_size_for(len(field.data[0])) * probe["pace"]
     passes = (field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds) / (_LEAST_STEPS * step)
-    return max(
-        (tuned for tuned, needed in _TUNED.items() if hoped > _end(field, first) and needed <= passes), default=0
-    )
+    if not first["outcome"] and hoped <= _end(field, first):
+        return 0
+    return max((tuned for tuned, needed in _TUNED.items() if needed <= passes), default=0)
 
 
 def _continue(field: Field) -> None:
@@ -152,14 +152,19 @@ def _continue(field: Field) -> None:
     """
     name, steps = field.progress["first"], 2 * field.progress["steps"]
     entry = field.entries[name]
-    contestant = field.begun(name)
-    if not entry["rungs"]:
-        field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
-        field.contestants.save(name, field.budget.spent())
-    if contestant.steps < steps and steps * entry["step_seconds"] <= 2 * SLICE * field.budget.seconds:
-        contestant.advance(field.budget.clock, steps=steps - contestant.steps)
-        field.trace(name, contestant)
-        field.contestants.save(name, field.budget.spent())
+    if entry["outcome"]:
+        return
+    try:
+        contestant = field.begun(name)
+        if not entry["rungs"]:
+            field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
+            field.contestants.save(name, field.budget.spent())
+        if contestant.steps < steps and steps * entry["step_seconds"] <= 2 * SLICE * field.budget.seconds:
+            contestant.advance(field.budget.clock, steps=steps - contestant.steps)
+            field.trace(name, contestant)
+            field.contestants.save(name, field.budget.spent())
+    except FAILURES as error:
+        field.contestants.drop(name, error)
 
 
 def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
@@ -201,15 +206,19 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _decide(field: Field, plan: dict[str, Any]) -> None:
-    """Let those stand that are expected to end best: the first candidate, or one of those that challenge it."""
+    """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
+
+    The first is small: it stands unless another is expected to get more of the held-out samples right.
+    """
     ends = {
         name: _end(field, entry) for name, entry in field.entries.items() if "curve" in entry and not entry["outcome"]
     }
     plan["ends"] = ends
     best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
-    out = [name for name in ends if name not in (best, first)]
+    if first in ends and ends[best] < ends[first] + 1 / len(field.held_out[0]):
+        best = first
+    out = [name for name in ends if name != best]
     if best != first:
-        out.append(first)
         for name in field.progress["waiting"]:
             del field.entries[name]
         steps = field.entries[best]["rungs"][-1]["steps"]
