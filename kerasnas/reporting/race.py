@@ -104,34 +104,44 @@ def _a(kind: str) -> str:
 
 
 def _lead(race: Race, task: Task) -> list[str]:
-    """Return the winner's lead over the best hand-made network, and over the random one, where they took part."""
+    """Return the winner's lead over the best of other kinds, where they took part: what its own kind is worth."""
     winner, contestants = race.winner, race.contestants
+    own = contestants[winner].kind
+    kinds: dict[tuple[str, ...], str] = {
+        ("reference",): "the best hand-made network beside it",
+        ("random",): "the best random network beside it",
+    }
+    if own == "pretrained":
+        kinds = {tuple(set(KINDS) - {own}): "the best network without such a start"}
     sentences = []
-    for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
-        others = [one for one in race.comparison if contestants[one["name"]].kind == kind]
+    for group, words in kinds.items():
+        others = [one for one in race.comparison if contestants[one["name"]].kind in group]
         others = [one for one in others if not contestants[one["name"]].augment]
-        if not others or contestants[winner].kind == kind == "random":
+        if not others or group == (own,) == ("random",):
             continue
         best = min(others, key=lambda one: one["difference"])
-        stands, sure = _stands(best, contestants[best["name"]].rungs[-1]["steps"], task)
+        steps, theirs = (contestants[name].rungs[best["rung"] - 1]["steps"] for name in (winner, best["name"]))
+        stands, sure = _stands(best, steps, theirs, task)
         sentences.append(
-            f"On {race.validation_samples:,} held-out {race.samples} it was {stands} {best['name']}, {words} beside "
-            f"it, {sure}."
+            f"On {race.validation_samples:,} held-out {race.samples} it was {stands} {best['name']}, {words}, {sure}."
         )
     return sentences
 
 
-def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
+def _stands(pair: Mapping[str, Any], steps: int, theirs: int, task: Task) -> tuple[str, str]:
     """Return the words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
     lead, reach = task.show_lead(pair["difference"], pair["error"])
     doubt = doubt_in_words(pair["difference"], pair["error"])
     stands = f"{lead} {'ahead of' if pair['difference'] >= 0 else 'behind'}"
-    return stands, f"after {steps:,} steps of training each (95 % interval ± {reach}){doubt}"
+    trained = (
+        f"{steps:,} steps of training each" if steps == theirs else f"{steps:,} steps of training against {theirs:,}"
+    )
+    return stands, f"after {trained} (95 % interval ± {reach}){doubt}"
 
 
 def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
     """Return the gain of an initialization in words, by the network with drawn weights beside it."""
-    stands, sure = _stands(gain, gain["steps"], task)
+    stands, sure = _stands(gain, gain["steps"], gain["steps"], task)
     return (
         f"Starting from the pretrained weights {gain['initializer']}, {gain['name']} was {stands} "
         f"{gain['control']}, the same network with random weights, {sure}."

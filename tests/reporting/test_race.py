@@ -59,6 +59,26 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
 
 
+def test_verdict_names_the_best_network_beside_a_pretrained_one_and_the_steps_of_both(result):
+    race, frozen = result["race"], entry("pretrained", "cnn", 0.95)
+    race["contestants"] |= {"photos_frozen": frozen, "photos_tuned": entry("pretrained", "cnn", 0.96, outcome="winner")}
+    race["contestants"]["wide"]["rungs"] = [{"accuracy": 0.9, "steps": 300, "seconds": 30.0}]
+    race |= {"winner": "photos_tuned", "comparison": []}
+    for name, difference in (("photos_frozen", 0.01), ("wide", 0.06)):
+        race["comparison"].append({"name": name, "rung": 1, "difference": difference, "error": 0.01})
+    said = verdict(result)
+    assert "it was 6.0 points ahead of wide, the best network without such a start, after 100 steps of training" in said
+    assert "against 300 (95 %" in said and "photos_frozen" not in said
+
+
+def test_plot_leaves_out_what_was_never_built(result, tmp_path):
+    frozen = entry("pretrained", "cnn", 0.95)
+    del frozen["parameters"], frozen["macs"]
+    result["race"]["contestants"]["photos_frozen"] = frozen
+    plot_race_front(result, tmp_path / "front.png")
+    assert (tmp_path / "front.png").stat().st_size > 1000
+
+
 def test_classes_stand_with_their_accuracy_the_worst_first(result):
     result["dataset"] |= {"classes": ["cat", "dog", "owl"]}
     result["searched"]["confusion"] = [[8, 1, 1], [5, 4, 1], [0, 0, 0]]
