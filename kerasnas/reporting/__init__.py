@@ -28,9 +28,10 @@ The functions that take a `result` read the record of a run, as it stands in a r
                 "networks": [{"genotype": {...}, "wins": int}]},
  "race": {"winner": name, "rungs": [[networks, steps of each]], "validation_samples": int, "augment": [name],
           "kept": {augmentation: share of the accuracy above chance that is left on images so transformed},
-          "contestants": {name: {"kind": "reference", "default", "given", "remembered" or "random", "genotype": {...},
-                                 "prior": float,
-                                 "parameters": int, "macs": int, "outcome": str,
+          "contestants": {name: {"kind": "reference", "default", "given", "remembered", "initialized", "pretrained" or
+                                         "random",
+                                 "genotype": {...}, "prior": float, "outcome": str,
+                                 "parameters": int, "macs": int: of a network that was built,
                                  "rungs": [{"accuracy": float, "expected": float, "steps": int, "seconds": float,
                                             "epochs_at_the_end": float}]}},
           "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
