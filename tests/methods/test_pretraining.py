@@ -128,7 +128,7 @@ def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
     monkeypatch.setattr(stage, "TIMED", 4)
     monkeypatch.setattr(stage, "race_share", lambda seconds: 0.5)
-    settings = {"dataset": str(halves / "gray.npz"), "minutes": 20.0, "candidates": 3, "augment": ()}
+    settings = {"dataset": str(halves / "gray.npz"), "minutes": 20.0, "candidates": 3, "augment": (), "starts": "none"}
     with pytest.raises(ValueError, match=r"does not fit.*space 'macro'"):
         raced = methods.RaceConfig(**settings, space="nasbench201", initializer=str(start))
         methods.search(raced, tmp_path / "other", log=lambda line: None)

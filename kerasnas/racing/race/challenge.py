@@ -139,11 +139,11 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    step = field.batch_size_for(len(field.data[0])) * probe["pace"]
-    passes = (field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds) / (_LEAST_STEPS * step)
+    least = _LEAST_STEPS * field.batch_size_for(len(field.data[0])) * probe["pace"]  # for each pass in a step
+    left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= _end(field, first):
         return 0
-    return max((tuned for tuned, needed in _TUNED.items() if needed <= passes), default=0)
+    return max((tuned for tuned, passes in _TUNED.items() if passes * least <= left), default=0)
 
 
 def _continue(field: Field) -> None:
