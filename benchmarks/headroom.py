@@ -23,7 +23,6 @@ nothing is gained by searching. Runs that `--raw` holds are not repeated; every 
 import itertools
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +43,14 @@ RECIPES = {
     "adam": {"algorithm": "adam", "learning_rate": 1e-3, "weight_decay": 0.0},
 }
 MEMBERS = {"members_3": 3, "members_5": 5}
-VIEWS = {"last_weights": "drawn", "average": "drawn", "mirrored": "drawn"}
+VIEWS = ("last_weights", "average", "mirrored")  # of the run `drawn`
 CHOICES = {
     "start": ("drawn", "shelf", "frozen", "batch_norm", "adapter", "last", "whole"),
     "size": ("whole_64", "whole", "whole_128"),
     "network": tuple(f"network_{number}" for number in range(12)),
     "recipe": ("drawn", *RECIPES),
     "members": ("drawn", *MEMBERS),
-    "answer": tuple(VIEWS),
+    "answer": VIEWS,
 }
 NOTE = (
     "Headroom: points that an oracle gains, which knows for each domain the option that is best on one half of the "
@@ -68,8 +67,8 @@ def adapted(option, x, y, shape, classes):
     from kerasnas.tasks.known import CLASSIFICATION
 
     space = AdaptationSpace([START])
-    mode = MODES[option.split("_")[0] if option in SIZES else option]
-    model = space.build_network(space.network(START, SIZES.get(option, 96), mode), shape, classes)
+    genotype = space.network(START, SIZES.get(option, 96), MODES.get(option, MODES["whole"]))
+    model = space.build_network(genotype, shape, classes)
     begin(model, x, y, CLASSIFICATION)
     return model, {**vars(RECIPE), **space.defaults}
 
@@ -83,13 +82,14 @@ def raced(option, x, shape, classes, seed):
     from kerasnas.spaces import MacroSpace
 
     space = MacroSpace.for_data(shape, classes, len(x))
-    number = int(option.removeprefix("network_")) if option.startswith("network_") else 0
-    model = space.build_network(portfolio(space, 12, seed=0)[number].genotype, shape, classes, seed=seed)
-    if option == "shelf":
-        initializer = load_initializer("images_vgg_3x3")
-        model = space.build_network(
-            named_networks(space)[initializer.description["network"]], shape, classes, seed=seed
-        )
+    initializer = load_initializer("images_vgg_3x3") if option == "shelf" else None
+    if initializer is not None:
+        genotype = named_networks(space)[initializer.description["network"]]
+    else:
+        number = int(option.removeprefix("network_")) if option.startswith("network_") else 0
+        genotype = portfolio(space, 12, seed=0)[number].genotype
+    model = space.build_network(genotype, shape, classes, seed=seed)
+    if initializer is not None:
         warm_start(model, initializer)
     return model, {**vars(RECIPE), **RECIPES.get(option, {})}
 
@@ -100,7 +100,8 @@ def answers(option, arrays, name, seconds, seed):
 
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.racing.entrants.contestant import Contestant
-    from kerasnas.racing.winners import DECAY
+    from kerasnas.racing.rungs import fitting_batch_size
+    from kerasnas.racing.winners import annealed
     from kerasnas.training.recipe import TrainingRecipe
 
     def clock():
@@ -113,11 +114,11 @@ def answers(option, arrays, name, seconds, seed):
     else:
         model, recipe = raced(option, x, shape, classes, seed)
     model = TrainingRecipe(**recipe).compile_network(model, None)
-    batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))
+    batches = ArrayBatches(x, y, fitting_batch_size(len(x)), seed=seed, augment=augmentation(name))
     contestant = Contestant(model, batches, 10 if option in (*MODES, *SIZES) else 50)
     if contestant.learns:
         left = seconds - clock()
-        contestant.advance(clock, left, schedule=lambda past: min(1.0, max(0.0, 1 - past / left) / DECAY))
+        contestant.advance(clock, left, schedule=lambda past: annealed(past / left))
     views = {"last_weights": model.predict(x_test, batch_size=250, verbose=0)} if option == "drawn" else {}
     with contestant.average.applied():
         views[option] = views["average"] = model.predict(x_test, batch_size=250, verbose=0)
@@ -211,18 +212,11 @@ def main():
         print(json.dumps(run(option, arguments.data, name, seconds, int(seed))))
         return
     choices = skeleton.names(arguments.choices, CHOICES)
-    options = dict.fromkeys(VIEWS.get(option, option) for choice in choices for option in CHOICES[choice])
+    options = dict.fromkeys("drawn" if option in VIEWS else option for choice in choices for option in CHOICES[choice])
     runs = skeleton.Runs(arguments.raw, "option", "domain", "cpu_seconds", "seed")
     order = itertools.product(range(arguments.seeds), skeleton.names(arguments.domains, DOMAINS), options)
-    environment = {**skeleton.ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
-    words = [arguments.data, f"--cpu_seconds={seconds}"]
-    with ThreadPoolExecutor(arguments.processes) as pool:
-        for record in pool.map(
-            lambda one: skeleton.child(__file__, *words, f"--one={one[2]},{one[1]},{one[0]}", **environment),
-            [(seed, name, one) for seed, name, one in order if not runs.has(one, name, seconds, seed)],
-        ):
-            if record is not None:
-                runs.add(record)
+    missing = [(one, name, seed) for seed, name, one in order if not runs.has(one, name, seconds, seed)]
+    runs.measure(__file__, [arguments.data, f"--cpu_seconds={seconds}"], missing, arguments.processes)
     report(arguments, [one for one in runs.records if one["cpu_seconds"] == seconds])
 
 

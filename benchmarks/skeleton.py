@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,27 @@ class Runs:
         print(line, flush=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+    def measure(
+        self, script: str | Path, words: Sequence[Any], missing: Iterable[Sequence[Any]], processes: int
+    ) -> None:
+        """Run a script with `--one=...` for each measurement that is missing, in processes of one thread; add them.
+
+        Args:
+            script: the file that is run.
+            words: its arguments beside `--one`.
+            missing: the parts of `--one`, of each.
+            processes: how many run at once.
+        """
+        environment = {**ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+
+        def run(one: Sequence[Any]) -> dict[str, Any] | None:
+            return child(script, *words, f"--one={','.join(map(str, one))}", **environment)
+
+        with ThreadPoolExecutor(processes) as pool:
+            for record in pool.map(run, missing):
+                if record is not None:
+                    self.add(record)
 
 
 # Training ---------------------------------------------------------------------------------------------------

@@ -44,7 +44,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -254,16 +253,10 @@ def main():
         skeleton.log("autokeras is left out: --autokeras_python names no interpreter.")
         names.remove("autokeras")
     runs = skeleton.Runs(arguments.output, "contender", "set", "cpu_minutes", "seed")
-    environment = {**skeleton.ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
     words = [arguments.data, f"--cpu_minutes={minutes}", *([f"--autokeras_python={python}"] if python else [])]
     order = itertools.product(range(arguments.seeds), arguments.sets.split(","), names)
-    with ThreadPoolExecutor(arguments.processes) as pool:
-        for record in pool.map(
-            lambda one: skeleton.child(__file__, *words, f"--one={one[2]},{one[1]},{one[0]}", **environment),
-            [(seed, name, one) for seed, name, one in order if not runs.has(one, name, minutes, seed)],
-        ):
-            if record is not None:
-                runs.add(record)
+    missing = [(one, name, seed) for seed, name, one in order if not runs.has(one, name, minutes, seed)]
+    runs.measure(__file__, words, missing, arguments.processes)
     report(arguments, [r for r in runs.records if r["cpu_minutes"] == minutes])
 
 

@@ -213,7 +213,7 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing.entrants.contestant import Contestant
-    from kerasnas.racing.winners import DECAY
+    from kerasnas.racing.winners import annealed
     from kerasnas.spaces import MacroSpace
 
     clock = time.process_time
@@ -233,7 +233,7 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
         contestant.scores(x[few], y[few])
         length = end - clock() - 1.0 - 1.2 * (clock() - before) * len(x_test) / len(x[few])
         try:
-            contestant.advance(clock, length, schedule=lambda past, end=length: min(1.0, (1 - past / end) / DECAY))
+            contestant.advance(clock, length, schedule=lambda past, end=length: annealed(past / end))
             correct = float(contestant.scores(x_test, y_test).mean())
         except NonFiniteError:
             correct = 1 / classes  # such a network says nothing

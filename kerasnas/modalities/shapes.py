@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,13 +12,7 @@ _AT_ONCE = 256
 
 def part_means(x: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     """Return samples as rows of means of this many parts along each axis, fewer where they are smaller."""
-    if len(x) > _AT_ONCE:  # photographs are not read all at once
-        found = (part_means(x[start : start + _AT_ONCE], sides) for start in range(0, len(x), _AT_ONCE))
-        return np.concatenate(list(found))
-    for axis, side in enumerate(sides, start=1):
-        parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
-        x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
-    return np.reshape(x, (len(x), -1))
+    return _in_parts(lambda part: _part_means(part, sides), x)
 
 
 def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -27,8 +22,19 @@ def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """
     channels = [""] if x.shape[-1] == 1 else [f" of channel {channel}" for channel in range(x.shape[-1])]
     names = tuple(f"{what}{channel}" for what in ("brightness", "contrast", "sharpness") for channel in channels)
-    parts = [_statistics(x[start : start + _AT_ONCE]) for start in range(0, len(x), _AT_ONCE)]
-    return np.concatenate(parts) if parts else np.zeros((0, len(names)), "float32"), names
+    return _in_parts(_statistics, x), names
+
+
+def _in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Return a function of samples, a few at once: photographs are not read all together."""
+    return np.concatenate([function(x[start : start + _AT_ONCE]) for start in range(0, max(1, len(x)), _AT_ONCE)])
+
+
+def _part_means(x: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+    for axis, side in enumerate(sides, start=1):
+        parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
+        x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
+    return np.reshape(x, (len(x), math.prod(x.shape[1:])))
 
 
 def _statistics(x: np.ndarray) -> np.ndarray:

@@ -20,9 +20,14 @@ from kerasnas.training.evidence import evaluation_record
 from kerasnas.training.loop import EVALUATION_BATCH
 
 _LEAST_DECAY = 0.2  # of `most_epochs`: fewer steps leave the learning rate no time to fall
-DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
+_DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
+
+
+def annealed(part: float) -> float:
+    """Return the share of the learning rate after a part of a winner's training: 1, and in the end down to 0."""
+    return min(1.0, max(0.0, 1 - part) / _DECAY)
 
 
 def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], Any]) -> dict[str, Any]:
@@ -95,7 +100,7 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
             done, total = trained[name], trained[name] + left
 
             def schedule(past: float, done: float = done, total: float = total) -> float:
-                return min(1.0, max(0.0, 1 - (done + past) / total) / DECAY)
+                return annealed((done + past) / total)
 
             before = winner.seconds
             winner.advance(budget.clock, min(left, max(_LEAST_PIECE, total / _PIECES)), schedule=schedule)

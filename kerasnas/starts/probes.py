@@ -116,17 +116,17 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
         2202.10054); the linear model is logistic there.
     """
-    x, y = _spread(x if isinstance(x, LazyImages) else checks.array("x", x), y)
+    x, y = spread(x if isinstance(x, LazyImages) else checks.array("x", x), y)
     head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units)
     head.give(model)
     return head
 
 
-def _spread(x: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Return no more samples than a head is fitted to."""
-    if len(x) <= MOST:
+def spread(x: Any, y: np.ndarray, most: int = MOST) -> tuple[Any, np.ndarray]:
+    """Return so many samples at most, evenly spread; by default as many as a head is fitted to."""
+    if len(x) <= most:
         return x, y
-    kept = np.linspace(0, len(x) - 1, MOST).astype(int)
+    kept = np.linspace(0, len(x) - 1, most).astype(int)
     return x[kept], np.asarray(y)[kept]
 
 
@@ -169,7 +169,7 @@ class Prober:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
             `seconds` of it all, and the `pace`: seconds of a sample's way through the network.
         """
-        before, (x, y) = clock(), _spread(*data)
+        before, (x, y) = clock(), spread(*data)
         model = self.network(start, size)
         reader = _reader(model)
         held = predicted(reader, held_out[0], _BATCH)  # traces

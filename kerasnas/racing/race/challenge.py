@@ -15,7 +15,7 @@ from kerasnas.racing.race.field import Field
 from kerasnas.racing.symmetries import found, kept_accuracies
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
-from kerasnas.starts.probes import MOST
+from kerasnas.starts.probes import MOST, spread
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _USUAL, _HOPED = 0.15, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
@@ -57,11 +57,11 @@ def challenge(field: Field) -> None:
 def _probe(field: Field, plan: dict[str, Any]) -> None:
     """Find out what frozen features are worth: for larger and larger images, while that helps and there is time."""
     assert field.prober is not None
-    usual = _usual(field)
+    first = _first_size(field)
     for name in field.prober.space.starts:
         tried: dict[int, dict[str, Any]] = {one["size"]: one for one in plan["probes"] if one["start"] == name}
         best = -math.inf
-        for size in sorted(size for size in field.prober.space.sizes_of_images if size >= usual):
+        for size in sorted(size for size in field.prober.space.sizes_of_images if size >= first):
             if size not in tried and not _affordable(field, plan, tried, size):
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
@@ -70,7 +70,7 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
             best = tried[size]["score"]
 
 
-def _usual(field: Field) -> int:
+def _first_size(field: Field) -> int:
     """Return the size of images to try first: that of the data, if it is above the usual one, and there is time."""
     assert field.prober is not None
     sizes, side = sorted(field.prober.space.sizes_of_images), max(*field.prober.input_shape[:2], _FIRST)
@@ -197,8 +197,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
     if field.augment is not None:
         return field.augment
     if "augment" not in plan:
-        rows = np.unique(np.linspace(0, len(field.held_out[1]) - 1, _JUDGES).astype(int))
-        x, y = (part[rows] for part in field.held_out)
+        x, y = spread(*field.held_out, _JUDGES)
         contestant = field.begun(name, ())
         chance = field.task.chance(np.asarray(y), field.num_classes)
         plan["kept"] = kept_accuracies(contestant.scores, x, y, chance)
