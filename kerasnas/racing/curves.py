@@ -9,15 +9,23 @@ from kerasnas import checks
 USUAL, _STRENGTH = 0.1, 1.0  # exponent of the power law on other data; in doublings of the time
 _MOST = 1.0
 _BENT = 0.75  # of the last exponent, that the next ones have: curves bend (on satellite scenes and PACS)
+_NOISE = 100.0  # samples with which the noise of a measured exponent is as large as what its curve's bends make of it
 
 
 @checks.arguments(early=checks.number, late=checks.number, doublings=checks.number, doublings_left=checks.number)
-def extrapolated(early: float, late: float, doublings: float, doublings_left: float, usual: float = USUAL) -> float:
+def extrapolated(
+    early: float,
+    late: float,
+    doublings: float,
+    doublings_left: float,
+    usual: float = USUAL,
+    samples: float = math.inf,
+) -> float:
     r"""Return the score at the end, of a network whose error falls with a power of the time.
 
     After $d$ doublings of the time the error $e = 1 - s$ has fallen from $e_1$ to $e_2$, so that its exponent is
     $b = \log_2 (e_1 / e_2) / d$. Three quarters of it are expected of what follows, shrunk to the usual one, which
-    counts as much as one doubling, and never below 0.
+    counts as much as one doubling, and as more where few samples tell; and never below 0.
     After $D$ more it is $e_2 2^{-b D}$.
 
     Args:
@@ -25,6 +33,7 @@ def extrapolated(early: float, late: float, doublings: float, doublings_left: fl
         doublings: of the time, between both.
         doublings_left: of the time, from then to the end.
         usual: exponent of such curves on other data. Defaults to 0.1.
+        samples: that the scores are means of. Defaults to infinity.
 
     Example:
 
@@ -39,6 +48,7 @@ def extrapolated(early: float, late: float, doublings: float, doublings_left: fl
     """
     before, now = max(1 - early, 1e-6), max(1 - late, 1e-6)
     measured = _BENT * math.log2(before / now)
-    exponent = (measured + _STRENGTH * usual) / (doublings + _STRENGTH)
+    strength = _STRENGTH * (1 + _NOISE / samples)
+    exponent = (measured + strength * usual) / (doublings + strength)
     exponent = min(max(exponent, 0.0), _MOST)
     return 1 - now * 2 ** (-exponent * max(doublings_left, 0.0))

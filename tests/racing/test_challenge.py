@@ -9,6 +9,7 @@ import pytest
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race import challenge
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
@@ -109,6 +110,7 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stage
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
         data=(np.zeros(2000), None),
+        held_out=(np.zeros(500), None),
         batch_size_for=lambda samples: 64,
     )
     assert challenge._tunable(field, {"score": score, "pace": 6e-3}) == stages
@@ -161,6 +163,23 @@ def test_curves_are_extrapolated_as_far_as_they_bend():
     assert 0.75 < flat < 0.8 < steep < 1  # the usual exponent counts where nothing is measured
     assert extrapolated(0.8, 0.7, 1, 4) == pytest.approx(0.7)  # a score that falls is not expected to fall on
     assert extrapolated(0.5, 0.75, 2, 4) < steep  # the same gain in twice the doublings
+    few, usual = extrapolated(0.5, 0.75, 1, 4, samples=10), extrapolated(0.75, 0.75, 0, 4)
+    assert usual < few < extrapolated(0.5, 0.75, 1, 4, samples=1000) < steep  # a gain that few samples tell is noise
+
+
+@pytest.mark.parametrize(("samples", "doublings"), [(6400, 5), (640, 3), (64, 0)])
+def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samples, doublings):
+    entry = {"curve": [{"steps": 64, "accuracy": 0.5}, {"steps": 128, "accuracy": 0.6}], "step_seconds": 0.1}
+    field = types.SimpleNamespace(
+        budget=types.SimpleNamespace(left=lambda: 0.1 * 31 * 128 + FINISH_SECONDS),
+        data=(np.zeros(samples), None),
+        held_out=(np.zeros(100), None),
+        batch_size_for=lambda samples: 64,
+    )
+    expected = extrapolated(
+        0.5, 0.6, 1, min(doublings, math.log2(100 * samples / 64 / 128)) if doublings else 0, samples=100
+    )
+    assert challenge._end(field, entry) == pytest.approx(expected)
 
 
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned
 _USUAL, _HOPED = 0.15, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
 _LEAST_STEPS = 100  # that they have to be tuned for, or fewer are: after a few, a network is worse than before
+_EPOCHS = 100  # after which few samples teach no more
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -238,9 +239,11 @@ def _end(field: Field, entry: dict[str, Any]) -> float:
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
     if not learned:
         return best
-    late = learned[-1]
-    left = math.log2(1 + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"] / late["steps"])
+    late, samples = learned[-1], len(field.data[0])
+    steps = late["steps"] + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"]
+    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples))
+    left = math.log2(min(steps, most) / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
         return extrapolated(best, best, 0, left, usual=_USUAL if curve[0]["steps"] == 0 else USUAL)
     doublings = math.log2(late["steps"] / learned[-2]["steps"])
-    return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left)
+    return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
