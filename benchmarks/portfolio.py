@@ -169,9 +169,8 @@ def learn(arguments):
     for index in chosen:
         plan = dict(zip(PLAN, plans[names[index]], strict=True))
         plan["learning_rate"] = None if plan["learning_rate"] == 0.1 else plan["learning_rate"]  # 0.1 is the recipe's
-        entries.append({"name": names[index], **plan, "prior": round(float(worth[:, index].mean()), 4)})
-    for entry in entries:
-        print(entry["name"], entry["prior"])
+        entries.append({"name": names[index], **plan})
+        print(names[index], round(float(worth[:, index].mean()), 4))
     if arguments.write:
         made = {"tasks": tasks, "candidates": len(names), "cpu_seconds": arguments.seconds}
         made["date"] = datetime.date.today().isoformat()

@@ -97,13 +97,13 @@ class Search(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Contestant(Part):
-    """A network of a race, and what it reached in each rung."""
+    """A network of a race, and what it reached in its heat and in each rung."""
 
     kind: str
     rungs: Sequence[Entries] = ()
+    heat: Entries | None = None
     outcome: str = ""
     genotype: Entries | None = None
-    prior: float = 0.0
     parameters: int | None = None
     macs: int | None = None
     augment: str = ""
@@ -139,6 +139,11 @@ class Race(Part):
     def compared(self) -> dict[str, Contestant]:
         """Contestants that were trained and compared, by name."""
         return {name: contestant for name, contestant in self.contestants.items() if contestant.rungs}
+
+    @property
+    def heats(self) -> int:
+        """Number of contestants that were compared on small samples alone."""
+        return sum(contestant.heat is not None and not contestant.rungs for contestant in self.contestants.values())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,6 @@ class Candidate:
             `"given"`, the user's own; `"remembered"`, one that did well in an earlier search; `"initialized"`, one that
             begins from what was learned from other data; `"pretrained"`, one made from a network that was pretrained on
             photographs; or `"random"`.
-        prior: how much more accurate it is than the others, on other data. Defaults to 0.
         initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
         learning_rate: that it is trained with. Defaults to 0: the recipe's.
         warmup: steps in which its learning rate rises. Defaults to 50.
@@ -38,16 +37,13 @@ class Candidate:
     name: str
     genotype: Genotype
     kind: str
-    prior: float = 0.0
     initializer: str = ""
     learning_rate: float = 0.0
     warmup: int = WARMUP
 
 
 _FILE = "portfolio.json"
-"""Plans in the order in which they are tried, each with its prior, as `benchmarks/portfolio.py learn` writes them."""
-_UNCHOSEN = -0.02  # prior of a reference that was not chosen
-INITIALIZED = 0.05  # how far above the same network with drawn weights one ends that begins from an initialization
+"""Plans in the order in which they are tried, as `benchmarks/portfolio.py learn` writes them."""
 
 
 def portfolio(
@@ -120,16 +116,14 @@ def named_networks(space: SearchSpace) -> dict[str, Genotype]:
 
 
 def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
-    """The user's own, each network once, under names that no other candidate has; one that is known has its prior."""
-    taken, priors = {candidate.name for candidate in known}, {other.genotype: other.prior for other in reversed(known)}
+    """The user's own, each network once, under names that no other candidate has."""
+    taken = {candidate.name for candidate in known}
     names = {name: f"given-{name}" if name in taken or name.startswith("random-") else name for name in given}
-    return _distinct(
-        [Candidate(names[name], genotype, "given", priors.get(genotype, 0.0)) for name, genotype in given.items()]
-    )
+    return _distinct([Candidate(names[name], genotype, "given") for name, genotype in given.items()])
 
 
 def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates of remembered networks; one that is known keeps its name and its prior."""
+    """Candidates of remembered networks; one that is known keeps its name."""
     names = {candidate.genotype: candidate for candidate in reversed(known)}
     new = [genotype for genotype in dict.fromkeys(genotypes) if genotype not in names]
     names |= {one: Candidate(f"remembered-{index}", one, "remembered") for index, one in enumerate(new, start=1)}
@@ -142,22 +136,20 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
     plain = {
         name: named.get(genotype, Candidate(f"plain-{name}", genotype, "default")) for name, genotype in starts.items()
     }
-    order = sorted(starts, key=lambda name: -plain[name].prior)
-    found = [
-        Candidate(f"{plain[name].name}@{name}", starts[name], "initialized", plain[name].prior + INITIALIZED, name)
-        for name in order
-    ]
+    places = {candidate.genotype: place for place, candidate in enumerate(known)}
+    order = sorted(starts, key=lambda name: places.get(starts[name], len(places)))
+    found = [Candidate(f"{plain[name].name}@{name}", starts[name], "initialized", name) for name in order]
     return [*found, *(plain[name] for name in order)]
 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, learning rate and prior.
+    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths and learning rate.
 
     Example:
 
     >>> sorted(next(iter(known_plans().values())))
-    ['blocks', 'depths', 'halving', 'learning_rate', 'prior', 'stem', 'width']
+    ['blocks', 'depths', 'halving', 'learning_rate', 'stem', 'width']
     """
     text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
     return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
@@ -171,7 +163,7 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
     """
     if not isinstance(space, MacroSpace):
         points = space.references().items()
-        return [Candidate(name, genotype, "reference", _UNCHOSEN) for name, genotype in points if allowed(genotype)]
+        return [Candidate(name, genotype, "reference") for name, genotype in points if allowed(genotype)]
     names = ("stem", "width", "blocks", "halving", "depths")
     plans: dict[str, dict[str, Any]] = dict(known_plans())
     for name, reference in space.plans.items():
@@ -187,8 +179,8 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
             if genotype is not None and allowed(genotype):
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                prior, rate = plan.get("prior", _UNCHOSEN), plan.get("learning_rate") or 0.0
-                candidates.append(Candidate(own, genotype, "default" if narrow else kind, prior, learning_rate=rate))
+                rate = plan.get("learning_rate") or 0.0
+                candidates.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
                 break
     return candidates
 

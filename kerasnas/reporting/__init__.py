@@ -30,10 +30,10 @@ The functions that take a `result` read the record of a run, as it stands in a r
           "kept": {augmentation: share of the accuracy above chance that is left on images so transformed},
           "contestants": {name: {"kind": "reference", "default", "given", "remembered", "initialized", "pretrained" or
                                          "random",
-                                 "genotype": {...}, "prior": float, "outcome": str,
+                                 "genotype": {...}, "outcome": str,
                                  "parameters": int, "macs": int: of a network that was built,
-                                 "rungs": [{"accuracy": float, "expected": float, "steps": int, "seconds": float,
-                                            "epochs_at_the_end": float}]}},
+                                 "heat": {"steps": int, "accuracy": float, "seconds": float} on small samples,
+                                 "rungs": [{"accuracy": float, "expected": float, "steps": int, "seconds": float}]}},
           "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
           "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
  "mixture": {"weights": {"regression": float, "networks": float}, "smoothed": bool, "seconds": float,

@@ -80,12 +80,14 @@ def card_text(result: Record) -> str:
     shape = f" and of shape {escape(tables.show(dataset.input_shape))}" if dataset.input_shape else ""
     comparison = comparison_of(result)
     compared = any(result.get(name) for name in COMPARISONS)
+    searched = result.race is None or len(result.race.compared) > 1
+    found = "was found by neural architecture search in" if searched else "is a known one of"
     exported = tables.exports_table(result)
     exports = ["## Files for other runtimes", markdown_table(exported), escape(tables.exports_note(result))]
     exports = exports if exported.rows else []
     parts = [
         f"# Model card: {space} network for {name}",
-        f"A Keras {kind} {what.described_as}. Its architecture was found by neural architecture search in the space "
+        f"A Keras {kind} {what.described_as}. Its architecture {found} the space "
         f"{space}, with {made}; {comparison.training(result)}. It "
         f"{what.purpose(f'{kind}s', name, [escape(str(one)) for one in dataset.classes])}.",
         "## Data",

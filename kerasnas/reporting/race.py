@@ -33,14 +33,15 @@ def race_sentences(result: Record) -> list[str]:
     """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
     race = _race(result)
     winner, contestants, raced = race.winner, race.contestants, race.compared
-    kind = contestants[winner].kind
+    kind, heats = contestants[winner].kind, race.heats
     if len(raced) < 2:
         first = (
             f"The budget was too short to compare candidates; {winner}, {_a(kind)} network, was trained for the whole "
             "budget."
         )
     else:
-        first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
+        first = f"{winner}, {_a(kind)} network, won a race of {len(raced) + heats} networks"
+        first += f", {heats} of which ran on small {race.samples} alone." if heats else "."
     task = task_in(result)
     gains = [gain_sentence(gain, task) for gain in race.initialization]
     sentences = [first, *map(_start_sentence, race.starts), *gains, *_lead(race, task)]
@@ -104,22 +105,21 @@ def _a(kind: str) -> str:
 
 
 def _lead(race: Race, task: Task) -> list[str]:
-    """Return the winner's lead over the best of other kinds, where they took part: what its own kind is worth."""
+    """Return the winner's lead over the runner-up, and over the best that lacks what it owes its lead to."""
     winner, contestants = race.winner, race.contestants
-    own = contestants[winner].kind
-    kinds: dict[tuple[str, ...], str] = {
-        ("reference",): "the best hand-made network beside it",
-        ("random",): "the best random network beside it",
-    }
-    if own == "pretrained":
-        kinds = {tuple(set(KINDS) - {own}): "the best network without such a start"}
-    sentences = []
-    for group, words in kinds.items():
+    kinds: dict[str, set[str]] = {"the runner-up": set(KINDS), "the best random network beside it": {"random"}}
+    if contestants[winner].kind == "pretrained":
+        kinds["the best network without such a start"] = set(KINDS) - {"pretrained"}
+    sentences, told = [], set[str]()
+    for words, group in kinds.items():
         others = [one for one in race.comparison if contestants[one["name"]].kind in group]
         others = [one for one in others if not contestants[one["name"]].augment]
-        if not others or group == (own,) == ("random",):
+        if not others:
             continue
         best = min(others, key=lambda one: one["difference"])
+        if best["name"] in told:
+            continue
+        told.add(best["name"])
         steps, theirs = (contestants[name].rungs[best["rung"] - 1]["steps"] for name in (winner, best["name"]))
         stands, sure = _stands(best, steps, theirs, task)
         sentences.append(

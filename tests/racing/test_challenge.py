@@ -11,6 +11,7 @@ from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race import challenge
+from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
 from kerasnas.starts.probes import Prober
@@ -171,6 +172,7 @@ def test_curves_are_extrapolated_as_far_as_they_bend():
 def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samples, doublings):
     entry = {"curve": [{"steps": 64, "accuracy": 0.5}, {"steps": 128, "accuracy": 0.6}], "step_seconds": 0.1}
     field = types.SimpleNamespace(
+        progress={},
         budget=types.SimpleNamespace(left=lambda: 0.1 * 31 * 128 + FINISH_SECONDS),
         data=(np.zeros(samples), None),
         held_out=(np.zeros(100), None),
@@ -179,7 +181,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
     expected = extrapolated(
         0.5, 0.6, 1, min(doublings, math.log2(100 * samples / 64 / 128)) if doublings else 0, samples=100
     )
-    assert challenge._end(field, entry) == pytest.approx(expected)
+    assert expected_end(field, entry) == pytest.approx(expected)
 
 
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):

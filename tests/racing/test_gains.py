@@ -1,9 +1,8 @@
-"""What an initialization gave, and how much of it will be left."""
+"""What an initialization gave."""
 
 import numpy as np
 
 from kerasnas.racing.gains import control_of, gain_of
-from kerasnas.racing.rungs import advancing, expected, fading
 
 
 def entry(genotype, accuracies, **recipe):
@@ -40,17 +39,3 @@ def test_the_gain_is_that_of_the_last_rung_of_both():
     assert (gain["control"], gain["steps"], gain["initializer"]) == ("plain", 100, "shelf")
     assert np.isclose(gain["difference"], 0.3) and gain["error"] > 0
     assert [name for name in ENTRIES if gain_of(ENTRIES, name, hits)] == ["begun"]
-
-
-def test_a_network_that_will_end_above_is_not_lost_to_a_head_start():
-    """At a tenth of the training the initialized network leads by 40 points, most of which will be gone."""
-    accuracies = {"begun": 0.80, "plain": 0.40, "better": 0.52}
-    correct = {name: np.arange(1000) < 1000 * accuracy for name, accuracy in accuracies.items()}
-    faded = fading({"begun": 0.40}, 0.1)
-    assert np.isclose(faded["begun"], 0.36)
-    now = {name: accuracy - faded.get(name, 0.0) for name, accuracy in accuracies.items()}
-    scores = expected(now, {"begun": 0.05}, dict.fromkeys(now, 50), 1000, 0.1)
-    assert advancing(correct, scores, 2, 0.1, faded)[0] == "better"
-    assert "better" not in advancing(correct, expected(accuracies, {}, dict.fromkeys(now, 50), 1000, 0.1), 2, 0.1)
-    # Without a lead there is nothing to lose, and at the end all of it is there.
-    assert fading({"begun": -0.2}, 0.1) == {"begun": 0.0} and fading({"begun": 0.4}, 1.0) == {"begun": 0.0}

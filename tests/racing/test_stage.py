@@ -110,7 +110,7 @@ def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
     outcomes = [entry["outcome"] for entry in found["contestants"].values()]
     last = f"out after rung {len(sizes)}"
     assert sorted(outcomes) == ["out after rung 1", "out after rung 1", last, "winner"]
-    assert record["seconds"] >= 0.55 * 480 and record["test_accuracy"] > 0.6
+    assert record["seconds"] >= 0.5 * 480 and record["test_accuracy"] > 0.6
     assert {entry["name"] for entry in found["comparison"]} == set(found["contestants"]) - {found["winner"]}
     assert all(entry["macs"] > 0 and entry["parameters"] > 0 for entry in found["contestants"].values())
     for words in ("of the held-out images after 12 steps", f"Training {found['winner']} for"):
@@ -455,12 +455,12 @@ def test_where_every_candidate_fails_that_is_said(tmp_path):
 
 def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypatch):
     said = []
-    found = race(tmp_path / "short", 0.5, said=said).run()
+    found = race(tmp_path / "short", 0.6, said=said).run()
     assert found["rungs"] == [[1, 12]] and list(found["contestants"]) == ["conv"] == [found["winner"]]
     assert not any("out after" in entry["outcome"] for entry in found["contestants"].values())
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 1000)
     entrant = race(tmp_path / "cut", 2.0)
-    assert finish(entrant)[0]["steps"] > 1.4 * entrant.run()["rungs"][0][1]  # time is left to anneal
+    assert finish(entrant)[0]["steps"] > 1.3 * entrant.run()["rungs"][0][1]  # time is left to anneal
     with pytest.raises(ValueError, match=r"A budget of 0.2 minutes is too short for anything: .* takes 0.\d minutes"):
         race(tmp_path / "none", 0.2).run()
 

@@ -23,7 +23,7 @@ def entry(kind, name, *accuracies, outcome="out after rung 1"):
     rungs = [{"accuracy": a, "expected": a, "steps": 100 * i, "seconds": 10.0 * i} for i, a in enumerate(accuracies, 1)]
     genotype = json.loads(REFERENCES[name].to_json())
     sizes = {"parameters": 1000 * len(name), "macs": 10**6}
-    return {"kind": kind, "prior": 0.0, "genotype": genotype, "rungs": rungs, "outcome": outcome, **sizes}
+    return {"kind": kind, "genotype": genotype, "rungs": rungs, "outcome": outcome, **sizes}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def result():
 def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     said = verdict(result)
     assert "wide, a default network, won a race of 3 networks." in said
-    assert "On 400 held-out images it was 5.0 points ahead of cnn, the best hand-made network beside it" in said
+    assert "On 400 held-out images it was 5.0 points ahead of cnn, the runner-up" in said
     assert "after 200 steps of training each (95 % interval ± 2.0)." in said
     assert "18.0 points ahead of random-1" in said and said.count("which may be chance") == 1
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
@@ -70,7 +70,7 @@ def test_verdict_names_the_best_network_beside_a_pretrained_one_and_the_steps_of
         race["comparison"].append({"name": name, "rung": 1, "difference": difference, "error": 0.01})
     said = verdict(result)
     assert "it was 6.0 points ahead of wide, the best network without such a start, after 100 steps of training" in said
-    assert "against 300 (95 %" in said and "photos_frozen" not in said
+    assert "against 300 (95 %" in said and "1.0 points ahead of photos_frozen, the runner-up, after 100 steps" in said
 
 
 def test_plot_leaves_out_what_was_never_built(result, tmp_path, monkeypatch):
@@ -100,11 +100,18 @@ def test_verdict_names_the_networks_of_an_ensemble(result):
 def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(result):
     result["race"]["winner"] = "cnn"
     result["race"]["comparison"] = [{"name": "wide", "rung": 2, "difference": -0.01, "error": 0.02}]
-    assert verdict(result).startswith("cnn, a hand-made network, won a race of 3 networks. Trained")
+    said = verdict(result)
+    assert said.startswith(
+        "cnn, a hand-made network, won a race of 3 networks. On 400 held-out images it was 1.0 points"
+    )
+    assert "behind wide, the runner-up" in said and "neural architecture search" in card_text(Record.of(result))
+    result["race"]["contestants"]["broken"]["heat"] = {"steps": 100, "accuracy": 0.3, "seconds": 2.0}
+    assert "won a race of 4 networks, 1 of which ran on small images alone." in verdict(result)
     for entry in result["race"]["contestants"].values():
         entry["rungs"] = []
     result["race"]["comparison"] = []
-    assert "it was the only candidate" in card_text(Record.of(result))
+    card = card_text(Record.of(result))
+    assert "it was the only candidate" in card and "is a known one of" in card and "was found by" not in card
     assert verdict(result).startswith("The budget was too short to compare candidates; cnn, a hand-made network")
 
 

@@ -41,7 +41,6 @@ def result():
     contestants = {
         f"network_{n}": {
             "kind": "reference",
-            "prior": 0.0,
             "genotype": genotype,
             "outcome": "winner" if n == 0 else "out",
             "parameters": 1000 * (n + 1),

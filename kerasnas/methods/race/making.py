@@ -23,6 +23,7 @@ from kerasnas.methods.race.starts import Start, find_adaptations, find_starts, s
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing.portfolio import Candidate, portfolio
+from kerasnas.racing.race.field import Small
 from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
@@ -36,6 +37,7 @@ from kerasnas.training.recipe import TrainingRecipe
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
+_LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
 
 
@@ -152,7 +154,18 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         share=data.modality.race_share,
         samples=data.modality.plural,
         prober=prober,
+        small=_small(build) if space.tolerant and len(seen) == 3 else None,
     )
+
+
+def _small(build: Networks) -> Small | None:
+    """Return the networks of heats, which see images at half the size, 16 pixels at most; None for small images."""
+    height, width, channels = build.seen
+    if min(height, width) < 2 * _LEAST:
+        return None
+    factor = max(2.0, max(height, width) / _MOST_SMALL)
+    seen = (max(_LEAST, round(height / factor)), max(_LEAST, round(width / factor)), channels)
+    return Small(dataclasses.replace(build, seen=seen), height * width / (seen[0] * seen[1]))
 
 
 def _problem(config: RaceConfig, prober: Prober) -> str:

@@ -35,7 +35,7 @@ class Contestants:
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
-        entries: name -> what is known of a contestant: its genotype, kind, prior, an augmentation that it has beside
+        entries: name -> what is known of a contestant: its genotype, kind, an augmentation that it has beside
             those of all, what it cost, how it did in each rung, how it ended. A part of `progress`.
     """
 
@@ -57,16 +57,20 @@ class Contestants:
 
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
-        entry: dict[str, Any] = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
+        entry: dict[str, Any] = {"kind": candidate.kind, "rungs": [], "outcome": ""}
         recipe: dict[str, Any] = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
 
-    def fork(self, name: str, fork: str, augment: str, prior: float) -> None:
-        """Let a contestant go on a second time, under another name, from where it is: with one more augmentation."""
-        entry = {**self.entries[name], "augment": augment, "cost": 0.0}
-        self.entries[fork] = {**entry, "rungs": list(entry["rungs"]), "prior": entry["prior"] + prior}
+    def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
+        """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.
+
+        It has to be expected to end better than others by the handicap.
+        """
+        own = self.entries[name]
+        looks = {"rungs": list(own["rungs"]), "curve": list(own["curve"])}
+        self.entries[fork] = {**own, **looks, "augment": augment, "cost": 0.0, "handicap": handicap}
         shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
         if "saved" in self.progress:
             self.progress["saved"][fork] = self.progress["saved"][name]

@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.racing.curves import USUAL, extrapolated
+from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
+from kerasnas.racing.race.ranking import expected_end
 from kerasnas.racing.symmetries import found, kept_accuracies
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 from kerasnas.starts.probes import MOST, spread
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
-_USUAL, _HOPED = 0.15, 0.4  # exponents of a tuned network's curve: the usual one, and what it reaches on some data
+_HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
 _LEAST_STEPS = 100  # that they have to be tuned for, or fewer are: after a few, a network is worse than before
-_EPOCHS = 100  # after which few samples teach no more
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -142,7 +142,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
     least = _LEAST_STEPS * field.batch_size_for(len(field.data[0])) * probe["pace"]  # for each pass in a step
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
-    if not first["outcome"] and hoped <= _end(field, first):
+    if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
     return max((tuned for tuned, passes in _TUNED.items() if passes * least <= left), default=0)
 
@@ -213,7 +213,9 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     The first is small: it stands unless another is expected to get more of the held-out samples right.
     """
     ends = {
-        name: _end(field, entry) for name, entry in field.entries.items() if "curve" in entry and not entry["outcome"]
+        name: expected_end(field, entry)
+        for name, entry in field.entries.items()
+        if "curve" in entry and not entry["outcome"]
     }
     plan["ends"] = ends
     best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
@@ -231,19 +233,3 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     field.contestants.write(field.budget.spent())
     for name in out:
         field.contestants.forget(name)
-
-
-def _end(field: Field, entry: dict[str, Any]) -> float:
-    """Return the score that a network is expected to end with: by its last doubling of the time, if it has had one."""
-    curve = entry["curve"]
-    best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
-    if not learned:
-        return best
-    late, samples = learned[-1], len(field.data[0])
-    steps = late["steps"] + max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"]
-    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples))
-    left = math.log2(min(steps, most) / late["steps"])
-    if len(learned) < 2:  # a tuned network is worse at first than as it was
-        return extrapolated(best, best, 0, left, usual=_USUAL if curve[0]["steps"] == 0 else USUAL)
-    doublings = math.log2(late["steps"] / learned[-2]["steps"])
-    return extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))

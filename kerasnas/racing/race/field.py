@@ -34,6 +34,19 @@ def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
     """Log to nobody."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """Networks that see samples at a smaller size.
+
+    Args:
+        build: genotype -> its network, as for `Field`.
+        area: how many times as many multiply-adds it has at full size.
+    """
+
+    build: Callable[[Genotype], keras.Model]
+    area: float
+
+
 @dataclasses.dataclass
 class Field:
     """Candidates of a race on the same data, and how far each has come.
@@ -62,6 +75,7 @@ class Field:
         most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
         share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
         samples: in words. Defaults to `"images"`.
+        small: networks for heats. Defaults to None: there are none.
         prober: of pretrained networks, which challenge the first candidate. Defaults to None: none do.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
@@ -87,6 +101,7 @@ class Field:
     most_epochs: float = math.inf
     share: float = 0.0
     samples: str = "images"
+    small: Small | None = None
     prober: Prober | None = None
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
@@ -112,6 +127,7 @@ class Field:
         entry = self.entries[name]
         progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
         entry["rungs"].append({**progress, **packed(scores)})
+        self._look(entry, steps, progress["accuracy"])
         self.log(
             f"  {name}: {self.task.score_in_words(scores.mean(), f'held-out {self.samples}')} after {steps:,} steps, "
             f"{1000 * entry['step_seconds']:.0f} ms each"
@@ -121,9 +137,15 @@ class Field:
     def trace(self, name: str, contestant: Contestant) -> np.ndarray:
         """Note a point of a contestant's learning curve; return its score on each held-out sample."""
         scores = contestant.scores(*self.held_out)
-        point = {"steps": contestant.steps, "accuracy": float(scores.mean())}
-        self.entries[name].setdefault("curve", []).append(point)
+        self._look(self.entries[name], contestant.steps, float(scores.mean()))
         return scores
+
+    @staticmethod
+    def _look(entry: dict[str, Any], steps: int, accuracy: float) -> None:
+        """Add what a look at a network showed to its curve, unless it is known."""
+        curve = entry.setdefault("curve", [])
+        if not curve or curve[-1]["steps"] < steps:
+            curve.append({"steps": steps, "accuracy": accuracy})
 
     def starts_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return what is known of the pretrained networks that contestants are made from."""

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from kerasnas.intervals import paired_difference
+from kerasnas.racing.curves import USUAL, extrapolated
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.gains import gain_of
 from kerasnas.racing.race.field import Field
-from kerasnas.racing.rungs import advancing, expected, fading
+from kerasnas.racing.rungs import advancing
+
+_TUNED = 0.15  # exponent of the curve of a pretrained network that is tuned
+_EPOCHS = 100  # after which few samples teach no more
 
 
 def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]:
-    """Return the best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
+    """Return the best of `names`, at most `number`, as far as rung `index` tells; their expected ends are recorded."""
     found = {name: field.scores(name, index) for name in names}
-    priors = {name: field.entries[name]["prior"] for name in names}
-    left = max(field.budget.left() - FINISH_SECONDS, 0.0)
-    ends = {name: field.entries[name]["rungs"][index]["steps"] for name in names}
+    ends, progress = {}, []
+    for name in names:
+        entry = field.entries[name]
+        entry["rungs"][index]["expected"] = ends[name] = expected_end(field, entry)
+        steps = entry["rungs"][index]["steps"]
+        progress.append(steps / (steps + _steps_left(field, entry)))
+    return advancing(found, ends, number, float(np.mean(progress)))
+
+
+def expected_end(field: Field, entry: dict[str, Any]) -> float:
+    """Return the score that a network is expected to end with, if it gets what is left of the budget.
+
+    By the last two looks at it; where there is one, by curves of other networks.
+    """
+    curve = entry.get("curve") or entry["rungs"]  # the latter of a race that was begun before curves were noted
+    best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
+    if not learned:
+        return best
+    late, samples = learned[-1], len(field.data[0])
+    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples))
+    left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
+    if len(learned) < 2:  # a tuned network is worse at first than as it was
+        return extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
+    doublings = math.log2(late["steps"] / learned[-2]["steps"])
+    end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
+    return end - entry.get("handicap", 0.0)
+
+
+def _steps_left(field: Field, entry: dict[str, Any]) -> float:
+    """Return the steps that what is left of the budget has room for."""
     slower = field.progress.get("slower", 1.0)  # a worker's steps than those of this process, which trains winners
-    totals = {name: ends[name] + slower * left / field.entries[name]["step_seconds"] for name in names}
-    samples = len(field.data[0])
-    epochs = {name: total * field.batch_size_for(samples) / samples for name, total in totals.items()}
-    share = float(np.mean([ends[name] / totals[name] for name in names]))
-    accuracies = {name: float(own.mean()) for name, own in found.items()}
-    gains = {name: lead["difference"] for name in names if (lead := gain(field, name))}
-    faded = fading(gains, share)
-    accuracies = {name: accuracy - faded.get(name, 0.0) for name, accuracy in accuracies.items()}
-    several = [float(own.std()) for own in found.values() if own.dtype != bool]
-    deviation = float(np.mean(several)) if several else None
-    scores = expected(accuracies, priors, epochs, len(field.held_out[0]), share, deviation)
-    for name, score in scores.items():
-        field.entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
-    return advancing(found, scores, number, share, faded)
+    return slower * max(field.budget.left() - FINISH_SECONDS, 0.0) / entry["step_seconds"]
 
 
 def comparison(field: Field, winner: str) -> list[dict[str, Any]]:

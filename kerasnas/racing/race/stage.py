@@ -17,13 +17,14 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRA
 from kerasnas.racing.gains import control_of
 from kerasnas.racing.race.challenge import SLICE, challenge
 from kerasnas.racing.race.field import Field
+from kerasnas.racing.race.heats import heats
 from kerasnas.racing.race.ranking import comparison, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
 from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
 from kerasnas.racing.symmetries import found, kept_accuracies
 
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
-_FORK_PRIOR = -0.005  # they have to help visibly
+_HANDICAP = 0.005  # of those: they have to help visibly
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 
 
@@ -94,11 +95,12 @@ class Race(Field):
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 if self.prober is not None:  # others wait
-                    spare = min(spare, SLICE * self.budget.seconds) / 2
-                for end in (steps // 2, steps) if self.prober is not None else (steps,):
-                    contestant.advance(self.budget.clock, spare, max(0, end - contestant.steps))
-                    if self.prober is not None:
-                        self.trace(candidate.name, contestant)
+                    spare = min(spare, SLICE * self.budget.seconds)
+                until = self.budget.spent() + spare
+                for end in (steps // 2, steps):
+                    left = max(0.0, until - self.budget.spent())
+                    contestant.advance(self.budget.clock, left, max(0, end - contestant.steps))
+                    self.trace(candidate.name, contestant)
                 kept = self._kept(contestant) if self.augment is None else {}
                 break
             except FAILURES as error:
@@ -145,6 +147,8 @@ class Race(Field):
         allowance *= self.executor.workers
         steps = self.progress["steps"] * 2**index
         if index == 0:
+            if self.executor.here and self.small is not None:
+                heats(self, steps, allowance)
             self._train(self._first_rung(steps, allowance), index, steps)
             for name in self.progress["waiting"]:
                 del self.entries[name]
@@ -189,7 +193,7 @@ class Race(Field):
         enough = each >= 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
         names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
         for name, augment in names.items():
-            self.contestants.fork(leader, name, augment, _FORK_PRIOR)
+            self.contestants.fork(leader, name, augment, _HANDICAP)
         steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
         self.progress["forks"] = {"names": list(names), "index": index, "steps": steps, "done": False}
         self.contestants.write(self.budget.spent())
@@ -219,7 +223,8 @@ class Race(Field):
             share = FIRST_SHARE if len(costs) > 1 else 1.0
             left = share * allowance - self.spent_on_others()
             name = self.progress["waiting"][0]
-            given = self.entries[name]["kind"] == "given"  # the user's own start, unless they take most of the budget
+            # The user's own start, unless they take most of the budget, and the best of the heats.
+            given = self.entries[name]["kind"] == "given" or "heat" in self.entries[name]
             if min(costs, default=0.0) > left and not given:
                 break
             self.progress["waiting"].pop(0)
@@ -263,12 +268,13 @@ class Race(Field):
             contestant = self.begun(name)
             if not contestant.steps:
                 contestant.advance(self.budget.clock, steps=TRACED)
-            start, done = self.budget.spent(), contestant.steps
-            spare = max(0.0, 0.9 * (self.budget.left() - FINISH_SECONDS))
-            contestant.advance(self.budget.clock, spare, steps - done)
-            if contestant.steps > done:
-                entry["step_seconds"] = (self.budget.spent() - start) / (contestant.steps - done)
-            scores = contestant.scores(*self.held_out)
+            until = self.budget.spent() + 0.9 * (self.budget.left() - FINISH_SECONDS)
+            for end in (steps,) if entry["rungs"] else (steps // 2, steps):
+                start, done = self.budget.spent(), contestant.steps
+                contestant.advance(self.budget.clock, max(0.0, until - start), max(0, end - done))
+                if contestant.steps > done:
+                    entry["step_seconds"] = (self.budget.spent() - start) / (contestant.steps - done)
+                scores = self.trace(name, contestant)
         except FAILURES as error:
             self.contestants.drop(name, error)
             return

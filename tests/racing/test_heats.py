@@ -1,0 +1,87 @@
+"""Heats on small samples: who runs, who goes on, and every kill resumes to the same end."""
+
+import numpy as np
+import pytest
+
+from kerasnas.racing.race import heats, stage
+from kerasnas.racing.race.field import Small
+from tests.racing.test_stage import Interrupting, build, candidates, finish, race, short  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def narrow_budget(monkeypatch, short):  # noqa: F811
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.02)
+    monkeypatch.setattr(heats, "_STEPS", 8)
+
+
+def field(folder, **options):
+    return race(folder, **{"small": Small(build, 4.0), **options})
+
+
+def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_path):
+    said = []
+    found = field(tmp_path, said=said).run()
+    entries = found["contestants"]
+    ran = {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
+    assert set(ran) == {"separable", "narrow", "strided"} and all(entries[name]["cost"] > 0 for name in ran)
+    (best,) = (name for name in ran if entries[name]["rungs"])
+    assert ran[best] == max(ran.values()) and entries["conv"]["rungs"]
+    assert found["rungs"][0] == [2, 12]
+    out = [entries[name]["outcome"] for name in ran if name != best]
+    assert all(words.startswith("out after its heat, with") for words in out)
+    assert sum("on small images:" in line and "after 8 steps" in line for line in said) == 3
+
+
+def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
+    found = field(tmp_path).run()
+    assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4
+
+
+def test_heats_end_when_their_share_is_spent(tmp_path, monkeypatch):
+    monkeypatch.setattr(heats, "_SHARE", 0.02)
+    entries = field(tmp_path).run()["contestants"]
+    assert sum("heat" in entry for entry in entries.values()) == 1 and len(entries) == 2
+
+
+def test_one_that_would_take_too_long_at_full_size_does_not_start(tmp_path):
+    entries = field(tmp_path, small=Small(build, 1e6)).run()["contestants"]
+    assert [entry["outcome"] for name, entry in entries.items() if name != "conv"] == [
+        "not started: too slow for this budget"
+    ] * 3
+
+
+def test_one_that_does_not_fit_small_images_is_passed_over_and_one_that_fails_is_out(tmp_path):
+    def fails(genotype):
+        if genotype == candidates(2)[1].genotype:
+            raise ValueError("Expected at least 16 x 16 pixels")
+        if genotype == candidates(3)[2].genotype:
+            raise MemoryError("no room")
+        return build(genotype)
+
+    entries = field(tmp_path, small=Small(fails, 4.0)).run()["contestants"]
+    assert "separable" not in entries and entries["narrow"]["outcome"] == "failed: no room"
+    assert entries["strided"]["rungs"]
+
+
+def test_the_users_own_network_needs_no_heat(tmp_path):
+    def own(number):
+        first, second, *others = candidates(number)
+        second = type(second)("mine", second.genotype, "given")
+        return [first, second, *others]
+
+    entries = field(tmp_path, candidates=own).run()["contestants"]
+    assert "heat" not in entries["mine"] and entries["mine"]["rungs"]
+
+
+@pytest.mark.parametrize("at", [18, pytest.param(26, marks=pytest.mark.slow)])  # within the first heat, the second
+def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
+    expected, weights = finish(field(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        Interrupting(patch, at)
+        with pytest.raises(KeyboardInterrupt):
+            finish(field(tmp_path / "killed"))
+    record, again = finish(field(tmp_path / "killed"))
+    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)
