@@ -63,9 +63,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         contestants.write(now)
     for name, winner in winners.items():
         _train(race, name, winner)
-    for winner in winners.values():
-        winner.average.apply()
-    models = [winner.model for winner in winners.values()]
+    models = [winner.delivered() for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
     logits = predicted(model, test[0], EVALUATION_BATCH)
     keep_model(model)

@@ -529,3 +529,42 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     assert first.get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
     first.save("begun", 1.0)
     assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
+
+
+@pytest.mark.parametrize(("seconds", "precision"), [(0.5, "bfloat16"), (5.0, None)])
+def test_a_precision_is_chosen_by_the_time_of_a_step(seconds, precision, tmp_path, monkeypatch):
+    """On this clock, a step takes more than a second, and less than two."""
+    monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
+    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: seconds)
+    said, models = [], []
+    entrant = race(tmp_path, precision="auto", build=build, said=said, candidates=lambda number: candidates(2))
+    record = train_winners(entrant, images(30, 2), models.append)
+    assert Stages(tmp_path).stage("race").get("precision") == precision
+    assert any("bfloat16: 500 ms a step" in line for line in said) == (precision is not None)
+    x, y = images(30, 2)
+    fresh = build(Genotype.from_json(json.dumps(record["genotype"])))
+    fresh.set_weights(models[0].get_weights())
+    exact = fresh.predict(x, verbose=0)
+    np.testing.assert_array_equal(models[0].predict(x, verbose=0), exact)
+    assert record["test_accuracy"] == np.mean(exact.argmax(1) == y)
+
+
+def test_a_machine_without_the_instructions_computes_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.0)
+    assert "precision" not in race(tmp_path, precision="auto", candidates=lambda number: candidates(1)).run()
+
+
+def test_killed_it_resumes_in_the_same_precision(tmp_path, monkeypatch):
+    def two(folder):
+        return race(folder, precision="bfloat16", build=build, candidates=lambda number: candidates(2))
+
+    expected, weights = finish(two(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        Interrupting(patch, 40)
+        with pytest.raises(KeyboardInterrupt):
+            finish(two(tmp_path / "killed"))
+    record, again = finish(two(tmp_path / "killed"))
+    assert record["steps"] == expected["steps"]
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -154,6 +154,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         share=data.modality.race_share,
         samples=data.modality.plural,
         prober=prober,
+        precision=config.precision,
         small=_small(build) if space.tolerant and len(seen) == 3 else None,
     )
 

@@ -6,6 +6,7 @@ import dataclasses
 
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.lookup import of_space
+from kerasnas.networks.precision import AUTO, PRECISIONS
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import (
     BudgetSettings,
@@ -71,6 +72,12 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         "auto",
         "Pretrained networks of other sources that take part, tuned or as they are, comma-separated: auto (all whose "
         "weights are installed or cached; nothing is downloaded), none, names, or `.keras` files of yours.",
+    )
+    precision: str = setting(
+        AUTO,
+        "In which networks are computed while they train: float32, bfloat16, or auto: bfloat16 where that makes a step "
+        "of the first network faster. The model that results is float32.",
+        known=PRECISIONS,
     )
     executor: str = executor_setting("local", "The trainings of the candidates do, all but the last one of the winner.")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.networks.fused import fused
+from kerasnas.networks.precision import FLOAT32, computing, forget
 from kerasnas.racing.entrants.averaging import WeightAverage
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -36,6 +38,7 @@ class Contestant:
         batches: what it is trained on. Other batches may take their place between two calls of `advance`.
         warmup: steps. Defaults to 50.
         task: what the network predicts. Defaults to classification.
+        precision: in which it is computed, `"float32"` or `"bfloat16"`. Defaults to the former.
         fit: called with a network without trainable variables, samples and labels: what it learns, it learns in closed
             form. Defaults to None: there is none such.
 
@@ -58,8 +61,9 @@ class Contestant:
         warmup: int = WARMUP,
         task: Task = CLASSIFICATION,
         fit: Callable[[keras.Model, Any, Any], Any] | None = None,
+        precision: str = FLOAT32,
     ):
-        self.model, self.batches, self.task, self.fit = model, batches, task, fit
+        self.model, self.batches, self.task, self.fit, self.precision = model, batches, task, fit, precision
         self.warmup = checks.integer("warmup", warmup, 0)
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
@@ -97,7 +101,7 @@ class Contestant:
             return
         logs: Mapping[str, Any] = {}
         self.model.reset_metrics()
-        with fused(self.model):
+        with self._computing():
             step = training_loop.stepper(self.model)
             while past < seconds and done < steps:
                 warm = min(1.0, (self.steps + 1) / self.warmup) if self.warmup else 1.0
@@ -115,6 +119,38 @@ class Contestant:
             self.history.setdefault(name, []).append(float(value))
         if not math.isfinite(float(logs["loss"])):
             raise NonFiniteError(f"The training loss stopped being finite within the first {self.steps} steps.")
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        with fused(self.model), computing(self.model, self.precision):
+            yield
+
+    def seconds_in(self, precision: str, clock: Callable[[], float], steps: int) -> float:
+        """Return the seconds of a step in another precision; what the network learns meanwhile is forgotten.
+
+        Infinity where its loss is not finite there.
+        """
+        state, before = self.state(), self.precision
+        self.precision = precision
+        forget(self.model)
+        try:
+            self.advance(clock, steps=2)  # traces
+            start = clock()
+            self.advance(clock, steps=steps)
+            return (clock() - start) / steps
+        except NonFiniteError:
+            return math.inf
+        finally:
+            self.set_state(*state)
+            self.precision = before
+            forget(self.model)
+
+    def delivered(self) -> keras.Model:
+        """Return the network with its averaged weights, in float32."""
+        self.average.apply()
+        if self.precision != FLOAT32:
+            forget(self.model)
+        return self.model
 
     def _fit(self, clock: Callable[[], float]) -> None:
         """Learn in closed form what the samples of the batches teach."""
@@ -136,7 +172,7 @@ class Contestant:
         Raises:
             NonFiniteError: if an output is not finite.
         """
-        with self.average.applied(), fused(self.model):
+        with self.average.applied(), self._computing():
             outputs = predicted(self.model, x, training_loop.EVALUATION_BATCH)
         if not np.isfinite(outputs).all():
             raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")

@@ -16,6 +16,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import WARMUP, Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
@@ -90,7 +91,8 @@ class Contestants:
                 begin(model, batches.x, batches.y)
         if entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(entry["learning_rate"])
-        contestant = Contestant(model, batches, entry.get("warmup", WARMUP), self.task, begin)
+        warmup, precision = entry.get("warmup", WARMUP), self.progress.get("precision", FLOAT32)
+        contestant = Contestant(model, batches, warmup, self.task, begin, precision)
         if saved is not None:
             _, arrays, record = saved
             contestant.set_state(arrays, record)

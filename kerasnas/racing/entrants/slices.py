@@ -18,6 +18,7 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.augmentations import AUGMENTATIONS, compose
+from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.tasks import Task
 
@@ -73,6 +74,7 @@ class Slice:
         pace: seconds of a step for each multiply-add, of others, by which that is expected. Defaults to 0: unknown.
         timed: further steps that are timed and not kept, where there is nothing to train. Defaults to 0.
         standing: names of those that may come again.
+        precision: as for `Contestant`.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Slice:
     pace: float = 0.0
     timed: int = 0
     standing: tuple[str, ...] = ()
+    precision: str = FLOAT32
 
 
 @dataclasses.dataclass
@@ -156,7 +159,8 @@ def _contestant(work: Work, order: Slice) -> Contestant:
         model = work.build(Genotype.from_json(json.dumps(order.entry["genotype"])))
         if order.entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(order.entry["learning_rate"])
-        living = Contestant(model, batches_of(work.data, work.batch_size, work.seed, order.augment), task=work.task)
+        batches = batches_of(work.data, work.batch_size, work.seed, order.augment)
+        living = Contestant(model, batches, task=work.task, precision=order.precision)
         if order.state is not None:
             living.set_state(*order.state)
         _living[order.name] = living

@@ -17,6 +17,7 @@ from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import Contestants, packed
@@ -74,6 +75,8 @@ class Field:
         baseline: whether a support vector machine is fitted to the samples, to compare with. Defaults to True.
         most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
         share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
+        precision: in which networks are computed, `"float32"`, `"bfloat16"`, or `"auto"`: in the latter, where a step
+            of the first one takes less time so. Defaults to `"float32"`.
         samples: in words. Defaults to `"images"`.
         small: networks for heats. Defaults to None: there are none.
         prober: of pretrained networks, which challenge the first candidate. Defaults to None: none do.
@@ -101,6 +104,7 @@ class Field:
     most_epochs: float = math.inf
     share: float = 0.0
     samples: str = "images"
+    precision: str = FLOAT32
     small: Small | None = None
     prober: Prober | None = None
     executor: Executor = dataclasses.field(default_factory=Local)

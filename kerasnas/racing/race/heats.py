@@ -6,6 +6,7 @@ import json
 
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FAILURES, TRACED
 from kerasnas.racing.race.field import Field
@@ -68,7 +69,8 @@ def _heat(field: Field, name: str, steps: int) -> None:
         if steps * first["step_seconds"] * entry["macs"] / first["macs"] > _ROOM * field.budget.seconds:
             field.leave_out(name)
             return
-        contestant = Contestant(model, field.batches(field.data, field.augment_of(name)), task=field.task)
+        batches, precision = field.batches(field.data, field.augment_of(name)), field.progress.get("precision", FLOAT32)
+        contestant = Contestant(model, batches, task=field.task, precision=precision)
         contestant.advance(field.budget.clock, steps=TRACED)
         contestant.advance(field.budget.clock, steps=_STEPS - TRACED)
         accuracy = float(contestant.scores(*field.held_out).mean())

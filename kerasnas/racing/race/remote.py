@@ -46,6 +46,7 @@ def _slices(field: Field, names: Iterable[str], taken: list[str], index: int, st
         order.seconds = max(0.0, 0.9 * (field.budget.left() - FINISH_SECONDS))
         order.until = time.time() + order.seconds
         order.standing = tuple(field.progress["standing"])
+        order.precision = field.progress.get("precision", order.precision)
         if name == field.progress["first"]:
             order.timed = TIMED
         elif index == 0:

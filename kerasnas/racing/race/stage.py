@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files.stages import Stages
+from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import read_progress
@@ -25,6 +26,7 @@ from kerasnas.racing.symmetries import found, kept_accuracies
 
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _HANDICAP = 0.005  # of those: they have to help visibly
+_FASTER = 0.9  # of the time of a step in float32, that one in bfloat16 may take at most
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 
 
@@ -52,6 +54,7 @@ class Race(Field):
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {} if self.samples == "images" else {"samples": self.samples}
+        record |= {key: self.progress[key] for key in ("precision",) if key in self.progress}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
         for name in winners:
             self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
@@ -80,6 +83,8 @@ class Race(Field):
     def _scout(self) -> None:
         """Train the first candidate for the first rung: find out what a step takes, and what the data allow."""
         steps = first_steps(self.budget.seconds)
+        if self.precision == BFLOAT16:
+            self.progress["precision"] = BFLOAT16
         always = ("shift",) if self.tolerant else ()
         pool = self.candidates(self.most)
         for candidate in pool:
@@ -93,6 +98,7 @@ class Race(Field):
                 contestant.advance(self.budget.clock, steps=TIMED)
                 step = (self.budget.spent() - traced) / TIMED
                 self._check_budget(step)
+                step = self._choose_precision(contestant, step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 if self.prober is not None:  # others wait
                     spare = min(spare, SLICE * self.budget.seconds)
@@ -126,6 +132,17 @@ class Race(Field):
         if augment or self.augment is None:
             self.log(f"Augmentations: {', '.join(augment) or 'none'}.")
         self.contestants.save(candidate.name, self.budget.spent())
+
+    def _choose_precision(self, contestant: Contestant, step: float) -> float:
+        """Compute in bfloat16 from here on, if the first candidate is faster so; return the seconds of its step."""
+        if self.precision != AUTO or not contestant.learns or not computes_bfloat16():
+            return step
+        other = contestant.seconds_in(BFLOAT16, self.budget.clock, TIMED // 4)
+        if other > _FASTER * step:
+            return step
+        contestant.precision = self.progress["precision"] = BFLOAT16
+        self.log(f"Convolutions are computed in bfloat16: {1000 * other:.0f} ms a step, {1000 * step:.0f} in float32.")
+        return other
 
     def _kept(self, contestant: Contestant) -> dict[str, float]:
         x, y = self.held_out
