@@ -182,6 +182,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
         0.5, 0.6, 1, min(doublings, math.log2(100 * samples / 64 / 128)) if doublings else 0, samples=100
     )
     assert expected_end(field, entry) == pytest.approx(expected)
+    assert expected_end(field, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
 
 
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files.stages import Stages
-from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16
+from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16, dense
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import read_progress
@@ -135,7 +135,7 @@ class Race(Field):
 
     def _choose_precision(self, contestant: Contestant, step: float) -> float:
         """Compute in bfloat16 from here on, if the first candidate is faster so; return the seconds of its step."""
-        if self.precision != AUTO or not contestant.learns or not computes_bfloat16():
+        if self.precision != AUTO or not dense(contestant.model) or not computes_bfloat16():
             return step
         other = contestant.seconds_in(BFLOAT16, self.budget.clock, TIMED // 4)
         if other > _FASTER * step:
@@ -202,13 +202,14 @@ class Race(Field):
         self._keep(trained, [*ranked(self, trained, plan["index"], 1), *others], plan["index"] + 1)
 
     def _fork(self, leader: str) -> None:
-        """Plan the comparison of augmentations: none where the time is too short to tell."""
+        """Plan the comparison of augmentations, of as many as there is time to tell; none where that is too short."""
         entry, samples = self.entries[leader], len(self.data[0])
         time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
-        forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
+        enough = 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
+        room = int(time / entry["step_seconds"] / enough) - 1  # beside the leader
+        forks = [augment for augment in FORKS if augment not in self.progress["augment"]][: max(room, 0)]
         each = int(time / (entry["step_seconds"] * (1 + len(forks))))
-        enough = each >= 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
-        names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
+        names = {f"{leader}+{augment}": augment for augment in forks}
         for name, augment in names.items():
             self.contestants.fork(leader, name, augment, _HANDICAP)
         steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
