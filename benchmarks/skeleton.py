@@ -177,7 +177,7 @@ class Runs:
 
 
 # Training ---------------------------------------------------------------------------------------------------
-def train_until(model: Any, batches: Any, end: float, rate: float = 1e-3, **options: Any) -> Any:
+def train_until(model: Any, batches: Any, end: float, rate: float = 1e-3, loss: Any = None, **options: Any) -> Any:
     """Train by `fit` until the process has used `end` seconds: Adam, its rate annealed to 0 by a cosine of the time."""
     import keras
     import numpy as np
@@ -192,7 +192,7 @@ def train_until(model: Any, batches: Any, end: float, rate: float = 1e-3, **opti
         def on_train_batch_end(self, batch, logs=None):
             self.model.stop_training = time.process_time() >= end
 
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate, **options), loss, metrics=["accuracy"], jit_compile=False)
     model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
     return model

@@ -11,13 +11,14 @@ The contenders are
   (`--space=hybrid`), for which there is no learned start; `coatnet`: that space's network of convolutions, inverted
   bottlenecks and attention, trained for all of the time (`--genotypes --candidates=1`);
 - `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
-  Adam and a cosine for all of the time;
+  Adam and a cosine for all of the time; `vgg`: the first, of 32, 64, 128 and 128 filters, with label smoothing;
 - `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
   half of the time;
 - `random_networks`: three random networks of the race's space, each trained as the race trains its winner, for a third
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
-- `drawn`: the race without pretrained networks of other sources (`--starts=none`); `probe`: ridge regression on last
+- `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
+  (`--precision=float32`); `probe`: ridge regression on last
   frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels; `whole`: that network tuned whole from
   there for all of the time, with Adam at 3e-4 and a cosine, as the race's adaptation does without its choices;
   `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features for a tenth of the time, then the
@@ -59,11 +60,13 @@ RACES = {
     "half": [],
     "plain": ["--initializer=none"],
     "drawn": ["--starts=none"],
+    "float32": ["--starts=none", "--precision=float32"],
     "hybrid": ["--space=hybrid"],
     "coatnet": ["--space=hybrid", "--candidates=1"],
 }
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
-CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn", "probe", "whole", "two_phases"]
+CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn", "float32", "vgg", "probe", "whole"]
+CONTENDERS += ["two_phases"]
 
 
 def load(data, name):

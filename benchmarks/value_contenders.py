@@ -39,22 +39,22 @@ def augmentation(name):
     return augmentations.compose(augmentations.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
 
 
-def train(model, name, x, y, seconds, seed, rate=1e-3):
+def train(model, name, x, y, seconds, seed, rate=1e-3, loss=None):
     """Train by `fit` until the time is up."""
     from kerasnas.datasets.batches import ArrayBatches
 
     batches = ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
-    return skeleton.train_until(model, batches, seconds, rate)
+    return skeleton.train_until(model, batches, seconds, rate, loss)
 
 
-def cnn(shape, classes, filters=(32, 64, 128), dropout=0.0):
+def cnn(shape, classes, filters=(32, 64, 128), dropout=0.0, momentum=0.99):
     import keras
     from keras import layers
 
     x = inputs = keras.Input(shape)
     for index, width in enumerate(filters):
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
         x = layers.MaxPooling2D(padding="same")(x) if index < len(filters) - 1 else x
     x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
     return keras.Model(inputs, layers.Dense(classes)(x))
@@ -119,8 +119,12 @@ def run_network(contender, name, arrays, seconds, seed):
 
     keras.utils.set_random_seed(seed)
     x, y, x_test, y_test, shape, classes = scaled(arrays)
-    build = {"cnn": cnn, "resnet_8": lambda *s: resnet(*s, 1), "resnet_20": lambda *s: resnet(*s, 3)}[contender]
-    model = train(build(shape, classes), name, x, y, seconds - _FINISH, seed)
+    known = {"cnn": cnn, "resnet_8": lambda *s: resnet(*s, 1), "resnet_20": lambda *s: resnet(*s, 3)}
+    loss = None
+    if contender == "vgg":
+        y, loss = np.eye(classes, dtype="float32")[y], keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
+        known["vgg"] = lambda *s: cnn(*s, filters=(32, 64, 128, 128), momentum=0.9)
+    model = train(known[contender](shape, classes), name, x, y, seconds - _FINISH, seed, loss=loss)
     return accuracy(model, x_test, y_test), costs(model)
 
 
