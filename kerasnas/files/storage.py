@@ -58,7 +58,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     A reader sees the old file or the new one, never a part: the content is flushed to the disk
     before the rename, so that this also holds after a kill or a power cut. The permissions are those that `open` gives:
     of the file that is replaced, else what the umask of the process allows. What a killed process leaves behind is
-    removed by `leftovers.remove`.
+    removed by `leftovers.remove`. A link stays, and what it points to is replaced.
+
+    Raises:
+        FileExistsError: if a device, a pipe or a socket is there, which a rename would destroy.
 
     Example:
 
@@ -70,6 +73,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     'whole'
     """
     path = checks.path("path", path)
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FileExistsError(f"{path} is a device, a pipe or a socket, not a regular file. Name another one.")
     # The suffix stays last, since Keras, NumPy and matplotlib choose the format by it.
     temporary = leftovers.name_temporary(path.parent, path.stem[:40], path.suffix)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away

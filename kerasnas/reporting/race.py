@@ -122,6 +122,9 @@ def _lead(race: Race, task: Task) -> list[str]:
         told.add(best["name"])
         steps, theirs = (contestants[name].rungs[best["rung"] - 1]["steps"] for name in (winner, best["name"]))
         stands, sure = _stands(best, steps, theirs, task)
+        ends = [contestants[name].rungs[best["rung"] - 1].get("expected") for name in (winner, best["name"])]
+        if best["difference"] < 0 and None not in ends:
+            sure += "; their curves were expected to end at {} and {}".format(*map(task.show_score, ends))
         sentences.append(
             f"On {race.validation_samples:,} held-out {race.samples} it was {stands} {best['name']}, {words}, {sure}."
         )

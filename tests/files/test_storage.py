@@ -1,6 +1,8 @@
 """Storage: files are whole or not there; a damaged checkpoint falls back to the one before."""
 
 import json
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -19,6 +21,25 @@ def test_atomic_path_writes_and_replaces(tmp_path):
         storage.write_text(target, text)
         assert target.read_text() == text
     assert names(tmp_path) == ["a.txt"]
+
+
+def test_atomic_path_follows_links(tmp_path):
+    target, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    target.write_text("old")
+    link.symlink_to(target)
+    storage.write_text(link, "new")
+    assert link.is_symlink() and target.read_text() == "new" and names(tmp_path) == ["a.txt", "link.txt"]
+
+
+def test_atomic_path_destroys_no_device_and_no_pipe(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link, "/dev/null"):
+        with pytest.raises(FileExistsError, match="a device, a pipe or a socket"):
+            storage.write_text(path, "text")
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert names(tmp_path) == ["link", "pipe"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])

@@ -13,6 +13,7 @@ from kerasnas.methods.race.starts import longest_side
 from kerasnas.methods.remembering import remember
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
+from kerasnas.racing.race.heats import MOST_SHARE
 from kerasnas.racing.race.stage import spent_before
 from kerasnas.racing.rungs import race_share
 from kerasnas.racing.winners import train_winners
@@ -86,15 +87,15 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
     >>> data = datasets.load("fashion_mnist_mini")
     >>> print(race_plan(RaceConfig(), data, Budget(5)))
     Plan: 5 min 0 s for everything, wall-clock.
-      race      up to 12 candidates on 28x28x1 images of fashion_mnist_mini; about 34.6 s for all but the first
+      race      up to 12 candidates on 28x28x1 images of fashion_mnist_mini; up to 1 min 15 s for all but the first
       training  the best one, on all 6,000 images, with the rest of the time
       report    accuracy on 1,000 test images, plots, report, model card; about 5 s
     """
     clock = "CPU time" if budget.cpu else "wall-clock"
     samples = f"{data.modality.shaped(data.input_shape)} of {data.name}"
     if config.candidates > 1:
-        share = data.modality.race_share or race_share(budget.seconds)
-        others = f"; about {duration(share * budget.seconds)} for all but the first"
+        share = data.modality.race_share or max(MOST_SHARE, race_share(budget.seconds))
+        others = f"; up to {duration(share * budget.seconds)} for all but the first"
         race = f"up to {config.candidates} candidates on {samples}{others}"
     else:
         race = f"none: one network on {samples}"
