@@ -50,3 +50,14 @@ def nearest(name: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {names}"
+
+
+def printable(text: str) -> str:
+    """Return `text` with what is not Unicode, as in file names of old archives, written as an escape.
+
+    Example:
+
+    >>> print(printable("caf\\udce9"), printable("café"))
+    caf\\udce9 café
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

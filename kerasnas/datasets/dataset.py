@@ -18,6 +18,7 @@ from kerasnas.modalities.lookup import of_input_shape
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.wording import printable
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
@@ -75,7 +76,10 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.front is None:
             object.__setattr__(self, "front", Scaling(self.scale))
-        object.__setattr__(self, "classes", checks.names("classes", self.classes))
+        classes = checks.names("classes", self.classes)
+        object.__setattr__(self, "classes", checks.names("classes", tuple(map(printable, classes))))
+        object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
+        object.__setattr__(self, "name", printable(self.name))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
         if self.modality is None:

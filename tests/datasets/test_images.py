@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import struct
 import tarfile
 
@@ -570,3 +571,17 @@ def test_split_refuses_what_it_cannot_split():
         stratified_split([], 0.5, seed=0)
     with pytest.raises(ValueError, match=r"Received: shape \(2, 2\)"):
         stratified_split(np.eye(2), 0.5, seed=0)
+
+
+def test_names_that_are_not_unicode_are_escaped(tmp_path):
+    """Of a folder out of an old archive, in Latin-1."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xe9")
+    for label in (os.fsdecode(b"caf\xe9"), "tea"):
+        os.makedirs(os.path.join(folder, label))
+        for number in range(5):
+            Image.new("RGB", (8, 8)).save(os.path.join(folder, label, f"{number}.png"))
+    with open(os.path.join(folder, "tea", os.fsdecode(b"\xe9.png")), "wb") as file:
+        file.write(b"no image")
+    data = load(folder)
+    assert data.classes == ("caf\\udce9", "tea") and data.name == "\\udce9"
+    "".join((*data.classes, *data.notes, data.name)).encode()

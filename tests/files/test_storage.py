@@ -23,6 +23,11 @@ def test_atomic_path_writes_and_replaces(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_text_that_is_not_unicode_is_written_escaped(tmp_path):
+    storage.write_text(tmp_path / "a.txt", os.fsdecode(b"caf\xe9"))
+    assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
+
+
 def test_atomic_path_follows_links(tmp_path):
     target, link = tmp_path / "a.txt", tmp_path / "link.txt"
     target.write_text("old")
