@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
 FIRST_SHARE = 0.6  # of that, at most, into its first rung: rungs double, and the second needs the rest
-RECIPE_SHARE = 0.13  # of the budget goes into the comparison of augmentations, where that is enough
+RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end

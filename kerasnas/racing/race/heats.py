@@ -12,7 +12,7 @@ from kerasnas.racing.entrants.slices import FAILURES, TRACED
 from kerasnas.racing.race.field import Field
 
 _SHARE, _STEPS = 0.1, 100  # of the budget that all heats may take; of a heat
-_ROOM = 0.15  # of the budget that the first rung of the best of them may take
+_ROOM = 0.1  # of the budget that the first rung of the best of them may take
 MOST_SHARE = _SHARE + _ROOM
 """Share of a budget that heats and the rung after them may take."""
 _USUAL = 4  # candidates that a first rung is to have room for, beside the first; else there are heats

@@ -202,14 +202,13 @@ class Race(Field):
         self._keep(trained, [*ranked(self, trained, plan["index"], 1), *others], plan["index"] + 1)
 
     def _fork(self, leader: str) -> None:
-        """Plan the comparison of augmentations, of as many as there is time to tell; none where that is too short."""
+        """Plan the comparison of augmentations: none where the time is too short to tell."""
         entry, samples = self.entries[leader], len(self.data[0])
         time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
-        enough = 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
-        room = int(time / entry["step_seconds"] / enough) - 1  # beside the leader
-        forks = [augment for augment in FORKS if augment not in self.progress["augment"]][: max(room, 0)]
+        forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
         each = int(time / (entry["step_seconds"] * (1 + len(forks))))
-        names = {f"{leader}+{augment}": augment for augment in forks}
+        enough = each >= 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
+        names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
         for name, augment in names.items():
             self.contestants.fork(leader, name, augment, _HANDICAP)
         steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
