@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from unicodedata import category
 
 _LONGEST = 200  # characters of a received value that a message shows
 
@@ -53,11 +54,34 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with what is not Unicode, as in file names of old archives, written as an escape.
+    """Return `text` with what no terminal should get written as escapes: control characters, and what is not Unicode.
+
+    File names of old archives hold the latter.
 
     Example:
 
-    >>> print(printable("caf\\udce9"), printable("café"))
-    caf\\udce9 café
+    >>> print(printable("caf\\udce9"), printable("café"), printable("\\x1b[31mred"))
+    caf\\udce9 café \\x1b[31mred
     """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    escaped = (one.encode("unicode_escape").decode() if category(one) in ("Cc", "Cs") else one for one in text)
+    return "".join(escaped)
+
+
+def csv_cell(text: str) -> str:
+    """Return a cell of a table that no spreadsheet takes for a formula.
+
+    Example:
+
+    >>> print(csv_cell("=1+1"), csv_cell("-0.5"), csv_cell("cat"))
+    '=1+1 -0.5 cat
+    """
+    text = printable(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -13,6 +13,7 @@ from kerasnas.records import Record
 from kerasnas.reporting import tables
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION, task_of
+from kerasnas.wording import csv_cell, printable
 
 Row = tuple[str, Mapping[str, float]]
 """File, and the probability of each class or label, or the numbers."""
@@ -46,10 +47,11 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if rows:
-            writer.writerow(["file", *(name for name, _ in task.csv_cells(rows[0][1]))])
-        writer.writerows([file, *(cell for _, cell in task.csv_cells(answers))] for file, answers in rows)
+            writer.writerow(map(csv_cell, ["file", *(name for name, _ in task.csv_cells(rows[0][1]))]))
+        for file, answers in rows:
+            writer.writerow(map(csv_cell, [file, *(cell for _, cell in task.csv_cells(answers))]))
         return text.getvalue()
-    cells = [(file, *task.text_cells(answers)) for file, answers in rows]
+    cells = [tuple(map(printable, (file, *task.text_cells(answers)))) for file, answers in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
     return "".join("  ".join([*map(str.ljust, row, widths), row[-1]]) + "\n" for row in cells)
 

@@ -1,7 +1,10 @@
 """Reporting: where the labels of a cell lie, what the files hold, and what the verdict says."""
 
 import ast
+import csv
+import io
 import json
+import os
 import random
 import re
 import struct
@@ -20,6 +23,7 @@ from kerasnas.records import Record
 from kerasnas.reporting.card import write_card
 from kerasnas.reporting.cell_layout import layout_cell
 from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell, plot_training
+from kerasnas.reporting.predictions import predictions_text
 from kerasnas.reporting.random_networks import plot_comparison
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import usage
@@ -560,3 +564,16 @@ def test_a_lead_is_called_one_by_the_same_samples(accuracy, error, words):
     assert words in verdict({**result, "paired": paired})
     assert "standard deviation" not in verdict({**result, "paired": paired})
     assert "standard deviation" in verdict(result)
+
+
+def test_predictions_hold_no_formula_and_no_control_characters():
+    rows = [
+        ("=cmd|calc", {"\x1b[31mred": 0.75, "@sum": 0.25}),
+        (os.fsdecode(b"caf\xe9.png"), {"\x1b[31mred": 0, "@sum": 1}),
+    ]
+    for form in ("text", "csv"):
+        said = predictions_text(rows, form)
+        assert "\x1b" not in said and said.encode()
+    header, first, second = csv.reader(io.StringIO(predictions_text(rows, "csv")))
+    assert header == ["file", "class", "probability", "\\x1b[31mred", "'@sum"]
+    assert first[:2] == ["'=cmd|calc", "\\x1b[31mred"] and second[:2] == ["caf\\udce9.png", "'@sum"]

@@ -19,6 +19,7 @@ from kerasnas.runs.method import Context
 from kerasnas.runs.record import SAMPLES
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.evidence import evaluation_record
+from kerasnas.wording import csv_cell
 
 PREDICTIONS = "predictions.csv"
 """The file with the prediction for each node."""
@@ -104,8 +105,9 @@ def predictions_text(data: GraphDataset, answers: np.ndarray) -> str:
         parts[nodes] = part
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["node", "part", "label", "predicted", *data.classes])
+    writer.writerow(map(csv_cell, ["node", "part", "label", "predicted", *data.classes]))
     for node, row in enumerate(answers):
         label = data.classes[data.y[node]] if data.y[node] >= 0 else ""
-        writer.writerow([node, parts[node], label, data.classes[row.argmax()], *(f"{one:.6f}" for one in row)])
+        named = map(csv_cell, (parts[node], label, data.classes[row.argmax()]))
+        writer.writerow([node, *named, *(f"{one:.6f}" for one in row)])
     return text.getvalue()
