@@ -38,6 +38,22 @@ def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeyp
     assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4
 
 
+def test_where_little_time_is_left_there_are_no_heats(tmp_path):
+    found = field(tmp_path, minutes=0.6).run()
+    assert list(found["contestants"]) == ["conv"]
+
+
+def test_a_rung_without_time_for_a_step_ends_well(tmp_path, monkeypatch):
+    def late(*given):
+        heats.heats(*given)
+        monkeypatch.setattr(stage, "FINISH_SECONDS", 480.0)
+
+    monkeypatch.setattr(stage, "heats", late)
+    entries = field(tmp_path).run()["contestants"]
+    assert sum(bool(entry["rungs"]) for entry in entries.values()) == 2
+    assert all(entry["step_seconds"] > 0 for entry in entries.values() if entry["rungs"])
+
+
 def test_heats_end_when_their_share_is_spent(tmp_path, monkeypatch):
     monkeypatch.setattr(heats, "_SHARE", 0.02)
     entries = field(tmp_path).run()["contestants"]

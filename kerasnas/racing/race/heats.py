@@ -8,7 +8,7 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.entrants.slices import FAILURES, TRACED
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.race.field import Field
 
 _SHARE, _STEPS = 0.1, 100  # of the budget that all heats may take; of a heat
@@ -23,7 +23,8 @@ def heats(field: Field, steps: int, allowance: float) -> None:
 
     A step takes a quarter of the time at half the size, or less, and of five networks the best there is among the best
     at full size (on CIFAR-10, Caltech-101, satellite scenes and PACS). There are none where a first rung of so many
-    `steps` has room for several candidates. One that would take too long at full size does not start.
+    `steps` has room for several candidates, and where the start of a short budget has left too little of it. One that
+    would take too long at full size does not start.
 
     Args:
         field: with small networks.
@@ -31,6 +32,8 @@ def heats(field: Field, steps: int, allowance: float) -> None:
         allowance: seconds for all candidates but the first.
     """
     if _USUAL * steps * field.entries[field.progress["first"]]["step_seconds"] <= allowance:
+        return
+    if field.budget.left() - FINISH_SECONDS < 2 * MOST_SHARE * field.budget.seconds:  # a winner needs the rest
         return
     waiting, run = field.progress["waiting"], list[str]()
     for name in waiting:
