@@ -295,8 +295,8 @@ class Race(Field):
         except FAILURES as error:
             self.contestants.drop(name, error)
             return
-        # Where there was no time for a step that could be timed.
-        entry.setdefault("step_seconds", (self.budget.spent() - before) / contestant.steps)
+        if "step_seconds" not in entry:  # there was no time for a step that could be timed
+            entry["step_seconds"] = (self.budget.spent() - before) / contestant.steps
         entry["cost"] = entry.get("cost", 0.0) + self.budget.spent() - before
         self.note(name, scores, contestant.steps, contestant.seconds)
         self.contestants.save(name, self.budget.spent())
