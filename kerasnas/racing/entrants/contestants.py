@@ -18,6 +18,7 @@ from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import WARMUP, Contestant
+from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -82,15 +83,13 @@ class Contestants:
             self._live[name].batches = batches
             return self._live[name]
         entry = self.entries[name]
-        model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
+        model = network_of(entry, self.build)
         saved = self._load(name, stage)
         begin = None
         if self.initialize is not None and entry.get("initializer"):
             begin = functools.partial(self._begin, entry["initializer"])
             if saved is None:
                 begin(model, batches.x, batches.y)
-        if entry.get("learning_rate"):
-            model.optimizer.learning_rate.assign(entry["learning_rate"])
         warmup, precision = entry.get("warmup", WARMUP), self.progress.get("precision", FLOAT32)
         contestant = Contestant(model, batches, warmup, self.task, begin, precision)
         if saved is not None:

@@ -38,6 +38,14 @@ def batches_of(data: tuple[Any, Any], size: int, seed: int, augment: tuple[str, 
     return ArrayBatches(*data, size, seed=seed, augment=compose(*functions))
 
 
+def network_of(entry: Mapping[str, Any], build: Callable[[Genotype], keras.Model]) -> keras.Model:
+    """Return the network of a contestant as new, with the learning rate that it has of its own."""
+    model = build(Genotype.from_json(json.dumps(entry["genotype"])))
+    if entry.get("learning_rate"):
+        model.optimizer.learning_rate.assign(entry["learning_rate"])
+    return model
+
+
 @dataclasses.dataclass
 class Work:
     """Common part of all slices of a race.
@@ -156,9 +164,7 @@ def _contestant(work: Work, order: Slice) -> Contestant:
     steps = 0 if order.state is None else order.state[1]["steps"]
     living = _living.get(order.name)
     if living is None or living.steps != steps:
-        model = work.build(Genotype.from_json(json.dumps(order.entry["genotype"])))
-        if order.entry.get("learning_rate"):
-            model.optimizer.learning_rate.assign(order.entry["learning_rate"])
+        model = network_of(order.entry, work.build)
         batches = batches_of(work.data, work.batch_size, work.seed, order.augment)
         living = Contestant(model, batches, task=work.task, precision=order.precision)
         if order.state is not None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.genotypes import Genotype
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED, network_of
 from kerasnas.racing.race.field import Field
 
 _SHARE, _STEPS = 0.1, 100  # of the budget that all heats may take; of a heat
@@ -67,9 +64,7 @@ def _heat(field: Field, name: str, steps: int) -> None:
     entry, first = field.entries[name], field.entries[field.progress["first"]]
     before = field.budget.spent()
     try:
-        model = field.small.build(Genotype.from_json(json.dumps(entry["genotype"])))
-        if entry.get("learning_rate"):
-            model.optimizer.learning_rate.assign(entry["learning_rate"])
+        model = network_of(entry, field.small.build)
         entry |= {"parameters": parameters(model), "macs": round(field.small.area * macs(model))}
         if steps * first["step_seconds"] * entry["macs"] / first["macs"] > _ROOM * field.budget.seconds:
             field.leave_out(name)
