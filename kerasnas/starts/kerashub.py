@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import os
 import re
@@ -84,15 +85,18 @@ class KerasHubStart(Start):
     def _folders(self) -> list[Path]:
         """Return local folders with the preset: its own, or those in the caches of Kaggle and Hugging Face."""
         scheme, _, address = self.path.rpartition("://")
-        home, hub = Path.home() / ".cache", f"models--{address.replace('/', '--')}/snapshots/*"
+        address = glob.escape(address.strip("/")) or "-"
+        home = Path.home() / ".cache"
         kaggle = Path(os.environ.get("KAGGLEHUB_CACHE") or home / "kagglehub") / "models"
         face = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / "huggingface") / "hub")
         if self.local:
             found = [Path(self.path)]
         elif scheme == "hf":
-            found = list(face.glob(hub))
+            found = list(face.glob(f"models--{address.replace('/', '--')}/snapshots/*"))
         else:
-            found = [*kaggle.glob(address if scheme else f"*/*/keras/{address}/*"), *kaggle.glob(f"{address}/*")]
+            found = [
+                folder for end in ("", "/*") for folder in kaggle.glob(("" if scheme else "*/*/keras/") + address + end)
+            ]
         return [folder for folder in found if (folder / "config.json").is_file() and any(folder.glob("*.h5"))]
 
 

@@ -146,7 +146,14 @@ def test_what_is_here_is_answered_from_folders_and_caches_alone(hub, tmp_path, m
     assert all(KerasHubStart(name).available() for name in names)
     assert [KerasHubStart(name).licence for name in names] == ["unknown", "unknown", "apache-2.0"]
     assert [KerasHubStart(name).name for name in names[::2]] == ["kerashub_resnet_18_imagenet", "kerashub_hf_owner_net"]
-    assert not KerasHubStart("hf://owner/other").available()
+    others = (
+        "hf://owner/other",
+        "hf://",
+        "kaggle:///root",
+        "kaggle://*/resnetv1/keras/resnet_18_imagenet/3",
+        "resnet_*",
+    )
+    assert not any(KerasHubStart(name).available() for name in others)
 
 
 def test_without_the_package_the_extra_is_named(preset, monkeypatch):
