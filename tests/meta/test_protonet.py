@@ -94,6 +94,7 @@ def test_an_adapted_model_predicts_the_class_of_the_nearest_mean(learner, image_
     model, (x, y), (queries, labels) = learner.adapt(episode), episode.support, episode.query
     features = keras.Model(model.inputs, model.layers[-1].input)
     means = np.stack([features.predict(x[y == label], verbose=0).mean(axis=0) for label in range(2)])
+    np.testing.assert_allclose(model.layers[-1].kernel[:, :2], 2 * means.T, rtol=1e-4, atol=1e-5)
     distances = ((features.predict(queries, verbose=0)[:, None] - means) ** 2).sum(axis=-1)
     predicted = model.predict(queries, verbose=0).argmax(axis=-1)
     np.testing.assert_array_equal(predicted, distances.argmin(axis=-1))
