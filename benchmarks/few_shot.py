@@ -20,7 +20,7 @@ or a folder with one, whose classes `--split=classes` divides at random in miniI
 600 episodes with 15 queries per class; ± is the 95 % confidence interval. Minutes are those of training, without the
 intermediate tests: on the clock, and of the CPU. MAML++ is all its parts (`--first_order_share`, `--multi_step_share`
 are shares of the steps); `--learn_inner_rates` and the like add one to MAML. `--compare` runs the methods of
-`COMPARED`, each on the same test episodes and for about the same CPU time on one thread, with this many seeds.
+`COMPARED`, each on the same test episodes and for about a minute of CPU time on one thread, with this many seeds.
 """
 
 import itertools
@@ -44,7 +44,7 @@ PUBLISHED = {  # MAML's inner loops
     "omniglot": {"inner_steps": 5, "inner_learning_rate": 0.1},  # and MAML++'s
     "color": {"inner_steps": 5, "inner_learning_rate": 0.01, "adaptation_steps": 10},
 }
-COMPARED = {  # about 45 s of CPU time each, on one thread
+COMPARED = {  # about 45 s of CPU time each, on one thread of an idle machine
     "ProtoNet, trained on 20 ways": "--method=protonet --training_ways=20 --query_shots=1 --steps=2600 "
     "--learning_rate=1e-2 --decay",
     "MAML": "--method=maml --query_shots=5 --steps=350 --learning_rate=3e-3 --decay",
@@ -165,16 +165,19 @@ def compare(arguments: Any) -> None:
         by_seed = ", ".join(f"{value:.1f}" for value in each["accuracy"])
         seconds = 60 * float(np.mean([run["cpu_minutes"] for run in own]))
         size = f"{own[0]['steps']:,} x {own[0]['tasks']}"
-        mean, transductive = (skeleton.spread(values) for values in each.values())
-        shown.add([title, size, mean, by_seed, transductive, f"{seconds:.0f}"])
+        cells = [skeleton.spread(values) for values in each.values()]
+        if len(own) == 1:  # then intervals are those over its episodes
+            cells = [" ± ".join(f"{100 * float(part):.1f}" for part in own[0][name].split(" ± ")) for name in each]
+        shown.add([title, size, cells[0], by_seed, cells[1], f"{seconds:.0f}"])
     tracked.record(
         arguments,
         shown.rows,
         code=["kerasnas/meta", "kerasnas/backend", "kerasnas/networks/few_shot.py"],
-        intervals="Accuracy in percent on 600 episodes with 15 queries per class; ± 95 % interval over the seeds",
+        intervals="Accuracy in percent on 600 episodes, 15 queries per class; ± 95 % interval over the seeds, or over "
+        "the episodes of a single one",
         note=NOTE,
         part="compared",
-        question="How accurate are prototypes, MAML and Reptile on Omniglot in the same CPU time?",
+        question="How accurate are prototypes, MAML and Reptile on Omniglot after a minute of training?",
         seeds=range(arguments.compare),
         runs=runs.records,
     )

@@ -143,6 +143,8 @@ def test_what_is_here_is_answered_from_folders_and_caches_alone(hub, tmp_path, m
     assert all(KerasHubStart(name).downloads for name in names)
     write_preset(tmp_path / "KAGGLEHUB_CACHE/models/keras/resnetv1/keras/resnet_18_imagenet/3")
     write_preset(tmp_path / "HF_HUB_CACHE/models--owner--net/snapshots/abc", "---\nlicense: apache-2.0\n---\n")
+    write_preset(tmp_path / "HF_HUB_CACHE/models--owner--bare/snapshots/abc", "---\ntags: []\n---\nlicense: mit\n")
+    assert KerasHubStart("hf://owner/bare").licence == "unknown"
     assert all(KerasHubStart(name).available() for name in names)
     assert [KerasHubStart(name).licence for name in names] == ["unknown", "unknown", "apache-2.0"]
     assert [KerasHubStart(name).name for name in names[::2]] == ["kerashub_resnet_18_imagenet", "kerashub_hf_owner_net"]
@@ -159,7 +161,7 @@ def test_what_is_here_is_answered_from_folders_and_caches_alone(hub, tmp_path, m
 def test_without_the_package_the_extra_is_named(preset, monkeypatch):
     monkeypatch.setattr("kerasnas.starts.kerashub._PACKAGE", "no-such-package")
     found = KerasHubStart(str(preset))
-    assert not found.available() and not found.downloads
+    assert not found.available() and not KerasHubStart("resnet_18_imagenet").downloads
     with pytest.raises(StartError, match=r"kerasnas\[kerashub\]"):
         found.build(64)
 
