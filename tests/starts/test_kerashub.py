@@ -169,7 +169,7 @@ def test_without_the_package_the_extra_is_named(preset, monkeypatch):
 @pytest.mark.parametrize(
     "backbone, words",
     [
-        (rows, "no network of images"),
+        (rows, "^KerasHub preset .* is no network of images"),
         (lambda: composite(layers.GlobalAveragePooling2D()), "no network of images"),
         (lambda: composite(Scale()), "layers that only KerasHub can load: Scale|layers that only KerasHub can load"),
         (lambda: keras.Model(*[keras.Input((8, 8, 1))] * 2), "1 channels"),
