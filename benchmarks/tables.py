@@ -71,8 +71,8 @@ PAGES = {
         "Meta-learning",
         "Learned initializations and learned architectures on unseen tasks.",
         (
-            *("few_shot", "few_shot_long", "pytorch_maml", "pytorch_maml_one_thread", "meta_architecture"),
-            *("meta_architecture_paired", "few_shot_cells", "few_images", "transfer"),
+            *("few_shot", "few_shot_long", "few_shot_compared", "pytorch_maml", "pytorch_maml_one_thread"),
+            *("meta_architecture", "meta_architecture_paired", "few_shot_cells", "few_images", "transfer"),
         ),
     ),
     "drift_and_federated": Page(

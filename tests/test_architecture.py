@@ -65,6 +65,7 @@ ROOMS = {
     "wandb": ("kerasnas/platforms/wandb_run.py",),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
+    "keras_hub": ("kerasnas/starts/kerashub.py",),
     "keras_tuner": ("tuners/",),
     "tuners": ("tuners/",),
     "pickle": (),

@@ -5,6 +5,7 @@ from kerasnas.meta.experience_store import ExperienceStore
 from kerasnas.meta.initializer import ReptileInitializer, warm_start
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
+from kerasnas.meta.protonet import ProtoNet
 from kerasnas.meta.race_experience import advise
 from kerasnas.meta.reptile import Reptile
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
@@ -14,6 +15,7 @@ __all__ = [
     "MAML",
     "ExperienceStore",
     "MetaNAS",
+    "ProtoNet",
     "Reptile",
     "ReptileInitializer",
     "SearchExperience",

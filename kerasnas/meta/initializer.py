@@ -20,6 +20,7 @@ from kerasnas.meta.functional import clone
 from kerasnas.meta.learned_values import assign_learned, check_learned, learned_arrays
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
+from kerasnas.meta.protonet import ProtoNet
 from kerasnas.meta.reptile import Reptile
 from kerasnas.networks.saved import read_model
 from kerasnas.search import SearchStrategy
@@ -122,7 +123,9 @@ class ReptileInitializer:
             ValueError: if the initialization did not come from a learner, or does not fit these settings, such as
                 another number of `inner_steps`; states the difference.
         """
-        kinds: dict[str, Callable[..., MetaLearner]] = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
+        kinds: dict[str, Callable[..., MetaLearner]] = {
+            kind.__name__: kind for kind in (MAML, Reptile, MetaNAS, ProtoNet)
+        }
         kind = kinds.get(self.description.get("learner", ""))
         if kind is None or self.model is None:
             raise ValueError(f"Expected an initialization made `from_learner`. Received: {self.description}")

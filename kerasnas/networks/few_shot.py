@@ -1,14 +1,20 @@
-"""The convolutional network of the few-shot literature: four blocks of 64 filters, and a linear head."""
+"""The convolutional network of the few-shot literature, and a linear head in closed form: class means as weights."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.networks.chosen import discrete_model
 from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.primitives.normalization import BatchNorm
+
+_ABSENT = -1e9  # logit of a class without samples: finite, so that losses and weights are
 
 
 @checks.arguments(pooling=checks.boolean, seed=checks.seed)
@@ -65,3 +71,33 @@ def few_shot_network(
     # Logits start near 0, so that the first inner steps are not spent on unlearning a random head.
     head.kernel.assign(0.01 * np.random.default_rng([seed, blocks]).standard_normal(head.kernel.shape))
     return model
+
+
+def prototype_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Any, Any]:
+    """Return the kernel and the bias of the linear head that chooses the nearest class mean.
+
+    The squared distance is `|f - m|^2 = |f|^2 - (2 m f - |m|^2)`, and `|f|^2` is the same for all classes: with the
+    kernel `2 m` and the bias `-|m|^2`, softmax of the logits is softmax of the negative squared distances.
+
+    Args:
+        features: `(samples, features)`.
+        labels: integers `(samples,)`.
+        classes: number of outputs; those without a sample have a bias of -1e9.
+
+    Returns:
+        `(kernel, bias)`, of shapes `(features, classes)` and `(classes,)`.
+
+    Example:
+
+    >>> kernel, bias = prototype_head(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0]], "float32"), [0, 0, 1], classes=2)
+    >>> ops.convert_to_numpy(kernel).tolist(), ops.convert_to_numpy(bias).tolist()
+    ([[4.0, 0.0], [0.0, 2.0]], [-4.0, -1.0])
+
+    Reference:
+        Snell et al., "Prototypical Networks for Few-shot Learning", 2017 (arXiv 1703.05175), equation 8.
+    """
+    features = ops.convert_to_tensor(features)
+    members = ops.one_hot(labels, classes, dtype=features.dtype)
+    counts = ops.sum(members, axis=0)
+    means = ops.matmul(ops.transpose(features), members) / ops.maximum(counts, 1)
+    return 2 * means, ops.where(counts > 0, -ops.sum(means**2, axis=0), _ABSENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from kerasnas.starts.base import STARTS, Start, StartError
+from kerasnas.starts.base import STARTS, Start, reading_weights
 
 # Name of the start: its title, its function in `keras.applications`, the file of its weights in Keras' cache.
 _APPLICATIONS = {
@@ -59,11 +59,8 @@ class KerasApplication(Start):
 
     def build(self, size: int) -> keras.Model:
         function = getattr(keras.applications, self.function)
-        try:
+        with reading_weights(self.title):
             model = function(include_top=False, weights="imagenet", input_shape=(size, size, 3))
-        except Exception as error:  # of a failing connection, and of a damaged file, nearly anything is raised
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise StartError(f"The weights of {self.title} could not be downloaded or read: {reason}") from error
         model.trainable = False
         return model
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import importlib.metadata
 import math
-from typing import Any, ClassVar
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -47,8 +50,8 @@ class Start(abc.ABC):
     learned_from = ""
     hint = ""
     downloads = False
-    offset: ClassVar[float | tuple[float, ...]] = 0.0
-    scale: ClassVar[float | tuple[float, ...]] = 1.0
+    offset: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
     readouts: tuple[str, ...] = ()
 
     @abc.abstractmethod
@@ -122,3 +125,41 @@ def installed(package: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def plain_name(text: str) -> str:
+    """Return a text as a name of `STARTS`, which is part of genotypes.
+
+    Example:
+
+    >>> plain_name("hf://owner/My-Net")
+    'hf_owner_my_net'
+    """
+    return re.sub(r"\W+", "_", text).strip("_").lower()
+
+
+@contextlib.contextmanager
+def reading_weights(title: str) -> Iterator[None]:
+    """Raise a `StartError` of one line for whatever a package raises for lack of a connection or for a damaged file."""
+    try:
+        yield
+    except StartError:
+        raise
+    except Exception as error:  # nearly anything is raised
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise StartError(f"The weights of {title} could not be downloaded or read: {reason}") from error
+
+
+def body_of(model: keras.Model, size: int, what: str) -> keras.Model:
+    """Return a copy of a network that ends in a map of features, frozen, for images `(size, size, 3)`.
+
+    Raises:
+        StartError: if it does not see color images alone; `what` is the network, in words.
+    """
+    channels = [value.shape[-1] for value in model.inputs]
+    if channels != [3]:
+        raise StartError(f"{what} sees {', '.join(map(str, channels))} channels. Expected 3.")
+    found = keras.models.clone_model(model, input_tensors=[keras.Input((size, size, 3))])
+    found.set_weights(model.get_weights())
+    found.trainable = False
+    return found

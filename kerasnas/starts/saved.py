@@ -1,16 +1,16 @@
-"""A user's own Keras network as a start: from a `.keras` file, read in safe mode."""
+"""Starts named by what the user has: a `.keras` file, read in safe mode, or a preset of KerasHub."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import keras
 
 from kerasnas import checks
 from kerasnas.networks.saved import read_model
-from kerasnas.starts.base import STARTS, Start, StartError
+from kerasnas.starts.base import STARTS, Start, StartError, body_of, plain_name
+from kerasnas.starts.kerashub import PREFIX, KerasHubStart
 
 
 class SavedStart(Start):
@@ -29,12 +29,17 @@ class SavedStart(Start):
 
     def __init__(self, path: str | os.PathLike):
         self.path = checks.path("path", path)
-        self.name = re.sub(r"\W+", "_", self.path.stem).strip("_").lower() or "saved"
+        self.name = plain_name(self.path.stem) or "saved"
         self.title = f"The network in {self.path}"
         self.hint = f"there is no file {self.path}"
 
     def available(self) -> bool:
         return self.path.is_file()
+
+    def check_exists(self) -> None:
+        """Raise FileNotFoundError if there is no such file."""
+        if not self.available():
+            raise FileNotFoundError(f"Expected a `.keras` file as a start. Received: {self.path}")
 
     def build(self, size: int) -> keras.Model:
         try:
@@ -44,42 +49,42 @@ class SavedStart(Start):
         maps = [layer for layer in getattr(model, "layers", ()) if _is_map(layer)]
         if not maps or not isinstance(model, keras.Model) or len(model.inputs) != 1:
             raise StartError(f"The network in {self.path} has no map of features of an image, and one input.")
-        channels = model.inputs[0].shape[-1]
-        if channels != 3:
-            raise StartError(f"The network in {self.path} sees {channels} channels. Expected 3.")
-        body = keras.Model(model.inputs, maps[-1].output)
-        found = keras.models.clone_model(body, input_tensors=[keras.Input((size, size, 3))])
-        found.set_weights(body.get_weights())
-        found.trainable = False
-        return found
+        return body_of(keras.Model(model.inputs, maps[-1].output), size, self.title)
 
 
-def register_saved(path: str | os.PathLike) -> str:
-    """Make the network in a `.keras` file a start; return its name.
+def register_saved(name: str | os.PathLike) -> str:
+    """Make the network in a `.keras` file, or a preset of KerasHub, a start; return its name.
+
+    Args:
+        name: the file, or `kerashub:` and the preset.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if there is no such file or folder.
         ValueError: if another start has its name.
     """
-    found = SavedStart(path)
-    if not found.available():
-        raise FileNotFoundError(f"Expected a `.keras` file as a start. Received: {path}")
+
+    def make() -> SavedStart | KerasHubStart:
+        text = os.fspath(name)
+        return KerasHubStart(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else SavedStart(name)
+
+    found = make()
+    found.check_exists()
     if found.name not in STARTS:
-        STARTS.register(found.name, lambda: SavedStart(path))
-    elif not isinstance(same := STARTS[found.name](), SavedStart) or same.path != found.path:
-        raise ValueError(f"A start named '{found.name}' exists. Rename the file {path}.")
+        STARTS.register(found.name, make)
+    elif getattr(STARTS[found.name](), "path", None) != found.path:
+        raise ValueError(f"A start named '{found.name}' exists. Rename {found.path}.")
     return found.name
 
 
 def is_saved(name: str) -> bool:
-    """Return True if a start is named by its file.
+    """Return True if a start is named by its file, or as a preset of KerasHub.
 
     Example:
 
-    >>> is_saved("runs/photos/model.keras"), is_saved("efficientnet_lite0")
-    (True, False)
+    >>> is_saved("runs/photos/model.keras"), is_saved("kerashub:resnet_18_imagenet"), is_saved("efficientnet_lite0")
+    (True, True, False)
     """
-    return Path(name).suffix == ".keras"
+    return Path(name).suffix == ".keras" or name.startswith(PREFIX)
 
 
 def _is_map(layer: keras.layers.Layer) -> bool:

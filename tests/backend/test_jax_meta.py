@@ -21,7 +21,7 @@ import keras
 from keras import ops
 from kerasnas.backend import traced_once, values
 from kerasnas.datasets import EpisodeSampler
-from kerasnas.meta import MAML, MetaNAS, Reptile
+from kerasnas.meta import MAML, MetaNAS, ProtoNet, Reptile
 from kerasnas.networks import few_shot_network
 from kerasnas.spaces import NASBench201Space
 
@@ -47,6 +47,7 @@ plus_plus |= {"first_order_steps": 1, "multi_step_loss_steps": 3}
 learners = {
     "maml": MAML(network(), False, 2, 0.1, **plus_plus),
     "reptile": Reptile(network(), inner_steps=2, inner_batch_size=4, inner_optimizer="sgd", inner_learning_rate=0.1),
+    "protonet": ProtoNet(network()),
 }
 record = {}
 for name, learner in learners.items():

@@ -434,7 +434,7 @@ LEARNER = meta.Reptile(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1
 LEARNER.compile(loss="mse", run_eagerly=True)
 INITIALIZER = meta.ReptileInitializer.from_learner(LEARNER)
 MODEL = keras.models.clone_model(LEARNER.model)
-call(meta.MAML, meta.Reptile, model=MODEL)
+call(meta.MAML, meta.ProtoNet, meta.Reptile, model=MODEL)
 call(meta.MetaNAS, model=SUPERNET)
 of(lambda: LEARNER, "fit", sampler=SINES, steps=1, tasks=1, verbose=0)
 SOURCE = meta.SearchExperience(

@@ -8,7 +8,7 @@ from keras import ops
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.datasets import EpisodeSampler
 from kerasnas.datasets.tasks import Episode
-from kerasnas.meta import MAML, Reptile
+from kerasnas.meta import MAML, ProtoNet, Reptile
 from kerasnas.meta.evaluation import DivergedError, Estimate
 from kerasnas.meta.functional import clone
 from kerasnas.meta.inner_optimizers import InnerAdam
@@ -102,13 +102,16 @@ def test_backup_and_restore_resumes_where_it_was_killed(make_network, image_task
     same(train(), train(backup))
 
 
-@pytest.mark.parametrize("kind, settings", [(Reptile, {}), (MAML, {"cosine_annealing": True})])
+@pytest.mark.parametrize(
+    "kind, settings",
+    [(Reptile, {"inner_steps": 1}), (MAML, {"inner_steps": 1, "cosine_annealing": True}), (ProtoNet, {})],
+)
 def test_a_learner_is_restored_before_it_is_trained_on(kind, settings, make_network, image_tasks, tmp_path):
     """As `TrainingCheckpoint` says: its `fit` begins at the epoch that `restore` returns."""
     trained = []
     for name, parts in (("whole", [4]), ("parts", [2, 4])):
         for epochs in parts:
-            learner, checkpoint = kind(make_network(), inner_steps=1, **settings), TrainingCheckpoint(tmp_path / name)
+            learner, checkpoint = kind(make_network(), **settings), TrainingCheckpoint(tmp_path / name)
             learner.compile(run_eagerly=True)
             epoch = checkpoint.restore(learner)
 

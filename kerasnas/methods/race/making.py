@@ -104,6 +104,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
             log(f"No pretrained network takes part: the smallest {problem}.")
             prober = None
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
+    space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
 
     @cache  # read when they are needed: a resumed race continues from its checkpoints

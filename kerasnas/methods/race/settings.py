@@ -71,7 +71,8 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
     starts: str = setting(
         "auto",
         "Pretrained networks of other sources that take part, tuned or as they are, comma-separated: auto (all whose "
-        "weights are installed or cached; nothing is downloaded), none, names, or `.keras` files of yours.",
+        "weights are installed or cached; nothing is downloaded), none, names, `.keras` files of yours, or presets of "
+        "KerasHub, such as kerashub:resnet_18_imagenet.",
     )
     precision: str = setting(
         AUTO,
@@ -86,7 +87,9 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
         unknown = [name for name in self.start_names if not is_saved(name) and name not in (*STARTS, "auto", "none")]
-        self._check("starts", not unknown, f"auto, none, a `.keras` file, or names among {', '.join(STARTS)}")
+        self._check(
+            "starts", not unknown, f"auto, none, a `.keras` file, kerashub:PRESET, or names among {', '.join(STARTS)}"
+        )
         alone = "none" not in self.start_names or len(self.start_names) == 1
         self._check("starts", alone, "none alone, or what takes part")
         alone = "auto" not in self.augment or len(self.augment) == 1

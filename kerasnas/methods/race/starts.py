@@ -98,6 +98,7 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
             if not one.downloads:
                 raise StartError(f"The weights of {one.title} are not here. Get them: {one.hint}")
             log(f"The weights of {one.title} are downloaded, from {one.source}.")
+        one.build(SIZES[0])  # what cannot be read, or is no such network, is an error before the race
     names = tuple(dict.fromkeys((*asked, *(here if AUTO in config.start_names else ()))))
     if not names:
         hints = sorted({start(name).hint for name in STARTS if not start(name).downloads})

@@ -1,0 +1,43 @@
+"""Pretrained networks that a race is asked for: what it holds, and what is an error before it."""
+
+import numpy as np
+import pytest
+
+from kerasnas.datasets import Dataset
+from kerasnas.methods.race.making import make_race
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing.budget import Budget
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.method import Context
+from kerasnas.runs.progress import progress_of
+from kerasnas.runs.tracking import Tracking
+from kerasnas.starts import STARTS
+from kerasnas.starts.base import StartError
+from tests.starts.kit import TinyStart
+
+IMAGES, LABELS = np.random.default_rng(0).random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 2
+DATA = Dataset("images", IMAGES, LABELS, IMAGES[:9], LABELS[:9], ("a", "b"))
+
+
+def race(folder, **settings):
+    lines = []
+    run = RunFolder.create(folder, RaceConfig(minutes=1.0, **settings))
+    return make_race(Context(run, progress_of(lines.append), Tracking(run, lines.append), DATA, Budget(1.0)))
+
+
+def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for(tmp_path):
+    TinyStart().build(32).save(tmp_path / "mine.keras")
+    try:
+        found = race(tmp_path / "run", space="adaptation", starts=str(tmp_path / "mine.keras")).candidates(4)
+        assert found and all("mine_" in str(one.genotype) for one in found)
+    finally:
+        STARTS.unregister("mine")
+
+
+def test_a_start_that_cannot_be_read_is_an_error_before_the_race(tmp_path):
+    (tmp_path / "damaged.keras").write_bytes(b"no network")
+    try:
+        with pytest.raises(StartError, match=r"damaged\.keras"):
+            race(tmp_path / "run", starts=str(tmp_path / "damaged.keras"))
+    finally:
+        STARTS.unregister("damaged")
