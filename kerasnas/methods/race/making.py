@@ -101,8 +101,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
         if problem := _problem(config, prober):
-            log(f"No pretrained network takes part: the smallest {problem}.")
-            prober = None
+            prober = dataclasses.replace(prober, teaches=True) if data.task.logits else None
+            log(f"No pretrained network takes part{', but one may teach' if prober else ''}: the smallest {problem}.")
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
 

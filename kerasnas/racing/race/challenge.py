@@ -13,6 +13,7 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end
+from kerasnas.racing.race.teaching import teach
 from kerasnas.racing.symmetries import found, kept_accuracies
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
@@ -35,16 +36,20 @@ def challenge(field: Field) -> None:
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
     to the end of the budget by power laws.
     """
-    plan = field.progress.get("challenge")
+    plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
+        return
+    if prober is None or (field.most == 1 and not prober.teaches):
         return
     try:
         _probe(field, plan)
     except StartError as error:
         field.log(f"  No pretrained network takes part: {error}")
-    if plan["probes"]:
+    best = max(plan["probes"], key=lambda probe: probe["score"], default=None)
+    if best and prober.teaches:
+        teach(field, best)
+    elif best:
         _continue(field)
-        best = max(plan["probes"], key=lambda probe: probe["score"])
         _enter_frozen(field, best)
         if "tuned" not in plan:
             plan["tuned"] = _tunable(field, best)
