@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
 from kerasnas.modalities.decoding import LONGEST, is_image, read_pixels
 from kerasnas.modalities.folders import left_out
+from kerasnas.modalities.grouping import grouped_columns
 from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
 from kerasnas.tasks.splits import split_samples
@@ -157,6 +158,8 @@ def _split_arrays(
     arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "task": np.array(kind)}
     if groups is not None:
         arrays["groups"] = groups[train]
+    elif hint := grouped_columns({name: values for name, values in own.items() if name not in names}):
+        left = [*left, hint]
     several = task_class(kind).outputs_words[1]
     notes = [", ".join(filter(None, (f"Found {found}", f"{len(classes)} {several}", sizes))), *left]
     return arrays, classes, tuple(notes)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.decoding import FITS, LONGEST, SUFFIXES, check_image_size, is_image, read_pixels
+from kerasnas.modalities.grouping import grouped_files
 from kerasnas.tasks.splits import grouped_split, stratified_split
 
 _PARTS = {
@@ -108,6 +109,8 @@ def read_folder(
     grouped = all(len({path.parent.name for path in files}) > 1 for files in parts[0].values())
     if grouped:
         notes.append(f"Folders in the classes are groups, none of which is split: {_listed(sorted(set(groups)))}")
+    elif hint := grouped_files({label: [path.name for path in files] for label, files in parts[0].items()}):
+        notes.append(hint)
     if not test:
         first, second = grouped_split(y[0], groups, 0.2, seed) if grouped else stratified_split(y[0], 0.2, seed)
         x, y, groups = [x[0][first], x[0][second]], [y[0][first], y[0][second]], groups[first]

@@ -48,7 +48,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
-    x, y = (np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+    x, y = (np.concatenate(pair) for pair in zip(*race.lessons, strict=True))
     winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:

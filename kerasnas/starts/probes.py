@@ -124,10 +124,19 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
 
 def spread(x: Any, y: np.ndarray, most: int = MOST) -> tuple[Any, np.ndarray]:
     """Return so many samples at most, evenly spread; by default as many as a head is fitted to."""
-    if len(x) <= most:
-        return x, y
-    kept = np.linspace(0, len(x) - 1, most).astype(int)
-    return x[kept], np.asarray(y)[kept]
+    rows = spread_rows(len(x), most)
+    return x[rows], np.asarray(y)[rows]
+
+
+def spread_rows(samples: int, most: int = MOST) -> np.ndarray:
+    """Return the numbers of so many samples at most, evenly spread.
+
+    Example:
+
+    >>> spread_rows(5, most=3).tolist(), spread_rows(3).tolist()
+    ([0, 2, 4], [0, 1, 2])
+    """
+    return np.arange(samples) if samples <= most else np.linspace(0, samples - 1, most).astype(int)
 
 
 @dataclasses.dataclass
@@ -139,15 +148,19 @@ class Prober:
         input_shape: of the images.
         num_classes: number of outputs.
         task: what is predicted.
+        teaches: whether its networks only teach those of a race, because they are above the user's limits. Defaults to
+            False: they take part.
     """
 
     space: AdaptationSpace
     input_shape: tuple[int, ...]
     num_classes: int
     task: Task
+    teaches: bool = False
 
     def __post_init__(self) -> None:
         self._heads: dict[tuple[Any, ...], Head] = {}
+        self._answers: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def network(self, start: str, size: int) -> keras.Model:
         """Return the frozen network of a start for images of a size, whose head reads all that any head reads."""
@@ -169,20 +182,39 @@ class Prober:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
             `seconds` of it all, and the `pace`: seconds of a sample's way through the network.
         """
-        before, (x, y) = clock(), spread(*data)
+        before, rows = clock(), spread_rows(len(data[0]))
+        x, y = data[0][rows], np.asarray(data[1])[rows]
         model = self.network(start, size)
         reader = _reader(model)
         held = predicted(reader, held_out[0], _BATCH)  # traces
         traced = clock()
         features = predicted(reader, x, _BATCH)
-        pace, scores = (clock() - traced) / len(x), {}
+        pace, scores, answers = (clock() - traced) / len(x), {}, {}
         for name, width in widths(model).items():
             head = Head.fitted(features[:, :width], y, self.task, self.num_classes)
             self._heads[start, size, width, len(data[0])] = head
-            scores[name] = self.task.scores(head.outputs(held[:, :width]), np.asarray(held_out[1]))
+            answers[name] = head.left_out, head.outputs(held[:, :width])
+            scores[name] = self.task.scores(answers[name][1], np.asarray(held_out[1]))
         best = max(scores, key=lambda name: scores[name].mean())
+        self._answers[start, size] = answers[best]
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
         return {**found, "scores": scores[best], "seconds": clock() - before, "pace": pace}
+
+    def answers(
+        self, start: str, size: int, data: tuple[Any, Any], held_out: tuple[Any, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the best head on a start says of samples that it was not fitted to; arguments as for `probe`.
+
+        Returns:
+            Outputs `(samples, outputs)` for each of `data`, by regressions on all others of them, NaN where it was not
+            read; and for each of `held_out`.
+        """
+        if (start, size) not in self._answers:  # of an earlier process
+            self.probe(start, size, data, held_out, lambda: 0.0)
+        known, held = self._answers[start, size]
+        left_out = np.full((len(data[0]), self.num_classes), np.nan)
+        left_out[spread_rows(len(left_out))] = known
+        return left_out, held
 
     def describe(self, genotype: Genotype) -> dict[str, Any]:
         """Return what a record says of the start of a network: its description, size of images, modes of stages."""

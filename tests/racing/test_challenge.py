@@ -95,22 +95,23 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("score", "first", "left", "stages"),
+    ("score", "first", "left", "stages", "samples"),
     [
-        (0.8, (0.6, 0.7), 250, 5),
-        (0.8, (0.6, 0.7), 130, 2),  # a hundred steps of all stages take 134 s
-        (0.8, (0.6, 0.7), 100, 1),
-        (0.8, (0.6, 0.7), 80, 0),
-        (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
+        (0.8, (0.6, 0.7), 250, 5, 2000),
+        (0.8, (0.6, 0.7), 130, 2, 2000),  # a hundred steps of all stages take 134 s
+        (0.8, (0.6, 0.7), 100, 1, 2000),
+        (0.8, (0.6, 0.7), 80, 0, 2000),
+        (0.8, (0.6, 0.7), 80, 5, 100),  # ten epochs of few images take 21 s
+        (0.7, (0.95, 0.98), 250, 0, 2000),  # it would be behind the first network
     ],
 )
-def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages):
+def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages, samples):
     curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
     field = types.SimpleNamespace(
         entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
-        data=(np.zeros(2000), None),
+        data=(np.zeros(samples), None),
         held_out=(np.zeros(500), None),
         batch_size_for=lambda samples: 64,
     )

@@ -39,6 +39,7 @@ RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
 _LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
+_LEAST_VALIDATION = 40  # samples, unless the user says how many: fewer tell nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     space = make_space(TrainingConfig(imports=config.imports, space=config.space), data, seen)
     given = given_networks(context, partial(excess, config))
     own = {network.genotype: network for network in given.values()}
-    share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
+    share = _held_out(config, len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
@@ -101,8 +102,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
         if problem := _problem(config, prober):
-            log(f"No pretrained network takes part: the smallest {problem}.")
-            prober = None
+            prober = dataclasses.replace(prober, teaches=True) if data.task.logits else None
+            log(f"No pretrained network takes part{', but one may teach' if prober else ''}: the smallest {problem}.")
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
@@ -168,6 +169,14 @@ def _small(build: Networks) -> Small | None:
     factor = max(2.0, max(height, width) / _MOST_SMALL)
     seen = (max(_LEAST, round(height / factor)), max(_LEAST, round(width / factor)), channels)
     return Small(dataclasses.replace(build, seen=seen), height * width / (seen[0] * seen[1]))
+
+
+def _held_out(config: RaceConfig, samples: int) -> float:
+    """Return the share of so many samples that networks are compared on: half of few, unless the user says."""
+    share = min(config.validation_split, _MOST_VALIDATION / samples)
+    if "validation_split" in config.changed():
+        return share
+    return max(share, min(0.5, _LEAST_VALIDATION / samples))
 
 
 def _problem(config: RaceConfig, prober: Prober) -> str:

@@ -57,7 +57,11 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(
-        0.2, "Share of the training data that networks are compared on; the winner is trained on all.", above=0, below=1
+        0.2,
+        "Share of the training data that networks are compared on; the winner is trained on all. By default, of fewer "
+        "than 200 samples 40 are held out, or half.",
+        above=0,
+        below=1,
     )
     max_parameters: int = setting(0, "Maximum number of parameters of the network. Default: any.", least=0)
     latency_target_ms: float = setting(

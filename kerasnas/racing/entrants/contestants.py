@@ -23,6 +23,8 @@ from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
+_LESSONS = "lessons"  # stage in whose folder they are kept
+
 
 class Contestants:
     """Contestants of a race by name, and all that the race resumes from.
@@ -104,6 +106,22 @@ class Contestants:
         assert self.initialize is not None
         self.initialize(model, initializer, x, y)
 
+    @property
+    def lessons(self) -> dict[str, np.ndarray]:
+        """What a teacher says of samples, as it was kept by `learn`; nothing before that."""
+        found = self.stages.store(_LESSONS, log=self.log).load_latest() if self.progress.get("teacher") else None
+        return found[1] if found else {}
+
+    def learn(self, lessons: Mapping[str, np.ndarray], teacher: Mapping[str, Any], spent: float) -> None:
+        """Keep what a teacher says of samples, and who it is. Networks that live were made to learn labels: they go.
+
+        They come again from their checkpoints.
+        """
+        self.stages.store(_LESSONS, log=self.log).save(0, lessons, {})
+        self.progress["teacher"] = dict(teacher)
+        self._live.clear()
+        self.write(spent)
+
     def drop(self, name: str, error: BaseException) -> None:
         """Let a contestant that failed drop out, and say why."""
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -155,7 +173,8 @@ class Contestants:
 
     def remove(self) -> None:
         """Remove all that the race resumes from, at its end."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self.stages.checkpoints(_LESSONS)):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _load(self, name: str, stage: str | None) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
         """The last checkpoint that the progress knows. Where a kill fell between the two, what it was of is done again.

@@ -13,6 +13,7 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end
+from kerasnas.racing.race.teaching import teach
 from kerasnas.racing.symmetries import found, kept_accuracies
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
@@ -21,7 +22,7 @@ from kerasnas.starts.probes import MOST, spread
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
-_LEAST_STEPS = 100  # that they have to be tuned for, or fewer are: after a few, a network is worse than before
+_LEAST_STEPS, _LEAST_EPOCHS = 100, 10  # of which they need the fewer: after a few steps, a network is worse than before
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -35,16 +36,20 @@ def challenge(field: Field) -> None:
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
     to the end of the budget by power laws.
     """
-    plan = field.progress.get("challenge")
+    plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
+        return
+    if prober is None or (field.most == 1 and not prober.teaches):
         return
     try:
         _probe(field, plan)
     except StartError as error:
         field.log(f"  No pretrained network takes part: {error}")
-    if plan["probes"]:
+    best = max(plan["probes"], key=lambda probe: probe["score"], default=None)
+    if best and prober.teaches:
+        teach(field, best)
+    elif best:
         _continue(field)
-        best = max(plan["probes"], key=lambda probe: probe["score"])
         _enter_frozen(field, best)
         if "tuned" not in plan:
             plan["tuned"] = _tunable(field, best)
@@ -140,7 +145,8 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    least = _LEAST_STEPS * field.batch_size_for(len(field.data[0])) * probe["pace"]  # for each pass in a step
+    samples = len(field.data[0])
+    least = min(_LEAST_STEPS * field.batch_size_for(samples), _LEAST_EPOCHS * samples) * probe["pace"]  # for each pass
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
@@ -210,7 +216,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 def _decide(field: Field, plan: dict[str, Any]) -> None:
     """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
 
-    The first is small: it stands unless another is expected to get more of the held-out samples right.
+    The first is small: it stands unless another is expected to get more of the held-out samples right, in whole ones.
     """
     ends = {
         name: expected_end(field, entry)
@@ -219,7 +225,7 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     }
     plan["ends"] = ends
     best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
-    if first in ends and ends[best] < ends[first] + 1 / len(field.held_out[0]):
+    if first in ends and ends[best] < ends[first] + 0.5 / len(field.held_out[0]):
         best = first
     out = [name for name in ends if name != best]
     if best != first:

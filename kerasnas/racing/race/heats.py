@@ -69,7 +69,8 @@ def _heat(field: Field, name: str, steps: int) -> None:
         if steps * first["step_seconds"] * entry["macs"] / first["macs"] > _ROOM * field.budget.seconds:
             field.leave_out(name)
             return
-        batches, precision = field.batches(field.data, field.augment_of(name)), field.progress.get("precision", FLOAT32)
+        batches = field.batches(field.lessons[0], field.augment_of(name))
+        precision = field.progress.get("precision", FLOAT32)
         contestant = Contestant(model, batches, task=field.task, precision=precision)
         contestant.advance(field.budget.clock, steps=TRACED)
         contestant.advance(field.budget.clock, steps=_STEPS - TRACED)

@@ -44,7 +44,7 @@ class Race(Field):
             return finished
         if "standing" not in self.progress:
             self._scout()
-        if self.prober is not None and self.most > 1:
+        if self.prober is not None:
             challenge(self)
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
@@ -54,7 +54,7 @@ class Race(Field):
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {} if self.samples == "images" else {"samples": self.samples}
-        record |= {key: self.progress[key] for key in ("precision",) if key in self.progress}
+        record |= {key: self.progress[key] for key in ("precision", "teacher") if key in self.progress}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
         for name in winners:
             self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
