@@ -1,5 +1,7 @@
 """The supernet of adaptations: the pretrained function at first, a copy of each stage for each mode, alphas, saving."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import ops
 
 from kerasnas import testing
 from kerasnas.backend import value_and_grad
+from kerasnas.relaxations import Softmax
 from kerasnas.search import BilevelTrainer
 from kerasnas.spaces.base import has_supernet
 from kerasnas.starts import STARTS, AdaptationSpace, begin
@@ -19,11 +22,20 @@ from tests.starts.test_adaptation import images
 SHAPE, CLASSES = (16, 16, 1), 3
 
 
+class Read(TinyStart):
+    """Heads read nothing of the first and third stages, two maps of the second, and one within the fourth."""
+
+    readouts = ("norm1", "relu1", "conv3")
+
+
 @pytest.fixture(autouse=True)
 def tiny():
-    STARTS.register("tiny", TinyStart)
+    starts = {"tiny": TinyStart, "read": Read}
+    for name, start in starts.items():
+        STARTS.register(name, start)
     yield
-    STARTS.unregister("tiny")
+    for name in starts:
+        STARTS.unregister(name)
 
 
 def make(*modes, head="stages", **options):
@@ -43,11 +55,12 @@ def test_the_supernet_keeps_the_contract_of_spaces():
     assert not has_supernet("adaptation")  # so that the command line races the space
 
 
-@pytest.mark.parametrize("head", ["stages", "grid"])
-def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(head):
-    space, (x, y) = make(FROZEN, BATCH_NORM, ADAPTER, TUNED, head=head), images(30)
+@pytest.mark.parametrize(("start", "head"), [("tiny", "grid"), ("read", "stages")])
+def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, head):
+    space, (x, y) = make(FROZEN, BATCH_NORM, ADAPTER, TUNED, head=head, starts=[start]), images(30)
     supernet = space.build_supernet(SHAPE, CLASSES)
-    network = space.build_network(space.network("tiny", 32, (FROZEN,) * 5, head), SHAPE, CLASSES)
+    network = space.build_network(space.network(start, 32, (FROZEN,) * 5, head), SHAPE, CLASSES)
+    assert supernet.get_layer(FEATURES).input.shape == network.get_layer(FEATURES).input.shape
     for model in (supernet, network):
         begin(model, x, y, CLASSIFICATION)
     expected = network.predict(x, verbose=0)
@@ -56,7 +69,7 @@ def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(head):
     for mode in space.modes:
         pick(supernet, mode)
         np.testing.assert_allclose(supernet.predict(x, verbose=0), expected, atol=1e-4)
-        assert supernet.derive() == space.network("tiny", 32, (mode,) * 5, head)
+        assert supernet.derive() == space.network(start, 32, (mode,) * 5, head)
 
 
 def test_a_drawn_stage_is_another_function():
@@ -138,7 +151,7 @@ def test_gradients_of_the_alphas_are_those_of_finite_differences():
 def searched():
     """A search whose weights stay, so that a mode which is no worse than noise must win."""
     space, (x, y) = make(DRAWN, FROZEN), images(60)
-    supernet = space.build_supernet(SHAPE, CLASSES)
+    supernet = space.build_supernet(SHAPE, CLASSES, relaxation=Softmax(temperature=0.9), seed=3)
     pick(supernet, FROZEN)
     begin(supernet, x, y, CLASSIFICATION)
     for alphas in supernet.architecture_parameters:
@@ -162,6 +175,8 @@ def test_a_saved_search_continues(searched, tmp_path):
     loaded = keras.models.load_model(tmp_path / "search.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), search.predict(x, verbose=0))
     assert loaded.derive() == search.derive()
+    configs = [json.dumps(one.supernet.get_config(), sort_keys=True) for one in (search, loaded)]
+    assert configs[0] == configs[1] and "temperature" in configs[0] and loaded.supernet.seed == 3
     again = [one.fit(x, y, batch_size=10, epochs=7, initial_epoch=6, verbose=0).history for one in (search, loaded)]
     assert again[0]["val_loss"] == pytest.approx(again[1]["val_loss"], rel=1e-5)
 
