@@ -79,7 +79,7 @@ class MixedOp(keras.layers.Layer):
         - None.
     """
 
-    known = staticmethod(check_primitives)
+    _known = staticmethod(check_primitives)
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class MixedOp(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
         self.graph = None if graph is None else check_graph(graph)
         self.options = dict(checks.mapping("options", options or {}))
-        self.primitives = self.known(primitives, graph is not None)
+        self.primitives = self._known(primitives, graph is not None)
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
         self.copies = checks.size("copies", copies)

@@ -79,7 +79,7 @@ class Adaptation:
         x = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=FEATURES)(x)
         return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=HEAD, trainable=learns)(x)
 
-    def parts(self, backbone: keras.Model) -> dict[int, tuple[keras.Model, int]]:
+    def cut(self, backbone: keras.Model) -> dict[int, tuple[keras.Model, int]]:
         """Cut a network of the start into its stages, each a model of the map with which the one before it ends.
 
         Returns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -57,16 +57,18 @@ class MixedStage(MixedOp):
         List of tensors: the maps that a head reads, then the map with which the stage ends.
     """
 
-    known = staticmethod(lambda names, _: checks.names("modes", names, MODES))
-
     def __init__(self, versions: Mapping[str, StageVersion], relaxation: Relaxation, seed: int, **kwargs: Any):
         self._versions = dict(versions)
         super().__init__(tuple(versions), filters=1, relaxation=relaxation, seed=seed, **kwargs)
 
+    @staticmethod
+    def _known(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
+        return checks.names("modes", primitives, MODES)
+
     def _candidate(self, name: str) -> StageVersion:
         return self._versions[name]
 
-    def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> list[tuple]:
+    def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> Any:
         version = self._versions[self.primitives[0]]
         shapes = [tuple(y.shape) for y in version.body.outputs]
         return [*shapes[: version.number], shapes[-1]]
@@ -182,7 +184,7 @@ def _mixed_stages(
         backbone = adaptation.start.build(adaptation.size)
         for layer in backbone.layers:
             set_mode(layer, mode, rng)
-        bodies[mode] = adaptation.parts(backbone)
+        bodies[mode] = adaptation.cut(backbone)
     stages = {}
     for number in next(iter(bodies.values())):
         versions = {mode: StageVersion(*bodies[mode][number]) for mode in modes if mode != ADAPTER}
