@@ -124,6 +124,7 @@ class AdaptationSpace(SearchSpace):
         self.validate(genotype)
         return self.adaptation(genotype).build(input_shape, num_classes, seed)
 
+    @checks.arguments(input_shape=checks.shape, num_classes=checks.size, seed=checks.seed)
     def build_supernet(
         self, input_shape: tuple[int, ...], num_classes: int, relaxation: Any = "softmax", seed: int = 0, **kwargs: Any
     ) -> AdaptationSupernet:

@@ -117,7 +117,7 @@ class AdaptationSupernet(keras.Model):
         relaxation = get_relaxation(relaxation, seed)
         if relaxation.paths is not None:
             raise ValueError(checks.invalid("relaxation", "one that computes every option", relaxation.name))
-        stages = _mixed_stages(adaptation, space.modes, relaxation, checks.seed(seed))
+        stages = _mixed_stages(adaptation, space.modes, relaxation, seed)
         inputs = keras.Input(input_shape)
         x, maps = adaptation.pixels(inputs), []
         for stage in stages.values():

@@ -200,6 +200,9 @@ def test_images_and_relaxations_that_do_not_fit_are_refused():
     space = make(FROZEN, TUNED)
     with pytest.raises(ValueError, match="1 or 3 channels"):
         space.build_supernet((16, 16, 5), CLASSES)
+    for name, wrong in {"input_shape": None, "num_classes": 0, "seed": -1}.items():
+        with pytest.raises((TypeError, ValueError), match=f"argument `{name}`"):
+            space.build_supernet(**{"input_shape": SHAPE, "num_classes": CLASSES, name: wrong})
     with pytest.raises(ValueError, match="computes every option"):
         space.build_supernet(SHAPE, CLASSES, relaxation="gumbel")
 
