@@ -79,6 +79,8 @@ class MixedOp(keras.layers.Layer):
         - None.
     """
 
+    _known = staticmethod(check_primitives)
+
     def __init__(
         self,
         primitives: Sequence[str],
@@ -96,7 +98,7 @@ class MixedOp(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
         self.graph = None if graph is None else check_graph(graph)
         self.options = dict(checks.mapping("options", options or {}))
-        self.primitives = check_primitives(primitives, on_graph=graph is not None)
+        self.primitives = self._known(primitives, graph is not None)
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
         self.copies = checks.size("copies", copies)
@@ -141,7 +143,7 @@ class MixedOp(keras.layers.Layer):
         scales = dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
         shared: dict[tuple, Any] = {}
         outputs = [candidate.mix(inputs, scales[name], training, shared) for name, candidate in self.candidates.items()]
-        return sum(outputs[1:], outputs[0])
+        return keras.tree.map_structure(lambda *terms: sum(terms[1:], terms[0]), *outputs)
 
     def _mix_active(self, inputs: Tensor, weights: Tensor, active: Tensor, training: bool | None) -> Any:
         """Compute, for each copy, the weighted sum of its active primitives only."""

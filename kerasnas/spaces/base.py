@@ -49,8 +49,8 @@ class SearchSpace(abc.ABC):
     Attributes:
         name: the name that its genotypes carry.
         mixes_channels: True if `build_supernet` takes `partial_channels` and `edge_normalization`.
-        shapes_network: True if choices shape the network itself, such as its depth. There is no supernet then, and no
-            table of costs over the choices; `parts_of` has the parts of one network.
+        shapes_network: True if choices shape the network itself, such as its depth. There is no supernet of all of them
+            then, and no table of costs over the choices; `parts_of` has the parts of one network.
         sizes: arguments of the constructor that `build_network` takes too.
         defaults: settings of a run that suit the space better than the usual ones, by name.
         tolerant: whether a sample shifted by two pixels, or with a part cut out, keeps its class: True for photographs,

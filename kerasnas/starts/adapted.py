@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -52,17 +53,22 @@ class Adaptation:
             ValueError: for images that the start cannot see.
             StartError: if its weights are not there.
         """
-        self._check(input_shape)
+        self.check(input_shape)
         rng = np.random.default_rng([seed, 32])
         backbone = self.start.build(self.size)
         inputs = keras.Input(input_shape)
-        maps = self._readouts(backbone)(self._pixels(inputs))
+        maps = self._readouts(backbone)(self.pixels(inputs))
         maps = maps if isinstance(maps, list | tuple) else [maps]
         modes = dict(enumerate(self.stages, start=1))
         for layer in backbone.layers:
-            _set(layer, modes.get(stage_of(layer, self.size), FROZEN), rng)
+            set_mode(layer, modes.get(stage_of(layer, self.size), FROZEN), rng)
         stages = self._stages_of_readouts(backbone)
-        maps = [_adapted(x, rng) if modes[stage] == ADAPTER else x for x, stage in zip(maps, stages, strict=True)]
+        maps = [adapted(x, rng) if modes[stage] == ADAPTER else x for x, stage in zip(maps, stages, strict=True)]
+        # Of features that stay, the best head has a closed form.
+        return keras.Model(inputs, self.logits(maps, num_classes, learns=set(self.stages) != {FROZEN}))
+
+    def logits(self, maps: Sequence[Any], num_classes: int, learns: bool) -> Any:
+        """Return the outputs of the head, which is zero, for the maps that it may read, the last one last."""
         features = [layers.GlobalAveragePooling2D(name=LAST)(maps[-1])]  # heads read what heads before them read
         if self.head != "last":
             features += [layers.GlobalAveragePooling2D()(x) for x in maps[:-1]]
@@ -71,18 +77,37 @@ class Adaptation:
             features.append(layers.Flatten(name=QUARTERS)(layers.AveragePooling2D(quarter, padding="same")(maps[-1])))
         x = layers.Concatenate()(features) if len(features) > 1 else features[0]
         x = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=FEATURES)(x)
-        head = layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=HEAD)
-        head.trainable = set(self.stages) != {FROZEN}  # of features that stay, the best head has a closed form
-        return keras.Model(inputs, head(x))
+        return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=HEAD, trainable=learns)(x)
 
-    def _check(self, input_shape: tuple[int, ...]) -> None:
+    def cut(self, backbone: keras.Model) -> dict[int, tuple[keras.Model, int]]:
+        """Cut a network of the start into its stages, each a model of the map with which the one before it ends.
+
+        Returns:
+            Stage -> model and number of its first outputs that a head may read; the last one is the end of the stage.
+
+        Raises:
+            ValueError: if something but that map passes from a stage to the next.
+        """
+        read, ends, x, found = self._layers_read(backbone), self._ends(backbone), backbone.inputs[0], {}
+        for stage, end in sorted(ends.items()):
+            maps = [layer for layer in read if stage_of(layer, self.size) == stage]
+            try:
+                model = keras.Model(x, [layer.output for layer in dict.fromkeys([*maps, end])])
+            except ValueError as error:
+                words = "its stages do not follow one another, each from the last map of the one before"
+                raise ValueError(f"{self.start.title} has no supernet: {words}.") from error
+            found[stage], x = (model, len(maps)), end.output
+        return found
+
+    def check(self, input_shape: tuple[int, ...]) -> None:
+        """Raise ValueError for images that the start cannot see."""
         if len(input_shape) != 3 or input_shape[-1] not in (1, 3) or min(input_shape[:2]) < 2:
             raise ValueError(
                 f"{self.start.title} sees images of at least 2x2 pixels with 1 or 3 channels. Received: "
                 f"images of shape {tuple(input_shape)}"
             )
 
-    def _pixels(self, x: Any) -> Any:
+    def pixels(self, x: Any) -> Any:
         """Resize images from 0 to 1, and scale their pixels as the start expects them."""
         channels = x.shape[-1]
         if channels == 1:
@@ -104,14 +129,17 @@ class Adaptation:
         return [min(stage_of(layer, self.size), len(self.stages)) for layer in self._layers_read(backbone)]
 
     def _layers_read(self, backbone: keras.Model) -> list[keras.layers.Layer]:
-        last: dict[int, keras.layers.Layer] = {}
-        for layer in backbone.layers[1:]:
-            if len(layer.output.shape) == 4:
-                last[stage_of(layer, self.size)] = layer
-        named = [layer for layer in backbone.layers if layer.name in self.start.readouts] or list(last.values())
+        ends = self._ends(backbone)
+        named = [layer for layer in backbone.layers if layer.name in self.start.readouts] or list(ends.values())
         kept = [layer for layer in named if stage_of(layer, self.size) <= len(self.stages)]
-        end = last[max(stage for stage in last if stage <= len(self.stages))]
+        end = ends[max(ends)]
         return [*(layer for layer in kept if layer is not end), end]
+
+    def _ends(self, backbone: keras.Model) -> dict[int, keras.layers.Layer]:
+        """Return the last layer of each stage that is kept."""
+        maps = [layer for layer in backbone.layers[1:] if len(layer.output.shape) == 4]
+        ends = {stage_of(layer, self.size): layer for layer in maps}
+        return {stage: layer for stage, layer in ends.items() if stage <= len(self.stages)}
 
 
 def resized(x: Any, height: int, width: int) -> Any:
@@ -128,7 +156,7 @@ def resized(x: Any, height: int, width: int) -> Any:
     return x if x.shape[1:3] == (height, width) else layers.Resizing(height, width)(x)
 
 
-def _set(layer: keras.layers.Layer, mode: str, rng: np.random.Generator) -> None:
+def set_mode(layer: keras.layers.Layer, mode: str, rng: np.random.Generator) -> None:
     """Make a layer of a start learn as the mode of its stage says."""
     norm = isinstance(layer, layers.BatchNormalization)
     if norm:
@@ -144,7 +172,7 @@ def _set(layer: keras.layers.Layer, mode: str, rng: np.random.Generator) -> None
             variable.assign(np.full(shape, float(name in ("gamma", "moving_variance"))))
 
 
-def _adapted(x: Any, rng: np.random.Generator) -> Any:
+def adapted(x: Any, rng: np.random.Generator) -> Any:
     """Add to a map what an adapter of lower rank makes of it: nothing, at first."""
     filters = x.shape[-1]
     rank = max(1, filters // _RANK)

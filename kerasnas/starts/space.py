@@ -16,11 +16,13 @@ from kerasnas.spaces.base import SPACES, Indices, SearchSpace
 from kerasnas.spaces.skeleton_space import chain_of, distinct
 from kerasnas.starts.adapted import HEADS, MODES, Adaptation
 from kerasnas.starts.base import STAGES, STARTS, available_starts, start
+from kerasnas.starts.supernet import AdaptationSupernet
 from kerasnas.wording import nearest
 
 SIZES = (64, 96, 128, 176, 224)
 
 
+@keras.saving.register_keras_serializable(package="kerasnas.spaces")
 @SPACES.register("adaptation")
 class AdaptationSpace(SearchSpace):
     """Networks made from pretrained ones: the start, the size of its images, how many of its stages, how each is tuned.
@@ -121,6 +123,35 @@ class AdaptationSpace(SearchSpace):
         """
         self.validate(genotype)
         return self.adaptation(genotype).build(input_shape, num_classes, seed)
+
+    @checks.arguments(input_shape=checks.shape, num_classes=checks.size, seed=checks.seed)
+    def build_supernet(
+        self, input_shape: tuple[int, ...], num_classes: int, relaxation: Any = "softmax", seed: int = 0, **kwargs: Any
+    ) -> AdaptationSupernet:
+        """Build the supernet that mixes the modes of each stage; the start, its size, the depth and the head are given.
+
+        Args:
+            input_shape: `(height, width, channels)` of the data's images, from 0 to 1; with 1 or 3 channels.
+            num_classes: number of outputs; the head is zero until `kerasnas.starts.begin`.
+            relaxation: how alphas become mixing weights: a name or a callable. Defaults to `"softmax"`.
+            seed: seed of drawn weights and of the alphas. Defaults to 0.
+            kwargs: as for `keras.Model`.
+
+        Raises:
+            ValueError: if this space has several starts, sizes, depths or heads, or one mode alone; and as
+                `build_network` does.
+
+        Example:
+
+            space = AdaptationSpace(["efficientnet_lite0"], [64], [5], ["frozen", "adapter", "tuned"], ["stages"])
+            supernet = space.build_supernet((32, 32, 3), num_classes=10)
+            begin(supernet, x, y, data.task)
+            search = kerasnas.BilevelTrainer(supernet, weight_decay=0.0)
+            search.compile(keras.optimizers.Adam(3e-4))
+            search.fit(x, y, epochs=4)
+            genotype = search.derive()
+        """
+        return AdaptationSupernet(self, input_shape, num_classes, relaxation, seed, **kwargs)
 
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
