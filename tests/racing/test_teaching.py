@@ -10,14 +10,16 @@ from kerasnas.starts import probes as probes_module
 from kerasnas.starts.probes import Head, Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from tests.racing.test_challenge import Blind, colors
-from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, race, short  # noqa: F401
+from tests.racing.test_stage import CLASSES, Interrupting, build, candidates, finish, race, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
 
 def taught(folder, start=TinyStart, **options):
     STARTS.register("tiny", start)
     prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32, 64)), (8, 8, 1), CLASSES, CLASSIFICATION, teaches=True)
-    return race(folder, **{"data": colors(96, 0), "held_out": colors(48, 1), "prober": prober, **options})
+    # Networks of their own: those of other tests have learned labels.
+    given = {"data": colors(96, 0), "held_out": colors(48, 1), "prober": prober, "build": build, **options}
+    return race(folder, **given)
 
 
 @pytest.fixture(autouse=True)

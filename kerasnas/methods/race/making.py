@@ -102,7 +102,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
         if problem := _problem(config, prober):
-            prober = dataclasses.replace(prober, teaches=True) if data.task.logits else None
+            prober = dataclasses.replace(prober, teaches=True) if config.teach and data.task.logits else None
             log(f"No pretrained network takes part{', but one may teach' if prober else ''}: the smallest {problem}.")
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for

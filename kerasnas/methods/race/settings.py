@@ -78,6 +78,11 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         "weights are installed or cached; nothing is downloaded), none, names, `.keras` files of yours, or presets of "
         "KerasHub, such as kerashub:resnet_18_imagenet.",
     )
+    teach: bool = setting(
+        False,
+        "With limits that all pretrained networks exceed: let the best of them teach. Networks then learn half the "
+        "label, and half what its frozen features tell of the image.",
+    )
     precision: str = setting(
         AUTO,
         "In which networks are computed while they train: float32, bfloat16, or auto: bfloat16 where that makes a step "

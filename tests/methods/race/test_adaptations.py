@@ -15,14 +15,14 @@ from kerasnas.starts import STARTS
 from kerasnas.starts.base import StartError
 from tests.starts.kit import TinyStart
 
-IMAGES, LABELS = np.random.default_rng(0).random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 2
-DATA = Dataset("images", IMAGES, LABELS, IMAGES[:9], LABELS[:9], ("a", "b"))
+IMAGES, LABELS = np.random.default_rng(0).random((400, 12, 12, 1)).astype("float32"), np.arange(400) % 2
 
 
-def race(folder, **settings):
+def race(folder, few=60, **settings):
     lines = []
+    data = Dataset("images", IMAGES[:few], LABELS[:few], IMAGES[:9], LABELS[:9], ("a", "b"))
     run = RunFolder.create(folder, RaceConfig(minutes=1.0, **settings))
-    return make_race(Context(run, progress_of(lines.append), Tracking(run, lines.append), DATA, Budget(1.0)))
+    return make_race(Context(run, progress_of(lines.append), Tracking(run, lines.append), data, Budget(1.0)))
 
 
 def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for(tmp_path):
@@ -32,6 +32,33 @@ def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for
         assert found and all("mine_" in str(one.genotype) for one in found)
     finally:
         STARTS.unregister("mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "role"),
+    [
+        ({}, "takes part"),
+        ({"max_parameters": 300}, "none"),
+        ({"max_parameters": 300, "teach": True}, "teaches"),
+        ({"teach": True}, "takes part"),  # within any limits it has no need to
+    ],
+)
+def test_a_pretrained_network_above_the_limits_teaches_where_it_is_asked_to(settings, role, tmp_path):
+    STARTS.register("tiny", TinyStart)
+    try:
+        prober = race(tmp_path / "run", starts="tiny", **settings).prober
+        assert {None: "none", False: "takes part", True: "teaches"}[prober and prober.teaches] == role
+    finally:
+        STARTS.unregister("tiny")
+
+
+@pytest.mark.parametrize(
+    ("samples", "settings", "held_out"),
+    [(60, {}, 30), (100, {}, 40), (400, {}, 80), (60, {"validation_split": 0.1}, 6)],
+)
+def test_of_few_samples_more_are_held_out_unless_the_user_says(samples, settings, held_out, tmp_path):
+    found = race(tmp_path / "run", few=samples, starts="none", initializer="none", **settings)
+    assert len(found.held_out[0]) == held_out and len(found.data[0]) == samples - held_out
 
 
 def test_a_start_that_cannot_be_read_is_an_error_before_the_race(tmp_path):
