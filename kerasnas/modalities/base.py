@@ -294,6 +294,10 @@ class Modality:
         """Return the numbers that `sizes` names, of network inputs."""
         return x.shape[1:]
 
+    def apart(self, x: np.ndarray) -> bool:
+        """Return True if each channel of the samples seems to be a sample of its own. Here: False."""
+        return False
+
     def shaped(self, shape: Sequence[int]) -> str:
         """Return samples of a shape in words, such as `"28x28x1 images"`."""
         return f"{'x'.join(map(str, shape))} {self.plural}"

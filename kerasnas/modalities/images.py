@@ -21,6 +21,7 @@ from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
 from kerasnas.tasks import Task
 
+_FEW, _ALIKE = 500, 0.6  # images whose channels are compared; correlation from which two are alike
 _SIDE = 8  # pixels, on which the nearest image is found
 _THUMBNAIL = 64
 _IMAGES = """\
@@ -138,6 +139,22 @@ class Images(Modality):
         sized = ways.get(str(record.get("image_fit")), f"{opened}.resize({size})")
         sizes = {"height": height, "width": width, "channels": channels}
         return _IMAGES.format(sized=sized, **sizes, scaled=scaled, answers=answers, shown=shown)
+
+    def apart(self, x: np.ndarray) -> bool:
+        """Return True if no two channels are alike: those of photographs correlate by .9, of unrelated images by .3.
+
+        Example:
+
+        >>> noise = np.random.default_rng(0).random((20, 4, 4, 2))
+        >>> [Images().apart(x) for x in (noise, noise + 0.5 * noise[..., ::-1], noise[..., :1])]
+        [True, False, False]
+        """
+        if x.shape[-1] < 2:
+            return False
+        columns = np.asarray(x[:_FEW], "float32").reshape(-1, x.shape[-1])
+        columns = columns[:, columns.std(axis=0) > 0]  # a constant one is like none
+        alike = np.corrcoef(columns, rowvar=False) - np.eye(columns.shape[-1])
+        return columns.shape[-1] > 1 and bool(alike.max() < _ALIKE)
 
     def small(self, x: np.ndarray) -> np.ndarray:
         return part_means(x, (_SIDE, _SIDE))

@@ -55,6 +55,7 @@ class SearchSpace(abc.ABC):
         defaults: settings of a run that suit the space better than the usual ones, by name.
         tolerant: whether a sample shifted by two pixels, or with a part cut out, keeps its class: True for photographs,
             False for grids. Races augment training samples accordingly. Defaults to True.
+        divides: whether networks may send each channel of an image through one shared network. Defaults to False.
         resizes: whether networks bring images to a size of their own. Defaults to False.
         padded: whether steps of zeros at the end of a sample are padding. Defaults to False.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
@@ -68,6 +69,7 @@ class SearchSpace(abc.ABC):
     mixes_channels = False
     shapes_network = False
     tolerant = True
+    divides = False
     resizes = False
     padded = False
     sizes: tuple[str, ...] = ()

@@ -24,6 +24,16 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
     assert len(set(random)) == 3
 
 
+def test_networks_of_channels_follow_the_first_if_channels_are_apart_and_take_no_part_otherwise():
+    space = MacroSpace.for_data((28, 28, 3), 10, 1000)
+    first, second, *_ = portfolio(space, 12, apart=True)
+    assert first == portfolio(space, 12)[0] and space.assignment(second.genotype)["division"] == "channels_sum"
+    known = [one for one in portfolio(space, 12) if one.kind != "random"]
+    assert {space.assignment(one.genotype)["division"] for one in known} == {"whole"}
+    assert [one.name for one in known] == [one.name for one in portfolio(SPACE, 12) if one.kind != "random"]
+    assert portfolio(SPACE, 12, apart=True) == portfolio(SPACE, 12)  # images of one channel
+
+
 def test_the_users_own_follow_the_best_known_and_are_never_cut():
     cell = NASBench201Space(filters=2).sample(np.random.default_rng(0))  # of another space
     given = {"mine": SPACE.sample(np.random.default_rng(1)), "cell": cell}

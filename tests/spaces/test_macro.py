@@ -13,7 +13,7 @@ from kerasnas.cost.model import NetworkCost
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
 from kerasnas.spaces import MacroSpace
-from kerasnas.spaces.macro import MACRO_PRIMITIVES
+from kerasnas.spaces.macro import DIVISIONS, MACRO_PRIMITIVES
 
 SPACE = MacroSpace()
 SMALL = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2)
@@ -273,7 +273,11 @@ def test_for_data_takes_classes_and_samples_into_account():
     assert (space.filters, space.head_filters) == (64, 512)
     model = space.build_network(space.references()["cnn"], (32, 32, 3), 1000)
     assert model.layers[-1].input.shape[-1] == 512
-    assert MacroSpace.for_data((32, 32, 3), 10, 99_999).get_config() == SPACE.get_config()
+    assert MacroSpace.for_data((32, 32, 1), 10, 99_999).get_config() == SPACE.get_config()
+    assert MacroSpace.for_data((32, 32, 3), 10, 99_999).get_config() == {
+        **SPACE.get_config(),
+        "divisions": list(DIVISIONS),
+    }
     large = MacroSpace.for_data((96, 128, 3), 10, 1000)
     assert large.stems == ("conv_3x3_s2", "conv_5x5_s2")
     assert MacroSpace.for_data((32, 32, 3), 10, 1000, filters=8).filters == 8
@@ -337,6 +341,65 @@ def test_it_has_no_supernet_and_no_table_of_costs():
         SMALL.parts((8, 8, 1), 3)
     with pytest.raises(ValueError, match="network_latency"):
         COSTS["latency"](SMALL, (8, 8, 1), 3)
+
+
+# Parts that pass one shared network ---------------------------------------------------------------------------
+DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
+PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_the_division_is_written_before_the_stem_and_read_again(division):
+    genotype = DIVIDED.network(*PLAN, division=division)
+    layers = [edge.primitive for edge in genotype["network"]]
+    assert layers == [*([division] if division != "whole" else []), "conv_3x3_w1", "max_pool_2x2", "conv_3x3"]
+    assert DIVIDED.decode(DIVIDED.encode(genotype)) == genotype and DIVIDED.assignment(genotype)["division"] == division
+    if division == "whole":
+        assert SMALL.network(*PLAN) == genotype  # as runs before there were parts wrote it
+        return
+    assert SMALL.network(*PLAN, division=division) is None
+    with pytest.raises(ValueError, match=f"no networks of '{division}'"):
+        SMALL.validate(genotype)
+
+
+def test_parts_are_one_more_choice():
+    assert list(DIVIDED.choices) == list(SMALL.choices) and DIVIDED.choices["division"] == DIVISIONS
+    assert DIVIDED.size == len(DIVISIONS) * SMALL.size
+    rng = np.random.default_rng(0)
+    assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(30)} == set(DIVISIONS)
+    start = DIVIDED.encode(DIVIDED.network(*PLAN))
+    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + len(DIVISIONS) - 1
+    alone = MacroSpace(filters=4, divisions=["channels_sum"])
+    assert alone.network(*PLAN, division="channels_sum") == alone.decode(
+        alone.encode(DIVIDED.network(*PLAN, "channels_sum"))
+    )
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_share_the_weights_of_one_network(channels):
+    body = conv(3, 1, 4) + conv(3, 4, 8)
+    pixels = 8 * 8 * 4 * 9 + 4 * 4 * 9 * 4 * 8
+    for parts, features in (("channels_sum", 8), ("channels_concat", 8 * channels)):
+        genotype = DIVIDED.network(*PLAN, division=parts)
+        model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
+        dense = features * 16 + 2 * 16
+        assert parameters(model) == body + dense + 16 * 3 + 3
+        assert macs(model) == channels * pixels + features * 16 + 16 * 3 + 3
+        for cost, count in (("parameters", parameters), ("macs", macs)):
+            assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
+
+
+def test_a_sum_does_not_depend_on_the_order_of_channels_and_a_sample_on_no_other(tmp_path):
+    x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
+    models = {parts: DIVIDED.build_network(DIVIDED.network(*PLAN, division=parts), (8, 8, 3), 3) for parts in DIVISIONS}
+    outputs = {parts: np.array(model(x)) for parts, model in models.items()}
+    turned = {parts: np.array(model(x[..., [2, 0, 1]])) for parts, model in models.items()}
+    np.testing.assert_allclose(turned["channels_sum"], outputs["channels_sum"], atol=1e-6)
+    assert all(np.abs(turned[parts] - outputs[parts]).max() > 1e-3 for parts in ("whole", "channels_concat"))
+    for parts, model in models.items():
+        np.testing.assert_allclose(model(x[:1]), outputs[parts][:1], atol=1e-6)
+        model.save(tmp_path / "model.keras")
+        np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)(x), model(x))
 
 
 # Costs -------------------------------------------------------------------------------------------------------
