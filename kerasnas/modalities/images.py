@@ -153,7 +153,7 @@ class Images(Modality):
             return False
         columns = np.asarray(x[:_FEW], "float32").reshape(-1, x.shape[-1])
         columns = columns[:, columns.std(axis=0) > 0]  # a constant one is like none
-        alike = np.corrcoef(columns, rowvar=False) - np.eye(columns.shape[-1])
+        alike = np.abs(np.corrcoef(columns, rowvar=False)) - np.eye(columns.shape[-1])
         return columns.shape[-1] > 1 and bool(alike.max() < _ALIKE)
 
     def small(self, x: np.ndarray) -> np.ndarray:

@@ -97,7 +97,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
-    most, share, apart = breadth(config, data)
+    most, share, duel = breadth(config, data)
+    if duel:
+        log("The channels of these images are unlike: the first network races against one that they share.")
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
@@ -122,9 +124,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         allowed = within(config, space, data, build)
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
         begun = {name: start.genotype for name, start in starts().items() if allowed(start.genotype)}
-        found = portfolio(
-            space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun, apart
-        )
+        known = (genotypes, allowed, earlier.genotypes, earlier.leads, begun)
+        found = portfolio(space, number, config.seed, *known, apart=duel)
         if not found:
             raise ValueError(no_network(config, space, data, build))
         for one in found:
@@ -144,7 +145,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         data.num_classes,
         augment=_augmentations(config, data),
         seed=config.seed,
-        most=most,
+        most=most + (len(given) if duel else 0),
         winners=config.ensemble,
         log=log,
         initialize=initialize,
@@ -158,7 +159,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         samples=data.modality.plural,
         prober=prober,
         precision=config.precision,
-        small=_small(build) if space.tolerant and len(seen) == 3 and not apart else None,
+        small=_small(build) if space.tolerant and len(seen) == 3 and not duel else None,
     )
 
 

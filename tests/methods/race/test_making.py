@@ -12,6 +12,7 @@ from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.method import Context
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.tracking import Tracking
+from kerasnas.spaces import MacroSpace
 
 
 def digits(unlike):
@@ -48,3 +49,11 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     cells = made(digits(unlike=True), tmp_path / "cells", space="nasbench201")
     assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
     assert made(digits(unlike=True), tmp_path / "one", candidates=1).most == 1
+
+
+def test_the_users_own_networks_take_no_room_of_the_duel(tmp_path):
+    space = MacroSpace.for_data((16, 16, 3), 3, 120)
+    space.references()["cnn"].save(tmp_path / "mine.json")
+    race = made(digits(unlike=True), tmp_path / "own", genotypes=(str(tmp_path / "mine.json"),), initializer="none")
+    assert [one.kind for one in race.candidates(race.most)] == ["reference", "given", "default"]
+    assert parts(race)[-1] == "channels_sum"
