@@ -16,6 +16,7 @@ NOISE = np.random.default_rng(0).random((20, 4, 4, 3)).astype("float32")
         (NOISE * [1, 1, 0], True),  # a constant channel is like none
         (NOISE * [1, 0, 0], False),  # and one alone has no other
         (NOISE[..., :1], False),
+        (0 * NOISE, False),
         (NOISE + NOISE[..., [1, 0, 2]], False),
         (NOISE[..., [0, 1, 1]] * [1, 1, -1], False),  # a negative is alike
         (NOISE + 0.4 * NOISE[..., [1, 0, 2]], False),
@@ -24,3 +25,4 @@ NOISE = np.random.default_rng(0).random((20, 4, 4, 3)).astype("float32")
 )
 def test_channels_are_apart_if_no_two_are_alike(x, apart):
     assert Images().apart(x) is apart
+    assert Images().apart(np.tile(x, (1, 20, 20, 1))) is apart  # some of the pixels are compared
