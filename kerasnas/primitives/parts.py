@@ -1,4 +1,4 @@
-"""Parts of an image that pass one shared network: each channel on its own, and what is known of them combined."""
+"""Parts of an image that pass one shared network, and the sum of what it finds in each."""
 
 from __future__ import annotations
 
@@ -11,71 +11,74 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 
-COMBINATIONS = ("sum", "concat")
+CHANNELS, QUARTERS = DIVISIONS = ("channels", "quarters")
 
 
 class Apart(Stage):
-    """Each channel of an image as an image of its own, within the batch.
+    """Each channel, or each quarter, of an image as an image of its own, within the batch.
+
+    Args:
+        division: `"channels"` or `"quarters"`.
 
     Call arguments:
-        inputs: images `(batch, height, width, channels)`.
+        inputs: images `(batch, height, width, channels)`; for quarters, of even height and width.
 
     Returns:
-        Images `(batch * channels, height, width, 1)`, those of one sample next to each other.
+        Images `(batch * channels, height, width, 1)` or `(batch * 4, height / 2, width / 2, channels)`, the parts of
+        one image next to each other.
 
     Example:
 
-    >>> Apart()(ops.ones((2, 8, 8, 3))).shape
-    TensorShape([6, 8, 8, 1])
+    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in DIVISIONS]
+    [(6, 8, 6, 1), (8, 4, 3, 3)]
     """
 
+    def __init__(self, division: str):
+        super().__init__()
+        self.division = checks.one_of("division", division, DIVISIONS)
+
     def call(self, inputs: Tensor) -> Tensor:
-        _, height, width, _ = inputs.shape
+        _, height, width, channels = inputs.shape
+        if self.division == QUARTERS:
+            inputs = ops.reshape(inputs, (-1, 2, height // 2, 2, width // 2, channels))
+            return ops.reshape(ops.transpose(inputs, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, channels))
         return ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, height, width, 1))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return (None, *inputs_shape[1:3], 1)
+        _, height, width, channels = inputs_shape
+        return (None, height // 2, width // 2, channels) if self.division == QUARTERS else (None, height, width, 1)
 
-    def standard(self) -> list[Callable]:
+    def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]
 
 
 class Together(Stage):
-    """Features of the parts of each image, combined: their sum, which does not depend on their order, or all of them.
+    """Sum of the features of the parts of each image: it does not depend on their order.
 
     Args:
         parts: number of parts of an image.
-        combination: `"sum"` or `"concat"`.
 
     Call arguments:
         inputs: features `(batch * parts, features)`, as `Apart` orders images.
 
     Returns:
-        Features `(batch, features)`, or, of `"concat"`, `(batch, parts * features)`.
-
-    Raises:
-        ValueError: for a number that is not positive, and for another combination.
+        Features `(batch, features)`.
 
     Example:
 
-    >>> features = ops.reshape(ops.arange(6.0), (6, 1))
-    >>> [Together(3, combination)(features).numpy().tolist() for combination in COMBINATIONS]
-    [[[3.0], [12.0]], [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]]
+    >>> Together(3)(ops.reshape(ops.arange(6.0), (6, 1))).numpy().tolist()
+    [[3.0], [12.0]]
     """
 
-    def __init__(self, parts: int, combination: str):
+    def __init__(self, parts: int):
         super().__init__()
         self.parts = checks.size("parts", parts)
-        self.combination = checks.one_of("combination", combination, COMBINATIONS)
 
     def call(self, inputs: Tensor) -> Tensor:
-        features = inputs.shape[-1]
-        if self.combination == "sum":
-            return ops.sum(ops.reshape(inputs, (-1, self.parts, features)), axis=1)
-        return ops.reshape(inputs, (-1, self.parts * features))
+        return ops.sum(ops.reshape(inputs, (-1, self.parts, inputs.shape[-1])), axis=1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return None, inputs_shape[-1] * (self.parts if self.combination == "concat" else 1)
+        return None, inputs_shape[-1]
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]

@@ -55,11 +55,11 @@ def portfolio(
     remembered: Sequence[Genotype] = (),
     leads: bool = True,
     initialized: Mapping[str, Genotype] | None = None,
-    apart: bool = False,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
-    In the macro space a strong default is the first, the user's own follow, then references and further defaults. In
+    In the macro space a strong default is the first, the user's own follow, then networks of divided images, if the
+    space has any, references and further defaults. In
     other spaces the user's own are the first. Last come random networks of the space, of which every race of four or
     more has one, as a measure of what the rest is worth.
 
@@ -79,8 +79,6 @@ def portfolio(
             True.
         initialized: name of an initialization -> the network of `space` that begins from it, within the limits. They
             are the first, followed by the same networks with drawn weights: their controls. Defaults to none.
-        apart: True if the channels of images seem to be images of their own: networks through which each passes alone
-            follow the first. Defaults to False: none takes part, unless it is drawn.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
@@ -93,7 +91,7 @@ def portfolio(
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
     known = [*_initialized(initialized or {}, known), *known[:place], *front, *known[place:]]
-    known = _distinct([*known[:1], *(_known(space, allowed, apart) if apart else []), *known[1:]])
+    known = _distinct([*known[:1], *_known(space, allowed, divided=True), *known[1:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
     candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
@@ -116,7 +114,7 @@ def portfolio(
 
 def named_networks(space: SearchSpace) -> dict[str, Genotype]:
     """Name -> network, of the references and defaults of a space, each as wide as `portfolio` knows it."""
-    known = [one for apart in (False, True) for one in _known(space, lambda genotype: True, apart)]
+    known = [one for divided in (False, True) for one in _known(space, lambda genotype: True, divided)]
     return {candidate.name: candidate.genotype for candidate in known}
 
 
@@ -160,18 +158,18 @@ def known_plans() -> dict[str, dict[str, Any]]:
     return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
 
 
-def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], apart: bool = False) -> list[Candidate]:
-    """Return the portfolio and the references, or networks of channels `apart`, each as wide as the limits allow.
+def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: bool = False) -> list[Candidate]:
+    """Return the portfolio and the references, or networks of divided images, each as wide as the limits allow.
 
     In the order of the file; references that are not in it come last. Those of the space that the macro space lacks
     are second: they are why the space was asked for.
     """
     if not isinstance(space, MacroSpace):
-        points = {} if apart else space.references()
+        points = {} if divided else space.references()
         return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
     names = ("stem", "width", "blocks", "halving", "depths")
-    plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == apart}
-    for name, reference in ({} if apart else space.plans).items():
+    plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
+    for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     first, *rest = plans
     order = [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]

@@ -13,7 +13,7 @@ from kerasnas.cost.model import NetworkCost
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
 from kerasnas.spaces import MacroSpace
-from kerasnas.spaces.macro import DIVISIONS, MACRO_PRIMITIVES
+from kerasnas.spaces.macro import MACRO_PRIMITIVES
 
 SPACE = MacroSpace()
 SMALL = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2)
@@ -273,11 +273,7 @@ def test_for_data_takes_classes_and_samples_into_account():
     assert (space.filters, space.head_filters) == (64, 512)
     model = space.build_network(space.references()["cnn"], (32, 32, 3), 1000)
     assert model.layers[-1].input.shape[-1] == 512
-    assert MacroSpace.for_data((32, 32, 1), 10, 99_999).get_config() == SPACE.get_config()
-    assert MacroSpace.for_data((32, 32, 3), 10, 99_999).get_config() == {
-        **SPACE.get_config(),
-        "divisions": list(DIVISIONS),
-    }
+    assert MacroSpace.for_data((32, 32, 3), 10, 99_999).get_config() == SPACE.get_config()
     large = MacroSpace.for_data((96, 128, 3), 10, 1000)
     assert large.stems == ("conv_3x3_s2", "conv_5x5_s2")
     assert MacroSpace.for_data((32, 32, 3), 10, 1000, filters=8).filters == 8
@@ -343,7 +339,8 @@ def test_it_has_no_supernet_and_no_table_of_costs():
         COSTS["latency"](SMALL, (8, 8, 1), 3)
 
 
-# Parts that pass one shared network ---------------------------------------------------------------------------
+# Parts that pass one shared network --------------------------------------------------------------------------
+DIVISIONS = ("whole", "channels", "quarters")
 DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
 PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
 
@@ -355,51 +352,71 @@ def test_the_division_is_written_before_the_stem_and_read_again(division):
     assert layers == [*([division] if division != "whole" else []), "conv_3x3_w1", "max_pool_2x2", "conv_3x3"]
     assert DIVIDED.decode(DIVIDED.encode(genotype)) == genotype and DIVIDED.assignment(genotype)["division"] == division
     if division == "whole":
-        assert SMALL.network(*PLAN) == genotype  # as runs before there were parts wrote it
+        assert SMALL.network(*PLAN) == genotype  # as runs before there were divisions wrote it
         return
     assert SMALL.network(*PLAN, division=division) is None
     with pytest.raises(ValueError, match=f"no networks of '{division}'"):
         SMALL.validate(genotype)
 
 
-def test_parts_are_one_more_choice():
-    assert list(DIVIDED.choices) == list(SMALL.choices) and DIVIDED.choices["division"] == DIVISIONS
-    assert DIVIDED.size == len(DIVISIONS) * SMALL.size
+def test_the_division_is_one_more_choice():
+    assert list(DIVIDED.choices)[-1] == "division" and DIVIDED.choices["division"] == DIVISIONS
     rng = np.random.default_rng(0)
     assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(30)} == set(DIVISIONS)
     start = DIVIDED.encode(DIVIDED.network(*PLAN))
-    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + len(DIVISIONS) - 1
-    alone = MacroSpace(filters=4, divisions=["channels_sum"])
-    assert alone.network(*PLAN, division="channels_sum") == alone.decode(
-        alone.encode(DIVIDED.network(*PLAN, "channels_sum"))
-    )
+    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + 2
+    alone = MacroSpace(filters=4, divisions=["channels"])
+    genotype = DIVIDED.network(*PLAN, division="channels")
+    assert alone.network(*PLAN, division="channels") == alone.decode(alone.encode(genotype)) == genotype
 
 
-@pytest.mark.parametrize("channels", [2, 5])
-def test_channels_share_the_weights_of_one_network(channels):
-    body = conv(3, 1, 4) + conv(3, 4, 8)
-    pixels = 8 * 8 * 4 * 9 + 4 * 4 * 9 * 4 * 8
-    for parts, features in (("channels_sum", 8), ("channels_concat", 8 * channels)):
-        genotype = DIVIDED.network(*PLAN, division=parts)
-        model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
-        dense = features * 16 + 2 * 16
-        assert parameters(model) == body + dense + 16 * 3 + 3
-        assert macs(model) == channels * pixels + features * 16 + 16 * 3 + 3
-        for cost, count in (("parameters", parameters), ("macs", macs)):
-            assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
+def test_quarters_are_halved_once_less():
+    assert DIVIDED.network("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1, 1), "quarters") is None
+    kept = DIVIDED.network(*PLAN[:-1], (0, 1, 1), "quarters")
+    assert kept == DIVIDED.network(*PLAN, "quarters") != DIVIDED.network(*PLAN[:-1], (0, 1, 1), "channels")
+    small = MacroSpace(8, (1,), ["conv_3x3", "conv_3x3_s2"], (2, 3), (1,), ["conv_3x3"], 2, None, DIVISIONS)
+    assert small.size == len({small.key(indices) for indices in small})
+    with pytest.raises(ValueError, match="at least 2"):
+        MacroSpace(stages=(2,), stems=["conv_3x3"], max_halvings=1, divisions=["quarters"])
 
 
-def test_a_sum_does_not_depend_on_the_order_of_channels_and_a_sample_on_no_other(tmp_path):
+@pytest.mark.parametrize(
+    ("division", "channels", "parts"), [("channels", 2, 2), ("channels", 5, 5), ("quarters", 2, 4)]
+)
+def test_parts_share_the_weights_of_one_network(division, channels, parts):
+    seen, side = (1, 8) if division == "channels" else (channels, 4)
+    body = conv(3, seen, 4) + conv(3, 4, 8)
+    pixels = side**2 * 9 * seen * 4 + (side // 2) ** 2 * 9 * 4 * 8
+    head = 8 * 16 + 16 * 3 + 3
+    genotype = DIVIDED.network(*PLAN, division=division)
+    model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
+    assert parameters(model) == body + head + 2 * 16
+    assert macs(model) == parts * pixels + head
+    for cost, count in (("parameters", parameters), ("macs", macs)):
+        assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
+
+
+def rotated(x):
+    return x[..., [2, 0, 1]]
+
+
+def exchanged(x):
+    upper, lower = np.split(x, 2, axis=1)
+    return np.concatenate([lower, upper[:, :, [4, 5, 6, 7, 0, 1, 2, 3]]], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("division", "move", "other"), [("channels", rotated, exchanged), ("quarters", exchanged, rotated)]
+)
+def test_the_order_of_parts_does_not_matter_and_a_sample_depends_on_no_other(division, move, other, tmp_path):
     x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
-    models = {parts: DIVIDED.build_network(DIVIDED.network(*PLAN, division=parts), (8, 8, 3), 3) for parts in DIVISIONS}
-    outputs = {parts: np.array(model(x)) for parts, model in models.items()}
-    turned = {parts: np.array(model(x[..., [2, 0, 1]])) for parts, model in models.items()}
-    np.testing.assert_allclose(turned["channels_sum"], outputs["channels_sum"], atol=1e-6)
-    assert all(np.abs(turned[parts] - outputs[parts]).max() > 1e-3 for parts in ("whole", "channels_concat"))
-    for parts, model in models.items():
-        np.testing.assert_allclose(model(x[:1]), outputs[parts][:1], atol=1e-6)
-        model.save(tmp_path / "model.keras")
-        np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)(x), model(x))
+    model = DIVIDED.build_network(DIVIDED.network(*PLAN, division=division), (8, 8, 3), 3)
+    outputs = np.array(model(x))
+    np.testing.assert_allclose(model(move(x)), outputs, atol=1e-6)
+    assert np.abs(model(other(x)) - outputs).max() > 1e-3
+    np.testing.assert_allclose(model(x[:1]), outputs[:1], atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)(x), outputs)
 
 
 # Costs -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.spaces.base import divides
 from kerasnas.starts import STARTS
 from kerasnas.starts.adapted import resized
 from kerasnas.starts.probes import Prober
@@ -97,9 +98,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
-    most, share, duel = breadth(config, data)
-    if duel:
-        log("The channels of these images are unlike: the first network races against one that they share.")
+    most, share, parts = breadth(config, data)
+    if parts:
+        log(f"The {parts} of images may be images of their own: the first network races against one that they share.")
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
@@ -124,8 +125,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         allowed = within(config, space, data, build)
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
         begun = {name: start.genotype for name, start in starts().items() if allowed(start.genotype)}
-        known = (genotypes, allowed, earlier.genotypes, earlier.leads, begun)
-        found = portfolio(space, number, config.seed, *known, apart=duel)
+        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(no_network(config, space, data, build))
         for one in found:
@@ -145,7 +145,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         data.num_classes,
         augment=_augmentations(config, data),
         seed=config.seed,
-        most=most + (len(given) if duel else 0),
+        most=most + (len(given) if parts else 0),
         winners=config.ensemble,
         log=log,
         initialize=initialize,
@@ -159,7 +159,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         samples=data.modality.plural,
         prober=prober,
         precision=config.precision,
-        small=_small(build) if space.tolerant and len(seen) == 3 and not duel else None,
+        small=_small(build) if space.tolerant and len(seen) == 3 and not parts else None,
     )
 
 
@@ -181,17 +181,16 @@ def _problem(config: RaceConfig, prober: Prober) -> str:
     return min(problems, key=len)
 
 
-def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, bool]:
-    """Return how many candidates race at most, the share of the budget of all but the first, and if it is a duel.
+def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str]:
+    """Return how many candidates race at most, the share of the budget of all but the first, and the division.
 
-    Where the channels of images are apart, the first network races against one through which each channel passes alone,
-    for longer than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the
-    600th. A share of 0 is `race_share`.
+    Where parts of images seem to be images of their own, the first network races against one that they share, for
+    longer than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the 600th.
+    A share of 0 is `race_share`.
     """
-    divides = getattr(SPACES[config.space], "divides", False)
-    if divides and data.modality.apart(data.x_train):
-        return min(config.candidates, 2), 0.25, True
-    return config.candidates, data.modality.race_share, False
+    if divides(config.space) and (division := data.modality.division(data.x_train)):
+        return min(config.candidates, 2), 0.25, division
+    return config.candidates, data.modality.race_share, ""
 
 
 def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
