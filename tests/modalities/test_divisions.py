@@ -33,6 +33,10 @@ def framed(x):
         (SMOOTH, ""),
         (tiled(SMOOTH), "quarters"),  # a step between them
         (tiled(framed(NOISE[..., :1])), "quarters"),  # nothing between them
+        (
+            tiled(framed(NOISE[..., :1])) + 0.01 * np.random.default_rng(1).random((40, 24, 28, 1)),
+            "quarters",
+        ),  # or little
         (np.concatenate([SMOOTH, SMOOTH], axis=1), ""),  # halves
         (np.concatenate([SMOOTH, SMOOTH], axis=2), ""),
         (tiled(SMOOTH[:, :5]), "quarters"),
