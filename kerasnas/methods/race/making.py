@@ -189,7 +189,7 @@ def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str
     A share of 0 is `race_share`.
     """
     if divides(config.space) and (division := data.modality.division(data.x_train)):
-        return min(config.candidates, 2), 0.25, division
+        return min(config.candidates, 2), 0.4, division
     return config.candidates, data.modality.race_share, ""
 
 
