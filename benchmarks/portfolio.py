@@ -164,6 +164,8 @@ def learn(arguments):
             print(f"portfolio less {name}: {gap.mean():+.1f} ± {half:.1f} points, {len(gap)} tasks")
     chosen = greedy_portfolio(test, arguments.size)
     worth = test - test.mean(axis=1, keepdims=True)
+    from kerasnas.racing.portfolio import known_plans
+
     plans = candidates()
     entries = []
     for index in chosen:
@@ -171,6 +173,8 @@ def learn(arguments):
         plan["learning_rate"] = None if plan["learning_rate"] == 0.1 else plan["learning_rate"]  # 0.1 is the recipe's
         entries.append({"name": names[index], **plan})
         print(names[index], round(float(worth[:, index].mean()), 4))
+    # Those that divide images race where channels are apart: they are not compared here.
+    entries += [{"name": name, **plan} for name, plan in known_plans().items() if "division" in plan]
     if arguments.write:
         made = {"tasks": tasks, "candidates": len(names), "cpu_seconds": arguments.seconds}
         made["date"] = datetime.date.today().isoformat()

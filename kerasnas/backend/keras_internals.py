@@ -6,6 +6,7 @@ one test per name, so that a release of Keras that drops one is identified.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -39,12 +40,20 @@ def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
     """Count the calls of each layer, by its `id`, in the functional models inside `model` and in itself.
 
+    A layer that reads several parts of each sample, which `keras.ops.reshape` moved into the batch, counts for each.
     The public API does not expose how often a layer is shared.
     """
     calls: Counter[int] = Counter()
     for inner in flatten_layers(model):
-        for nodes in getattr(inner, "_nodes_by_depth", {}).values():
-            calls.update(id(node.operation) for node in nodes)
+        parts: dict[int, int] = {}  # of each sample, that a tensor has in its batch
+        for _, nodes in sorted(getattr(inner, "_nodes_by_depth", {}).items(), reverse=True):
+            for node in nodes:
+                number = max((parts.get(id(x), 1) for x in node.input_tensors), default=1)
+                calls[id(node.operation)] += number
+                shapes = [x.shape[1:] for x in (*node.input_tensors, *node.outputs)]
+                if type(node.operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
+                    number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name
+                parts |= {id(x): number for x in node.outputs}
     return calls
 
 

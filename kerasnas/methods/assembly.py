@@ -14,7 +14,8 @@ from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.modalities.lookup import of_space
 from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES, SearchSpace
-from kerasnas.spaces.base import has_supernet
+from kerasnas.spaces.base import divides, has_supernet
+from kerasnas.spaces.macro import WHOLE
 
 _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
 
@@ -65,6 +66,8 @@ def _make(
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
             factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))
+    if data is not None and divides(config.space) and (division := data.modality.division(data.x_train)):
+        arguments["divisions"] = (WHOLE, division)
     if data is not None and data.front is not None:
         arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}
     if "num_cells" in arguments:

@@ -15,7 +15,7 @@ from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
-from kerasnas.spaces.macro import MacroSpace
+from kerasnas.spaces.macro import WHOLE, MacroSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,8 @@ def portfolio(
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
-    In the macro space a strong default is the first, the user's own follow, then references and further defaults. In
+    In the macro space a strong default is the first, the user's own follow, then networks of divided images, if the
+    space has any, references and further defaults. In
     other spaces the user's own are the first. Last come random networks of the space, of which every race of four or
     more has one, as a measure of what the rest is worth.
 
@@ -89,7 +90,8 @@ def portfolio(
     known = _known(space, allowed)
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
-    known = _distinct([*_initialized(initialized or {}, known), *known[:place], *front, *known[place:]])
+    known = [*_initialized(initialized or {}, known), *known[:place], *front, *known[place:]]
+    known = _distinct([*known[:1], *_known(space, allowed, divided=True), *known[1:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
     candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
@@ -112,7 +114,8 @@ def portfolio(
 
 def named_networks(space: SearchSpace) -> dict[str, Genotype]:
     """Name -> network, of the references and defaults of a space, each as wide as `portfolio` knows it."""
-    return {candidate.name: candidate.genotype for candidate in _known(space, lambda genotype: True)}
+    known = [one for divided in (False, True) for one in _known(space, lambda genotype: True, divided)]
+    return {candidate.name: candidate.genotype for candidate in known}
 
 
 def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
@@ -144,7 +147,7 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths and learning rate.
+    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, learning rate, and division if any.
 
     Example:
 
@@ -155,18 +158,18 @@ def known_plans() -> dict[str, dict[str, Any]]:
     return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
 
 
-def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
-    """Return the portfolio and the references, each as wide as the limits allow.
+def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: bool = False) -> list[Candidate]:
+    """Return the portfolio and the references, or networks of divided images, each as wide as the limits allow.
 
     In the order of the file; references that are not in it come last. Those of the space that the macro space lacks
     are second: they are why the space was asked for.
     """
     if not isinstance(space, MacroSpace):
-        points = space.references().items()
-        return [Candidate(name, genotype, "reference") for name, genotype in points if allowed(genotype)]
+        points = {} if divided else space.references()
+        return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
     names = ("stem", "width", "blocks", "halving", "depths")
-    plans: dict[str, dict[str, Any]] = dict(known_plans())
-    for name, reference in space.plans.items():
+    plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
+    for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     first, *rest = plans
     order = [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]
@@ -175,7 +178,8 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
         plan = plans[name]
         kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
-            genotype = space.network(plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
+            sizes = (plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
+            genotype = space.network(*sizes, plan.get("division", WHOLE))
             if genotype is not None and allowed(genotype):
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name

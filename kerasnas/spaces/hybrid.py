@@ -8,7 +8,7 @@ from typing import Any
 from kerasnas.primitives.attention_blocks import TransformerBlock
 from kerasnas.primitives.network_blocks import Block
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.macro import BLOCKS, MacroSpace
+from kerasnas.spaces.macro import BLOCKS, WHOLE, MacroSpace
 
 _CONVOLUTIONS = ("conv_3x3", "residual_3x3", "inverted_3x3", "inverted_5x5", "separable_5x5")
 _ATTENTION = {
@@ -29,7 +29,7 @@ class HybridSpace(MacroSpace):
     (`attention_4`) or within windows (`local_attention_4`).
 
     Args:
-        filters, widths, stems, stages, depths, max_halvings, head_filters: as for `MacroSpace`.
+        filters, widths, stems, stages, depths, max_halvings, head_filters, divisions: as for `MacroSpace`.
         primitives: options of the block. Defaults to `HYBRID_PRIMITIVES`; those of `MacroSpace` exist as well.
 
     Raises:
@@ -67,5 +67,6 @@ class HybridSpace(MacroSpace):
         primitives: Sequence[str] = HYBRID_PRIMITIVES,
         max_halvings: int = 4,
         head_filters: int | None = None,
+        divisions: Sequence[str] = (WHOLE,),
     ):
-        super().__init__(filters, widths, stems, stages, depths, primitives, max_halvings, head_filters)
+        super().__init__(filters, widths, stems, stages, depths, primitives, max_halvings, head_filters, divisions)

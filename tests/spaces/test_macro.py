@@ -339,6 +339,86 @@ def test_it_has_no_supernet_and_no_table_of_costs():
         COSTS["latency"](SMALL, (8, 8, 1), 3)
 
 
+# Parts that pass one shared network --------------------------------------------------------------------------
+DIVISIONS = ("whole", "channels", "quarters")
+DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
+PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_the_division_is_written_before_the_stem_and_read_again(division):
+    genotype = DIVIDED.network(*PLAN, division=division)
+    layers = [edge.primitive for edge in genotype["network"]]
+    assert layers == [*([division] if division != "whole" else []), "conv_3x3_w1", "max_pool_2x2", "conv_3x3"]
+    assert DIVIDED.decode(DIVIDED.encode(genotype)) == genotype and DIVIDED.assignment(genotype)["division"] == division
+    if division == "whole":
+        assert SMALL.network(*PLAN) == genotype  # as runs before there were divisions wrote it
+        return
+    assert SMALL.network(*PLAN, division=division) is None
+    with pytest.raises(ValueError, match=f"no networks of '{division}'"):
+        SMALL.validate(genotype)
+
+
+def test_the_division_is_one_more_choice():
+    assert list(DIVIDED.choices)[-1] == "division" and DIVIDED.choices["division"] == DIVISIONS
+    rng = np.random.default_rng(0)
+    assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(30)} == set(DIVISIONS)
+    start = DIVIDED.encode(DIVIDED.network(*PLAN))
+    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + 2
+    alone = MacroSpace(filters=4, divisions=["channels"])
+    genotype = DIVIDED.network(*PLAN, division="channels")
+    assert alone.network(*PLAN, division="channels") == alone.decode(alone.encode(genotype)) == genotype
+
+
+def test_quarters_are_halved_once_less():
+    assert DIVIDED.network("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1, 1), "quarters") is None
+    kept = DIVIDED.network(*PLAN[:-1], (0, 1, 1), "quarters")
+    assert kept == DIVIDED.network(*PLAN, "quarters") != DIVIDED.network(*PLAN[:-1], (0, 1, 1), "channels")
+    small = MacroSpace(8, (1,), ["conv_3x3", "conv_3x3_s2"], (2, 3), (1,), ["conv_3x3"], 2, None, DIVISIONS)
+    assert small.size == len({small.key(indices) for indices in small})
+    with pytest.raises(ValueError, match="at least 2"):
+        MacroSpace(stages=(2,), stems=["conv_3x3"], max_halvings=1, divisions=["quarters"])
+
+
+@pytest.mark.parametrize(
+    ("division", "channels", "parts"), [("channels", 2, 2), ("channels", 5, 5), ("quarters", 2, 4)]
+)
+def test_parts_share_the_weights_of_one_network(division, channels, parts):
+    seen, side = (1, 8) if division == "channels" else (channels, 4)
+    body = conv(3, seen, 4) + conv(3, 4, 8)
+    pixels = side**2 * 9 * seen * 4 + (side // 2) ** 2 * 9 * 4 * 8
+    head = 8 * 16 + 16 * 3 + 3
+    genotype = DIVIDED.network(*PLAN, division=division)
+    model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
+    assert parameters(model) == body + head + 2 * 16
+    assert macs(model) == parts * pixels + head
+    for cost, count in (("parameters", parameters), ("macs", macs)):
+        assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
+
+
+def rotated(x):
+    return x[..., [2, 0, 1]]
+
+
+def exchanged(x):
+    upper, lower = np.split(x, 2, axis=1)
+    return np.concatenate([lower, upper[:, :, [4, 5, 6, 7, 0, 1, 2, 3]]], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("division", "move", "other"), [("channels", rotated, exchanged), ("quarters", exchanged, rotated)]
+)
+def test_the_order_of_parts_does_not_matter_and_a_sample_depends_on_no_other(division, move, other, tmp_path):
+    x = np.random.default_rng(0).random((4, 8, 8, 3)).astype("float32")
+    model = DIVIDED.build_network(DIVIDED.network(*PLAN, division=division), (8, 8, 3), 3)
+    outputs = np.array(model(x))
+    np.testing.assert_allclose(model(move(x)), outputs, atol=1e-6)
+    assert np.abs(model(other(x)) - outputs).max() > 1e-3
+    np.testing.assert_allclose(model(x[:1]), outputs[:1], atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)(x), outputs)
+
+
 # Costs -------------------------------------------------------------------------------------------------------
 def test_a_part_is_measured_once():
     model = dataclasses.replace(COSTS["parameters"](SMALL, (8, 8, 1), 3), known={})

@@ -6,7 +6,7 @@ from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import checked_data
 from kerasnas.methods.plan import plan_text, report_words
-from kerasnas.methods.race.making import make_race, with_space
+from kerasnas.methods.race.making import breadth, make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import longest_side
@@ -93,10 +93,11 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
     """
     clock = "CPU time" if budget.cpu else "wall-clock"
     samples = f"{data.modality.shaped(data.input_shape)} of {data.name}"
-    if config.candidates > 1:
-        share = data.modality.race_share or max(MOST_SHARE, race_share(budget.seconds))
+    most, share, _ = breadth(with_space(config, data), data)
+    if most > 1:
+        share = share or max(MOST_SHARE, race_share(budget.seconds))
         others = f"; up to {duration(share * budget.seconds)} for all but the first"
-        race = f"up to {config.candidates} candidates on {samples}{others}"
+        race = f"up to {most} candidates on {samples}{others}"
     else:
         race = f"none: one network on {samples}"
     best = "the best one" if config.ensemble == 1 else f"the best {config.ensemble}, which share the time"

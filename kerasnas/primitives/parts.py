@@ -1,0 +1,84 @@
+"""Parts of an image that pass one shared network, and the sum of what it finds in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from kerasnas import checks
+from kerasnas.annotations import Tensor
+from kerasnas.primitives.base import Stage
+
+CHANNELS, QUARTERS = DIVISIONS = ("channels", "quarters")
+
+
+class Apart(Stage):
+    """Each channel, or each quarter, of an image as an image of its own, within the batch.
+
+    Args:
+        division: `"channels"` or `"quarters"`.
+
+    Call arguments:
+        inputs: images `(batch, height, width, channels)`; for quarters, of even height and width.
+
+    Returns:
+        Images `(batch * channels, height, width, 1)` or `(batch * 4, height / 2, width / 2, channels)`, the parts of
+        one image next to each other.
+
+    Example:
+
+    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in DIVISIONS]
+    [(6, 8, 6, 1), (8, 4, 3, 3)]
+    """
+
+    def __init__(self, division: str):
+        super().__init__()
+        self.division = checks.one_of("division", division, DIVISIONS)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        _, height, width, channels = inputs.shape
+        if self.division == QUARTERS:
+            inputs = ops.reshape(inputs, (-1, 2, height // 2, 2, width // 2, channels))
+            return ops.reshape(ops.transpose(inputs, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, channels))
+        return ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, height, width, 1))
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        _, height, width, channels = inputs_shape
+        return (None, height // 2, width // 2, channels) if self.division == QUARTERS else (None, height, width, 1)
+
+    def standard(self) -> list[Callable[[Any], Any]]:
+        return [self.call]
+
+
+class Together(Stage):
+    """Sum of the features of the parts of each image: it does not depend on their order.
+
+    Args:
+        parts: number of parts of an image.
+
+    Call arguments:
+        inputs: features `(batch * parts, features)`, as `Apart` orders images.
+
+    Returns:
+        Features `(batch, features)`.
+
+    Example:
+
+    >>> Together(3)(ops.reshape(ops.arange(6.0), (6, 1))).numpy().tolist()
+    [[3.0], [12.0]]
+    """
+
+    def __init__(self, parts: int):
+        super().__init__()
+        self.parts = checks.size("parts", parts)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.sum(ops.reshape(inputs, (-1, self.parts, inputs.shape[-1])), axis=1)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return None, inputs_shape[-1]
+
+    def standard(self) -> list[Callable[[Any], Any]]:
+        return [self.call]

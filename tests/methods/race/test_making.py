@@ -1,0 +1,59 @@
+"""From settings and data to a race: which candidates race, and for how long."""
+
+import numpy as np
+import pytest
+
+from kerasnas.datasets import Dataset
+from kerasnas.methods import RaceConfig
+from kerasnas.methods.race.making import make_race
+from kerasnas.methods.race.method import race_plan
+from kerasnas.racing.budget import Budget
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.method import Context
+from kerasnas.runs.progress import progress_of
+from kerasnas.runs.tracking import Tracking
+from kerasnas.spaces import MacroSpace
+
+
+def digits(unlike):
+    """Images of three channels, whose brightest places are the same or not."""
+    rng = np.random.default_rng(0)
+    x = rng.random((120, 16, 16, 3)).astype("float32")
+    x = x if unlike else 0.2 * x + 0.8 * x[..., :1]
+    return Dataset("made", x, np.arange(120) % 3, x[:9], np.arange(9) % 3, tuple("abc"))
+
+
+def made(data, folder, **settings):
+    config = RaceConfig(cpu_minutes=3.0, starts="none", **settings)
+    run = RunFolder.create(folder, config)
+    return make_race(Context(run, progress_of(list), Tracking(run, list), data, Budget(3.0, cpu=True)))
+
+
+def parts(race):
+    return [candidate.genotype["network"][0].primitive for candidate in race.candidates(race.most)]
+
+
+@pytest.mark.parametrize(("initializer", "first"), [("none", "vgg_3x3"), ("auto", "vgg_3x3@images_vgg_3x3")])
+def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_longer(initializer, first, tmp_path):
+    race = made(digits(unlike=True), tmp_path / "unlike", initializer=initializer)
+    assert parts(race) == ["conv_3x3_w0.5", "channels"] and race.candidates(2)[0].name == first
+    assert (race.share, race.small) == (0.4, None)
+    plan = race_plan(RaceConfig(cpu_minutes=3.0), digits(unlike=True), Budget(3.0, cpu=True))
+    assert "up to 2 candidates" in plan and "up to 1 min 12 s" in plan
+
+
+def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path):
+    race = made(digits(unlike=False), tmp_path / "alike")
+    assert race.most == 12 and race.share == 0.0 and race.small is not None
+    assert "channels" not in parts(race) and len(race.candidates(12)) == 12
+    cells = made(digits(unlike=True), tmp_path / "cells", space="nasbench201")
+    assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
+    assert made(digits(unlike=True), tmp_path / "one", candidates=1).most == 1
+
+
+def test_the_users_own_networks_take_no_room_of_the_duel(tmp_path):
+    space = MacroSpace.for_data((16, 16, 3), 3, 120)
+    space.references()["cnn"].save(tmp_path / "mine.json")
+    race = made(digits(unlike=True), tmp_path / "own", genotypes=(str(tmp_path / "mine.json"),), initializer="none")
+    assert [one.kind for one in race.candidates(race.most)] == ["reference", "given", "default"]
+    assert parts(race)[-1] == "channels"

@@ -1,0 +1,48 @@
+"""Images whose channels, or whose quarters, seem to be images of their own."""
+
+import numpy as np
+import pytest
+
+from kerasnas.modalities.images import Images
+
+NOISE = np.random.default_rng(0).random((40, 6, 8, 3)).astype("float32")
+SMOOTH = NOISE[..., :1].cumsum(axis=1).cumsum(axis=2)
+
+
+def tiled(x, size=2):
+    return np.tile(x, (1, size, size, 1))
+
+
+def framed(x):
+    return np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("x", "division"),
+    [
+        (NOISE, "channels"),
+        ((255 * NOISE).astype("uint8"), "channels"),
+        (NOISE * [1, 1, 0], "channels"),  # a constant channel is like none
+        (NOISE * [1, 0, 0], ""),  # and one alone has no other
+        (0 * NOISE, ""),
+        (NOISE[..., :1], ""),
+        (NOISE + NOISE[..., [1, 0, 2]], ""),
+        (NOISE[..., [0, 1, 1]] * [1, 1, -1], ""),  # a negative is alike
+        (NOISE + 0.4 * NOISE[..., [1, 0, 2]], ""),
+        (NOISE + 0.2 * NOISE[..., [1, 0, 2]], "channels"),
+        (SMOOTH, ""),
+        (tiled(SMOOTH), "quarters"),  # a step between them
+        (tiled(framed(NOISE[..., :1])), "quarters"),  # nothing between them
+        (
+            tiled(framed(NOISE[..., :1])) + 0.01 * np.random.default_rng(1).random((40, 24, 28, 1)),
+            "quarters",
+        ),  # or little
+        (np.concatenate([SMOOTH, SMOOTH], axis=1), ""),  # halves
+        (np.concatenate([SMOOTH, SMOOTH], axis=2), ""),
+        (tiled(SMOOTH[:, :5]), "quarters"),
+        (tiled(SMOOTH, 3), ""),
+        (tiled(SMOOTH)[:, 1:], ""),  # of an odd side
+    ],
+)
+def test_what_is_an_image_of_its_own(x, division):
+    assert Images().division(x) == division
