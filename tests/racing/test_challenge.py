@@ -88,6 +88,18 @@ def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     assert len(found["contestants"]) > 4
 
 
+@pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), (Blind, False)])
+def test_after_a_duel_pretrained_networks_challenge_its_winner(start, wins, tmp_path):
+    one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2))
+    record, _ = finish(one, colors(60, 2))
+    found = one.stages.stage("race")
+    assert found["winner"].startswith("tiny_") == wins and record["test_accuracy"] > 0.6
+    raced = [entry for name, entry in found["contestants"].items() if "tiny" not in name]
+    assert len(raced) == 2 and all(entry["rungs"] for entry in raced)
+    assert sum("challenge" in entry["outcome"] for entry in raced) == wins  # the other lost the duel
+    assert len(found["comparison"]) >= 2
+
+
 def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
     said = []
     found = entrant(tmp_path, Missing, said=said).run()
@@ -144,17 +156,19 @@ def test_without_a_race_nothing_challenges(tmp_path):
     assert list(found["contestants"]) == ["conv"]
 
 
-@pytest.mark.parametrize("at", [30, 45, pytest.param(60, marks=pytest.mark.slow)])
-def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    whole = entrant(tmp_path / "whole", TinyStart)
+@pytest.mark.parametrize(
+    ("at", "duel"), [(30, False), (45, False), (45, True), pytest.param(60, False, marks=pytest.mark.slow)]
+)
+def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
+    whole = entrant(tmp_path / "whole", TinyStart, duel=duel)
     expected, weights = finish(whole, colors(30, 2))
     STARTS.unregister("tiny")
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(entrant(tmp_path / "killed", TinyStart), colors(30, 2))
+            finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
     STARTS.unregister("tiny")
-    record, again = finish(entrant(tmp_path / "killed", TinyStart), colors(30, 2))
+    record, again = finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -95,9 +95,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     space = make_space(TrainingConfig(imports=config.imports, space=config.space), data, seen)
     given = given_networks(context, partial(excess, config))
     own = {network.genotype: network for network in given.values()}
-    share = _held_out(config, len(data.x_train))
+    held_out = _held_out(config, len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
-    first, second = split_samples(data.task, data.y_train, share, config.seed, data.groups)
+    first, second = split_samples(data.task, data.y_train, held_out, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
     most, share, parts = breadth(config, data)
     if parts:
@@ -162,6 +162,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         prober=prober,
         precision=config.precision,
         small=_small(build) if space.tolerant and len(seen) == 3 and not parts else None,
+        duel=bool(parts),
     )
 
 

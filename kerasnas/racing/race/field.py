@@ -80,6 +80,8 @@ class Field:
         samples: in words. Defaults to `"images"`.
         small: networks for heats. Defaults to None: there are none.
         prober: of pretrained networks, which challenge the first candidate, or teach. Defaults to None: none do.
+        duel: whether candidates race before pretrained networks challenge the best of them, and not after that.
+            Defaults to False.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
     """
@@ -107,6 +109,7 @@ class Field:
     precision: str = FLOAT32
     small: Small | None = None
     prober: Prober | None = None
+    duel: bool = False
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
 

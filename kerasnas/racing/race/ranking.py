@@ -56,12 +56,12 @@ def _steps_left(field: Field, entry: dict[str, Any]) -> float:
 
 
 def comparison(field: Field, winner: str) -> list[dict[str, Any]]:
-    """Return the winner's lead over each other contestant when both had been trained for as many steps."""
-    compared = []
+    """Return the winner's lead over each other contestant after the last rung that both have run."""
+    compared, rungs = [], len(field.entries[winner]["rungs"])
     for name, entry in field.entries.items():
         if name == winner or not entry["rungs"]:
             continue
-        last = len(entry["rungs"]) - 1
+        last = min(len(entry["rungs"]), rungs) - 1
         difference, error = paired_difference(field.scores(winner, last), field.scores(name, last))
         compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
     return compared

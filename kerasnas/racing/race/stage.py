@@ -44,11 +44,14 @@ class Race(Field):
             return finished
         if "standing" not in self.progress:
             self._scout()
-        if self.prober is not None:
+        if not self.duel:
             challenge(self)
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
                 break
+        if self.duel and len(self.progress["standing"]) == 1:
+            self.progress["first"] = self.progress["standing"][0]
+            challenge(self)
         if self.augment is None and self.most > 1 and self.tolerant:
             self._compare_recipes()
         winners = self.progress["standing"]

@@ -37,14 +37,14 @@ def parts(race):
 def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_longer(initializer, first, tmp_path):
     race = made(digits(unlike=True), tmp_path / "unlike", initializer=initializer)
     assert parts(race) == ["conv_3x3_w0.5", "channels"] and race.candidates(2)[0].name == first
-    assert (race.share, race.small) == (0.4, None)
+    assert (race.share, race.small, race.duel) == (0.4, None, True)
     plan = race_plan(RaceConfig(cpu_minutes=3.0), digits(unlike=True), Budget(3.0, cpu=True))
     assert "up to 2 candidates" in plan and "up to 1 min 12 s" in plan
 
 
 def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path):
     race = made(digits(unlike=False), tmp_path / "alike")
-    assert race.most == 12 and race.share == 0.0 and race.small is not None
+    assert race.most == 12 and race.share == 0.0 and race.small is not None and not race.duel
     assert "channels" not in parts(race) and len(race.candidates(12)) == 12
     cells = made(digits(unlike=True), tmp_path / "cells", space="nasbench201")
     assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
