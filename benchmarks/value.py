@@ -53,7 +53,7 @@ import tracked
 import value_contenders as contenders
 from value_contenders import FLIPS
 
-SETS = [*FLIPS, "fashion_mnist_mini", "gtsrb", "kannada", "notmnist", "sign_digits"]
+SETS = [*FLIPS, "addnist", "cifartile", "fashion_mnist_mini", "gtsrb", "kannada", "notmnist", "sign_digits"]
 RACES = {
     "kerasnas": [],
     "default": ["--candidates=1"],
@@ -69,8 +69,8 @@ CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn"
 CONTENDERS += ["two_phases"]
 
 
-def load(data, name):
-    """Return the four arrays of a set: uint8 images with channels, and labels."""
+def load(data, name, most=None):
+    """Return the four arrays of a set: uint8 images with channels, and labels; of the first `most` to train on."""
     file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:
@@ -79,7 +79,7 @@ def load(data, name):
             test = arrays["split"] == arrays["split"].max()
             parts = [arrays["x"][~test], arrays["y"][~test], arrays["x"][test], arrays["y"][test]]
     images = [part[..., None] if part.ndim == 3 else part for part in parts[::2]]
-    return images[0], parts[1].astype("int64"), images[1], parts[3].astype("int64")
+    return images[0][:most], parts[1][:most].astype("int64"), images[1], parts[3].astype("int64")
 
 
 # One run ----------------------------------------------------------------------------------------------------
@@ -110,11 +110,11 @@ def run_race(arrays, minutes, seed, *flags, network=None):
     }
 
 
-def run(contender, data, name, minutes, seed, autokeras_python):
+def run(contender, data, name, minutes, seed, autokeras_python, most):
     def clock():
         return time.process_time() + sum(os.times()[2:4])
 
-    arrays, seconds = load(data, name), 60 * minutes
+    arrays, seconds = load(data, name, most), 60 * minutes
     record = {"contender": contender, "set": name, "cpu_minutes": minutes, "seed": seed}
     flags = RACES.get(contender, [])
     if contender == "half":
@@ -242,6 +242,7 @@ def main():
         cpu_minutes=5.0,
         seeds=3,
         processes=(1, "runs at once; each has one thread"),
+        most=(int, "images that are trained on, the first of each set; default all"),
         output=Path("runs/value.jsonl"),
         autokeras_python=(str, "interpreter of an environment with AutoKeras, see README.md"),
         one=(str, skeleton.HIDDEN),
@@ -249,7 +250,7 @@ def main():
     python, minutes = arguments.autokeras_python, arguments.cpu_minutes
     if arguments.one:
         contender, name, seed = arguments.one.split(",")
-        print(json.dumps(run(contender, arguments.data, name, minutes, int(seed), python)))
+        print(json.dumps(run(contender, arguments.data, name, minutes, int(seed), python, arguments.most)))
         return
     names = skeleton.names(arguments.contenders, CONTENDERS)
     if "autokeras" in names and not python:
@@ -257,6 +258,7 @@ def main():
         names.remove("autokeras")
     runs = skeleton.Runs(arguments.output, "contender", "set", "cpu_minutes", "seed")
     words = [arguments.data, f"--cpu_minutes={minutes}", *([f"--autokeras_python={python}"] if python else [])]
+    words += [f"--most={arguments.most}"] if arguments.most else []
     order = itertools.product(range(arguments.seeds), arguments.sets.split(","), names)
     missing = [(one, name, seed) for seed, name, one in order if not runs.has(one, name, minutes, seed)]
     runs.measure(__file__, words, missing, arguments.processes)

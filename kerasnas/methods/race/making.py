@@ -199,8 +199,8 @@ def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str
     longer than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the 600th.
     A share of 0 is `race_share`.
     """
-    if divides(config.space) and (division := data.modality.division(data.x_train)):
-        return min(config.candidates, 2), 0.4, division
+    if config.candidates > 1 and divides(config.space) and (division := data.modality.division(data.x_train)):
+        return 2, 0.4, division
     return config.candidates, data.modality.race_share, ""
 
 

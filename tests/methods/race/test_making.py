@@ -48,7 +48,8 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert "channels" not in parts(race) and len(race.candidates(12)) == 12
     cells = made(digits(unlike=True), tmp_path / "cells", space="nasbench201")
     assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
-    assert made(digits(unlike=True), tmp_path / "one", candidates=1).most == 1
+    alone = made(digits(unlike=True), tmp_path / "one", candidates=1)
+    assert alone.most == 1 and not alone.duel  # nothing races
 
 
 def test_the_users_own_networks_take_no_room_of_the_duel(tmp_path):
