@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from unicodedata import category
 
 _LONGEST = 200  # characters of a received value that a message shows
+_MOST = 60  # names that a message lists
 
 
 def invalid(argument: str, expected: str, received: object, hint: str = "", what: str = "argument") -> str:
@@ -40,16 +41,22 @@ def invalid_array(argument: str, expected: str, received: str) -> str:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Write the end of an error message: the nearest known name, then all of them.
+    """Write the end of an error message: the nearest known name, then all of them, or five where there are many.
 
     Example:
 
     >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
     "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
+    >>> nearest("name_7x", [f"name_{number}" for number in range(99)])
+    "Did you mean 'name_7'? The nearest of 99 known: ['name_7', 'name_97', 'name_87', 'name_79', 'name_78']"
     """
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"Did you mean '{close[0]}'? " if close else ""
+    if len(names) > _MOST:
+        return (
+            f"{hint}The nearest of {len(names)} known: {difflib.get_close_matches(str(name), names, n=5, cutoff=0.0)}"
+        )
     return f"{hint}Known: {names}"
 
 

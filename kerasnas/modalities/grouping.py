@@ -11,6 +11,7 @@ _OWNERS = (
 )
 _OWNER = re.compile(rf"(?:^|[^a-z])({'|'.join(_OWNERS)})s?(?:[ _-]?id)?[ _-]*(\d+)")
 _COLUMN = re.compile(rf"({'|'.join(_OWNERS)})s?(?:[ _-]?(?:id|name|number|no))?")
+_NUMBERED = re.compile(r"(.*[^\W_\d])[\W_]*\d+")
 _MOST = 0.9  # of the files, that have to be of groups; others are named by chance
 
 
@@ -36,7 +37,9 @@ their own, <class>/<group>/, or by a column `group` of a CSV file."
     owners = [" ".join(match.groups()) for match in found]
     if _are_groups(owners, sum(map(len, stems.values()))):
         return _hint(owners[0])
-    prefixes = {label: {re.sub(r"[\W_]*\d+$", "", stem) for stem in names} for label, names in stems.items()}
+    prefixes = {
+        label: {match[1] for stem in names if (match := _NUMBERED.fullmatch(stem))} for label, names in stems.items()
+    }
     shared = [one for own in prefixes.values() for one in own if sum(one in other for other in prefixes.values()) > 1]
     apart = sum(map(len, prefixes.values()))
     return _hint(shared[0]) if len(set(shared)) > len(prefixes) and len(shared) >= _MOST * apart else ""

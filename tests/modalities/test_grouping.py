@@ -35,6 +35,7 @@ def test_speakers_who_say_several_words_are_a_hint():
         {"cat": [f"cat.{n}.jpg" for n in range(9)], "dog": [f"dog.{n}.jpg" for n in range(9)]},
         {"cat": [f"IMG_{n}.jpg" for n in range(9)], "dog": [f"IMG_{n}.jpg" for n in range(9, 18)]},
         {"cat": [f"{n:05d}.jpg" for n in range(9)], "dog": [f"{n:05d}.jpg" for n in range(9)]},
+        {"day": list("abcdef"), "night": list("abcdef")},  # no numbers
         of_two("patient_{owner}_{sample}.png", samples=1),  # one sample each
         of_two("patient_{owner}_{sample}.png", owners=1),  # all of one
         {"a": ["patient_1.png", *"bcdefghi"], "b": ["patient_1_2.png", *"jklmnopq"]},  # two by chance
