@@ -88,11 +88,28 @@ def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     assert len(found["contestants"]) > 4
 
 
+@pytest.mark.parametrize(("first", "stands"), [(0.724, "frozen"), (0.80, "cnn"), (0.857, "cnn")])
+def test_half_a_sample_decides(first, stands, monkeypatch):
+    monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["end"])
+    entries = {"cnn": {"curve": [], "outcome": "", "end": first}}
+    entries["frozen"] = {"curve": [], "outcome": "", "end": 0.857, "rungs": [{"steps": 0}]}
+    field = types.SimpleNamespace(
+        entries=entries,
+        progress={"first": "cnn", "standing": ["cnn"], "waiting": []},
+        held_out=(np.zeros(7), None),
+        budget=types.SimpleNamespace(spent=lambda: 0.0),
+        contestants=types.SimpleNamespace(write=lambda spent: None, forget=lambda name: None),
+    )
+    challenge._decide(field, {})
+    assert field.progress["standing"] == [stands]
+
+
 @pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), (Blind, False)])
 def test_after_a_duel_pretrained_networks_challenge_its_winner(start, wins, tmp_path):
-    one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2))
+    one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2)[::-1])
+    found = one.run()
+    assert one.progress["first"] == "conv"  # who won the duel, and not who began
     record, _ = finish(one, colors(60, 2))
-    found = one.stages.stage("race")
     assert found["winner"].startswith("tiny_") == wins and record["test_accuracy"] > 0.6
     raced = [entry for name, entry in found["contestants"].items() if "tiny" not in name]
     assert len(raced) == 2 and all(entry["rungs"] for entry in raced)
