@@ -32,7 +32,8 @@ PAGES = {
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
             *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
-            *("starts_short", "value_precision", "value_starts", "headroom", "main_job", "export"),
+            *("starts_short", "value_precision", "value_starts", "value_parts", "value_tiles", "headroom"),
+            *("main_job", "export"),
         ),
     ),
     "texts_and_series": Page(
