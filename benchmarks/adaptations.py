@@ -24,7 +24,7 @@ import numpy as np
 import skeleton
 import tracked
 import value
-from value_contenders import augmentation, scaled
+from value_contenders import accuracy, augmentation, scaled
 
 METHODS = ("whole", "random", "evolution", "mixed")
 DOMAINS = ("caltech101", "pacs", "rsscn7", "gtsrb", "cifar10_mini", "neu_steel")
@@ -58,10 +58,6 @@ def trained(space, genotype, x, y, shape, classes, name, seconds, clock, seed):
         contestant.advance(clock, left, schedule=lambda past: annealed(past / left))
     contestant.average.apply()
     return model
-
-
-def accuracy(model, x, y):
-    return float(np.mean(model.predict(x, batch_size=250, verbose=0).argmax(axis=-1) == y))
 
 
 def sampled(space, method, learn, held, shape, classes, name, seconds, clock, seed):

@@ -53,6 +53,11 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
     return tuple(space.sample(np.random.default_rng(0)))
 
 
+def division_of(space: str, data: datasets.Dataset) -> str:
+    """Return the parts of samples that networks of a space may send through one shared network; empty for none."""
+    return data.modality.division(data.x_train) if divides(space) else ""
+
+
 def _make(
     config: Any, sizes: dict[str, int], data: datasets.Dataset | None = None, seen: tuple[int, ...] | None = None
 ) -> SearchSpace:
@@ -66,7 +71,7 @@ def _make(
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
             factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))
-    if data is not None and divides(config.space) and (division := data.modality.division(data.x_train)):
+    if data is not None and (division := division_of(config.space, data)):
         arguments["divisions"] = (WHOLE, division)
     if data is not None and data.front is not None:
         arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}

@@ -124,6 +124,8 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
 
 def spread(x: Any, y: np.ndarray, most: int = MOST) -> tuple[Any, np.ndarray]:
     """Return so many samples at most, evenly spread; by default as many as a head is fitted to."""
+    if len(x) <= most:  # no copy
+        return x, y
     rows = spread_rows(len(x), most)
     return x[rows], np.asarray(y)[rows]
 
@@ -182,8 +184,7 @@ class Prober:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
             `seconds` of it all, and the `pace`: seconds of a sample's way through the network.
         """
-        before, rows = clock(), spread_rows(len(data[0]))
-        x, y = data[0][rows], np.asarray(data[1])[rows]
+        before, (x, y) = clock(), spread(*data)
         model = self.network(start, size)
         reader = _reader(model)
         held = predicted(reader, held_out[0], _BATCH)  # traces

@@ -9,24 +9,15 @@ from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts import probes as probes_module
 from kerasnas.starts.probes import Head, Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
-from tests.racing.test_challenge import Blind, colors
-from tests.racing.test_stage import CLASSES, Interrupting, build, candidates, finish, race, short  # noqa: F401
+from tests.racing.test_challenge import Blind, colors, entrant, unregistered  # noqa: F401
+from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
 
 def taught(folder, start=TinyStart, **options):
-    STARTS.register("tiny", start)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32, 64)), (8, 8, 1), CLASSES, CLASSIFICATION, teaches=True)
-    # Networks of their own: those of other tests have learned labels.
-    given = {"data": colors(96, 0), "held_out": colors(48, 1), "prober": prober, "build": build, **options}
-    return race(folder, **given)
-
-
-@pytest.fixture(autouse=True)
-def unregistered():
-    yield
-    if "tiny" in STARTS:
-        STARTS.unregister("tiny")
+    one = entrant(folder, start, **options)
+    one.prober.teaches = True
+    return one
 
 
 def test_all_networks_learn_what_the_teacher_says_and_it_does_not_take_part(tmp_path, monkeypatch):
@@ -85,7 +76,8 @@ def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
 
 
 def test_its_answers_are_those_of_regressions_without_the_sample(monkeypatch):
-    monkeypatch.setattr(probes_module.spread_rows, "__defaults__", (30,))
+    for function in (probes_module.spread, probes_module.spread_rows):
+        monkeypatch.setattr(function, "__defaults__", (30,))
     STARTS.register("tiny", TinyStart)
     prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION, teaches=True)
     data, held_out = colors(40, 0), colors(12, 1)

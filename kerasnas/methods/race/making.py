@@ -15,7 +15,7 @@ from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
-from kerasnas.methods.assembly import make_space
+from kerasnas.methods.assembly import division_of, make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
@@ -28,7 +28,6 @@ from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
-from kerasnas.spaces.base import divides
 from kerasnas.starts import STARTS
 from kerasnas.starts.adapted import resized
 from kerasnas.starts.probes import Prober
@@ -199,7 +198,7 @@ def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str
     longer than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the 600th.
     A share of 0 is `race_share`.
     """
-    if config.candidates > 1 and divides(config.space) and (division := data.modality.division(data.x_train)):
+    if config.candidates > 1 and (division := division_of(config.space, data)):
         return 2, 0.4, division
     return config.candidates, data.modality.race_share, ""
 

@@ -108,7 +108,7 @@ class Contestants:
 
     @property
     def lessons(self) -> dict[str, np.ndarray]:
-        """What a teacher says of samples, as it was kept by `learn`; nothing before that."""
+        """Lessons of a teacher on samples, as `learn` kept them; none before that."""
         found = self.stages.store(_LESSONS, log=self.log).load_latest() if self.progress.get("teacher") else None
         return found[1] if found else {}
 
