@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import skeleton
 import tracked
+import value
 from pretrain_folds import FOLDS
 
 TESTED = {
@@ -39,11 +40,7 @@ SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
 
 def subset(data, shots, seed):
     """Return the training part with `shots` images of each class; all of it for 0."""
-    rng = np.random.default_rng([seed, shots])
-    if not shots:
-        return data.x_train, data.y_train
-    rows = [rng.permutation(np.flatnonzero(data.y_train == label))[:shots] for label in range(data.num_classes)]
-    rows = np.concatenate(rows)
+    rows = value.draw(data.y_train, shots, seed)
     return data.x_train[rows], data.y_train[rows]
 
 

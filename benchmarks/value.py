@@ -69,8 +69,11 @@ CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn"
 CONTENDERS += ["two_phases"]
 
 
-def load(data, name, most=None):
-    """Return the four arrays of a set: uint8 images with channels, and labels; of the first `most` to train on."""
+def load(data, name, most=None, shots=0, seed=0):
+    """Return the four arrays of a set: uint8 images with channels, and labels.
+
+    To train on are the first `most`, and of these `shots` of each class that the seed draws.
+    """
     file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:
@@ -78,8 +81,18 @@ def load(data, name, most=None):
         else:
             test = arrays["split"] == arrays["split"].max()
             parts = [arrays["x"][~test], arrays["y"][~test], arrays["x"][test], arrays["y"][test]]
-    images = [part[..., None] if part.ndim == 3 else part for part in parts[::2]]
-    return images[0][:most], parts[1][:most].astype("int64"), images[1], parts[3].astype("int64")
+    x, x_test = (part[..., None] if part.ndim == 3 else part for part in parts[::2])
+    y, y_test = (part.astype("int64") for part in parts[1::2])
+    rows = draw(y[:most], shots, seed)
+    return x[rows], y[rows], x_test, y_test
+
+
+def draw(y, shots, seed):
+    """Return the rows of `shots` samples of each class; of all of them for 0."""
+    if not shots:
+        return np.arange(len(y))
+    rng = np.random.default_rng([seed, shots])
+    return np.concatenate([rng.permutation(np.flatnonzero(y == label))[:shots] for label in range(y.max() + 1)])
 
 
 # One run ----------------------------------------------------------------------------------------------------
@@ -110,11 +123,11 @@ def run_race(arrays, minutes, seed, *flags, network=None):
     }
 
 
-def run(contender, data, name, minutes, seed, autokeras_python, most):
+def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
     def clock():
         return time.process_time() + sum(os.times()[2:4])
 
-    arrays, seconds = load(data, name, most), 60 * minutes
+    arrays, seconds = load(data, name, most, shots, seed), 60 * minutes
     record = {"contender": contender, "set": name, "cpu_minutes": minutes, "seed": seed}
     flags = RACES.get(contender, [])
     if contender == "half":
@@ -243,6 +256,7 @@ def main():
         seeds=3,
         processes=(1, "runs at once; each has one thread"),
         most=(int, "images that are trained on, the first of each set; default all"),
+        shots=(0, "images of each class that are trained on, drawn for each seed; default all"),
         output=Path("runs/value.jsonl"),
         autokeras_python=(str, "interpreter of an environment with AutoKeras, see README.md"),
         one=(str, skeleton.HIDDEN),
@@ -250,7 +264,11 @@ def main():
     python, minutes = arguments.autokeras_python, arguments.cpu_minutes
     if arguments.one:
         contender, name, seed = arguments.one.split(",")
-        print(json.dumps(run(contender, arguments.data, name, minutes, int(seed), python, arguments.most)))
+        print(
+            json.dumps(
+                run(contender, arguments.data, name, minutes, int(seed), python, arguments.most, arguments.shots)
+            )
+        )
         return
     names = skeleton.names(arguments.contenders, CONTENDERS)
     if "autokeras" in names and not python:
@@ -258,7 +276,7 @@ def main():
         names.remove("autokeras")
     runs = skeleton.Runs(arguments.output, "contender", "set", "cpu_minutes", "seed")
     words = [arguments.data, f"--cpu_minutes={minutes}", *([f"--autokeras_python={python}"] if python else [])]
-    words += [f"--most={arguments.most}"] if arguments.most else []
+    words += [f"--{name}={value}" for name in ("most", "shots") if (value := getattr(arguments, name))]
     order = itertools.product(range(arguments.seeds), arguments.sets.split(","), names)
     missing = [(one, name, seed) for seed, name, one in order if not runs.has(one, name, minutes, seed)]
     runs.measure(__file__, words, missing, arguments.processes)

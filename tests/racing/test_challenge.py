@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.callbacks.stopping import NonFiniteError
+from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
@@ -14,7 +15,7 @@ from kerasnas.racing.race import challenge
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
-from kerasnas.starts.probes import Prober
+from kerasnas.starts.probes import Head, Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
 from tests.racing.test_stage import CLASSES, Interrupting, build, candidates, finish, race, short  # noqa: F401
@@ -80,6 +81,47 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
 
 
+def test_the_tuned_network_has_to_be_ahead_by_more_than_chance(tmp_path):
+    one = entrant(tmp_path, TinyStart)
+    found = one.run()["contestants"]
+    (frozen,), (tuned,) = ([name for name in found if name.endswith(end)] for end in ("_frozen", "_tuned"))
+    one = entrant(tmp_path, TinyStart)  # from what the race wrote
+    error = paired_difference(one.scores(tuned, -1), one.scores(frozen, -1))[1]
+    assert error > 0 and found[tuned]["handicap"] == pytest.approx(error) and "handicap" not in found[frozen]
+    begun = {"curve": [{"steps": 0, "accuracy": 0.5}, {"steps": 4, "accuracy": 0.4}], "step_seconds": 0.1}
+    assert expected_end(one, {**begun, "handicap": 0.1}) == pytest.approx(expected_end(one, begun) - 0.1)
+
+
+def test_the_size_of_most_merit_takes_part(tmp_path, monkeypatch):
+    probe, merits = Prober.probe, {32: 0.5, 64: 0.7}
+
+    def told(self, start, size, *options):
+        return {**probe(self, start, size, *options), "score": 1.2 - merits[size], "merit": merits[size]}
+
+    monkeypatch.setattr(Prober, "probe", told)
+    names = [name for name in entrant(tmp_path, TinyStart).run()["contestants"] if name.endswith("_frozen")]
+    assert names == ["tiny_64_frozen"]
+
+
+def test_all_samples_say_which_head_is_the_best(monkeypatch):
+    STARTS.register("tiny", TinyStart)
+    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    (x, y), (held, labels) = colors(12, 0), colors(4, 1)
+    right, wrong = np.eye(CLASSES)[y], np.eye(CLASSES)[(y + 1) % CLASSES]
+
+    def fitted(features, *options):
+        left_out, outputs = (right, np.eye(CLASSES)[(labels + (np.arange(4) > 2)) % CLASSES])
+        if features.shape[1] == least:  # only the samples held out are for it
+            left_out, outputs = wrong, np.eye(CLASSES)[labels]
+        return types.SimpleNamespace(left_out=left_out, outputs=lambda features: outputs)
+
+    counts = widths(prober.network("tiny", 32))
+    least = min(counts.values())
+    monkeypatch.setattr(Head, "fitted", fitted)
+    found = prober.probe("tiny", 32, (x, y), (held, labels), lambda: 0.0)
+    assert counts[found["head"]] > least and found["score"] == 0.75 and found["merit"] == pytest.approx(15 / 16)
+
+
 def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     found = entrant(tmp_path, Blind).run()
     assert not found["winner"].startswith("tiny_") and "starts" not in found
@@ -124,23 +166,22 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("score", "first", "left", "stages", "samples"),
+    ("score", "first", "left", "stages"),
     [
-        (0.8, (0.6, 0.7), 250, 5, 2000),
-        (0.8, (0.6, 0.7), 130, 2, 2000),  # a hundred steps of all stages take 134 s
-        (0.8, (0.6, 0.7), 100, 1, 2000),
-        (0.8, (0.6, 0.7), 80, 0, 2000),
-        (0.8, (0.6, 0.7), 80, 5, 100),  # ten epochs of few images take 21 s
-        (0.7, (0.95, 0.98), 250, 0, 2000),  # it would be behind the first network
+        (0.8, (0.6, 0.7), 250, 5),
+        (0.8, (0.6, 0.7), 130, 2),  # a hundred steps of all stages take 134 s
+        (0.8, (0.6, 0.7), 100, 1),
+        (0.8, (0.6, 0.7), 80, 0),
+        (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
     ],
 )
-def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages, samples):
+def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages):
     curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
     field = types.SimpleNamespace(
         entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
-        data=(np.zeros(samples), None),
+        data=(np.zeros(2000), None),
         held_out=(np.zeros(500), None),
         batch_size_for=lambda samples: 64,
     )

@@ -54,8 +54,7 @@ class Contestants:
         self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
-        if not self.progress:
-            self.progress["saved"] = {}
+        self.progress.setdefault("saved", {})
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
         self._live: dict[str, Contestant] = {}
 
@@ -76,8 +75,7 @@ class Contestants:
         looks = {"rungs": list(own["rungs"]), "curve": list(own["curve"])}
         self.entries[fork] = {**own, **looks, "augment": augment, "cost": 0.0, "handicap": handicap}
         shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
-        if "saved" in self.progress:
-            self.progress["saved"][fork] = self.progress["saved"][name]
+        self.progress["saved"][fork] = self.progress["saved"][name]
 
     def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
         """A contestant as far as it has come: the living one, or from its checkpoint, or a new one."""
@@ -149,8 +147,7 @@ class Contestants:
         """Write the checkpoint of a living contestant, and the progress; `spent` as for `write`."""
         contestant = self._live[name]
         self._store(name, stage).save(contestant.steps, *contestant.state())
-        if "saved" in self.progress:
-            self.progress["saved"][_key(name, stage)] = contestant.steps
+        self.progress["saved"][_key(name, stage)] = contestant.steps
         self.write(spent)
 
     def state_of(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -162,8 +159,7 @@ class Contestants:
         """Write the state of a contestant that was trained elsewhere as its checkpoint, and the progress."""
         self._live.pop(name, None)  # it is behind
         self._store(name, None).save(state[1]["steps"], *state)
-        if "saved" in self.progress:
-            self.progress["saved"][name] = state[1]["steps"]
+        self.progress["saved"][name] = state[1]["steps"]
         self.write(spent)
 
     def write(self, spent: float) -> None:
@@ -181,11 +177,9 @@ class Contestants:
 
         The race would have a network then that is trained, and not know how it did, nor what it cost.
         """
-        store, known = self._store(name, stage), self.progress.get("saved")
+        store, known = self._store(name, stage), self.progress["saved"].get(_key(name, stage), -1)
         found = store.load_latest()
-        if known is None:  # a race that was begun before this was noted
-            return found
-        while found is not None and found[0] > known.get(_key(name, stage), -1):
+        while found is not None and found[0] > known:
             store.remove(found[0])
             found = store.load_latest()
         return found

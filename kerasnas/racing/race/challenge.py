@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
@@ -22,7 +23,7 @@ from kerasnas.starts.probes import MOST, spread
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
-_LEAST_STEPS, _LEAST_EPOCHS = 100, 10  # of which they need the fewer: after a few steps, a network is worse than before
+_LEAST_STEPS = 100  # after a few, a network is worse than before
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -45,7 +46,7 @@ def challenge(field: Field) -> None:
         _probe(field, plan)
     except StartError as error:
         field.log(f"  No pretrained network takes part: {error}")
-    best = max(plan["probes"], key=lambda probe: probe["score"], default=None)
+    best = max(plan["probes"], key=lambda probe: probe["merit"], default=None)
     if best and prober.teaches:
         teach(field, best)
     elif best:
@@ -71,9 +72,9 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
             if size not in tried and not _affordable(field, plan, tried, size):
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
-            if tried[size]["score"] <= best:
+            if tried[size]["merit"] <= best:
                 break
-            best = tried[size]["score"]
+            best = tried[size]["merit"]
 
 
 def _first_size(field: Field) -> int:
@@ -145,8 +146,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    samples = len(field.data[0])
-    least = min(_LEAST_STEPS * field.batch_size_for(samples), _LEAST_EPOCHS * samples) * probe["pace"]  # for each pass
+    least = _LEAST_STEPS * field.batch_size_for(len(field.data[0])) * probe["pace"]  # for each pass
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
@@ -178,7 +178,9 @@ def _continue(field: Field) -> None:
 def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
     """Note how good the network of a probe is after a slice of time with its last stages tuned; unless that is done.
 
-    The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first.
+    The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first. Where
+    few samples tell the two apart, the frozen network is as good or better on most data: the tuned one has to be
+    expected to end better by the standard error of their difference.
     """
     name, before = _enter(field, probe, plan["tuned"]), field.budget.spent()
     entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
@@ -195,6 +197,8 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
         field.contestants.drop(name, error)
         return
     entry["cost"] = field.budget.spent() - before
+    _, error = paired_difference(scores, field.scores(_enter(field, probe, tuned=0), -1))
+    entry["handicap"] = min(error, 1.0)
     field.note(name, scores, contestant.steps, contestant.seconds)
     field.contestants.save(name, field.budget.spent())
 

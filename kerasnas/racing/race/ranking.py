@@ -33,9 +33,9 @@ def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]
 def expected_end(field: Field, entry: dict[str, Any]) -> float:
     """Return the score that a network is expected to end with, if it gets what is left of the budget.
 
-    By the last two looks at it; where there is one, by curves of other networks.
+    By the last two looks at it; where there is one, by curves of other networks. Less its handicap, if it has one.
     """
-    curve = entry.get("curve") or entry["rungs"]  # the latter of a race that was begun before curves were noted
+    curve = entry["curve"]
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
     if not learned:
         return best
@@ -43,9 +43,10 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples))
     left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
-        return extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
-    doublings = math.log2(late["steps"] / learned[-2]["steps"])
-    end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
+        end = extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
+    else:
+        doublings = math.log2(late["steps"] / learned[-2]["steps"])
+        end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
     return end - entry.get("handicap", 0.0)
 
 
