@@ -21,12 +21,6 @@ ADAPTATION = "adaptation.json"
 """File that marks a folder as one of an adapted network."""
 
 
-@checks.fields(
-    path=checks.path,
-    label=checks.text,
-    probability=checks.maybe(checks.share),
-    probabilities=checks.entries(checks.number),
-)
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """Answer of a network for a file or a text: its class, its labels, or its numbers.

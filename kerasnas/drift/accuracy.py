@@ -175,9 +175,6 @@ class AccuracyTest:
             if that is above 0.9, when there is no accuracy to lose.
     """
 
-    @checks.arguments(
-        wrong=checks.count, labels=checks.size, false_alarms=checks.positive, window=checks.size, rise=checks.positive
-    )
     def __init__(self, wrong: int, labels: int, false_alarms: float, window: int, rise: float) -> None:
         self.wrong, self.labels, self.false_alarms = wrong, labels, false_alarms
         usual = 1 - wilson_interval(1 - wrong / labels, labels, _SURE)[0]

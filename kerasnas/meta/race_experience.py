@@ -163,7 +163,6 @@ def _positive(name: str, value: Any) -> float | None:
     return None if value is None else checks.number(name, value, least=0)
 
 
-@checks.fields(genotype=Genotype, score=checks.number, wins=checks.count, experiences=checks.each(RaceExperience))
 @dataclass(frozen=True)
 class Advice:
     """A network that did well on tasks like this one.

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
@@ -18,17 +17,6 @@ from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.training.network_training import Arrays, resume_epoch
 
 
-@checks.arguments(
-    stages=Stages,
-    build=checks.function,
-    data=checks.pair,
-    fit=checks.mapping,
-    callbacks=checks.function,
-    describe=checks.function,
-    keep=checks.size,
-    log=checks.function,
-    name=checks.name,
-)
 def run_search(
     stages: Stages,
     build: Callable[[], BilevelTrainer],

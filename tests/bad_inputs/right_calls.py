@@ -56,15 +56,13 @@ from kerasnas.drift.features import input_statistics
 from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
-from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
+from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.export.formats import Format, check_formats
 from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
-from kerasnas.meta.evaluation import Estimate
 from kerasnas.meta.experience import save_experiences
 from kerasnas.meta.inner_optimizers import InnerAdam
-from kerasnas.meta.tasks import describe_task
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.rebuilding import fitting
@@ -89,7 +87,6 @@ from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.registry import Registry
-from kerasnas.reporting.costs import CostPoint
 from kerasnas.runs.folder import RunFolder, read_config
 from kerasnas.spaces.hybrid import HybridSpace
 from kerasnas.spaces.nasbench101_enumeration import Cells
@@ -114,7 +111,6 @@ from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
 from kerasnas.training.recipe import TrainingRecipe
 from tests.starts.kit import TinyStart
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
-from tuners.oracles.pareto import ParetoTrial
 
 
 class Call(NamedTuple):
@@ -390,7 +386,7 @@ NETWORK = keras.Sequential(
 MONITOR = drift.DriftMonitor(NETWORK, POINTS, SIDES, window=20)
 call(input_statistics)
 call(MaximumTest, reference=POINTS, permutations=100)
-of(lambda: MaximumTest(POINTS), "statistics threshold p_value", sample=POINTS, size=20, statistic=1.0)
+of(lambda: MaximumTest(POINTS), "statistics threshold", sample=POINTS, size=20)
 call(error_run_length, error=0.1, down=1, up=6, threshold=31)
 call(ErrorSum, error=0.1)
 of(lambda: ErrorSum(0.1), "observe", errors=np.array([True, False]))
@@ -443,12 +439,10 @@ SOURCE = meta.SearchExperience(
 call(meta.SearchExperience, space=SPACE.name, cardinalities=SPACE.cardinalities, observations=SOURCE.observations)
 call(meta.SearchExperience.of)
 call(save_experiences, experiences=[SOURCE])
-call(describe_task)
 call(meta.pretrain_policy, meta.reptile_policy, make=search.Reinforce, sources=[SOURCE], steps=1)
 call(meta.ReptileInitializer, model=MODEL)
 call(meta.ReptileInitializer.from_learner, learner=LEARNER)
 call(meta.warm_start, search=MODEL, initializer=INITIALIZER)
-call(Estimate.of, samples=[0.5, 0.7])
 VALUES = Values([np.zeros(2)])
 UPDATE = Update(VALUES, 3)
 
@@ -479,7 +473,6 @@ RUN = RunFolder.create(FOLDER / "run", methods.RaceConfig(dataset=str(FOLDER / "
 network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
 save_classifier(RUN, network, ("0", "1", "2"))
 CLASSIFIER = load_classifier(RUN)
-call(save_classifier, folder=RUN, network=network)
 call(runs.Progress, quiet=True)
 call(kerasnas.ImageClassifier, kerasnas.ImageRegressor, kerasnas.GraphClassifier, kerasnas.TextClassifier)
 call(kerasnas.TableClassifier, kerasnas.TableRegressor)
@@ -489,13 +482,11 @@ call(PretrainingConfig, datasets=("data.npz",))
 call(fitting, genotype=DARTS_V1)
 call(Format, title="One", path="one", write=len, load=len)
 call(check_formats, formats=["litert"])
-call(with_preprocessing, network=CLASSIFIER.model)
 of(lambda: CLASSIFIER, "answers")
 call(RunFolder.open, path=RUN)
 call(read_config, file=RUN / "config.json")
 call(runs.open_executor)
 call(racing.Shortlist)
-call(CostPoint, cost=1.0, accuracy=0.5)
 
 # KerasTuner
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)
@@ -507,7 +498,6 @@ call(tuners.StrategyOracle)
 call(CheckedHyperModel, hypermodel=lambda hp: network)
 GOALS = ["val_accuracy", keras_tuner.Objective("parameters", "min")]
 call(tuners.ParetoOracle, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
-call(ParetoTrial, trial_id="0", values={"a": 1.0})
 call(tuners.SupernetHyperModel, relaxation="softmax", architecture_learning_rate=0.1)
 call(tuners.SharedWeights, controller=search.RandomSearch(ENAS, unique=False))
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)
