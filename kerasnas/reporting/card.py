@@ -47,7 +47,6 @@ def markdown_table(table: tables.Table) -> str:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the model card of a run to `card.md` in its folder, atomically.
 

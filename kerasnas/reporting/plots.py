@@ -53,7 +53,6 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 
 
 # Cells ------------------------------------------------------------------------------------------
-@checks.arguments(genotype=Genotype, kind=checks.name, path=checks.path, concat=checks.each(checks.count))
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Sequence[int] | None = None) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
@@ -131,12 +130,6 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
 
 
 # Architecture parameters --------------------------------------------------------------------------
-@checks.arguments(
-    history=checks.entries(checks.array),
-    path=checks.path,
-    primitives=checks.entries(Sequence),
-    edges=checks.entries(Sequence),
-)
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
@@ -229,7 +222,6 @@ def _alpha_table(
 
 # Curves -------------------------------------------------------------------------------------------
 @checks.reading("history", "lists of numbers by name")
-@checks.arguments(history=checks.entries((Sequence, np.ndarray)), path=checks.path)
 def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
     """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
 

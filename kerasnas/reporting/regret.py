@@ -7,13 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.reporting.style import INK, SERIES, new_figure, save, tidy
 
 _COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey first: the baseline
 
 
-@checks.arguments(regrets=checks.entries(checks.array), path=checks.path, title=checks.text)
 def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, title: str = "") -> None:
     """Draw mean regret against the number of evaluations, one curve a strategy, and write it as PNG.
 

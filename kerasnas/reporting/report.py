@@ -72,7 +72,6 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 

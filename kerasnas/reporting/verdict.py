@@ -11,7 +11,6 @@ from kerasnas.reporting.comparisons import comparison_of
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping)
 def verdict(result: Mapping[str, Any]) -> str:
     """Say in plain words where the searched network stands against the random ones, or the others of its race.
 

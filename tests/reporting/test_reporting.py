@@ -516,7 +516,7 @@ def test_missing_keys_are_named(use):
         use({"random": []})
     with pytest.raises(ValueError, match=r"Missing: 'searched'"):
         use({"genotype": {}})
-    with pytest.raises(TypeError, match="Expected a mapping"):
+    with pytest.raises(ValueError, match="Expected a mapping"):
         use(None)
 
 
