@@ -137,8 +137,6 @@ class RaceExperience:
             raise ValueError(f"This is no experience of a race: {error}") from None
         if version > VERSION:
             raise NotImplementedError(f"version {version} of the format; this KerasNAS reads versions up to {VERSION}")
-        if version == 1 and "test_score" not in record:  # version 1 had classification of images only
-            record["test_score"] = record.pop("test_accuracy", None)
         try:
             return cls(**record)
         except (TypeError, ValueError, RecursionError) as error:

@@ -185,8 +185,7 @@ def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[A
                 name = kind if kind == "derived" else f"{kind}-{number}"
                 contestants[name] = {"kind": kind, "genotype": genotype, "rungs": []}
             if network["val_accuracy"] is not None:  # of a loss that was finite
-                steps = rung.get("steps", rung["epochs"])  # of a run that an earlier version began, epochs are known
-                contestants[name]["rungs"].append({"steps": steps, "accuracy": network["val_accuracy"]})
+                contestants[name]["rungs"].append({"steps": rung["steps"], "accuracy": network["val_accuracy"]})
     winner = next(name for name, one in contestants.items() if one["genotype"] == shortlist["genotype"])
     return {"winner": winner, "contestants": contestants}
 

@@ -118,28 +118,16 @@ def _of_raw_shape(shape: Sequence[int | None]) -> Modality:
     return modality({3: "images", 2: "signals"}.get(len(shape), "tables"))
 
 
-def of_record(record: Mapping[str, Any], model: keras.Model | None = None) -> Modality:
+def of_record(record: Mapping[str, Any]) -> Modality:
     """Return the modality of a saved network, given the content of its `model.json`, or a run's record of its data.
 
-    Earlier versions did not name it: the number of nodes, the front and the axes of the inputs tell.
-
     Args:
-        record: `"modality"`, or `"nodes"`, `"front"` and `"input_shape"`.
-        model: the network. Defaults to None.
+        record: `"modality"`, images where it is missing, and what the modality needs.
 
     Raises:
         ValueError: for an unknown modality; names the nearest.
     """
-    if "modality" in record:
-        found = modality(record["modality"])
-    elif record.get("nodes") or "nodes" in record:
-        found = modality("graphs")
-    elif (record.get("front") or {}).get("name") == "log_mel":
-        found = modality("recordings")
-    else:
-        shape = record.get("input_shape") or ()
-        found = modality({1: "texts", 2: "signals"}.get(len(shape), "images"))
-    return found.restored(record)
+    return modality(record.get("modality", "images")).restored(record)
 
 
 def of_result(result: Mapping[str, Any]) -> Modality:
@@ -147,7 +135,7 @@ def of_result(result: Mapping[str, Any]) -> Modality:
 
     Example:
 
-    >>> of_result({"dataset": {"input_shape": [128, 1]}}), of_result({})
+    >>> of_result({"dataset": {"modality": "signals"}}), of_result({})
     (<modality signals>, <modality images>)
     """
     return of_record(result.get("dataset") or {})

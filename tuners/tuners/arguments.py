@@ -11,14 +11,6 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 from kerasnas.meta import ReptileInitializer
 
 Initializer = ReptileInitializer | str | os.PathLike | None
-_RENAMED = {
-    **{f"retrain_{name}": f"training=TrainingRecipe({name}=...)" for name in ("epochs", "batch_size", "compile")},
-    "retrain_options": "training=TrainingRecipe(options=...)",
-    **{
-        name: f"shared_weights=SharedWeights({name}=...)"
-        for name in ("controller", "learning_rate", "supernet_options", "compile_options")
-    },
-}
 
 
 class Project(TypedDict, total=False):
@@ -35,8 +27,7 @@ def check_arguments(tuner: type, project: Any) -> None:
     for name in project:
         if name in Project.__annotations__:
             continue
-        new = _RENAMED.get(name, "")
-        close = [new] if new.split("=")[0] in known else difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean `{close[0]}`?" if close else ""
         raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(known)}")
 

@@ -24,8 +24,6 @@ from tuners.tuners.progress import in_words
 from tuners.tuners.trial_inputs import Callbacks, SearchData
 from tuners.tuners.trial_search import SEARCH_METRICS, TrialSearch
 
-_VERSION = 2  # of the files of a trial; an unfinished one with others starts from scratch
-
 
 class SupernetTuner(NetworkTuner):
     """A trial is one differentiable search: search, derive, train the derived network from scratch, evaluate it.
@@ -172,7 +170,7 @@ class SupernetTuner(NetworkTuner):
         times = {"epochs": 20, **self.hypermodel.fit_arguments(hp, given)}
         settings = {**times, "values": dict(hp.values), "architecture_split": fit["validation_split"]}
         settings |= {"folds": self.folds, "training": self.training.recipe.settings()}
-        plan = {**settings, "data": [part.fingerprint() for part in parts], "version": _VERSION}
+        plan = {**settings, "data": [part.fingerprint() for part in parts]}
         seed = self.seed + 1000 * int(trial.trial_id)
         parts_of_search = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id
         evaluate = TrialSearch(*parts_of_search, seed, {**fit, **times}, callbacks, self.say_warm_start)
