@@ -96,17 +96,6 @@ def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
     raise ValueError(checks.invalid("input_shape", f"a shape {expected}", tuple(shape)))
 
 
-def of_raw(x: Any) -> Modality:
-    """Return the modality of raw samples in memory, by which their drift statistics are made: their number of axes.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and all(isinstance(text, str) for text in x):
-        return modality("texts")
-    return _of_raw_shape(checks.as_array("x", x).shape[1:])
-
-
 def of_model(model: keras.Model) -> Modality:
     """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
     if model.inputs[0].dtype == "string":

@@ -12,6 +12,8 @@ import dataclasses
 import itertools
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 from kerasnas.genotypes import Edge, Genotype
 
 FONT_SIZE = 9.0
@@ -297,20 +299,12 @@ class _Drawing:
 def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
     """Return the positions nearest to `wanted` (least squares) of which each is at least its gap after the one before.
 
-    Pool adjacent violators, after subtracting the gaps.
-
     Example:
 
     >>> spread([0.0, 0.0, 5.0], [2.0, 1.0])
     [-1.0, 1.0, 5.0]
     """
-    offsets = [0.0, *itertools.accumulate(gaps)]
-    pools: list[list[float]] = []  # [mean, size], means ascending
-    for value, offset in zip(wanted, offsets, strict=True):
-        pools.append([value - offset, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            mean, size = pools.pop()
-            before = pools[-1]
-            pools[-1] = [(before[0] * before[1] + mean * size) / (before[1] + size), before[1] + size]
-    flat = [mean for mean, size in pools for _ in range(int(size))]
-    return [value + offset for value, offset in zip(flat, offsets, strict=True)]
+    from scipy.optimize import isotonic_regression
+
+    offsets = np.array([0.0, *itertools.accumulate(gaps)])
+    return (isotonic_regression(np.array(wanted) - offsets).x + offsets).tolist()

@@ -47,12 +47,11 @@ from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.smoothing import smoothed
-from kerasnas.datasets.tasks import Episode, check_episode, stack_episodes
+from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.diagnostics.comparison import ComparisonConfig
 from kerasnas.diagnostics.doctor import DoctorConfig
 from kerasnas.diagnostics.step_timing import TimingConfig
-from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
-from kerasnas.drift.features import input_statistics
+from kerasnas.drift.accuracy import ErrorSum, error_run_length
 from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
@@ -110,7 +109,6 @@ from kerasnas.tasks.regression import Regression
 from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
 from kerasnas.training.recipe import TrainingRecipe
 from tests.starts.kit import TinyStart
-from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 
 
 class Call(NamedTuple):
@@ -351,7 +349,6 @@ call(LabelledImages, y=0 * Y, classes=("a",))
 of(lambda: POOL, "of_alphabets", names=["A"])
 call(Episode, support=(X, Y), query=(X, Y))
 call(check_episode, episode=EPISODE)
-call(stack_episodes, episodes=[EPISODE, EPISODE])
 call(TaskMixture, families=[SINES, SINES])
 of(SinusoidTasks, "episode batch")
 call(datasets.EpisodeSampler, y=Y, ways=2, query_shots=1, classes=[0, 1])
@@ -384,13 +381,11 @@ NETWORK = keras.Sequential(
     ]
 )
 MONITOR = drift.DriftMonitor(NETWORK, POINTS, SIDES, window=20)
-call(input_statistics)
 call(MaximumTest, reference=POINTS, permutations=100)
 of(lambda: MaximumTest(POINTS), "statistics threshold", sample=POINTS, size=20)
 call(error_run_length, error=0.1, down=1, up=6, threshold=31)
 call(ErrorSum, error=0.1)
 of(lambda: ErrorSum(0.1), "observe", errors=np.array([True, False]))
-call(fisher_p_value, errors=1, labels=4, reference_errors=1, reference_labels=4)
 call(drift.DriftMonitor, model=NETWORK, x_reference=POINTS, y_reference=SIDES, classes=("left", "right"))
 of(lambda: MONITOR, "observe examine", x=POINTS, y=SIDES)
 of(lambda: MONITOR, "observe_errors", errors=SIDES > 0)
@@ -495,7 +490,6 @@ TUNER |= {"project_name": "one", "overwrite": True}
 call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
 call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, tuners.RandomOracle)
 call(tuners.StrategyOracle)
-call(CheckedHyperModel, hypermodel=lambda hp: network)
 GOALS = ["val_accuracy", keras_tuner.Objective("parameters", "min")]
 call(tuners.ParetoOracle, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
 call(tuners.SupernetHyperModel, relaxation="softmax", architecture_learning_rate=0.1)
