@@ -14,9 +14,8 @@ from kerasnas.files import storage
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting import tables
-from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in
+from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in, verdict
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.verdict import verdict
 
 
 def escape(text: str) -> str:

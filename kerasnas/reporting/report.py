@@ -14,9 +14,8 @@ from kerasnas import checks
 from kerasnas.files import storage
 from kerasnas.records import Record
 from kerasnas.reporting import charts, sections, tables
-from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.race import symmetry_table
-from kerasnas.reporting.verdict import verdict
 
 _PLOTS = {
     "normal": ("cell_normal.png", "The normal cell"),

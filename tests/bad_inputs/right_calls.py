@@ -95,8 +95,8 @@ from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import Adaptation
 from kerasnas.strategies.attention import AttentionPolicy
+from kerasnas.strategies.bananas import NetworkEnsemble
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
-from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.numpy_networks import Adam
 from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace

@@ -8,12 +8,11 @@ from kerasnas.pareto import staircase
 from kerasnas.records import Record
 from kerasnas.reporting import race
 from kerasnas.reporting.card import card_text, write_card
-from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.plots import plot_training
 from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import class_table
-from kerasnas.reporting.verdict import verdict
 from kerasnas.spaces import MacroSpace
 
 REFERENCES = MacroSpace().references()

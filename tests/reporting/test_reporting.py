@@ -22,12 +22,12 @@ from kerasnas.genotypes import Genotype
 from kerasnas.records import Record
 from kerasnas.reporting.card import write_card
 from kerasnas.reporting.cell_layout import layout_cell
+from kerasnas.reporting.comparisons import verdict
 from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell, plot_training
 from kerasnas.reporting.predictions import predictions_text
 from kerasnas.reporting.random_networks import plot_comparison
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import usage
-from kerasnas.reporting.verdict import verdict
 
 PRIMITIVES = [
     "none",

@@ -3,7 +3,7 @@
 import pytest
 
 from tuners import OneShotTuner, SupernetTuner
-from tuners.tuners.arguments import check_arguments, load_initializer
+from tuners.tuners.network_tuner import check_arguments, load_initializer
 
 
 @pytest.mark.parametrize(
