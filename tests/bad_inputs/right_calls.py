@@ -90,7 +90,7 @@ from kerasnas.runs.folder import RunFolder, read_config
 from kerasnas.spaces.hybrid import HybridSpace
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
-from kerasnas.spaces.padded_signals import PaddedSignalSpace
+from kerasnas.spaces.signals import PaddedSignalSpace
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import Adaptation
