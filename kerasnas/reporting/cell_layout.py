@@ -107,7 +107,7 @@ def node_name(node: int, num_inputs: int = 2) -> str:
     return f"$c_{{k-{num_inputs - node}}}$"
 
 
-def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = None) -> CellLayout:
+def layout_cell(genotype: Genotype, kind: str) -> CellLayout:
     """Place the nodes, labels and arrows of one cell.
 
     Example:
@@ -116,19 +116,12 @@ def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = No
     >>> [label.text for label in layout_cell(genotype, "normal").labels]
     ['skip_connect', 'sep_conv_3x3']
     """
-    if kind not in genotype:
-        raise ValueError(
-            f"Invalid value received for argument `kind`. Expected one of {list(genotype)}. Received: {kind!r}"
-        )
     edges = genotype[kind]
     if not edges:
         raise ValueError(f"Cell {kind!r} has no edges to draw.")
     inputs = input_nodes(edges)
     between = sorted({node for edge in edges for node in (edge.source, edge.target)} - set(inputs))
-    concat = sorted(set(concat)) if concat is not None else between if len(inputs) == 2 else between[-1:]
-    if not concat or not set(concat) <= set(between):
-        raise ValueError(f"Invalid value received for argument `concat`. Expected nodes of {between}. Got: {concat}")
-    return _Drawing(edges, inputs, between, concat).layout()
+    return _Drawing(edges, inputs, between, between if len(inputs) == 2 else between[-1:]).layout()
 
 
 class _Drawing:

@@ -53,20 +53,18 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 
 
 # Cells ------------------------------------------------------------------------------------------
-def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Sequence[int] | None = None) -> None:
+def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
     Args:
         genotype: the genotype.
         kind: which of its cells, such as `"normal"` or `"reduce"`.
         path: the PNG file to write, atomically.
-        concat: the nodes that are joined into the output. Defaults to all nodes between, as in DARTS; in a
-            cell with one input, to its last node.
 
     Raises:
-        ValueError: if the genotype has no such cell, the cell has no edges, or `concat` names an unknown node.
+        ValueError: if the cell has no edges.
     """
-    save(cell_figure(genotype, kind, layout_cell(genotype, kind, concat)), path)
+    save(cell_figure(genotype, kind, layout_cell(genotype, kind)), path)
 
 
 def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
@@ -147,20 +145,8 @@ def plot_alphas(
         path: the PNG file to write, atomically.
         primitives: mapping from the kind of cell to the names of its primitives, in the order of the last axis.
         edges: mapping from the kind of cell to its `(source, target)` pairs, in the order of the middle axis.
-
-    Raises:
-        ValueError: if `history` is empty or a shape does not fit `primitives` and `edges`.
     """
-    if not history:
-        raise ValueError("Invalid value received for argument `history`. Expected at least one kind of cell. Got: {}")
     weights = {kind: np.asarray(values, dtype=float) for kind, values in history.items()}
-    for kind, values in weights.items():
-        expected = (len(edges.get(kind, ())), len(primitives.get(kind, ())))
-        if values.ndim != 3 or values.shape[1:] != expected or not values.size:
-            raise ValueError(
-                f"Invalid value received for argument `history`. Expected weights of shape (epochs + 1, "
-                f"{expected[0]} edges, {expected[1]} primitives) for cell {kind!r}. Received shape: {values.shape}"
-            )
     rows = max(values.shape[1] for values in weights.values())
     names = list(dict.fromkeys(name for kind in weights for name in primitives[kind]))
     column, below = max(4.6, 0.56 * len(names) + 1.2), 0.27 * rows + 1.3
@@ -275,13 +261,7 @@ def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, titl
         regrets: strategy -> array `(seeds, evaluations)`: what the best found so far lacks to the best there is.
         path: the file to write.
         title: above the plot. Defaults to none.
-
-    Raises:
-        ValueError: if there is no curve, or one is not an array of two axes.
     """
-    if not regrets or any(np.ndim(values) != 2 or not np.size(values) for values in regrets.values()):
-        shapes = {name: np.shape(values) for name, values in regrets.items()}
-        raise ValueError(f"Expected for each strategy regrets (seeds, evaluations). Received: {shapes}")
     figure = new_figure(7.5, 4.5)
     axes = figure.subplots()
     tidy(axes, title, "evaluations", "regret, percentage points")
