@@ -60,7 +60,6 @@ boolean: Callable[..., bool] = Boolean()
 count: Callable[..., int] = Interval(int, least=0)
 positive: Callable[..., float] = Interval(above=0)
 not_negative: Callable[..., float] = Interval(least=0)
-share: Callable[..., float] = Interval(least=0, most=1)
 part: Callable[..., float] = Interval(above=0, below=1)
 text: Callable[..., str] = Text()
 name: Callable[..., str] = Text(empty=False)
@@ -146,17 +145,6 @@ def names(argument: str, values: Any, known: Iterable[str] | None = None, least:
 def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected: str | None = None) -> _T:
     """Return `value` if it is an instance of `kinds`; raise a TypeError otherwise."""
     return Instance(kinds if isinstance(kinds, tuple) else (kinds,))(argument, value, expected)
-
-
-def sequence(argument: str, value: object, kinds: Any, least: int = 0, expected: str | None = None) -> Any:
-    """Return `value` if it is a sequence of at least `least` elements that pass `kinds`, as in `arguments`.
-
-    Example:
-
-    >>> sequence("sizes", (3, 4), size)
-    (3, 4)
-    """
-    return each(kinds, least)(argument, value, expected)
 
 
 def shape(argument: str, value: Any, ranks: Sequence[int] | None = None) -> tuple[int, ...]:

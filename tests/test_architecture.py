@@ -218,7 +218,7 @@ METHODS = (
     *("kerasnas/strategies/attention.py", "kerasnas/strategies/controller.py", "kerasnas/strategies/policies.py"),
     *("kerasnas/strategies/asha.py", "kerasnas/strategies/bananas.py", "kerasnas/strategies/bohb.py"),
     "kerasnas/strategies/numpy_networks.py",
-    *("kerasnas/strategies/ehvi.py", "kerasnas/strategies/ensemble.py", "kerasnas/strategies/tpe.py"),
+    *("kerasnas/strategies/ehvi.py", "kerasnas/strategies/tpe.py"),
     *("kerasnas/spaces/darts.py", "kerasnas/spaces/enas.py", "kerasnas/spaces/enas_macro.py"),
     "kerasnas/spaces/proxyless.py",
 )

@@ -157,7 +157,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
 
 def _callbacks(argument: str, value: Any) -> Any:
-    return checks.sequence(argument, value, keras.callbacks.Callback, expected="a list of Keras callbacks")
+    return checks.each(keras.callbacks.Callback)(argument, value, "a list of Keras callbacks")
 
 
 class FollowEpochs(keras.callbacks.Callback):

@@ -52,7 +52,6 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
         super().__init__()
         self.initial = checks.number("initial", initial, least=0)
 
-    @checks.arguments(epoch=checks.count, epochs=checks.size)
     def weight(self, epoch: int, epochs: int) -> float:
         """Return the weight in `epoch` of `epochs`."""
         return self.initial * (1 - epoch / max(epochs - 1, 1))
@@ -82,7 +81,6 @@ class CosineSchedule(keras.callbacks.Callback):
         self.initial = checks.number("initial", initial, least=0)
         self.minimum = checks.number("minimum", minimum, least=0)
 
-    @checks.arguments(epoch=checks.count, epochs=checks.size)
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate in `epoch` of `epochs`."""
         return self.minimum + (self.initial - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2

@@ -8,16 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks
 
-
-@checks.arguments(search=keras.Model)
 def snapshot(search: keras.Model) -> dict[str, np.ndarray]:
     """Return every variable of a trainer and its optimizer (weights, alphas, statistics, random state, slots)."""
     return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _variables(search).items()}
 
 
-@checks.arguments(search=keras.Model, arrays=checks.entries(np.ndarray))
 def restore(search: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Restore `snapshot`; raise ValueError with the differences if it was taken of another trainer."""
     variables = _variables(search)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from kerasnas.cli.commands import COMMANDS, RENAMED
+from kerasnas.cli.commands import COMMANDS
 from kerasnas.cli.failures import how_to_resume, in_one_line
 from kerasnas.cli.flags import parse
 from kerasnas.cli.quiet import quieten
@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if name not in COMMANDS:
-        hint = f"Did you mean '{RENAMED[name]}'?" if name in RENAMED else nearest(name, COMMANDS)
-        return _fail(f"Unknown command '{name}'. {hint}")
+        return _fail(f"Unknown command '{name}'. {nearest(name, COMMANDS)}")
     command = COMMANDS[name]
     if asked := {"--help", "-h", "--help=all", "--helpfull"} & set(rest):
         print(command.help(everything=bool(asked & {"--help=all", "--helpfull"})))

@@ -72,9 +72,6 @@ _PROGRESS = (
     OwnFlag("quiet", False, "Only print errors."),
 )
 
-RENAMED = {"bench": "compare", "benchmark": "time"}
-"""Former name of a command -> its name, for the error message."""
-
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (

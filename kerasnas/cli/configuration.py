@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas.cli.flags import RENAMED, flag_of
+from kerasnas.cli.flags import flag_of
 from kerasnas.wording import nearest
 
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
@@ -23,12 +23,11 @@ def configure(values: flags.FlagValues, command: str, path: str) -> None:
     """Give the flags of a command the values that a file has for them; those that were typed keep theirs."""
     file = Path(path, "config.json") if Path(path).is_dir() else Path(path)
     for name, value in _read(file, command).items():
-        flag = RENAMED.get(name, name) if RENAMED.get(name, name) in values else name
-        if flag not in values or flag == "config":
+        if name not in values or name == "config":
             known = [other for other in values if other != "config"]
             raise ValueError(f"{file}: unknown flag '{name}' of `kerasnas {command}`. {nearest(name, known)}")
-        if not values[flag].present:
-            _set(values[flag], value, file)
+        if not values[name].present:
+            _set(values[name], value, file)
 
 
 def _set(flag: flags.Flag, value: Any, file: Path) -> None:

@@ -10,9 +10,6 @@ from absl import flags
 
 from kerasnas.wording import nearest
 
-RENAMED = {"strategy": "distribution"}
-"""Old name of a flag -> its name: an error names the new one."""
-
 
 def flag_of(field: dataclasses.Field) -> str:
     """Return the name of the flag of a field of settings."""
@@ -68,9 +65,7 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
         extra = values([f"kerasnas {command}", *(_with_underscores(argument, values) for argument in arguments)])[1:]
     except flags.UnrecognizedFlagError as error:
         name = error.flagname.lstrip("-")
-        new = RENAMED.get(name)
-        hint = f"Did you mean '{new}'?" if new in values else nearest(name, values)
-        raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {hint}") from None
+        raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {nearest(name, values)}") from None
     for name in places:
         if extra and not values[name].present:
             several = isinstance(values[name], flags.MultiFlag)

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.networks.initialization import number_layers
 from kerasnas.networks.ngrams import SMALLEST, Runs
 from kerasnas.tasks import Task
@@ -27,7 +26,6 @@ Parts = tuple[np.ndarray, np.ndarray]
 """Indices of the samples that the network learns from, and of those that are held out."""
 
 
-@checks.arguments(task=Task, y=checks.array, seed=checks.seed)
 def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The samples that the models learn from, and those that decide how much each of them counts.
 

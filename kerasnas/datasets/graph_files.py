@@ -9,7 +9,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.graphs import GraphDataset
 from kerasnas.primitives.graph import Graph
-from kerasnas.tabular.npz import read_arrays
+from kerasnas.tabular.table import read_arrays
 
 _MOST_ENTRIES = 2**31  # of the features, which are kept dense: 8 GiB
 _ARRAYS = ("feat_indptr", "feat_indices", "feat_shape", "edges", "y", "train", "val", "test", "classes")

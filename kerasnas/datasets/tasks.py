@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -131,22 +131,6 @@ class TaskFamily(abc.ABC):
         """Return the episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis."""
         first = checks.integer("index", index, 0) * checks.integer("tasks", tasks, 1)
         return _stack((self.episode(number) for number in range(first, first + tasks)), tasks)
-
-
-def stack_episodes(episodes: Sequence[Episode]) -> Episode:
-    """Stack episodes of one shape: the arrays on a leading axis of tasks, the classes one after the other.
-
-    Raises:
-        TypeError: if one of them is not an `Episode`.
-        ValueError: without episodes, or if their arrays differ in shape.
-    """
-    if isinstance(episodes, (str, bytes)) or not isinstance(episodes, Sequence):
-        raise ValueError(checks.invalid("episodes", "a sequence of episodes", episodes))
-    if not episodes:
-        raise wrong("episodes", "at least one", "none")
-    for episode in episodes:
-        checks.instance("episodes", episode, Episode)
-    return _stack(episodes, len(episodes))
 
 
 def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:

@@ -71,7 +71,6 @@ def export(
         kerasnas.deployment.export("runs/first", ["litert", "litert-int8"])
     """
     names = check_formats(formats)
-    samples = checks.integer("samples", samples, least=1)
     source = preset_folder(folder)
     if (source / MANIFEST).exists():
         source = _copied(source, Path(source.name if output is None else output))

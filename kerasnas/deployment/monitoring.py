@@ -81,8 +81,6 @@ def monitor(
 
         kerasnas.deployment.monitor("runs/first", "photos_of_may/")
     """
-    labels, adapt = checks.boolean("labels", labels), checks.boolean("adapt", adapt)
-    minutes, seed = checks.number("minutes", minutes, above=0), checks.seed(seed)
     folder, classifier = Path(folder), finished(folder)
     check_watched(classifier)
     if adapt and not classifier.modality.adapts:

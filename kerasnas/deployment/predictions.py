@@ -15,18 +15,11 @@ from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import METADATA, Classifier, load_classifier
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
-from kerasnas.runs.record import RESULT
 
 ADAPTATION = "adaptation.json"
 """File that marks a folder as one of an adapted network."""
 
 
-@checks.fields(
-    path=checks.path,
-    label=checks.text,
-    probability=checks.maybe(checks.share),
-    probabilities=checks.entries(checks.number),
-)
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """Answer of a network for a file or a text: its class, its labels, or its numbers.
@@ -175,8 +168,6 @@ def finished(folder: str | os.PathLike) -> Classifier:
     if (folder / ADAPTATION).exists():
         return load_classifier(folder)
     if not (run.path / METADATA).exists():
-        if (run.path / RESULT).exists():
-            raise FileNotFoundError(f"The run in {run.path} has no {METADATA}: it was made by an earlier KerasNAS.")
         raise FileNotFoundError(f"The run in {run.path} is not finished. Continue it: kerasnas resume {run.path}")
     return load_classifier(run.path)
 

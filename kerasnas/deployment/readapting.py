@@ -30,16 +30,6 @@ _DECAY = 5e-4  # of weights
 Arrays = tuple[Any, Any]
 
 
-@checks.fields(
-    model=keras.Model,
-    adopted=checks.boolean,
-    reason=checks.text,
-    before=checks.number,
-    after=checks.number,
-    steps=checks.count,
-    seconds=checks.not_negative,
-    held_out=np.ndarray,
-)
 @dataclasses.dataclass(frozen=True)
 class Readaptation:
     """Result of `readapt`.

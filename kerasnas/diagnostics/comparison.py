@@ -17,7 +17,7 @@ import numpy as np
 from kerasnas import checks, tabular
 from kerasnas.executors.base import cores
 from kerasnas.files import storage
-from kerasnas.reporting.regret import plot_regret
+from kerasnas.reporting.plots import plot_regret
 from kerasnas.runs.executors import LOCAL, is_executor, open_executor
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import ImportSettings, executor_setting

@@ -20,28 +20,24 @@ BUILD_INSIDE = (
 )
 
 
-@checks.arguments(model=keras.Model)
 def scope_of(model: keras.Model) -> Any:
     """Return the scope of the strategy that `model` was built under; on JAX a context without effect."""
     strategy = _strategy_of(model)
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
-@checks.arguments(model=keras.Model)
 def replicas_of(model: keras.Model) -> int:
     """Return the number of replicas that train `model`; 1 on JAX, where `keras.distribution` shards one step."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
-@checks.arguments(model=keras.Model)
 def workers_of(model: keras.Model) -> int:
     """Return the number of processes that train `model` together."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else count_workers(strategy)
 
 
-@checks.arguments(model=keras.Model)
 def is_chief(model: keras.Model) -> bool:
     """Return True in the process that writes files for all that train `model` together."""
     resolver = getattr(_strategy_of(model), "cluster_resolver", None)
@@ -52,7 +48,6 @@ def is_chief(model: keras.Model) -> bool:
     return resolver.task_id == 0
 
 
-@checks.arguments(model=keras.Model, variables=Iterable, what=checks.name)
 def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
     """Raise ValueError if a variable of `what`, named in the message, was made outside the strategy of `model`."""
     variables = list(variables)
@@ -70,7 +65,6 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
             )
 
 
-@checks.arguments(name=checks.name, replicas=checks.size)
 def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     """Raise if a global batch of `size` samples (None if unknown) is smaller than the number of replicas.
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kerasnas import checks
-
 KINDS = ("inputs", "outputs", "accuracy")
 """The parts that can drift: the model's inputs, outputs and accuracy."""
 
 
-@checks.fields(name=checks.name, before=checks.number, now=checks.number, statistic=checks.number)
 @dataclasses.dataclass(frozen=True)
 class Change:
     """A column whose distribution has changed.
@@ -29,19 +26,6 @@ class Change:
     statistic: float
 
 
-@checks.fields(
-    kinds=checks.each(checks.name),
-    statistic=checks.number,
-    threshold=checks.number,
-    p_value=checks.share,
-    changes=checks.each(Change),
-    windows=checks.count,
-    waiting=checks.count,
-    accuracy=checks.share,
-    reference_accuracy=checks.share,
-    accuracy_statistic=checks.number,
-    accuracy_threshold=checks.number,
-)
 @dataclasses.dataclass(frozen=True)
 class DriftReport:
     """The verdict of a `DriftMonitor`; `str(report)` puts it into words.

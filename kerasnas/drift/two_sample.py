@@ -83,7 +83,6 @@ class MaximumTest:
         null = self._null(size)
         return float(null[min(math.ceil((1 - self.false_alarms) * (len(null) + 1)), len(null)) - 1])
 
-    @checks.arguments(statistic=checks.number)
     def p_value(self, statistic: float, size: int) -> float:
         """Return the probability of at least this statistic of `size` samples without change, at least 1/B."""
         null = self._null(size)

@@ -27,7 +27,6 @@ MODEL, METADATA = "model.keras", "model.json"
 _PADDING = "nan_to_num"  # the operation of `Padding`
 
 
-@checks.arguments(network=keras.Model, task=Task, front=checks.maybe(Front))
 def with_preprocessing(
     network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION, front: Front | None = None
 ) -> keras.Model:
@@ -66,14 +65,6 @@ def with_preprocessing(
     return model
 
 
-@checks.fields(
-    model=keras.Model,
-    classes=checks.names,
-    scale=checks.positive,
-    image_fit=checks.known(*FITS),
-    task=Task,
-    modality=Modality,
-)
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """A classifier that was read from its files; or, by its task, a model of several labels, or of numbers.
@@ -157,21 +148,12 @@ class Classifier:
         return self.task.renamed(data.task.raw(getattr(data, f"y_{part}")), data.classes, self.classes, data.name)
 
 
-@checks.arguments(folder=checks.path, model=keras.Model)
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
     """Write `model` as it is to `model.keras` in `folder`, atomically."""
     with storage.atomic_path(Path(folder) / MODEL) as temporary:
         model.save(temporary)
 
 
-@checks.arguments(
-    folder=checks.path,
-    network=keras.Model,
-    classes=checks.names,
-    scale=checks.positive,
-    image_fit=checks.known(*FITS),
-    modality=Modality,
-)
 def save_classifier(
     folder: str | os.PathLike,
     network: keras.Model,
@@ -205,7 +187,6 @@ def save_classifier(
     storage.write_json(folder / METADATA, record)
 
 
-@checks.arguments(folder=checks.path, model=keras.Model, classes=checks.names, nodes=checks.size)
 def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes: tuple[str, ...], nodes: int) -> None:
     """Write a model of a graph's nodes to `model.keras`, and what belongs to it to `model.json`, each atomically.
 
@@ -222,7 +203,6 @@ def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes:
     storage.write_json(folder / METADATA, record)
 
 
-@checks.arguments(folder=checks.path)
 def load_classifier(folder: str | os.PathLike) -> Classifier:
     """Read what `save_classifier` wrote.
 

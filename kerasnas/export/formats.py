@@ -65,16 +65,6 @@ FORMATS = {
 """Name -> format. Exact ones are refused where a probability is off; int8 rounds, and says how often it agrees."""
 
 
-@checks.fields(
-    format=checks.name,
-    path=checks.path,
-    size=checks.count,
-    samples=checks.count,
-    agreement=checks.share,
-    difference=checks.not_negative,
-    latency_ms=checks.not_negative,
-    threads=checks.size,
-)
 @dataclasses.dataclass(frozen=True)
 class Export:
     """An exported model, and how it compares with the Keras model.
@@ -144,7 +134,6 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-@checks.arguments(classifier=Classifier, names=checks.each(str))
 def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
     """Raise ValueError for a format that cannot hold the classifier, as its modality says."""
     modality = classifier.modality
@@ -163,7 +152,6 @@ def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
         )
 
 
-@checks.arguments(classifier=Classifier, name=checks.known(*FORMATS), folder=checks.path)
 def export_classifier(
     classifier: Classifier, name: str, folder: str | os.PathLike, x: np.ndarray, calibration: np.ndarray
 ) -> Export:

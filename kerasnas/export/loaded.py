@@ -6,23 +6,12 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-
-from kerasnas import checks
 
 _CALLS, _SECONDS, _WARMUP = 100, 2.0, 3
 
 
-def _raw(argument: str, value: Any) -> Any:
-    """Return raw samples: strings of texts, and numbers, in which NaN may mean that a signal has ended."""
-    if np.asarray(value, object).ndim == 1 and all(isinstance(text, str) for text in value):
-        return value
-    return checks.array(argument, value, finite=False)
-
-
-@checks.fields(predict=checks.function, threads=checks.size, batch=checks.size)
 @dataclasses.dataclass(frozen=True)
 class Loaded:
     """A model that was read back from its file.
@@ -38,7 +27,6 @@ class Loaded:
     threads: int
     batch: int = 100
 
-    @checks.arguments(x=_raw)
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The probabilities, or the numbers, of each of the raw samples `x`, an array `(samples, outputs)`.
 
@@ -50,7 +38,6 @@ class Loaded:
         """
         return np.concatenate([self.predict(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])
 
-    @checks.arguments(sample=_raw)
     def latency_ms(self, sample: np.ndarray) -> float:
         """The milliseconds that one sample takes here: the median of at most 100 calls, or of those of two seconds.
 

@@ -13,7 +13,7 @@ Arrays = Sequence[np.ndarray]
 
 
 def _arrays(argument: str, value: Any) -> Any:
-    return checks.sequence(argument, value, checks.tensor)
+    return checks.each(checks.tensor)(argument, value)
 
 
 @checks.fields(weights=_arrays, alphas=_arrays, statistics=_arrays)

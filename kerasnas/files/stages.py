@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import checks
 from kerasnas.files import storage, untrusted
 
 EXPERIENCE = "experience"
@@ -41,17 +40,14 @@ class Stages:
     {'seconds': 2.0}
     """
 
-    @checks.arguments(path=checks.path)
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
-    @checks.arguments(name=checks.name)
     def stage(self, name: str) -> dict[str, Any] | None:
         """Return the record of a finished stage, or None."""
         file = self.path / "stages" / f"{name}.json"
         return untrusted.read_json(file) if file.exists() else None
 
-    @checks.arguments(name=checks.name, record=checks.mapping)
     def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record of a finished stage and remove its checkpoints; return the record."""
         (self.path / "stages").mkdir(parents=True, exist_ok=True)
@@ -59,7 +55,6 @@ class Stages:
         shutil.rmtree(self.checkpoints(name), ignore_errors=True)
         return dict(record)
 
-    @checks.arguments(name=checks.name)
     def checkpoints(self, name: str) -> Path:
         """Return the folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name

@@ -16,9 +16,8 @@ from kerasnas.datasets.tasks import Episode
 from kerasnas.distribution.scope import check_scope
 from kerasnas.executors import Executor
 from kerasnas.meta.evaluation import Estimate, check_sampler
-from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
+from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, mean_over_tasks, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
-from kerasnas.meta.task_mean import mean_over_tasks
 from kerasnas.meta.training import MetaTraining
 from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers.compiling import check_compiled

@@ -32,7 +32,6 @@ class Estimate(NamedTuple):
     interval: float
 
     @classmethod
-    @checks.arguments(samples=checks.array)
     def of(cls, samples: Any) -> Estimate:
         """Return the estimate from one number per episode; the half-width is 1.96 standard errors."""
         samples = np.asarray(samples, "float64")

@@ -137,8 +137,6 @@ class RaceExperience:
             raise ValueError(f"This is no experience of a race: {error}") from None
         if version > VERSION:
             raise NotImplementedError(f"version {version} of the format; this KerasNAS reads versions up to {VERSION}")
-        if version == 1 and "test_score" not in record:  # version 1 had classification of images only
-            record["test_score"] = record.pop("test_accuracy", None)
         try:
             return cls(**record)
         except (TypeError, ValueError, RecursionError) as error:
@@ -163,7 +161,6 @@ def _positive(name: str, value: Any) -> float | None:
     return None if value is None else checks.number(name, value, least=0)
 
 
-@checks.fields(genotype=Genotype, score=checks.number, wins=checks.count, experiences=checks.each(RaceExperience))
 @dataclass(frozen=True)
 class Advice:
     """A network that did well on tasks like this one.

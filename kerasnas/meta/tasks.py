@@ -33,7 +33,6 @@ _MOST = 1000  # samples that landmarks are computed on
 _SCALE, _WEIGHT = 1.0, 5  # prior of standard deviations, in logarithms, and the number of tasks that it counts as
 
 
-@checks.arguments(task=Task)
 def describe_task(
     x: Tensor, y: Tensor, num_classes: int, task: Task = CLASSIFICATION, inputs: str = "image"
 ) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.meta.experience import SearchExperience, check_sources
-from kerasnas.meta.source_predictions import SourcePredictions, SourceSurrogate
+from kerasnas.meta.warm_predictor import SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies.controller import PolicyGradient
 from kerasnas.strategies.numpy_networks import Adam, Arrays

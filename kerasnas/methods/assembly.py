@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, datasets
+from kerasnas import datasets
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.modalities.lookup import of_space
-from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import divides, has_supernet
 from kerasnas.spaces.macro import WHOLE
@@ -20,7 +19,6 @@ from kerasnas.spaces.macro import WHOLE
 _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
 
 
-@checks.arguments(config=Settings, data=datasets.Dataset)
 def make_space(config: Any, data: datasets.Dataset | None = None, seen: tuple[int, ...] | None = None) -> SearchSpace:
     """Return the search space that the settings describe.
 

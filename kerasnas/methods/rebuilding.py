@@ -19,14 +19,12 @@ from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
-from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES
 from kerasnas.wording import nearest
 
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 
-@checks.fields(genotype=Genotype, config=Settings)
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
     """A genotype, and the settings that `kerasnas retrain` builds its network by.
@@ -55,13 +53,11 @@ class Rebuilt:
 
     @classmethod
     @checks.reading("record", "what `to_dict` returns")
-    @checks.arguments(record=checks.mapping)
     def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
         """Return the inverse of `to_dict`."""
         return cls(Genotype.from_json(json.dumps(record["genotype"])), TrainingConfig.from_dict(record["settings"]))
 
 
-@checks.arguments(path=checks.path)
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
     """Return the network of a genotype file, or of the folder of a run: a search, a race, a training, a tuner's trial.
 
@@ -94,7 +90,6 @@ def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
     return _of_run(RunFolder.open(path), genotype, settings) if begun else fitting(genotype, **settings)
 
 
-@checks.arguments(genotype=Genotype)
 def fitting(genotype: Genotype, **settings: Any) -> Rebuilt:
     """`genotype` with the settings of its space, its number of nodes and its depth; `settings` as for `read_network`.
 

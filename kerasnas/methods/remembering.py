@@ -66,7 +66,7 @@ def consult(
         return Earlier()
     record = stages.stage(EXPERIENCE)
     if record is None:
-        task, inputs, predicts = _described(data), _inputs(data), data.task.name
+        task, inputs, predicts = _described(data), data.modality.inputs, data.task.name
         experiences = _experiences(log)
         if experiences and not any(_comparable(one, data, space) for one in experiences):
             compared = f"compared networks of space '{space.name}' on {data.modality.plural}"
@@ -82,18 +82,13 @@ def consult(
     return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
 
 
-def _inputs(data: datasets.Dataset) -> str:
-    """Return the kind of the samples, as spaces name what they take."""
-    return data.modality.inputs
-
-
 def _described(data: datasets.Dataset) -> dict[str, float]:
-    return describe_task(data.x_train, data.y_train, data.num_classes, data.task, _inputs(data))
+    return describe_task(data.x_train, data.y_train, data.num_classes, data.task, data.modality.inputs)
 
 
 def _comparable(one: RaceExperience, data: datasets.Dataset, space: SearchSpace) -> bool:
     """True of a race of such samples in which networks of the space were compared."""
-    return one.inputs == _inputs(data) and any(genotype.space == space.name for genotype in one.ranked)
+    return one.inputs == data.modality.inputs and any(genotype.space == space.name for genotype in one.ranked)
 
 
 def _experiences(log: Log) -> list[RaceExperience]:
@@ -185,8 +180,7 @@ def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[A
                 name = kind if kind == "derived" else f"{kind}-{number}"
                 contestants[name] = {"kind": kind, "genotype": genotype, "rungs": []}
             if network["val_accuracy"] is not None:  # of a loss that was finite
-                steps = rung.get("steps", rung["epochs"])  # of a run that an earlier version began, epochs are known
-                contestants[name]["rungs"].append({"steps": steps, "accuracy": network["val_accuracy"]})
+                contestants[name]["rungs"].append({"steps": rung["steps"], "accuracy": network["val_accuracy"]})
     winner = next(name for name, one in contestants.items() if one["genotype"] == shortlist["genotype"])
     return {"winner": winner, "contestants": contestants}
 
@@ -218,6 +212,6 @@ def experience_of(
         machine={"device": device_name()},
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         kerasnas_version=__version__,
-        inputs=_inputs(data),
+        inputs=data.modality.inputs,
         predicts=data.task.name,
     )

@@ -117,7 +117,7 @@ class Images(Modality):
         if shape is None or shape[-1] not in MODES:
             raise ValueError(f"The network takes samples of shape {shape}, not images.")
         files: list[Path] = []
-        checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
+        checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
         for path in map(Path, paths):
             if not path.exists():
                 raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")

@@ -96,17 +96,6 @@ def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
     raise ValueError(checks.invalid("input_shape", f"a shape {expected}", tuple(shape)))
 
 
-def of_raw(x: Any) -> Modality:
-    """Return the modality of raw samples in memory, by which their drift statistics are made: their number of axes.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and all(isinstance(text, str) for text in x):
-        return modality("texts")
-    return _of_raw_shape(checks.as_array("x", x).shape[1:])
-
-
 def of_model(model: keras.Model) -> Modality:
     """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
     if model.inputs[0].dtype == "string":
@@ -118,28 +107,16 @@ def _of_raw_shape(shape: Sequence[int | None]) -> Modality:
     return modality({3: "images", 2: "signals"}.get(len(shape), "tables"))
 
 
-def of_record(record: Mapping[str, Any], model: keras.Model | None = None) -> Modality:
+def of_record(record: Mapping[str, Any]) -> Modality:
     """Return the modality of a saved network, given the content of its `model.json`, or a run's record of its data.
 
-    Earlier versions did not name it: the number of nodes, the front and the axes of the inputs tell.
-
     Args:
-        record: `"modality"`, or `"nodes"`, `"front"` and `"input_shape"`.
-        model: the network. Defaults to None.
+        record: `"modality"`, images where it is missing, and what the modality needs.
 
     Raises:
         ValueError: for an unknown modality; names the nearest.
     """
-    if "modality" in record:
-        found = modality(record["modality"])
-    elif record.get("nodes") or "nodes" in record:
-        found = modality("graphs")
-    elif (record.get("front") or {}).get("name") == "log_mel":
-        found = modality("recordings")
-    else:
-        shape = record.get("input_shape") or ()
-        found = modality({1: "texts", 2: "signals"}.get(len(shape), "images"))
-    return found.restored(record)
+    return modality(record.get("modality", "images")).restored(record)
 
 
 def of_result(result: Mapping[str, Any]) -> Modality:
@@ -147,7 +124,7 @@ def of_result(result: Mapping[str, Any]) -> Modality:
 
     Example:
 
-    >>> of_result({"dataset": {"input_shape": [128, 1]}}), of_result({})
+    >>> of_result({"dataset": {"modality": "signals"}}), of_result({})
     (<modality signals>, <modality images>)
     """
     return of_record(result.get("dataset") or {})

@@ -35,7 +35,6 @@ def check_samples(
     task.check_trainable(y, len(x), num_classes, what, modality.input_plural)
 
 
-@checks.arguments(x=np.ndarray)
 def unit_pixels(x: np.ndarray) -> np.ndarray:
     """`x`, or of images in integers from 0 to 255, as files hold them, `x / 255` in float32, with a warning.
 

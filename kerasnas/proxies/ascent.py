@@ -11,7 +11,6 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
-@checks.arguments(space=SearchSpace, score=checks.function, start=Genotype)
 def ascend(
     space: SearchSpace,
     score: Callable[[Genotype], float],

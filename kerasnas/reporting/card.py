@@ -14,9 +14,8 @@ from kerasnas.files import storage
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting import tables
-from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in
+from kerasnas.reporting.comparisons import COMPARISONS, comparison_of, comparisons_in, verdict
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.verdict import verdict
 
 
 def escape(text: str) -> str:
@@ -47,7 +46,6 @@ def markdown_table(table: tables.Table) -> str:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the model card of a run to `card.md` in its folder, atomically.
 

@@ -12,6 +12,8 @@ import dataclasses
 import itertools
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 from kerasnas.genotypes import Edge, Genotype
 
 FONT_SIZE = 9.0
@@ -105,7 +107,7 @@ def node_name(node: int, num_inputs: int = 2) -> str:
     return f"$c_{{k-{num_inputs - node}}}$"
 
 
-def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = None) -> CellLayout:
+def layout_cell(genotype: Genotype, kind: str) -> CellLayout:
     """Place the nodes, labels and arrows of one cell.
 
     Example:
@@ -114,19 +116,12 @@ def layout_cell(genotype: Genotype, kind: str, concat: Sequence[int] | None = No
     >>> [label.text for label in layout_cell(genotype, "normal").labels]
     ['skip_connect', 'sep_conv_3x3']
     """
-    if kind not in genotype:
-        raise ValueError(
-            f"Invalid value received for argument `kind`. Expected one of {list(genotype)}. Received: {kind!r}"
-        )
     edges = genotype[kind]
     if not edges:
         raise ValueError(f"Cell {kind!r} has no edges to draw.")
     inputs = input_nodes(edges)
     between = sorted({node for edge in edges for node in (edge.source, edge.target)} - set(inputs))
-    concat = sorted(set(concat)) if concat is not None else between if len(inputs) == 2 else between[-1:]
-    if not concat or not set(concat) <= set(between):
-        raise ValueError(f"Invalid value received for argument `concat`. Expected nodes of {between}. Got: {concat}")
-    return _Drawing(edges, inputs, between, concat).layout()
+    return _Drawing(edges, inputs, between, between if len(inputs) == 2 else between[-1:]).layout()
 
 
 class _Drawing:
@@ -297,20 +292,12 @@ class _Drawing:
 def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
     """Return the positions nearest to `wanted` (least squares) of which each is at least its gap after the one before.
 
-    Pool adjacent violators, after subtracting the gaps.
-
     Example:
 
     >>> spread([0.0, 0.0, 5.0], [2.0, 1.0])
     [-1.0, 1.0, 5.0]
     """
-    offsets = [0.0, *itertools.accumulate(gaps)]
-    pools: list[list[float]] = []  # [mean, size], means ascending
-    for value, offset in zip(wanted, offsets, strict=True):
-        pools.append([value - offset, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            mean, size = pools.pop()
-            before = pools[-1]
-            pools[-1] = [(before[0] * before[1] + mean * size) / (before[1] + size), before[1] + size]
-    flat = [mean for mean, size in pools for _ in range(int(size))]
-    return [value + offset for value, offset in zip(flat, offsets, strict=True)]
+    from scipy.optimize import isotonic_regression
+
+    offsets = np.array([0.0, *itertools.accumulate(gaps)])
+    return (isotonic_regression(np.array(wanted) - offsets).x + offsets).tolist()

@@ -18,7 +18,6 @@ _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping)
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Return the phases of a run, and the seconds that each took.
 
@@ -50,7 +49,6 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping, folder=checks.path)
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Format accuracy, parameters, time and files of a run, and the commands that use them.
 

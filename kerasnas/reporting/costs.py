@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kerasnas import checks
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
 
-@checks.fields(name=checks.name, cost=checks.number, accuracy=checks.number)
 class CostPoint(NamedTuple):
     """A trained network.
 
@@ -44,7 +42,6 @@ def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
     return [points[position] for position in positions]
 
 
-@checks.arguments(points=checks.each(CostPoint, 1), path=checks.path, cost=checks.name, target=checks.number, task=Task)
 def plot_front(
     points: Sequence[CostPoint],
     path: str | os.PathLike,

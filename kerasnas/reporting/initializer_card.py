@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import checks
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from kerasnas.reporting import tables
@@ -24,7 +23,6 @@ _BEGINNING = """\
 kerasnas search my_images/ --initializer=FOLDER"""
 
 
-@checks.arguments(folder=checks.path)
 def write_initializer_card(folder: str | os.PathLike) -> Path:
     """Write the card of a saved `ReptileInitializer` to `card.md` in its folder, atomically.
 

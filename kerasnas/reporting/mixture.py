@@ -18,66 +18,6 @@ NAMES = {
 }
 
 
-def mixture_sentences(result: Record) -> list[str]:
-    """Sentences on what the mixture reaches, which of its parts is ahead, and of what it consists.
-
-    Example:
-
-    >>> parts = {"regression": {"test_accuracy": 0.8}, "networks": {"test_accuracy": 0.7}}
-    >>> parts["mixture"] = {"test_accuracy": 0.81}
-    >>> leads = {"regression over networks": {"difference": 0.1, "error": 0.02}}
-    >>> leads["mixture over regression"] = {"difference": 0.01, "error": 0.01}
-    >>> mixture = {"weights": {"regression": 1.5, "networks": 0.5}, "smoothed": True, "parts": parts, "leads": leads}
-    >>> entries = {"mixture": mixture, "searched": {"test_accuracy": 0.81}, "dataset": {"test_examples": 1000}}
-    >>> for sentence in mixture_sentences(Record(entries)):
-    ...     print(sentence)
-    The model reaches 81.00 % test accuracy (95 % interval 78.5 to 83.3 %).
-    Alone, logistic regression on propagated features reaches 80.00 %, the mean of the best networks 70.00 %: \
-the regression is ahead by 10.00 ± 3.92 points (95 %).
-    The model is ahead of the regression by 1.00 ± 1.96 points, which may be chance.
-    The regression has 75 % of the weight, and predictions are smoothed along the edges.
-    """
-    mixture, task = _mixture(result), task_in(result)
-    weights = mixture.weights
-    share = weights["regression"] / sum(weights.values())
-    smoothing = "smoothed" if mixture.smoothed else "not smoothed"
-    made = f"The regression has {100 * share:.0f} % of the weight, and predictions are {smoothing} along the edges."
-    accuracy, parts, leads = result.searched.metrics.get("test_accuracy"), mixture.parts, mixture.leads
-    if accuracy is None or not leads:
-        found = task.show(parts["mixture"]["val_accuracy"])
-        return [f"There are no test nodes. The model reaches {found} on the validation nodes it was chosen by.", made]
-    interval = task.interval_in_words(result["searched"], accuracy, result.dataset.test_examples)
-    alone = {name: task.show(parts[name]["test_accuracy"]) for name in ("regression", "networks")}
-    between, over = leads["regression over networks"], leads["mixture over regression"]
-    ahead = "the regression is" if between["difference"] > 0 else "the networks are"
-    return [
-        f"The model reaches {task.show(accuracy)} test {task.words}{interval}.",
-        f"Alone, {NAMES['regression']} reaches {alone['regression']}, the {NAMES['networks']} {alone['networks']}: "
-        f"{ahead} ahead by {_lead(between)} (95 %){doubt_in_words(**between)}."
-        if between["difference"]
-        else f"Alone, {NAMES['regression']} and the {NAMES['networks']} both reach {alone['regression']}.",
-        f"The model is {'ahead of' if over['difference'] > 0 else 'behind'} the regression by {_lead(over)}"
-        f"{doubt_in_words(**over)}."
-        if over["difference"]
-        else "The model is level with the regression.",
-        made,
-    ]
-
-
-def mixture_table(result: Record) -> Table:
-    """Return the parts of a mixture: validation and test accuracy, and the weight of each."""
-    mixture = _mixture(result)
-    rows = []
-    for name, words in NAMES.items():
-        part = mixture.parts[name]
-        accuracies = [part.get(f"{data}_accuracy") for data in ("val", "test")]
-        shown = ["-" if one is None else CLASSIFICATION.show(one) for one in accuracies]
-        weight = mixture.weights.get(name)
-        smoothing = "smoothed along the edges" if mixture.smoothed else "not smoothed"
-        rows.append([words, *shown, smoothing if weight is None else f"{weight:.2f}"])
-    return Table(["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows)
-
-
 def _mixture(result: Record) -> Mixture:
     """Return the mixture of a record that has one."""
     if result.mixture is None:
@@ -95,12 +35,66 @@ class MixtureComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """Describe the mixture: its score, its best part, its weights."""
-        return mixture_sentences(record)
+        """Sentences on what the mixture reaches, which of its parts is ahead, and of what it consists.
+
+        Example:
+
+        >>> parts = {"regression": {"test_accuracy": 0.8}, "networks": {"test_accuracy": 0.7}}
+        >>> parts["mixture"] = {"test_accuracy": 0.81}
+        >>> leads = {"regression over networks": {"difference": 0.1, "error": 0.02}}
+        >>> leads["mixture over regression"] = {"difference": 0.01, "error": 0.01}
+        >>> weights = {"regression": 1.5, "networks": 0.5}
+        >>> mixture = {"weights": weights, "smoothed": True, "parts": parts, "leads": leads}
+        >>> entries = {"mixture": mixture, "searched": {"test_accuracy": 0.81}, "dataset": {"test_examples": 1000}}
+        >>> for sentence in MixtureComparison().sentences(Record(entries)):
+        ...     print(sentence)
+        The model reaches 81.00 % test accuracy (95 % interval 78.5 to 83.3 %).
+        Alone, logistic regression on propagated features reaches 80.00 %, the mean of the best networks 70.00 %: \
+the regression is ahead by 10.00 ± 3.92 points (95 %).
+        The model is ahead of the regression by 1.00 ± 1.96 points, which may be chance.
+        The regression has 75 % of the weight, and predictions are smoothed along the edges.
+        """
+        mixture, task = _mixture(record), task_in(record)
+        weights = mixture.weights
+        share = weights["regression"] / sum(weights.values())
+        smoothing = "smoothed" if mixture.smoothed else "not smoothed"
+        made = f"The regression has {100 * share:.0f} % of the weight, and predictions are {smoothing} along the edges."
+        accuracy, parts, leads = record.searched.metrics.get("test_accuracy"), mixture.parts, mixture.leads
+        if accuracy is None or not leads:
+            found = task.show(parts["mixture"]["val_accuracy"])
+            return [
+                f"There are no test nodes. The model reaches {found} on the validation nodes it was chosen by.",
+                made,
+            ]
+        interval = task.interval_in_words(record["searched"], accuracy, record.dataset.test_examples)
+        alone = {name: task.show(parts[name]["test_accuracy"]) for name in ("regression", "networks")}
+        between, over = leads["regression over networks"], leads["mixture over regression"]
+        ahead = "the regression is" if between["difference"] > 0 else "the networks are"
+        return [
+            f"The model reaches {task.show(accuracy)} test {task.words}{interval}.",
+            f"Alone, {NAMES['regression']} reaches {alone['regression']}, the {NAMES['networks']} {alone['networks']}: "
+            f"{ahead} ahead by {_lead(between)} (95 %){doubt_in_words(**between)}."
+            if between["difference"]
+            else f"Alone, {NAMES['regression']} and the {NAMES['networks']} both reach {alone['regression']}.",
+            f"The model is {'ahead of' if over['difference'] > 0 else 'behind'} the regression by {_lead(over)}"
+            f"{doubt_in_words(**over)}."
+            if over["difference"]
+            else "The model is level with the regression.",
+            made,
+        ]
 
     def table(self, record: Record) -> Table:
-        """Return the parts."""
-        return mixture_table(record)
+        """Return the parts of a mixture: validation and test accuracy, and the weight of each."""
+        mixture = _mixture(record)
+        rows = []
+        for name, words in NAMES.items():
+            part = mixture.parts[name]
+            accuracies = [part.get(f"{data}_accuracy") for data in ("val", "test")]
+            shown = ["-" if one is None else CLASSIFICATION.show(one) for one in accuracies]
+            weight = mixture.weights.get(name)
+            smoothing = "smoothed along the edges" if mixture.smoothed else "not smoothed"
+            rows.append([words, *shown, smoothing if weight is None else f"{weight:.2f}"])
+        return Table(["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows)
 
     def training(self, record: Record) -> str:
         """Solved, not trained."""

@@ -53,21 +53,18 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 
 
 # Cells ------------------------------------------------------------------------------------------
-@checks.arguments(genotype=Genotype, kind=checks.name, path=checks.path, concat=checks.each(checks.count))
-def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Sequence[int] | None = None) -> None:
+def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
     Args:
         genotype: the genotype.
         kind: which of its cells, such as `"normal"` or `"reduce"`.
         path: the PNG file to write, atomically.
-        concat: the nodes that are joined into the output. Defaults to all nodes between, as in DARTS; in a
-            cell with one input, to its last node.
 
     Raises:
-        ValueError: if the genotype has no such cell, the cell has no edges, or `concat` names an unknown node.
+        ValueError: if the cell has no edges.
     """
-    save(cell_figure(genotype, kind, layout_cell(genotype, kind, concat)), path)
+    save(cell_figure(genotype, kind, layout_cell(genotype, kind)), path)
 
 
 def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
@@ -131,12 +128,6 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
 
 
 # Architecture parameters --------------------------------------------------------------------------
-@checks.arguments(
-    history=checks.entries(checks.array),
-    path=checks.path,
-    primitives=checks.entries(Sequence),
-    edges=checks.entries(Sequence),
-)
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
@@ -154,20 +145,8 @@ def plot_alphas(
         path: the PNG file to write, atomically.
         primitives: mapping from the kind of cell to the names of its primitives, in the order of the last axis.
         edges: mapping from the kind of cell to its `(source, target)` pairs, in the order of the middle axis.
-
-    Raises:
-        ValueError: if `history` is empty or a shape does not fit `primitives` and `edges`.
     """
-    if not history:
-        raise ValueError("Invalid value received for argument `history`. Expected at least one kind of cell. Got: {}")
     weights = {kind: np.asarray(values, dtype=float) for kind, values in history.items()}
-    for kind, values in weights.items():
-        expected = (len(edges.get(kind, ())), len(primitives.get(kind, ())))
-        if values.ndim != 3 or values.shape[1:] != expected or not values.size:
-            raise ValueError(
-                f"Invalid value received for argument `history`. Expected weights of shape (epochs + 1, "
-                f"{expected[0]} edges, {expected[1]} primitives) for cell {kind!r}. Received shape: {values.shape}"
-            )
     rows = max(values.shape[1] for values in weights.values())
     names = list(dict.fromkeys(name for kind in weights for name in primitives[kind]))
     column, below = max(4.6, 0.56 * len(names) + 1.2), 0.27 * rows + 1.3
@@ -229,7 +208,6 @@ def _alpha_table(
 
 # Curves -------------------------------------------------------------------------------------------
 @checks.reading("history", "lists of numbers by name")
-@checks.arguments(history=checks.entries((Sequence, np.ndarray)), path=checks.path)
 def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
     """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
 
@@ -267,4 +245,38 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
             _epoch_axis(axes, 1, longest)
         if "alphas" not in series:
             axes.legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+# Black-box searches ----------------------------------------------------------------------------------------------
+_COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey first: the baseline
+
+
+def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, title: str = "") -> None:
+    """Draw mean regret against the number of evaluations, one curve a strategy, and write it as PNG.
+
+    The bands are two standard errors of the mean over the seeds to either side.
+
+    Args:
+        regrets: strategy -> array `(seeds, evaluations)`: what the best found so far lacks to the best there is.
+        path: the file to write.
+        title: above the plot. Defaults to none.
+    """
+    figure = new_figure(7.5, 4.5)
+    axes = figure.subplots()
+    tidy(axes, title, "evaluations", "regret, percentage points")
+    floor = min(np.mean(values, 0)[np.mean(values, 0) > 0].min(initial=np.inf) for values in regrets.values())
+    for index, (name, values) in enumerate(regrets.items()):
+        mean, error = np.mean(values, 0), np.std(values, 0) / np.sqrt(len(values))
+        evaluations = np.arange(1, len(mean) + 1)
+        colour = _COLOURS[index % len(_COLOURS)]
+        axes.fill_between(evaluations, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(evaluations, mean, color=colour, linewidth=1.8, label=f"{name}: {mean[-1]:.2f}")
+    if np.isfinite(floor):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7 * floor)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.tick_params(axis="y", which="minor", labelsize=6)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, title="mean at the end", title_fontsize=8)
     save(figure, path)

@@ -20,7 +20,6 @@ Row = tuple[str, Mapping[str, float]]
 
 
 @checks.reading("rows", "pairs of a file and the probability of each class")
-@checks.arguments(rows=checks.each((tuple, list)), form=checks.known("text", "csv", "json"), task=Task)
 def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASSIFICATION) -> str:
     """Format predictions, one a line.
 
@@ -57,7 +56,6 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
 
 
 @checks.reading("record", "a record of `kerasnas.deployment.evaluate`")
-@checks.arguments(record=checks.mapping)
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """Format an evaluation: metric with its interval, loss, and the classes or labels, the worst first.
 
@@ -73,7 +71,6 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping)
 def exports_text(result: Mapping[str, Any]) -> str:
     """Return the table of a run's exports, in columns, and what it was measured on.
 

@@ -29,46 +29,6 @@ KINDS = {
 }
 
 
-def race_sentences(result: Record) -> list[str]:
-    """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
-    race = _race(result)
-    winner, contestants, raced = race.winner, race.contestants, race.compared
-    kind, heats = contestants[winner].kind, race.heats
-    if len(raced) < 2:
-        first = (
-            f"The budget was too short to compare candidates; {winner}, {_a(kind)} network, was trained for the whole "
-            "budget."
-        )
-    else:
-        first = f"{winner}, {_a(kind)} network, won a race of {len(raced) + heats} networks"
-        first += f", {heats} of which ran on small {race.samples} alone." if heats else "."
-    task = task_in(result)
-    gains = [gain_sentence(gain, task) for gain in race.initialization]
-    taught = [_teacher_sentence(race.teacher, race, task)] if race.teacher else []
-    sentences = [first, *map(_start_sentence, race.starts), *taught, *gains, *_lead(race, task)]
-    if len(winners := race.winners) > 1:
-        sentences.append(
-            f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
-            "the time: the mean of their probabilities."
-        )
-    if baseline := race.baseline:
-        last = contestants[winner].rungs[-1]
-        # The winner was at the start of its training then: what it reaches in the end counts.
-        ended = result.searched.metrics.get(f"test_{task.score_metric}") or 0.0
-        ahead = baseline["accuracy"] > max(last["accuracy"], ended)
-        gets, beside = (task.show_score(one["accuracy"]) for one in (baseline, last))
-        sentences.append(
-            f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
-            f"{': try it before any network' if ahead else ''}."
-        )
-    sentences += _reference_sentences(result, race, task)
-    accuracy = finite(result.searched.metrics.get(f"test_{task.metric}"))
-    if accuracy is not None:
-        interval = task.interval_in_words(result["searched"], accuracy, result.dataset.test_examples)
-        sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
-    return sentences
-
-
 def _start_sentence(start: Mapping[str, Any]) -> str:
     """Return a sentence on the pretrained network that a winner is made from."""
     modes = set(start["stages"])
@@ -163,52 +123,6 @@ def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
     )
 
 
-def race_table(result: Record) -> Table:
-    """Return the contestants: those that came furthest first."""
-    race = _race(result)
-    behind = {one["name"]: one for one in race.comparison}
-    entries = sorted(
-        race.contestants.items(),
-        key=lambda item: (
-            item[0] != race.winner,
-            -len(item[1].rungs),
-            -(item[1].rungs[-1]["accuracy"] if item[1].rungs else 0.0),
-        ),
-    )
-    task = task_in(result)
-    header = [
-        "network",
-        "what it is",
-        f"validation {task.score_words}",
-        "after",
-        "behind the winner",
-        "parameters",
-        "MACs",
-        "outcome",
-    ]
-    rows = []
-    for name, entry in entries:
-        last = entry.rungs[-1] if entry.rungs else None
-        lag = behind.get(name)
-        rows.append(
-            [
-                name,
-                KINDS[entry.kind] + (f", with {entry.augment}" if entry.augment else ""),
-                task.show_score(last["accuracy"]) if last else "-",
-                f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
-                _lag(task, lag) if lag else "-",
-                show(entry.parameters),
-                show(entry.macs),
-                entry.outcome,
-            ]
-        )
-    if baseline := race.baseline:
-        rows.append([baseline["name"], "no network", task.show_score(baseline["accuracy"]), "-", "-", "-", "-", ""])
-    for one in race.references:
-        rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
-    return Table(header, rows)
-
-
 def _lag(task: Task, lag: Mapping[str, Any]) -> str:
     lead, reach = task.show_lead(lag["difference"], lag["error"])
     sign = "-" if lag["difference"] < 0 else ""
@@ -224,22 +138,6 @@ def symmetry_table(result: Record) -> Table:
     return Table(["transformation", "accuracy above chance", "augmentation"], rows)
 
 
-def race_chart(result: Record) -> str:
-    """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
-    race = _race(result)
-    if len(raced := race.compared) < 2:
-        return ""
-    order = sorted(raced.items(), key=lambda item: (item[0] != race.winner, -item[1].rungs[-1]["accuracy"]))
-    series = {
-        f"{name} (winner)" if name == race.winner else name: [(rung["steps"], rung["accuracy"]) for rung in entry.rungs]
-        for name, entry in order
-    }
-    winner = f"{race.winner} (winner)"
-    task = task_in(result)
-    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {_race(result).samples}"
-    return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
-
-
 class RaceComparison(Comparison):
     """Networks of a race."""
 
@@ -250,16 +148,107 @@ class RaceComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """Say what won, by how much, and what it reaches."""
-        return race_sentences(record)
+        """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
+        race = _race(record)
+        winner, contestants, raced = race.winner, race.contestants, race.compared
+        kind, heats = contestants[winner].kind, race.heats
+        if len(raced) < 2:
+            first = (
+                f"The budget was too short to compare candidates; {winner}, {_a(kind)} network, was trained for the "
+                "whole budget."
+            )
+        else:
+            first = f"{winner}, {_a(kind)} network, won a race of {len(raced) + heats} networks"
+            first += f", {heats} of which ran on small {race.samples} alone." if heats else "."
+        task = task_in(record)
+        gains = [gain_sentence(gain, task) for gain in race.initialization]
+        taught = [_teacher_sentence(race.teacher, race, task)] if race.teacher else []
+        sentences = [first, *map(_start_sentence, race.starts), *taught, *gains, *_lead(race, task)]
+        if len(winners := race.winners) > 1:
+            sentences.append(
+                f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the "
+                "rest of the time: the mean of their probabilities."
+            )
+        if baseline := race.baseline:
+            last = contestants[winner].rungs[-1]
+            # The winner was at the start of its training then: what it reaches in the end counts.
+            ended = record.searched.metrics.get(f"test_{task.score_metric}") or 0.0
+            ahead = baseline["accuracy"] > max(last["accuracy"], ended)
+            gets, beside = (task.show_score(one["accuracy"]) for one in (baseline, last))
+            sentences.append(
+                f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
+                f"{': try it before any network' if ahead else ''}."
+            )
+        sentences += _reference_sentences(record, race, task)
+        accuracy = finite(record.searched.metrics.get(f"test_{task.metric}"))
+        if accuracy is not None:
+            interval = task.interval_in_words(record["searched"], accuracy, record.dataset.test_examples)
+            sentences.append(
+                f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}."
+            )
+        return sentences
 
     def table(self, record: Record) -> Table:
-        """Return the contestants."""
-        return race_table(record)
+        """Return the contestants: those that came furthest first."""
+        race = _race(record)
+        behind = {one["name"]: one for one in race.comparison}
+        entries = sorted(
+            race.contestants.items(),
+            key=lambda item: (
+                item[0] != race.winner,
+                -len(item[1].rungs),
+                -(item[1].rungs[-1]["accuracy"] if item[1].rungs else 0.0),
+            ),
+        )
+        task = task_in(record)
+        header = [
+            "network",
+            "what it is",
+            f"validation {task.score_words}",
+            "after",
+            "behind the winner",
+            "parameters",
+            "MACs",
+            "outcome",
+        ]
+        rows = []
+        for name, entry in entries:
+            last = entry.rungs[-1] if entry.rungs else None
+            lag = behind.get(name)
+            rows.append(
+                [
+                    name,
+                    KINDS[entry.kind] + (f", with {entry.augment}" if entry.augment else ""),
+                    task.show_score(last["accuracy"]) if last else "-",
+                    f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
+                    _lag(task, lag) if lag else "-",
+                    show(entry.parameters),
+                    show(entry.macs),
+                    entry.outcome,
+                ]
+            )
+        if baseline := race.baseline:
+            rows.append([baseline["name"], "no network", task.show_score(baseline["accuracy"]), "-", "-", "-", "-", ""])
+        for one in race.references:
+            rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
+        return Table(header, rows)
 
     def chart(self, record: Record) -> str:
-        """Accuracy against steps."""
-        return race_chart(record)
+        """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
+        race = _race(record)
+        if len(raced := race.compared) < 2:
+            return ""
+        order = sorted(raced.items(), key=lambda item: (item[0] != race.winner, -item[1].rungs[-1]["accuracy"]))
+        series = {
+            f"{name} (winner)" if name == race.winner else name: [
+                (rung["steps"], rung["accuracy"]) for rung in entry.rungs
+            ]
+            for name, entry in order
+        }
+        winner = f"{race.winner} (winner)"
+        task = task_in(record)
+        title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {_race(record).samples}"
+        return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
 
     def training(self, record: Record) -> str:
         """On from where the race left it."""
@@ -269,7 +258,6 @@ class RaceComparison(Comparison):
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
-@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy on held-out samples against their steps, as a PNG.
 
@@ -301,7 +289,6 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
-@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw accuracies after the first rung against parameters, of the contestants that were built, as a PNG.
 

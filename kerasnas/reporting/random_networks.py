@@ -53,12 +53,39 @@ class RandomComparison(Comparison):
         return sentences
 
     def table(self, record: Record) -> Table:
-        """All trained networks."""
-        return comparison_table(record)
+        """Return the searched network, each random one, and the mean of the random ones."""
+
+        task = task_in(record)
+
+        def row(name: str, network: Network) -> list[str]:
+            value = record.metric(task.metric, network)
+            return [
+                name,
+                MISSING if value is None else task.show(value),
+                show(record.metric("loss", network)),
+                show(network.parameters),
+                duration(network.seconds),
+            ]
+
+        rows = [row("searched", record.searched)]
+        rows += [row(f"random {number}", network) for number, network in enumerate(record.random, start=1)]
+        _, values = accuracies(record)
+        if values:
+            deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+            spread = f" ± {task.show(deviation).removesuffix(' %')}" if len(values) > 1 else ""
+            mean = f"{task.show(statistics.fmean(values))}{spread}"
+            rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
+        data = record.split
+        return Table(["network", f"{data} {task.words}", f"{data} loss", "parameters", "training time"], rows)
 
     def chart(self, record: Record) -> str:
-        """Their accuracy as bars."""
-        return comparison_chart(record)
+        """Return the accuracy of the searched network and of random ones, as bars."""
+        searched, others = accuracies(record)
+        if searched is None or not others:
+            return ""
+        task = task_in(record)
+        rows = [("searched", searched), *((f"random {number}", one) for number, one in enumerate(others, start=1))]
+        return bar_chart([(name, max(value, 0.0), task.show(value)) for name, value in rows])
 
 
 def skip_share(genotype: Genotype) -> tuple[int, int]:
@@ -68,43 +95,6 @@ def skip_share(genotype: Genotype) -> tuple[int, int]:
     """
     edges = genotype["normal"] if "normal" in genotype else genotype.cells[0][1]
     return sum(edge.primitive == "skip_connect" for edge in edges), len(edges)
-
-
-def comparison_table(result: Record) -> Table:
-    """Return the searched network, each random one, and the mean of the random ones."""
-
-    task = task_in(result)
-
-    def row(name: str, network: Network) -> list[str]:
-        value = result.metric(task.metric, network)
-        return [
-            name,
-            MISSING if value is None else task.show(value),
-            show(result.metric("loss", network)),
-            show(network.parameters),
-            duration(network.seconds),
-        ]
-
-    rows = [row("searched", result.searched)]
-    rows += [row(f"random {number}", network) for number, network in enumerate(result.random, start=1)]
-    _, values = accuracies(result)
-    if values:
-        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        spread = f" ± {task.show(deviation).removesuffix(' %')}" if len(values) > 1 else ""
-        mean = f"{task.show(statistics.fmean(values))}{spread}"
-        rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
-    data = result.split
-    return Table(["network", f"{data} {task.words}", f"{data} loss", "parameters", "training time"], rows)
-
-
-def comparison_chart(result: Record) -> str:
-    """Return the accuracy of the searched network and of random ones, as bars."""
-    searched, others = accuracies(result)
-    if searched is None or not others:
-        return ""
-    task = task_in(result)
-    rows = [("searched", searched), *((f"random {number}", one) for number, one in enumerate(others, start=1))]
-    return bar_chart([(name, max(value, 0.0), task.show(value)) for name, value in rows])
 
 
 def _standing(searched: float, randoms: Sequence[float], data: str, paired: Lead | None, task: Task) -> list[str]:
@@ -158,7 +148,6 @@ def ordinal(number: int) -> str:
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the searched network's accuracy beside each random network's, with their mean and spread, as a PNG.
 

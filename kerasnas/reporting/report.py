@@ -14,9 +14,8 @@ from kerasnas import checks
 from kerasnas.files import storage
 from kerasnas.records import Record
 from kerasnas.reporting import charts, sections, tables
-from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.race import symmetry_table
-from kerasnas.reporting.verdict import verdict
 
 _PLOTS = {
     "normal": ("cell_normal.png", "The normal cell"),
@@ -72,7 +71,6 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
 from kerasnas.modalities.lookup import of_result
@@ -49,7 +48,6 @@ def show(value: Any) -> str:
     return str(value)
 
 
-@checks.arguments(seconds=checks.maybe(checks.number))
 def duration(seconds: float | None) -> str:
     """Format a duration.
 

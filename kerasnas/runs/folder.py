@@ -34,7 +34,6 @@ ERROR_LOG = "error.log"
 """The file with the traceback of an error that nobody expected; removed as well."""
 _SETTLED = (ValueError, ArithmeticError)  # errors of settings and data: without others the run would fail again
 _FORMAT, _VERSION = "kerasnas.run", 2
-_RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,16 +218,15 @@ def read_config(file: str | os.PathLike) -> Settings:
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
     version = record.get("version")
-    if type(version) is not int or not 1 <= version <= _VERSION:
+    if type(version) is not int or version != _VERSION:
         raise ValueError(
             f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
-            f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
+            f"this KerasNAS reads version {_VERSION}. Upgrade KerasNAS to continue it."
         )
     try:
         method = METHODS[record.get("kind")]()  # type: ignore[index]
         settings: Any = record.get("settings")
-        renamed = _RENAMED.get(version, {})
-        config = method.settings.from_dict({renamed.get(name, name): value for name, value in settings.items()})
+        config = method.settings.from_dict(settings)
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file}: {error}") from None
     if (directory := record.get("directory")) is None:

@@ -23,7 +23,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.racing.budget import Budget
 from kerasnas.records import Record
 from kerasnas.reporting.closing import closing_text
-from kerasnas.reporting.verdict import verdict
+from kerasnas.reporting.comparisons import verdict
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.progress import Progress

@@ -32,16 +32,6 @@ Log = Callable[[str], Any]
 
 
 @checks.reading("searched", "the record of a training")
-@checks.arguments(
-    stages=Stages,
-    searched=checks.mapping,
-    found=checks.mapping,
-    random=checks.each(Mapping),
-    dataset=checks.mapping,
-    settings=checks.mapping,
-    command=checks.text,
-    evaluated_on=checks.known("test", "val"),
-)
 def make_record(
     stages: Stages,
     searched: Mapping[str, Any],
@@ -87,7 +77,6 @@ def make_record(
 
 
 @checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
-@checks.arguments(stages=Stages, record=checks.mapping, found=checks.mapping)
 def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
     """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
 
@@ -169,7 +158,6 @@ def _environment() -> dict[str, Any]:
     return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
 
 
-@checks.arguments(genotype=Genotype, output_dir=checks.path)
 def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Path]:
     """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
     paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]

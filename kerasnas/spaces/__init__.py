@@ -10,9 +10,9 @@ from kerasnas.spaces.hybrid import HybridSpace as HybridSpace  # registers its n
 from kerasnas.spaces.macro import MacroSpace
 from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBench201Space
-from kerasnas.spaces.padded_signals import PaddedSignalSpace as PaddedSignalSpace
 from kerasnas.spaces.planning import PlanningSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
+from kerasnas.spaces.signals import PaddedSignalSpace as PaddedSignalSpace
 from kerasnas.spaces.signals import SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
 from kerasnas.spaces.tables import TableSpace

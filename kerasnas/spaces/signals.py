@@ -1,4 +1,4 @@
-"""A cell space for one-dimensional signals: speech, sensors, time series."""
+"""Cell spaces for one-dimensional signals: speech, sensors, time series; of one length, or padded to one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.primitives.masked import MaskedNorConv, MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.text_blocks import MaskedPooling
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace
-from kerasnas.spaces.stage_space import edge_tables, stage_skeleton
+from kerasnas.spaces.stage_space import STAGES, edge_tables, stage_skeleton, stages
 
 SIGNAL_PRIMITIVES = ("none", "skip_connect", "conv_3", "sep_conv_5", "dil_conv_5", "max_pool_3")
 
@@ -61,3 +63,59 @@ class SignalSpace(SkeletonSpace):
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         return stage_skeleton(self, fill, x)
+
+
+PADDED_SIGNAL_PRIMITIVES = (
+    *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5"),
+    *("masked_dil_conv_5", "masked_max_pool_3"),
+)
+
+
+@SPACES.register("padded_signals")
+class PaddedSignalSpace(SkeletonSpace):
+    """`SignalSpace` on signals `(length, channels)` that end in padding, steps of zeros in all channels.
+
+    The output does not depend on the amount of padding, as long as the length stays a multiple of 4 (the network halves
+    it twice): every primitive ignores padding, see `kerasnas.primitives.masked.Masked`. Between stages, a convolution
+    of stride 2 halves the length.
+
+    Args:
+        filters: channels of the first stage. Defaults to 16.
+        num_cells: cells of each of the three stages. Defaults to 5.
+        num_nodes: nodes after the input. Defaults to 3.
+        primitives: names of the candidates. Defaults to the masked ones of `SignalSpace`.
+
+    Raises:
+        ValueError: for a non-positive size, and for unknown, repeated or no primitives.
+
+    Example:
+
+    >>> space = PaddedSignalSpace(filters=4, num_cells=1)
+    >>> genotype = space.genotype(dict.fromkeys(space.choices, "masked_conv_3"))
+    >>> space.build_network(genotype, input_shape=(32, 1), num_classes=5).output_shape
+    (None, 5)
+    """
+
+    name = "padded_signals"
+    inputs = "signal"
+    padded = True
+
+    def __init__(
+        self,
+        filters: int = 16,
+        num_cells: int = 5,
+        num_nodes: int = 3,
+        primitives: Sequence[str] = PADDED_SIGNAL_PRIMITIVES,
+    ):
+        self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
+        self.primitives = check_primitives(primitives)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell that all positions share."""
+        return edge_tables(self)
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        x = fill.block(x, MaskedProjection, self.filters, kernel_size=3)
+        x, filters = stages(self, fill, x, MaskedNorConv, 2), self.filters * 2 ** (STAGES - 1)
+        return fill.classify(fill.block(fill.block(x, MaskedNormReLU, filters), MaskedPooling, filters, kind="mean"))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tabular.npz import read_arrays
+from kerasnas.tabular.table import read_arrays
 
 HARDWARE_METRICS = (
     *("edgegpu_latency", "edgegpu_energy", "raspi4_latency", "edgetpu_latency", "pixel3_latency"),

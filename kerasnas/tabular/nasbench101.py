@@ -15,8 +15,7 @@ from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench101_cells import MAX_VERTICES, Cell, canonical, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular.npz import read_arrays
-from kerasnas.tabular.table import Table
+from kerasnas.tabular.table import Table, read_arrays
 
 ALL_CELLS = 423_624
 FORMAT, VERSION = "kerasnas.nasbench101", 1

@@ -10,8 +10,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.tabular.hwnasbench import read_hardware
-from kerasnas.tabular.npz import dataset_columns, read_arrays
-from kerasnas.tabular.table import CodedTable
+from kerasnas.tabular.table import CodedTable, dataset_columns, read_arrays
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 

@@ -11,8 +11,7 @@ from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular.npz import read_arrays
-from kerasnas.tabular.table import Table
+from kerasnas.tabular.table import Table, read_arrays
 
 _NOT_DATASETS = {"hash", "link", "ops", "links", "op_names", "columns"}
 

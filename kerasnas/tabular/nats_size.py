@@ -12,8 +12,7 @@ from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.tabular.nasbench201 import DATASETS
-from kerasnas.tabular.npz import dataset_columns, read_arrays
-from kerasnas.tabular.table import CodedTable
+from kerasnas.tabular.table import CodedTable, dataset_columns, read_arrays
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
 LAYERS = 5

@@ -64,7 +64,7 @@ def verbose(argument: str, value: Any) -> Any:
 def callbacks(argument: str, value: Any) -> Any:
     """Return `value` if it is a list of Keras callbacks."""
     if not isinstance(value, keras.callbacks.CallbackList):
-        checks.sequence(argument, value, keras.callbacks.Callback, expected="a list of `keras.callbacks.Callback`s")
+        checks.each(keras.callbacks.Callback)(argument, value, "a list of `keras.callbacks.Callback`s")
     return value
 
 

@@ -33,8 +33,7 @@ from kerasnas.trainers.compiling import (
     papers_cosine,
 )
 from kerasnas.trainers.data_split import pair_halves
-from kerasnas.trainers.one_shot_children import Children, mean_reward
-from kerasnas.trainers.one_shot_phases import ChildBatches, ENASGuard, Phases
+from kerasnas.trainers.one_shot_phases import ChildBatches, Children, ENASGuard, Phases, mean_reward
 
 CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps per epoch
 

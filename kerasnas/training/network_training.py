@@ -22,7 +22,6 @@ from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.modalities.lookup import of_space
 from kerasnas.networks.fused import fused
 from kerasnas.spaces import SearchSpace
-from kerasnas.trainers import arguments
 from kerasnas.training import loop as training_loop
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -56,7 +55,6 @@ class NetworkTraining:
         self.space, self.input_shape, self.num_classes = space, tuple(input_shape), num_classes
         self.recipe = TrainingRecipe() if recipe is None else recipe
 
-    @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
     def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
         """Return the network of `genotype`, compiled for a training of `steps` steps."""
         options: dict[str, Any] = {"seed": seed, **self.recipe.options}
@@ -106,23 +104,6 @@ class NetworkTraining:
         outputs = model.predict(data[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
         return task.evaluation(task.answers(outputs), np.asarray(data[1]))
 
-    @checks.arguments(
-        stages=Stages,
-        name=checks.name,
-        genotype=Genotype,
-        data=checks.pair,
-        held_out=checks.pair,
-        seed=checks.seed,
-        evaluated_on=checks.known("test", "val"),
-        validate=checks.boolean,
-        keep_model=checks.function,
-        describe=checks.function,
-        augment=checks.function,
-        callbacks=checks.function,
-        verbose=arguments.verbose,
-        keep=checks.size,
-        log=checks.function,
-    )
     def run(
         self,
         stages: Stages,

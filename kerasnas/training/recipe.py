@@ -126,10 +126,6 @@ class TrainingRecipe:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that a result depends on, as far as they are JSON-serializable."""
-        record = {"epochs": self.epochs, "batch_size": self.batch_size, "options": json.loads(json.dumps(self.options))}
-        # Left out at their defaults, which were the only ones once: projects of that time continue.
-        numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}
-        record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
-        record |= {} if self.algorithm == "sgd" else {"algorithm": self.algorithm}
-        record |= {name: getattr(self, name) for name in ("ngrams", "kernels") if getattr(self, name)}
-        return {**record, **self.task.entry()}
+        names = ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing", "algorithm")
+        record = {name: getattr(self, name) for name in (*names, "ngrams", "kernels")}
+        return {**record, "options": json.loads(json.dumps(self.options)), **self.task.entry()}

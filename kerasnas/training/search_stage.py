@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
@@ -18,17 +17,6 @@ from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.training.network_training import Arrays, resume_epoch
 
 
-@checks.arguments(
-    stages=Stages,
-    build=checks.function,
-    data=checks.pair,
-    fit=checks.mapping,
-    callbacks=checks.function,
-    describe=checks.function,
-    keep=checks.size,
-    log=checks.function,
-    name=checks.name,
-)
 def run_search(
     stages: Stages,
     build: Callable[[], BilevelTrainer],
@@ -38,9 +26,8 @@ def run_search(
     describe: Callable[[], Mapping[str, Any]] = dict,
     keep: int = 2,
     log: Callable[[str], Any] = print,
-    name: str = "search",
 ) -> dict[str, Any]:
-    """Search as stage `name`, unless it is finished; return the stage's record.
+    """Search as stage `search`, unless it is finished; return the stage's record.
 
     Args:
         stages: the store of the folder.
@@ -51,7 +38,6 @@ def run_search(
         describe: function that returns further entries of the record; called last. Defaults to none.
         keep: how many checkpoints are held. Defaults to 2.
         log: called with a line where the search resumes. Defaults to `print`.
-        name: of the stage. Defaults to `"search"`.
 
     Returns:
         `{"seconds", "parameters", "history", "edges", "primitives", "mixing_weights", "genotype"}`, and `"cost"` where
@@ -61,10 +47,10 @@ def run_search(
     Raises:
         NonFiniteError: if a loss stops being finite.
     """
-    finished = stages.stage(name)
+    finished = stages.stage("search")
     if finished is not None:
         return finished
-    checkpoint = SearchCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
+    checkpoint = SearchCheckpoint(stages.checkpoints("search"), keep, log)  # its clock starts now
     search = build()
     epoch = resume_epoch(checkpoint, search, log)
     if epoch < fit["epochs"]:
@@ -81,7 +67,7 @@ def run_search(
     }
     if isinstance(search.objective, CostObjective):
         record["cost"] = cost_record(search, search.objective)
-    return stages.finish(name, {**record, **describe()})
+    return stages.finish("search", {**record, **describe()})
 
 
 def genotype_of(record: Mapping[str, Any]) -> Genotype:

@@ -47,24 +47,21 @@ from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.smoothing import smoothed
-from kerasnas.datasets.tasks import Episode, check_episode, stack_episodes
+from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.diagnostics.comparison import ComparisonConfig
 from kerasnas.diagnostics.doctor import DoctorConfig
 from kerasnas.diagnostics.step_timing import TimingConfig
-from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
-from kerasnas.drift.features import input_statistics
+from kerasnas.drift.accuracy import ErrorSum, error_run_length
 from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
-from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
+from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.export.formats import Format, check_formats
 from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
-from kerasnas.meta.evaluation import Estimate
 from kerasnas.meta.experience import save_experiences
 from kerasnas.meta.inner_optimizers import InnerAdam
-from kerasnas.meta.tasks import describe_task
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.rebuilding import fitting
@@ -89,18 +86,17 @@ from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.registry import Registry
-from kerasnas.reporting.costs import CostPoint
 from kerasnas.runs.folder import RunFolder, read_config
 from kerasnas.spaces.hybrid import HybridSpace
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
-from kerasnas.spaces.padded_signals import PaddedSignalSpace
+from kerasnas.spaces.signals import PaddedSignalSpace
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import Adaptation
 from kerasnas.strategies.attention import AttentionPolicy
+from kerasnas.strategies.bananas import NetworkEnsemble
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
-from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.numpy_networks import Adam
 from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
@@ -113,8 +109,6 @@ from kerasnas.tasks.regression import Regression
 from kerasnas.tasks.splits import grouped_split, split_samples, stratified_split
 from kerasnas.training.recipe import TrainingRecipe
 from tests.starts.kit import TinyStart
-from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
-from tuners.oracles.pareto import ParetoTrial
 
 
 class Call(NamedTuple):
@@ -355,7 +349,6 @@ call(LabelledImages, y=0 * Y, classes=("a",))
 of(lambda: POOL, "of_alphabets", names=["A"])
 call(Episode, support=(X, Y), query=(X, Y))
 call(check_episode, episode=EPISODE)
-call(stack_episodes, episodes=[EPISODE, EPISODE])
 call(TaskMixture, families=[SINES, SINES])
 of(SinusoidTasks, "episode batch")
 call(datasets.EpisodeSampler, y=Y, ways=2, query_shots=1, classes=[0, 1])
@@ -388,13 +381,11 @@ NETWORK = keras.Sequential(
     ]
 )
 MONITOR = drift.DriftMonitor(NETWORK, POINTS, SIDES, window=20)
-call(input_statistics)
 call(MaximumTest, reference=POINTS, permutations=100)
-of(lambda: MaximumTest(POINTS), "statistics threshold p_value", sample=POINTS, size=20, statistic=1.0)
+of(lambda: MaximumTest(POINTS), "statistics threshold", sample=POINTS, size=20)
 call(error_run_length, error=0.1, down=1, up=6, threshold=31)
 call(ErrorSum, error=0.1)
 of(lambda: ErrorSum(0.1), "observe", errors=np.array([True, False]))
-call(fisher_p_value, errors=1, labels=4, reference_errors=1, reference_labels=4)
 call(drift.DriftMonitor, model=NETWORK, x_reference=POINTS, y_reference=SIDES, classes=("left", "right"))
 of(lambda: MONITOR, "observe examine", x=POINTS, y=SIDES)
 of(lambda: MONITOR, "observe_errors", errors=SIDES > 0)
@@ -443,12 +434,10 @@ SOURCE = meta.SearchExperience(
 call(meta.SearchExperience, space=SPACE.name, cardinalities=SPACE.cardinalities, observations=SOURCE.observations)
 call(meta.SearchExperience.of)
 call(save_experiences, experiences=[SOURCE])
-call(describe_task)
 call(meta.pretrain_policy, meta.reptile_policy, make=search.Reinforce, sources=[SOURCE], steps=1)
 call(meta.ReptileInitializer, model=MODEL)
 call(meta.ReptileInitializer.from_learner, learner=LEARNER)
 call(meta.warm_start, search=MODEL, initializer=INITIALIZER)
-call(Estimate.of, samples=[0.5, 0.7])
 VALUES = Values([np.zeros(2)])
 UPDATE = Update(VALUES, 3)
 
@@ -479,7 +468,6 @@ RUN = RunFolder.create(FOLDER / "run", methods.RaceConfig(dataset=str(FOLDER / "
 network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
 save_classifier(RUN, network, ("0", "1", "2"))
 CLASSIFIER = load_classifier(RUN)
-call(save_classifier, folder=RUN, network=network)
 call(runs.Progress, quiet=True)
 call(kerasnas.ImageClassifier, kerasnas.ImageRegressor, kerasnas.GraphClassifier, kerasnas.TextClassifier)
 call(kerasnas.TableClassifier, kerasnas.TableRegressor)
@@ -489,13 +477,11 @@ call(PretrainingConfig, datasets=("data.npz",))
 call(fitting, genotype=DARTS_V1)
 call(Format, title="One", path="one", write=len, load=len)
 call(check_formats, formats=["litert"])
-call(with_preprocessing, network=CLASSIFIER.model)
 of(lambda: CLASSIFIER, "answers")
 call(RunFolder.open, path=RUN)
 call(read_config, file=RUN / "config.json")
 call(runs.open_executor)
 call(racing.Shortlist)
-call(CostPoint, cost=1.0, accuracy=0.5)
 
 # KerasTuner
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)
@@ -504,10 +490,8 @@ TUNER |= {"project_name": "one", "overwrite": True}
 call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
 call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, tuners.RandomOracle)
 call(tuners.StrategyOracle)
-call(CheckedHyperModel, hypermodel=lambda hp: network)
 GOALS = ["val_accuracy", keras_tuner.Objective("parameters", "min")]
 call(tuners.ParetoOracle, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
-call(ParetoTrial, trial_id="0", values={"a": 1.0})
 call(tuners.SupernetHyperModel, relaxation="softmax", architecture_learning_rate=0.1)
 call(tuners.SharedWeights, controller=search.RandomSearch(ENAS, unique=False))
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)

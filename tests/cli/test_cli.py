@@ -328,10 +328,6 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["bench"], ["Unknown command 'bench'", "Did you mean 'compare'"]),
-        (["benchmark"], ["Unknown command 'benchmark'", "Did you mean 'time'"]),
-        (["search", "--strategy=gpu", "--output_dir=x"], ["--strategy", "Did you mean 'distribution'"]),
-        (["doctor", "--strategy=gpu"], ["--strategy", "Did you mean 'distribution'"]),
         (
             ["search", "--method=gradient", "--distribution=gpus", "--output_dir=x"],
             ["flag --distribution. Expected", "Did you mean 'gpu'"],
@@ -394,7 +390,7 @@ def test_version(capsys):
         (["resume", "--output_dir=x"], ["x holds no run"]),
         (["plot", "--output_dir=x"], ["x holds no run"]),
     ],
-    ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch", "bench", "benchmark") else "",
+    ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch") else "",
 )
 def test_wrong_arguments(fails, arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

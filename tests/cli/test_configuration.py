@@ -79,7 +79,7 @@ def test_a_flag_that_must_be_given_may_stand_in_the_file(tmp_path):
     ("name", "text", "words"),
     [
         ("a.yaml", "minuts: 10", "a.yaml: unknown flag 'minuts' of `kerasnas search`. Did you mean 'minutes'"),
-        ("a.yaml", "strategy: gpus\nmethod: gradient", "Did you mean 'gpu'"),
+        ("a.yaml", "distribution: gpus\nmethod: gradient", "Did you mean 'gpu'"),
         ("a.yaml", "config: b.yaml", "unknown flag 'config'"),
         ("a.yaml", "minutes: soon", "a.yaml: invalid value for 'minutes'. Expected a number. Received: 'soon'"),
         ("a.yaml", "seed: 1.5", "invalid value for 'seed'. Expected an integer. Received: 1.5"),

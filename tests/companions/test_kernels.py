@@ -16,7 +16,7 @@ from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.final_training import companion_sizes
 from kerasnas.modalities.lookup import modality
 from kerasnas.spaces import SignalSpace
-from kerasnas.spaces.padded_signals import PaddedSignalSpace
+from kerasnas.spaces.signals import PaddedSignalSpace
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from kerasnas.tasks.regression import Regression
 from kerasnas.training.network_training import NetworkTraining

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerasnas.datasets import EpisodeSampler, TaskFamily, split_classes
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.datasets.sinusoids import SinusoidTasks
-from kerasnas.datasets.tasks import Episode, check_episode, stack_episodes
+from kerasnas.datasets.tasks import Episode, check_episode
 
 LABELS = np.array([7, 3, 11, 5, 2, 13])
 FOUR = (0, 90, 180, 270)
@@ -71,13 +71,6 @@ def test_a_batch_is_its_episodes(pool):
     for task, episode in enumerate(episodes):
         for array, expected in zip(flat(batch), flat(episode), strict=True):
             np.testing.assert_array_equal(array[task], expected)
-    with pytest.raises(ValueError, match=r"`episodes`. Expected at least one. Received: none"):
-        stack_episodes([])
-    for array, again in zip(flat(stack_episodes(episodes)), flat(batch), strict=True):
-        np.testing.assert_array_equal(array, again)
-    other = EpisodeSampler(*pool, ways=3, shots=2, query_shots=1).episode(0)
-    with pytest.raises(ValueError, match=r"episodes of one shape. Received: arrays of shape \(12, 2\), \(3, 2\)"):
-        stack_episodes([*episodes, other])
 
 
 def test_classes_labels_samples_and_order_are_drawn_uniformly(pool):

@@ -14,8 +14,8 @@ from kerasnas.datasets import Dataset, stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig, SearchConfig
-from kerasnas.methods.nodes.mixing import choose
 from kerasnas.methods.nodes.propagation import fit, propagated
+from kerasnas.methods.nodes.record import choose
 from kerasnas.methods.nodes.search import NodeSearch
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.modalities.graphs import is_graph_file

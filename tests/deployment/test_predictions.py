@@ -118,8 +118,6 @@ def test_bad_input(run, tmp_path, capsys):
     assert "holds no run" in fails("predict", tmp_path / "empty", tmp_path / "data.npz")
     (run / "model.json").unlink()
     assert f"is not finished. Continue it: kerasnas resume {run}" in fails("evaluate", run)
-    (run / "result.json").write_text("{}")
-    assert "made by an earlier KerasNAS" in fails("evaluate", run)
 
 
 def test_signals_are_no_images(run, tmp_path):

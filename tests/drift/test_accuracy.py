@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from kerasnas.drift.accuracy import AccuracyTest, ErrorSum, error_run_length, fisher_p_value
+from kerasnas.drift.accuracy import AccuracyTest, ErrorSum, error_run_length
 from kerasnas.drift.report import DriftReport
 
 
@@ -63,13 +62,6 @@ def test_a_rise_is_found_soon_and_the_sum_begins_again():
     assert np.mean(first) < 40
 
 
-def test_fishers_test_is_scipys():
-    for table in ((7, 20, 3, 60), (0, 5, 2, 10), (5, 5, 0, 100), (50, 100, 90, 1000)):
-        wrong, labels, before, all_before = table
-        counts = [[wrong, labels - wrong], [before, all_before - before]]
-        assert fisher_p_value(*table) == pytest.approx(stats.fisher_exact(counts, "greater").pvalue)
-
-
 def test_error_rate_is_held_to_what_the_reference_leaves_open():
     """A reference without a single error does not promise that there is none."""
     test = AccuracyTest(0, 50, false_alarms=0.01, window=100, rise=0.05)
@@ -85,7 +77,6 @@ def test_bad_input():
         (lambda: ErrorSum(0.5, 0.5), r"`rise`.*below 0.5"),
         (lambda: ErrorSum(0.1, 0.1, 1), "`run_length`"),
         (lambda: ErrorSum(0.1, 0.1, 1000).observe([1, 0]), "`errors`.*booleans"),
-        (lambda: fisher_p_value(5, 4, 0, 10), "`errors`.*of at most 4"),
     ):
         with pytest.raises(ValueError, match=message):
             call()

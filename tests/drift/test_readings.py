@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DriftMonitor
-from kerasnas.drift.features import input_statistics
+from kerasnas.modalities.lookup import modality
 from kerasnas.tasks.known import MULTILABEL
 
 
@@ -69,7 +69,8 @@ def test_wrong_labels(task, y, message):
 
 
 def test_statistics_of_texts():
-    values, names = input_statistics(np.array(["Ab 1", ""], object))
+    texts = np.array(["Ab 1", ""], object)
+    values, names = modality("texts").statistics(texts)
     assert names[:3] == ("characters", "words", "characters a word")
     assert names[3:] == ("share of letters", "share of digits", "share of capitals")
     assert values[0].tolist() == [4, 2, 2, 0.5, 0.25, 0.25]

@@ -108,24 +108,6 @@ def test_a_winner_of_no_race_and_other_spaces_advise_nothing():
     assert [one.genotype for one in advise(TASK, 300, [mixed], "darts")] == [DARTS_V2]
 
 
-def test_a_line_of_the_first_version_is_a_classification_of_images():
-    """As KerasNAS wrote it before there were others."""
-    facts = {"kind": "reference", "augment": None, "parameters": 9, "macs": 9, "step_seconds": 0.1}
-    candidates = [
-        {"name": name, **facts, "genotype": json.loads(NETWORKS[name].to_json()), "curve": [[150, score]]}
-        for name, score in ((A, 0.6), (B, 0.5))
-    ]
-    record = {"format": "kerasnas.experience", "version": 1, "task": TASK, "budget": {"seconds": 300.0, "cpu": False}}
-    record |= {"candidates": candidates, "winner": A, "test_accuracy": 0.75, "baseline": 0.4}
-    record |= {"machine": {"device": "x"}, "date": "2026-01-31", "kerasnas_version": "0.1.0"}
-    one = RaceExperience.from_line(json.dumps(record))
-    assert (one.inputs, one.predicts, one.test_score, one.baseline) == ("image", "classification", 0.75, 0.4)
-    assert names(advise(TASK, 300, [one], "macro")) == [A, B] and list(one.candidates) == candidates
-    assert RaceExperience.from_line(one.to_line()) == one
-    with pytest.raises(ValueError, match="no experience of a race"):  # it says one thing twice
-        RaceExperience.from_line(json.dumps({**record, "test_score": 0.8}))
-
-
 def test_what_is_explained_of_the_variance_may_be_less_than_nothing():
     bad = {"curve": [[150, -2.5]]}
     one = race(A, B)

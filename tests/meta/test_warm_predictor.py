@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from kerasnas.meta.experience import SearchExperience, check_sources, load_experiences, save_experiences
-from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
-from kerasnas.meta.warm_predictor import SourceKernel, SourcePrior, TransferPredictor
+from kerasnas.meta.warm_predictor import (
+    NOISE,
+    SourceKernel,
+    SourcePredictions,
+    SourcePrior,
+    SourceSurrogate,
+    TransferPredictor,
+)
 from kerasnas.search import NSGA2, PredictorSearch, RandomSearch
 from kerasnas.spaces import NASBench201Space
 from kerasnas.spaces.subset import SubsetSpace

@@ -16,7 +16,7 @@ from kerasnas.methods import SearchConfig, TrainingConfig
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.supernet import build_search, search_batch_size
-from kerasnas.reporting.verdict import verdict
+from kerasnas.reporting.comparisons import verdict
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
 from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING
 

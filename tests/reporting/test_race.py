@@ -8,12 +8,11 @@ from kerasnas.pareto import staircase
 from kerasnas.records import Record
 from kerasnas.reporting import race
 from kerasnas.reporting.card import card_text, write_card
-from kerasnas.reporting.comparisons import comparisons_in
+from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.plots import plot_training
-from kerasnas.reporting.race import plot_race, plot_race_front, race_table
+from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.tables import class_table
-from kerasnas.reporting.verdict import verdict
 from kerasnas.spaces import MacroSpace
 
 REFERENCES = MacroSpace().references()
@@ -122,11 +121,15 @@ def test_a_machine_that_needs_no_network_is_compared_with(result):
     assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % after 200 steps." in said
     result["race"]["baseline"]["accuracy"] = 0.95
     assert "after 200 steps: try it before any network." in verdict(result)
-    assert race_table(Record(result)).rows[-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
+    assert RaceComparison().table(Record(result)).rows[-1][:3] == [
+        "support vector machine on the pixels",
+        "no network",
+        "95.0 %",
+    ]
 
 
 def test_table_has_those_that_came_furthest_first(result):
-    header, rows = race_table(Record(result))
+    header, rows = RaceComparison().table(Record(result))
     assert [row[0] for row in rows] == ["wide", "cnn", "random-1", "broken"]
     assert rows[1][:5] == ["cnn", "hand-made", "85.0 %", "20 s, 200 steps", "5.0 ± 2.0 points"]
     assert rows[1][5:] == ["3,000", "1,000,000", "out after rung 2"]

@@ -113,20 +113,6 @@ def test_missing_run(tmp_path):
         RunFolder.open(tmp_path / "nowhere")
 
 
-def test_run_of_the_first_version_is_opened(tmp_path):
-    """Its distribution was called `strategy`, and it had no imports."""
-    RunFolder.create(tmp_path, SearchConfig(seed=1, distribution="cpu"))
-    record = json.loads((tmp_path / "config.json").read_text())
-    settings = record["settings"]
-    settings["strategy"] = settings.pop("distribution")
-    settings.pop("imports")
-    (tmp_path / "config.json").write_text(json.dumps({**record, "version": 1, "settings": settings}))
-    assert RunFolder.open(tmp_path).config == SearchConfig(seed=1, distribution="cpu")
-    (tmp_path / "config.json").write_text(json.dumps({**record, "settings": settings}))
-    with pytest.raises(ValueError, match="Unknown setting 'strategy'"):
-        RunFolder.open(tmp_path)
-
-
 def test_begin_opens_the_run_of_the_same_settings_alone(tmp_path):
     first = RunFolder.begin(tmp_path / "run", SearchConfig(seed=1))
     assert RunFolder.begin(tmp_path / "run", SearchConfig(seed=1)) == first

@@ -14,8 +14,7 @@ from kerasnas.networks import Supernet
 from kerasnas.primitives.graph_stages import Attention, Linear
 from kerasnas.search import STRATEGIES
 from kerasnas.spaces import GraphSpace, NASBench201Space
-from kerasnas.spaces.graph_cells import canonical
-from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES
+from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES, canonical
 from kerasnas.tabular import NASBenchGraph
 
 DATA = stochastic_blocks(nodes=60, classes=3, features=8, train_per_class=5)

@@ -9,7 +9,7 @@ from kerasnas.cost import COSTS
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.initialization import initialize
 from kerasnas.spaces import TextSpace
-from kerasnas.spaces.padded_signals import PaddedSignalSpace
+from kerasnas.spaces.signals import PaddedSignalSpace
 
 SPACE = TextSpace(vocabulary=30, dimensions=4, filters=4, num_nodes=2)
 IDS = np.random.default_rng(0).integers(1, 30, (6, 7)).astype("int32")

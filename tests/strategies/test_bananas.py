@@ -7,9 +7,8 @@ import pytest
 
 from kerasnas.search import BANANAS, LocalSearch, RegularizedEvolution
 from kerasnas.spaces import NASBench101Space
-from kerasnas.strategies.bananas import thompson_draws
+from kerasnas.strategies.bananas import NetworkEnsemble, thompson_draws
 from kerasnas.strategies.candidates import Candidates
-from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.gaussian_process import normal_quantiles
 from kerasnas.tabular import NASBench201
 from tests.strategies.kit import SPACE, additive, architectures, run

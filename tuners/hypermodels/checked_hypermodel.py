@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -65,51 +65,6 @@ end with `return model`?
             f"{builder} left the model uncompiled. Call `model.compile(...)` before it returns the model."
         )
     return model
-
-
-class CheckedHyperModel(keras_tuner.HyperModel):
-    """A hypermodel, or a function of hyperparameters, whose models are checked: see `require_compiled`.
-
-    Stock tuners fail the trial of an uncompiled model three times over, and take a None for a space without
-    hyperparameters. Wrapped in this, the first `build` raises an error that names the problem.
-
-    Args:
-        hypermodel: a `keras_tuner.HyperModel`, or a function that builds a model.
-
-    Example:
-
-    >>> def build(hp):
-    ...     model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 4))])
-    >>> keras_tuner.RandomSearch(CheckedHyperModel(build), objective="loss", max_trials=1)
-    Traceback (most recent call last):
-        ...
-    keras_tuner.src.errors.FatalTypeError: build returned None. Expected a compiled Keras model: does it end with \
-`return model`?
-    """
-
-    def __init__(self, hypermodel: keras_tuner.HyperModel | Callable[[Any], Any]):
-        if not callable(getattr(hypermodel, "build", hypermodel)):
-            raise TypeError(
-                "Invalid value received for argument `hypermodel`. Expected a `keras_tuner.HyperModel` or a function "
-                f"that builds a model. Received: {hypermodel!r}"
-            )
-        super().__init__(name=getattr(hypermodel, "name", None), tunable=getattr(hypermodel, "tunable", True))
-        self.hypermodel = hypermodel
-
-    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        if isinstance(self.hypermodel, keras_tuner.HyperModel):
-            self.hypermodel.declare_hyperparameters(hp)
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        if isinstance(self.hypermodel, keras_tuner.HyperModel):
-            return require_compiled(self.hypermodel.build(hp), f"{type(self.hypermodel).__name__}.build")
-        name = getattr(self.hypermodel, "__name__", repr(self.hypermodel))
-        return require_compiled(self.hypermodel(hp), name)
-
-    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self.hypermodel, keras_tuner.HyperModel):
-            return self.hypermodel.fit(hp, model, *args, **kwargs)
-        return super().fit(hp, model, *args, **kwargs)
 
 
 def sizes(argument: str, value: Any) -> Any:

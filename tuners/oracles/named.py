@@ -137,6 +137,3 @@ class LocalSearchOracle(StrategyOracle):
     """
 
     __init__ = _by_name("local_search")
-
-
-DefaultOracle = PredictorOracle

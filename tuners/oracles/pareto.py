@@ -19,7 +19,6 @@ from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
 
-@checks.fields(trial_id=checks.name, genotype=Genotype, values=checks.entries(checks.number))
 class ParetoTrial(NamedTuple):
     """A trial on the front.
 

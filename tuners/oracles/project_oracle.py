@@ -335,9 +335,8 @@ class ProjectOracle(keras_tuner.Oracle):
             saved = self.store.read()
             if saved.state is not None:
                 name, identity, there = type(self).__name__, self.identity(), saved.state.get("identity")
-                if is_worker() or "seed" not in (there or {}):
-                    # A worker's oracle chooses nothing, and an older version did not write it.
-                    identity.pop("seed", None)
+                if is_worker():
+                    identity.pop("seed", None)  # a worker's oracle chooses nothing
                 require_same_search(there, identity, name, "oracle", self.store.folder)
             recover(self, saved, held=is_distributed())
             self.store.ledger.update({trial_id: self._entry(trial) for trial_id, trial in self.trials.items()})

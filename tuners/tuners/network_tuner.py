@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import json
 import os
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Protocol, TypedDict, Unpack, runtime_checkable
 
 import keras
 import keras_tuner
@@ -32,10 +34,50 @@ from tuners.persistence import json_files
 from tuners.persistence.recovery import require_same_search
 from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import disk_of
-from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
 from tuners.tuners.progress import ProgressTable, inside
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
 from tuners.tuners.trial_networks import TrialNetworks
+
+Initializer = ReptileInitializer | str | os.PathLike | None
+
+
+class Project(TypedDict, total=False):
+    """Place of a tuner's project, by the names of KerasTuner's `BaseTuner`."""
+
+    directory: str | os.PathLike | None
+    project_name: str | None
+    overwrite: bool
+
+
+def check_arguments(tuner: type, project: Any) -> None:
+    """Raise TypeError, with the nearest right name, if `project` has an argument that `tuner` does not take."""
+    known = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
+    for name in project:
+        if name in Project.__annotations__:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean `{close[0]}`?" if close else ""
+        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(known)}")
+
+
+@runtime_checkable
+class Scoped(Protocol):
+    """A distribution strategy, such as a `tf.distribute.Strategy`."""
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Return a context in which models are built for it."""
+
+
+def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
+    """Return `initializer`, read from its folder if it is a path."""
+    if isinstance(initializer, (str, os.PathLike)):
+        return ReptileInitializer.load(initializer)
+    if initializer is not None and not isinstance(initializer, ReptileInitializer):
+        raise TypeError(
+            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
+            f"folder of one. Received: {initializer!r}"
+        )
+    return initializer
 
 
 def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:

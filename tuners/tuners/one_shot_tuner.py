@@ -36,12 +36,10 @@ from tuners.oracles.strategy_oracle import StrategyOracle
 from tuners.persistence import json_files
 from tuners.persistence.seals import NAME as SEAL
 from tuners.persistence.trial_files import disk_of, keep_plan
-from tuners.tuners.arguments import Initializer, Project, Scoped
-from tuners.tuners.network_tuner import NetworkTuner
+from tuners.tuners.network_tuner import Initializer, NetworkTuner, Project, Scoped
 from tuners.tuners.progress import primitives_in_words
 from tuners.tuners.shared_weights import SharedWeights
-from tuners.tuners.tensorboard import logged
-from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, is_dataset
+from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, is_dataset, logged
 from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before it

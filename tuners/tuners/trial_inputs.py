@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras_tuner import HyperParameters
 from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
@@ -17,6 +20,7 @@ from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
+from tuners.keras_tuner_internals import hparams_of
 
 Callbacks = Sequence[keras.callbacks.Callback] | Callable[[], Sequence[keras.callbacks.Callback]] | None
 
@@ -189,3 +193,32 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
                 f"returns a list of them. Received: {one!r}"
             )
     return copies
+
+
+# TensorBoard -----------------------------------------------------------------------------------------------------
+def logged(
+    callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None = None
+) -> Callable[[], list[keras.callbacks.Callback]]:
+    """Return a function that makes the callbacks of one training, whose `TensorBoard`s have a folder of their own.
+
+    That is `log_dir/trial_id/part`, part being `"search"` or `"network"`; KerasTuner's own is `execution0`. On
+    TensorFlow, the page HParams shows the hyperparameters, if given, next to the metrics.
+    """
+    return partial(_logged, callbacks, trial_id, part, hyperparameters)
+
+
+def _logged(
+    callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None
+) -> list[keras.callbacks.Callback]:
+    copies = fresh_callbacks(callbacks)
+    further: list[Any] = []
+    for one in copies:
+        if not isinstance(one, keras.callbacks.TensorBoard):
+            continue
+        one.log_dir = str(Path(one.log_dir, trial_id, part))
+        if hyperparameters is not None and keras.backend.backend() == "tensorflow":
+            from tensorboard.plugins.hparams import api  # not needed without such a callback
+
+            hparams = hparams_of(hyperparameters)
+            further.append(api.KerasCallback(writer=one.log_dir, hparams=hparams, trial_id=trial_id))
+    return [*copies, *further]

@@ -154,10 +154,7 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
             for name in ("cost_weight", "cost_target", "latency_table"):
                 self._check(name, not getattr(self, name), "nothing without --cost")
 
-    @property
-    def space_sizes(self) -> dict[str, int]:
-        """Size of the supernet; the final network has another."""
-        return {"filters": self.filters, "num_cells": self.num_cells}
+    space_sizes = StepConfig.space_sizes  # of the supernet; the final network has others
 
     @property
     def cells_to_choose(self) -> int | None:

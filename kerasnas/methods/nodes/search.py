@@ -18,8 +18,7 @@ from kerasnas.export.classifier import save_node_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.nodes import propagation
-from kerasnas.methods.nodes.mixing import choose
-from kerasnas.methods.nodes.record import mixture_record, tested, write_predictions
+from kerasnas.methods.nodes.record import choose, mixture_record, tested, write_predictions
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.networks.node_mixture import NodeMixture

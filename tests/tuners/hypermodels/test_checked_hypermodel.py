@@ -1,4 +1,4 @@
-"""CheckedHyperModel and TunedFit: a model that cannot be trained ends the search; batch sizes and epochs are tuned."""
+"""TunedFit: a model that cannot be trained ends the search; batch sizes and epochs are tuned."""
 
 import keras
 import keras_tuner
@@ -7,7 +7,7 @@ import pytest
 from kerasnas import DARTSSpace
 from kerasnas.testing.strategies import GridSpace
 from tuners import GenotypeHyperModel, SupernetHyperModel
-from tuners.hypermodels.checked_hypermodel import CheckedHyperModel, TunedFit, check_data, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
 
 DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
 X = [[0.0]]
@@ -37,45 +37,17 @@ def test_a_compiled_model_is_returned_as_it_is():
     assert require_compiled(model, "build") is model
 
 
-@pytest.mark.parametrize("as_class", [False, True])
-def test_models_that_are_none_or_not_compiled_are_an_error_at_once(as_class, tmp_path):
-    """Stock tuners take a None for a space without hyperparameters, and an uncompiled model for a failed trial."""
-
-    def check(build, **options):
-        class Own(keras_tuner.HyperModel):
-            def build(self, hp):
-                return build(hp)
-
-        hypermodel = CheckedHyperModel(Own() if as_class else build)
-        return keras_tuner.RandomSearch(hypermodel, objective="loss", max_trials=1, directory=tmp_path, **options)
-
-    with pytest.raises(TypeError, match=r"returned None. Expected a compiled Keras model: does it end with `return"):
-        check(lambda hp: None)
-    with pytest.raises(TypeError, match=r"returned 3 of type int"):
-        check(lambda hp: 3)
-    with pytest.raises(ValueError, match=r"left the model uncompiled. Call `model.compile"):
-        check(lambda hp: keras.Sequential([keras.layers.Dense(1)]))
-    with pytest.raises(TypeError, match=r"argument `hypermodel`"):
-        CheckedHyperModel("model")
-
-
-def test_a_hypermodel_keeps_its_declarations_and_its_fit():
-    hp, hypermodel = keras_tuner.HyperParameters(), CheckedHyperModel(Own(name="mine", tunable=False))
-    hypermodel.declare_hyperparameters(hp)
-    assert hp.values == {"units": 1} and (hypermodel.name, hypermodel.tunable) == ("mine", False)
-    hp.values["units"] = 3
-    model = hypermodel.build(hp)
-    assert model.output_shape == (None, 3)
-    assert hypermodel.fit(hp, model, X, epochs=2) == {"loss": 3.0, "epochs": 2}
-
-
-def test_a_function_is_trained_by_keras(monkeypatch):
-    hp, hypermodel = keras_tuner.HyperParameters(), CheckedHyperModel(lambda hp: compiled(hp.Int("units", 2, 4)))
-    hypermodel.declare_hyperparameters(hp)
-    assert not hp.values
-    model = hypermodel.build(hp)
-    monkeypatch.setattr(model, "fit", lambda *args, **kwargs: (args, kwargs))
-    assert hp.values == {"units": 2} and hypermodel.fit(hp, model, X, epochs=2) == ((X,), {"epochs": 2})
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (None, TypeError, r"returned None. Expected a compiled Keras model: does it end with `return"),
+        (3, TypeError, r"returned 3 of type int"),
+        (keras.Sequential([keras.layers.Dense(1)]), ValueError, r"left the model uncompiled. Call `model.compile"),
+    ],
+)
+def test_models_that_are_none_or_not_compiled_are_an_error(model, error, words):
+    with pytest.raises(error, match=words):
+        require_compiled(model, "build")
 
 
 def tuned(**options):

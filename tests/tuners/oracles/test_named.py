@@ -7,7 +7,7 @@ from kerasnas.search import STRATEGIES
 from tests.tuners.small import GRID as SPACE
 from tests.tuners.small import OBJECTIVE
 from tuners import PredictorOracle
-from tuners.oracles.named import DefaultOracle, make_strategy
+from tuners.oracles.named import make_strategy
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,6 @@ def test_seed_zero_is_a_seed(run, tmp_path):
     assert asked[0] == asked[1]
     assert run(PredictorOracle(SPACE, OBJECTIVE, 12, seed=1), tmp_path / "c").asked != asked[0]
     assert PredictorOracle(SPACE, OBJECTIVE, 12).seed == 0
-    assert DefaultOracle is PredictorOracle
 
 
 def test_arguments_reach_the_strategy_and_the_oracle():

@@ -4,7 +4,7 @@ import pytest
 
 from kerasnas.search import STRATEGIES, Hyperband
 from kerasnas.testing.strategies import GridSpace
-from tuners.oracles.proposals import BudgetedProposals, Proposals, proposals_of
+from tuners.oracles.strategy_oracle import BudgetedProposals, Proposals, proposals_of
 
 SPACE = GridSpace((3, 3))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tuners.persistence import json_files
-from tuners.persistence.journal import Journal
+from tuners.persistence.trial_store import Journal
 
 
 @pytest.fixture

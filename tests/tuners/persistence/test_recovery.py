@@ -1,9 +1,8 @@
-"""Searches resumed from a damaged project, from one that an older version wrote, and from another's."""
+"""Searches resumed from a damaged project, and from another's."""
 
 import contextlib
 import json
 import os
-import warnings
 from pathlib import Path
 
 import keras_tuner
@@ -14,8 +13,6 @@ from tests.tuners.small import GRID as SPACE
 from tests.tuners.small import OBJECTIVE
 from tuners import EvolutionOracle, HyperbandOracle, PredictorOracle
 from tuners.persistence import json_files
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "saved_search.json"
 
 
 def make(max_trials=20, seed=0, **options):
@@ -30,32 +27,6 @@ def expected(run, tmp_path_factory):
 def truncate(path):
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
-
-
-@pytest.fixture(scope="module")
-def saved_search():
-    return json.loads(GOLDEN.read_text(encoding="utf-8"))
-
-
-def test_the_files_of_an_older_version_are_resumed(saved_search, run, tmp_path):
-    """Without checksums, leases and the like; the third trial failed, and the sixth was killed."""
-    for name, text in saved_search["files"].items():
-        path = tmp_path / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    space = GridSpace((3, 4))
-
-    def answer(genotype, trial):
-        first, second = space.encode(genotype)
-        return {"val_accuracy": (first + 1.5 * second) / 10}
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tuner = run(PredictorOracle(space, OBJECTIVE, 8), tmp_path, answer=answer)
-    assert [list(space.encode(genotype)) for genotype in tuner.asked] == saved_search["asked"][5:]
-    trials = tuner.oracle.trials
-    assert [trial.status for trial in trials.values()] == [*["COMPLETED"] * 2, "FAILED", *["COMPLETED"] * 5]
-    assert "out of numbers" in trials["2"].message and trials["4"].score == 0.55
 
 
 DAMAGES = {

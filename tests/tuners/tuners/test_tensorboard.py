@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 from tensorboard.plugins.hparams import api
 
-from tuners.tuners.tensorboard import logged
+from tuners.tuners.trial_inputs import logged
 
 
 def test_each_training_has_a_folder_and_its_hyperparameters(tmp_path, monkeypatch):

@@ -16,8 +16,8 @@ from kerasnas.executors.processes import Processes
 from kerasnas.training.network_training import NetworkTraining
 from tests.tuners.small import EAGER, SPACE, X, Y
 from tuners import SupernetHyperModel, SupernetTuner, TrainingRecipe
+from tuners.tuners.supernet_tuner import TrialSearch
 from tuners.tuners.trial_networks import TrialNetworks, silent
-from tuners.tuners.trial_search import TrialSearch
 
 RECIPE = TrainingRecipe(epochs=2, batch_size=12)
 
