@@ -181,7 +181,7 @@ def test_without_a_race_nothing_challenges(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at", "duel"), [(45, False), (45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 60))]
+    ("at", "duel"), [(45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 45, 60))]
 )
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
     whole = entrant(tmp_path / "whole", TinyStart, duel=duel)
