@@ -70,6 +70,16 @@ def dtype_policy():
     keras.config.set_floatx(before[1])
 
 
+@pytest.fixture
+def eagerly():
+    """Nothing is traced: of a run of a few steps, tracing takes most of the time."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def one_order():
     """Variables of a process in which TensorFlow sums in one order.

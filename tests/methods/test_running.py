@@ -83,6 +83,7 @@ def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
     assert any("Choosing among 2 networks" in line for line in lines)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
     own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
     own["primitives"] = ("skip_connect", "avg_pool_3x3")
@@ -96,6 +97,7 @@ def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
     assert "on the same 16 samples" in verdict(result).lower()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_retrain_as_a_function(dataset, tmp_path):
     settings = TrainingConfig(dataset=dataset, **TINY_TRAINING)
     result = methods.retrain(settings, tmp_path / "run", GENOTYPE_OF_ONE, log=lambda line: None)

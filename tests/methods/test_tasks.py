@@ -164,6 +164,7 @@ def test_estimators_say_what_is_not_theirs():
         ImageRegressor(**ESTIMATOR).fit(x, np.where(y > 0, y, np.nan))
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
 )

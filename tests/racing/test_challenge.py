@@ -18,8 +18,11 @@ from kerasnas.starts.base import StartError
 from kerasnas.starts.probes import Head, Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
-from tests.racing.test_stage import CLASSES, Interrupting, build, candidates, finish, race, short  # noqa: F401
+from tests.kit import Traced
+from tests.racing.test_stage import CLASSES, TRACED, Interrupting, candidates, finish, race, short  # noqa: F401
 from tests.starts.kit import TinyStart
+
+ADAPTED = {}  # kind of start -> its networks, each traced once
 
 
 class Blind(TinyStart):
@@ -49,11 +52,15 @@ def entrant(folder, start, **options):
     space = AdaptationSpace(starts=["tiny"], sizes=(32, 64))
     prober = Prober(space, (8, 8, 1), CLASSES, CLASSIFICATION)
 
-    def built(genotype):
-        if genotype.space != space.name:
-            return build(genotype)
+    def adapted(genotype):
         model = space.build_network(genotype, (8, 8, 1), CLASSES)
         return TrainingRecipe(algorithm="adam", learning_rate=3e-4).compile_network(model, None)
+
+    traced = ADAPTED.setdefault(start, Traced(adapted))
+    traced.begin()
+
+    def built(genotype):
+        return (traced if genotype.space == space.name else TRACED)(genotype)
 
     given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
     given.setdefault("initialize", lambda model, name, x, y: prober.begin(model, name, x, y))
@@ -215,7 +222,7 @@ def test_without_a_race_nothing_challenges(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at", "duel"), [(30, False), (45, False), (45, True), pytest.param(60, False, marks=pytest.mark.slow)]
+    ("at", "duel"), [(45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 45, 60))]
 )
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
     whole = entrant(tmp_path / "whole", TinyStart, duel=duel)

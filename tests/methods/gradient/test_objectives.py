@@ -32,6 +32,8 @@ CHAIN = [
     *("--retrain_filters=4", "--retrain_batch_size=8", "--retrain_epochs=1"),
 ]
 
+SMALL = {"space": "nasbench201", "primitives": ("none", "skip_connect"), "num_nodes": 3, "filters": 2, "num_cells": 1}
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
@@ -150,13 +152,14 @@ def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
     [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("sigmoid", "gumbel"))) for n in relaxations.RELAXATIONS],
 )
 def test_relaxations_by_name(dataset, name):
-    config = SearchConfig(space="nasbench201", relaxation=name, filters=4, num_cells=1)
+    config = SearchConfig(relaxation=name, **SMALL)
     supernet = building.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
     assert isinstance(supernet.relaxation, relaxations.RELAXATIONS[name])
 
 
 def test_partial_channels_and_temperature(dataset):
     options = {"partial_channels": 2, "edge_normalization": True, "temperature": ("5", "0.5")}
+    options |= {"primitives": ("none", "skip_connect"), "num_nodes": 2}
     for name in ("nasbench201", "darts"):
         config = SearchConfig(space=name, relaxation="gumbel", filters=4, num_cells=1, retrain_cells=1, **options)
         supernet = building.make_supernet(config, make_space(config), datasets.load(dataset))
@@ -177,7 +180,7 @@ def test_guards_by_the_settings(dataset):
         ),
         ({"max_skips": "3", "auxiliary_skip": 0.5}, {"max_skips": 3, "auxiliary_skip": 0.5}),
     ):
-        config = SearchConfig(space="nasbench201", filters=2, num_cells=1, **settings)
+        config = SearchConfig(**SMALL, **settings)
         supernet = building.make_supernet(config, make_space(config), data)
         trainer = building.make_trainer(config, supernet, None)
         assert {name: getattr(trainer, name) for name in expected} == expected

@@ -15,7 +15,7 @@ from kerasnas.training.search_stage import run_search
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 RNG = np.random.default_rng(0)
 DATA = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-NAP = 1.5
+NAP = 0.3
 
 
 class Interrupted(keras.callbacks.Callback):

@@ -26,6 +26,7 @@ def dataset(tmp_path_factory):
     return path
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_whole_run(dataset, tmp_path):
     folder = tmp_path / "run"
     own = ["--random_genotypes=0", "--kernels=100"]

@@ -109,6 +109,7 @@ def test_other_data_are_refused(run):
         evaluate(run, "fashion_mnist_mini")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path):
     folder = tmp_path / "again"
     command = ["retrain", f"--genotype={run}", f"--dataset={reviews}", "--retrain_epochs=1", "--ngrams=0"]
@@ -172,6 +173,7 @@ def test_words_are_dropped_by_default_of_texts_alone():
         make_augmentation(TrainingConfig(augment=("drop_words",)), load("fashion_mnist_mini"))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_recordings(tmp_path):
     rng = np.random.default_rng(0)
     labels = np.arange(48) % 2
@@ -211,6 +213,7 @@ def unseen(tmp_path):
     return path
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_with_word_vectors(unseen, tmp_path, monkeypatch, capsys):
     """Words that only the test has are known by the vectors."""
     command = ["search", str(unseen), "--space=text", "--primitives=skip_connect,gru", *SEARCH, "--retrain_epochs=1"]

@@ -3,7 +3,6 @@
 import keras_tuner
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
@@ -18,14 +17,6 @@ RNG = np.random.default_rng(0)
 X = RNG.random((24, 8, 8, 1)).astype("float32")
 LABELS = {"multilabel": (RNG.random((24, 2)) < 0.5).astype("float32"), "regression": RNG.normal(size=(24, 2))}
 TASKS = {"multilabel": MULTILABEL, "regression": Regression((0.0, 0.0), (1.0, 1.0))}
-
-
-@pytest.fixture
-def eagerly():
-    """Nothing is traced, with loss and metrics as the task makes them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.usefixtures("eagerly")
