@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -24,6 +24,8 @@ _PRIOR, _PRIOR_STRENGTH = (0.35, 0.35, 0.3), 5.0  # of the mix: the two linear m
 
 Parts = tuple[np.ndarray, np.ndarray]
 """Indices of the samples that the network learns from, and of those that are held out."""
+Learned = tuple[list[np.ndarray], Callable[[np.ndarray], "Linear"]]
+"""Linear models that have learned, as `Companion.learn` returns them."""
 
 
 def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,9 +77,7 @@ class Companion(abc.ABC):
     prior: tuple[float, ...]
 
     @abc.abstractmethod
-    def learn(
-        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
-    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
         """Fit the models.
 
         Returns:
@@ -88,6 +88,20 @@ class Companion(abc.ABC):
     @abc.abstractmethod
     def __str__(self) -> str:
         """The features of the models, in words."""
+
+    def told(self, record: Mapping[str, Any]) -> list[str]:
+        """Return what the record of `join` says, as lines."""
+        losses = record["losses"]
+        lines = [
+            f"  held-out loss ({record['samples']:,} {self.samples}): network {losses['network']:.3f}, "
+            f"linear model on {self} {losses['linear']:.3f}, combined {losses['both']:.3f}"
+        ]
+        if pretrained := record.get("pretrained"):
+            lines.append(
+                f"  pretrained {pretrained['name']}: {'used' if pretrained['used'] else 'not used'}, cross-validated "
+                f"loss {pretrained['with']:.3f} with them, {pretrained['without']:.3f} without"
+            )
+        return lines
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
@@ -136,9 +150,7 @@ class NGramCompanion(Companion):
     samples = "texts"
     prior = _PRIOR
 
-    def learn(
-        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
-    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
         first, second = parts
         held = [model.outputs(x[second]) for model in fit(x[first], y[first], task, outputs, self.longest)]
         final = fit(x, y, task, outputs, self.longest)
@@ -326,6 +338,7 @@ def join(
     task: Task,
     kind: Companion,
     batch_size: int,
+    learned: Learned | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
 
@@ -336,6 +349,7 @@ def join(
         task: what is predicted.
         kind: of the linear models.
         batch_size: of the network's predictions.
+        learned: the linear models, of these data and parts. Defaults to None: they learn now.
 
     Returns:
         The model; and `{"samples", "weights", "losses"}` beside the configuration of `kind`: the number of held-out
@@ -345,8 +359,8 @@ def join(
     x, y = (np.asarray(part) for part in data)
     _, second = parts
     outputs = int(network.output_shape[-1])
-    found, whole = kind.learn(x, y, parts, task, outputs)
-    found.append(network.predict(x[second], batch_size=batch_size, verbose=0))
+    held, whole = learned or kind.learn(x, y, parts, task, outputs)
+    found = [*held, network.predict(x[second], batch_size=batch_size, verbose=0)]
     shares, pretrained = _shares(task, found, y[second], kind)
     targets = task.targets(y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)

@@ -3,6 +3,7 @@
 from kerasnas.deployment.estimators import GraphClassifier as GraphClassifier
 from kerasnas.deployment.estimators import ImageClassifier as ImageClassifier
 from kerasnas.deployment.estimators import ImageRegressor as ImageRegressor
+from kerasnas.deployment.estimators import SignalClassifier as SignalClassifier
 from kerasnas.deployment.estimators import TableClassifier as TableClassifier
 from kerasnas.deployment.estimators import TableRegressor as TableRegressor
 from kerasnas.deployment.estimators import TextClassifier as TextClassifier

@@ -263,10 +263,10 @@ class Estimator:
         """
         estimator = cls(folder=folder)
         settings = RunFolder.open(estimator.run).config
-        if not isinstance(settings, cls.config):
+        estimator._read()
+        if not isinstance(settings, cls.config) or estimator._fitted().modality.name != cls.takes:
             raise ValueError(f"{estimator.run} holds no run of {cls.__name__}.")
         estimator.settings = settings
-        estimator._read()
         return estimator
 
     def _read(self) -> None:

@@ -13,11 +13,8 @@ from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
 from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
-from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.modalities.lookup import modality
 from kerasnas.runs.folder import RunFolder
-from kerasnas.spaces import SPACES
 
 
 class ProbabilityEstimator(Estimator):
@@ -95,38 +92,36 @@ class TableRegressor(Estimator):
 
 
 class TextClassifier(ProbabilityEstimator):
-    """A searched network for your texts: `kerasnas search --space=text` as an estimator.
+    """The best classifier of your texts in the time you give: `kerasnas search` as an estimator.
 
     The labels of `fit` are those of `ImageClassifier`. The vocabulary is that of the training texts and lies inside the
-    network, as does a linear model of words and pairs of words, or of runs of up to 4 characters; a tenth of the texts
-    decides how much it counts. `settings` are those of `kerasnas.methods.SearchConfig` (`text_words`, `text_length`,
-    `tokens`, `ngrams`, `epochs`, `retrain_epochs`, `task`, `seed` and others); their defaults are `TextSpace.defaults`.
-    There is no budget in minutes.
+    network, as does a linear model of words and pairs of words, or of runs of up to 4 characters; the texts that the
+    race holds out say how much it counts. Further `settings` are `text_words`, `text_length` and `tokens`.
 
     Example:
 
-        classifier = kerasnas.TextClassifier().fit(texts, labels)
+        classifier = kerasnas.TextClassifier(minutes=2).fit(texts, labels)
         classifier.predict(["a fine film", "dull"])  # names of classes
         classifier.model.save("model.keras")         # plain Keras: raw strings in, probabilities out
     """
 
-    takes, config = "texts", SearchConfig
+    takes = "texts"
 
-    def __init__(
-        self,
-        folder: str | os.PathLike | None = None,
-        test_split: float = 0.1,
-        log: Callable[[str], Any] = print,
-        **settings: Any,
-    ):
-        self._set(folder=folder, test_split=test_split, log=log, **settings)
 
-    @classmethod
-    def _config(cls, settings: dict[str, Any]) -> SearchConfig:
-        config = SearchConfig.suited(**{"space": "text", **settings})
-        if not modality(cls.takes).fits(SPACES[config.space]):
-            raise ValueError(checks.invalid("space", "a space of texts", config.space))
-        return config
+class SignalClassifier(ProbabilityEstimator):
+    """The best classifier of your series in the time you give: `kerasnas search` as an estimator.
+
+    `fit` takes series of one length, an array `(samples, length)` or `(samples, length, channels)`; shorter ones end in
+    NaN. A linear model of random convolutional kernels lies inside the network; the series that the race holds out say
+    how much it counts. The labels are those of `ImageClassifier`.
+
+    Example:
+
+        classifier = kerasnas.SignalClassifier(minutes=2).fit(heartbeats, labels)
+        classifier.predict(new_heartbeats)           # names of classes
+    """
+
+    takes = "signals"
 
 
 class GraphClassifier(ProbabilityEstimator):

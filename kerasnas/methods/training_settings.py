@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.runs.settings import Settings, setting
-from kerasnas.runs.shared_settings import DataSettings, ImportSettings, RunSettings, SpaceSettings
+from kerasnas.runs.shared_settings import DataSettings, ImportSettings, RunSettings, SpaceSettings, TextSettings
 from kerasnas.training.recipe import ALGORITHMS
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportSettings):
+class TrainingConfig(Settings, RunSettings, SpaceSettings, TextSettings, DataSettings, ImportSettings):
     """Settings of `kerasnas retrain`: the training of a discrete network from scratch."""
 
     retrain_filters: int = setting(
@@ -62,10 +61,9 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, DataSettings, ImportS
     )
 
     @property
-    def reading(self) -> dict[str, Any]:
-        """Arguments of `datasets.load` after the first."""
-        found = super().reading
-        return {**found, "limits": dataclasses.replace(found["limits"], starts=self.starts)}
+    def vectors(self) -> str:
+        """Pretrained vectors of words, as `TextLimits.starts` has them."""
+        return self.starts
 
     @property
     def space_sizes(self) -> dict[str, int]:

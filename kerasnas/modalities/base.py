@@ -107,6 +107,7 @@ class Modality:
         adapts: whether a deployed network can be adapted to new samples.
         adaptable: whether networks that were pretrained on photographs can see samples. Defaults to False.
         resizes: whether samples are brought to one size.
+        baseline: whether a support vector machine on the values of samples is fitted to compare with. Defaults to True.
         reference_models: whether `references` fits models without a network to compare with.
         most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
         race_share: of a race's budget, that candidates other than the first may take. Defaults to what suits images.
@@ -133,6 +134,7 @@ class Modality:
     transductive = False
     resizes = False
     adaptable = False
+    baseline = True
     reference_models = False
     most_epochs = math.inf
     race_share = 0.0

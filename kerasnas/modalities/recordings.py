@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.modalities.base import (
     PARTS,
+    Reading,
     TextLimits,
     check_labels,
     dataset_arguments,
@@ -26,6 +28,9 @@ class Recordings(Signals):
     input_plural = "signals"
     drift = False
     hub_tasks = {"classification": "audio-classification"}
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        return checks.array("x", x)
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         rate = np.ravel(arrays.get("rate", ()))

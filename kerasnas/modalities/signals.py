@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.companions.kernels import KernelCompanion, usual_features
 from kerasnas.companions.linear import Companion
-from kerasnas.modalities.base import PARTS, Modality, TextLimits, dataset_arguments
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.modalities.shapes import channel_statistics, part_means
@@ -30,7 +31,9 @@ class Signals(Modality):
         4: "These are images: a space for images takes them",
     }
     augmentations = ("shift",)
-    gradient_space = "signals"
+    gradient_space = race_space = "signals"
+    most_epochs = 300
+    race_share = 0.3
     companion_setting = "kernels"
     in_words = "{length:g} steps of {channels} channels"
 
@@ -41,6 +44,13 @@ class Signals(Modality):
         if raw:
             found |= {"front": Padding(), "raw_train": raw["train"], "raw_test": raw["test"], "notes": notes}
         return found
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        found = checks.array("x", x, finite=False)  # shorter ones end in NaN
+        return found[..., None] if found.ndim == len(self.axes) else found
+
+    def named(self, x: Any) -> dict[str, np.ndarray]:
+        return {"kind": np.array(self.name)}
 
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else usual_features(samples)

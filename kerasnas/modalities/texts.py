@@ -59,7 +59,10 @@ class Texts(Modality):
     }
     columns = TEXT_COLUMNS
     augmentations = ("drop_words",)
-    gradient_space = "text"
+    gradient_space = race_space = "text"
+    baseline = False
+    most_epochs = 10
+    race_share = 0.3
     companion_setting = "ngrams"
     formats = ("savedmodel",)
     adapts = False
@@ -142,6 +145,9 @@ class Texts(Modality):
         if size and isinstance(front, Vocabulary) and front.vectors is not None:
             return VectorCompanion(size, front.vectors, front.sizes["vocabulary"])
         return NGramCompanion(size) if size else None
+
+    def shaped(self, shape: Sequence[int]) -> str:
+        return f"texts of {shape[0]} tokens"
 
     def measured(self, x: np.ndarray) -> tuple[float, ...]:
         return float((x != 0).sum() / len(x)), len(np.unique(x[x != 0]))

@@ -17,11 +17,15 @@ _SIDE = 32  # pixels
 
 
 def pixel_baseline(
-    data: tuple[Any, Any], held_out: tuple[Any, Any], seed: int = 0, task: Task = CLASSIFICATION
+    data: tuple[Any, Any],
+    held_out: tuple[Any, Any],
+    seed: int = 0,
+    task: Task = CLASSIFICATION,
+    values: str = "pixels",
 ) -> dict[str, Any] | None:
     """Return the mean score of a support vector machine on the principal components of the pixels.
 
-    Photographs are reduced to means of 32x32 parts.
+    Photographs are reduced to means of 32x32 parts. `values` are the pixels in words.
 
     Example:
 
@@ -43,7 +47,7 @@ def pixel_baseline(
     machine = make_pipeline(PCA(components, whiten=True, random_state=seed), task.machine())
     predicted = machine.fit(x, y).predict(x_other)
     return {
-        "name": "support vector machine on the pixels",
+        "name": f"support vector machine on the {values}",
         "accuracy": task.machine_score(predicted, y_other),
         "seconds": time.perf_counter() - start,
     }

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.companions.linear import Companion, join
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.modalities.lazy_images import predicted
@@ -30,15 +31,19 @@ def annealed(part: float) -> float:
     return min(1.0, max(0.0, 1 - part) / _DECAY)
 
 
-def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], Any]) -> dict[str, Any]:
+def train_winners(
+    race: Race, test: Arrays, keep_model: Callable[[keras.Model], Any], companion: Companion | None = None
+) -> dict[str, Any]:
     """Train the winners of a race on all data with what is left of its budget, as stage `"searched"`.
 
-    Several share the time equally, one after the other, and become one network: their ensemble.
+    Several share the time equally, one after the other, and become one network: their ensemble. Beside linear models
+    they are not trained on what was held out, which says how much each counts.
 
     Args:
         race: it is run first, unless it is finished.
         test: `(x, y)` that the result is evaluated on, once, at the end.
         keep_model: called with the network at its end; its outputs are logits.
+        companion: the kind of linear models that join the network, which learn first. Defaults to None: none do.
 
     Returns:
         The stage's record.
@@ -48,7 +53,8 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
-    x, y = (np.concatenate(pair) for pair in zip(*race.lessons, strict=True))
+    beside = None if companion is None else Beside(race, companion)
+    x, y = (np.concatenate(pair) for pair in zip(*race.lessons[: 2 if beside is None else 1], strict=True))
     winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
@@ -65,6 +71,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         _train(race, name, winner)
     models = [winner.delivered() for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
+    model, joined = (model, {}) if beside is None else beside.join(model)
     logits = predicted(model, test[0], EVALUATION_BATCH)
     keep_model(model)
     record = {
@@ -77,10 +84,36 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         "steps": sum(winner.steps for winner in winners.values()),
         "history": winners[names[0]].history,
         "genotype": found["contestants"][names[0]]["genotype"],
+        **joined,
     }
     record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
     contestants.remove()
     return record
+
+
+class Beside:
+    """Linear models that have learned beside the networks of a race, and will join what wins.
+
+    Args:
+        race: which holds out the samples that say how much each model counts.
+        kind: of the models.
+    """
+
+    def __init__(self, race: Race, kind: Companion):
+        self.task, self.kind, self.log = race.task, kind, race.log
+        self.data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+        learned_of, rows = len(race.data[0]), np.arange(len(self.data[0]))
+        self.parts = rows[:learned_of], rows[learned_of:]
+        self.learned = kind.learn(*self.data, self.parts, race.task, race.num_classes)
+
+    def join(self, network: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
+        """Return the network with the models next to it, and the entry of the record on them."""
+        model, record = join(
+            network, self.data, self.parts, self.task, self.kind, EVALUATION_BATCH, learned=self.learned
+        )
+        for line in self.kind.told(record):
+            self.log(line)
+        return model, {"linear": record}
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:
@@ -91,7 +124,7 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
         trained[name] = 0.0
         left = max(0.0, end - contestants.progress["spent"])
         what = f"Training {name} for {left:.0f} s" if winner.learns else f"Fitting the head of {name}"
-        race.log(f"{what} on all of the data.")
+        race.log(f"{what} on {len(winner.batches.x):,} {race.samples}.")
     while name not in contestants.progress["finished"]:
         left = end - budget.spent()
         if left > 0:

@@ -183,9 +183,8 @@ class RaceComparison(Comparison):
         accuracy = finite(record.searched.metrics.get(f"test_{task.metric}"))
         if accuracy is not None:
             interval = task.interval_in_words(record["searched"], accuracy, record.dataset.test_examples)
-            sentences.append(
-                f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}."
-            )
+            how = "With a linear model next to it" if record.searched.linear else "Trained on all of the data"
+            sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
         return sentences
 
     def table(self, record: Record) -> Table:

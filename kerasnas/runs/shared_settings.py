@@ -98,8 +98,8 @@ class DataSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class SpaceSettings:
-    """Space and how texts are read, of every command that builds the networks of a space."""
+class TextSettings:
+    """How texts are read."""
 
     text_column: str = setting(
         "",
@@ -119,6 +119,24 @@ class SpaceSettings:
         "What texts are split into: words, characters, or auto, characters where there are next to no spaces.",
         known=("auto", *SPLITS),
     )
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Arguments of `datasets.load` after the first, those of texts among them."""
+        limits = TextLimits(self.text_words, self.text_length, self.tokens, self.vectors)
+        read = super().reading  # type: ignore[misc]  # of `DataSettings`, which follows among the bases
+        return {**read, "limits": limits, "text_column": self.text_column}
+
+    @property
+    def vectors(self) -> str:
+        """Pretrained vectors of words, as `TextLimits.starts` has them."""
+        return "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class SpaceSettings:
+    """Space, of every command that builds the networks of a space."""
+
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
@@ -133,13 +151,6 @@ class SpaceSettings:
     def cells_to_choose(self) -> int | None:
         """Number of cells of a final network, each kind of which has to be chosen; None outside of a search."""
         return None
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """Arguments of `datasets.load` after the first, those of texts among them."""
-        limits = TextLimits(self.text_words, self.text_length, self.tokens)
-        read = super().reading  # type: ignore[misc]  # of `DataSettings`, which follows among the bases
-        return {**read, "limits": limits, "text_column": self.text_column}
 
     @classmethod
     def suited(cls, **given: Any) -> Any:

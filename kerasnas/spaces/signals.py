@@ -6,15 +6,19 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas.genotypes import Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.masked import MaskedNorConv, MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import MaskedPooling
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace
-from kerasnas.spaces.stage_space import STAGES, edge_tables, stage_skeleton, stages
+from kerasnas.spaces.stage_space import STAGES, edge_tables, stage_skeleton, stages, uniform
 
 SIGNAL_PRIMITIVES = ("none", "skip_connect", "conv_3", "sep_conv_5", "dil_conv_5", "max_pool_3")
+
+_DEFAULTS = {"num_cells": 1, "retrain_cells": 1}
+_REFERENCES = {"cnn": "conv_3", "separable": "sep_conv_5", "dilated": "dil_conv_5"}
 
 
 @SPACES.register("signals")
@@ -49,6 +53,7 @@ class SignalSpace(SkeletonSpace):
 
     name = "signals"
     inputs = "signal"
+    defaults: Mapping[str, Any] = _DEFAULTS
 
     def __init__(
         self, filters: int = 16, num_cells: int = 5, num_nodes: int = 3, primitives: Sequence[str] = SIGNAL_PRIMITIVES
@@ -60,6 +65,10 @@ class SignalSpace(SkeletonSpace):
     def tables(self) -> Mapping[str, ChoiceTable]:
         """One table, of the cell that all positions share."""
         return edge_tables(self)
+
+    def references(self) -> dict[str, Genotype]:
+        """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""
+        return uniform(self, _REFERENCES)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         return stage_skeleton(self, fill, x)
@@ -99,6 +108,7 @@ class PaddedSignalSpace(SkeletonSpace):
     name = "padded_signals"
     inputs = "signal"
     padded = True
+    defaults: Mapping[str, Any] = _DEFAULTS
 
     def __init__(
         self,
@@ -114,6 +124,10 @@ class PaddedSignalSpace(SkeletonSpace):
     def tables(self) -> Mapping[str, ChoiceTable]:
         """One table, of the cell that all positions share."""
         return edge_tables(self)
+
+    def references(self) -> dict[str, Genotype]:
+        """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""
+        return uniform(self, {name: f"masked_{primitive}" for name, primitive in _REFERENCES.items()})
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         x = fill.block(x, MaskedProjection, self.filters, kernel_size=3)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kerasnas.genotypes import Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
 from kerasnas.primitives.blocks import NormReLU, ResidualReduction, Stem
 
@@ -14,6 +15,12 @@ STAGES = 3
 def edge_tables(space: Any) -> dict[str, ChoiceTable]:
     """Return the table of the one cell of a space, with a primitive on each edge."""
     return {"cell": ChoiceTable(cell_edges(space.num_nodes, inputs=1), space.primitives)}
+
+
+def uniform(space: Any, primitives: Mapping[str, str]) -> dict[str, Genotype]:
+    """Return networks with one primitive on every edge, by the name that `primitives` gives them; those that exist."""
+    known = {name: primitive for name, primitive in primitives.items() if primitive in space.primitives}
+    return {name: space.genotype(dict.fromkeys(space.choices, primitive)) for name, primitive in known.items()}
 
 
 def stages(space: Any, fill: Filler, x: Any, reduction: Callable[..., Any], *arguments: Any) -> Any:

@@ -7,18 +7,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.genotypes import Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.masked import MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import Embed, FeatureDropout, MaskedPooling
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace
-from kerasnas.spaces.stage_space import edge_tables
+from kerasnas.spaces.stage_space import edge_tables, uniform
 
 TEXT_PRIMITIVES = (
     *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5", "masked_dil_conv_3", "masked_max_pool_3"),
     *("gru", "self_attention_4"),
 )
+
+_REFERENCES = {
+    "cnn": "masked_conv_3",
+    "bag": "skip_connect",
+    "separable": "masked_sep_conv_5",
+    "attention": "self_attention_4",
+    "gru": "gru",
+}
 
 
 @SPACES.register("text")
@@ -76,6 +85,7 @@ class TextSpace(SkeletonSpace):
         "retrain_epochs": 8,
         "retrain_learning_rate": 0.004,
         "optimizer": "adam",
+        "algorithm": "adam",
         "augment": ("drop_words",),
     }
 
@@ -98,6 +108,10 @@ class TextSpace(SkeletonSpace):
     def tables(self) -> Mapping[str, ChoiceTable]:
         """One table, of the cell that all positions share."""
         return edge_tables(self)
+
+    def references(self) -> dict[str, Genotype]:
+        """Return networks with one primitive on every edge: `cnn`, `separable`, `gru`, `attention`; `bag` skips all."""
+        return uniform(self, _REFERENCES)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         words = fill.block(x, Embed, self.dimensions, vocabulary=self.vocabulary)

@@ -84,16 +84,8 @@ class NetworkTraining:
     ) -> tuple[keras.Model, dict[str, Any]]:
         """Return the network with linear models next to it, compiled, and an entry of the record on it."""
         model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
-        losses = record["losses"]
-        log(
-            f"  held-out loss ({record['samples']:,} {kind.samples}): network {losses['network']:.3f}, "
-            f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
-        )
-        if pretrained := record.get("pretrained"):
-            log(
-                f"  pretrained {pretrained['name']}: {'used' if pretrained['used'] else 'not used'}, cross-validated "
-                f"loss {pretrained['with']:.3f} with them, {pretrained['without']:.3f} without"
-            )
+        for line in kind.told(record):
+            log(line)
         return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 
-from kerasnas import ImageClassifier, TextClassifier
+from kerasnas import ImageClassifier, SignalClassifier, TextClassifier
+from kerasnas.companions import linear
+from kerasnas.racing import winners
+from tests.kit import count_steps
 
 WORDS = {"yes": ["good", "fine", "warm"], "no": ["bad", "dull", "cold"]}
-SETTINGS = {
-    "primitives": ("skip_connect",),
-    "num_nodes": 1,
-    "filters": 4,
-    "epochs": 1,
-    "architecture_warmup_epochs": 0,
-    "random_genotypes": 0,
-    "retrain_filters": 8,
-    "retrain_epochs": 10,
-    "retrain_batch_size": 8,
-}
 
 
 def sentences(number, seed=0):
@@ -26,9 +18,31 @@ def sentences(number, seed=0):
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("estimator") / "home"
-    return TextClassifier(folder, log=lambda line: None, **SETTINGS).fit(*sentences(80))
+def raced(tmp_path_factory):
+    """A classifier, what its race logged, and what the linear models and the network next to them learned from."""
+    said, seen = [], {}
+    with pytest.MonkeyPatch.context() as patch:
+        count_steps(patch)
+        learn, train = linear.NGramCompanion.learn, winners._train
+
+        def learning(self, x, y, parts, *options):
+            seen.update(linear=(x, y), held_out=x[parts[1]])
+            return learn(self, x, y, parts, *options)
+
+        def training(race, name, winner):
+            seen.update(network=winner.batches.x)
+            train(race, name, winner)
+
+        patch.setattr(linear.NGramCompanion, "learn", learning)
+        patch.setattr(winners, "_train", training)
+        folder = tmp_path_factory.mktemp("estimator") / "home"
+        fitted = TextClassifier(4, folder, log=said.append, candidates=2).fit(*sentences(80))
+    return fitted, said, seen
+
+
+@pytest.fixture(scope="module")
+def fitted(raced):
+    return raced[0]
 
 
 def test_it_learns_names_of_classes_from_strings(fitted):
@@ -63,9 +77,36 @@ def test_what_is_no_texts_is_refused(x, reason):
         TextClassifier().fit(x, ["yes", "no"])
 
 
-def test_settings_are_those_of_the_space():
-    assert TextClassifier().settings.retrain_cells == 1
-    with pytest.raises(ValueError, match="a space of texts"):
-        TextClassifier(space="darts")
-    with pytest.raises(TypeError, match="minutes"):
-        TextClassifier(minutes=3)
+def test_it_is_a_race_within_the_budget_with_linear_models_next_to_its_winner(raced):
+    fitted, said, _ = raced
+    searched, race = fitted.result["searched"], fitted.result["race"]
+    assert searched["linear"]["longest"] == 2 and searched["linear"]["samples"] == race["validation_samples"]
+    assert race["augment"] == ["drop_words"] and race["baseline"] is None
+    assert {"cnn", "bag"} <= set(race["contestants"])
+    assert sum("linear model on runs of 2" in line for line in said) == 1
+    assert "up to 2 candidates on texts of 4 tokens" in "\n".join(said)
+    assert any("With a linear model next to it, it reaches" in line for line in said)
+
+
+def test_no_network_has_seen_the_texts_that_say_how_much_it_counts(raced):
+    _, _, seen = raced
+    assert len(seen["network"]) + len(seen["held_out"]) == len(seen["linear"][0]) == 72
+    # The same sentence may be drawn twice: the network has the first part, as it is.
+    np.testing.assert_array_equal(seen["network"], seen["linear"][0][: len(seen["network"])])
+    np.testing.assert_array_equal(seen["held_out"], seen["linear"][0][len(seen["network"]) :])
+
+
+def test_its_space_is_one_of_texts():
+    assert TextClassifier(minutes=3, text_length=7).settings.reading["limits"].length == 7
+    with pytest.raises(ValueError, match="Space 'darts' takes images"):
+        TextClassifier(space="darts").fit(*sentences(80))
+
+
+def test_series_race_too(tmp_path, monkeypatch):
+    count_steps(monkeypatch)
+    rng = np.random.default_rng(0)
+    labels = np.array(["rise", "fall"])[np.arange(60) % 2]
+    series = rng.normal(0, 0.3, (60, 24)) + np.linspace(-1, 1, 24) * np.where(labels == "rise", 1, -1)[:, None]
+    ears = SignalClassifier(minutes=4, folder=tmp_path, log=lambda line: None, candidates=1).fit(series, labels)
+    assert ears.score(series, labels) > 0.9 and ears.genotype.space == "signals"
+    assert ears.result["searched"]["linear"]["kernels"] == 9996 and ears.result["race"]["augment"] == ["shift"]

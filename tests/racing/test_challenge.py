@@ -188,9 +188,10 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stage
         entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
-        data=(np.zeros(2000), None),
-        held_out=(np.zeros(500), None),
-        batch_size_for=lambda samples: 64,
+        data=(np.zeros(50), None),
+        held_out=(np.zeros(50), None),
+        batch_size=64,
+        batch_size_for=lambda samples: 8,
     )
     assert challenge._tunable(field, {"score": score, "pace": 6e-3}) == stages
     assert not stages or challenge._tunable(field, {"score": score, "pace": 0.0}) == 5  # a clock may be coarse

@@ -15,6 +15,7 @@ from kerasnas.runs.shared_settings import (
     ExperienceSettings,
     ImportSettings,
     SpaceSettings,
+    TextSettings,
     executor_setting,
 )
 from kerasnas.search import HYPERGRADIENTS
@@ -23,7 +24,7 @@ _TWO = "one or two numbers above 0, comma-separated"
 
 
 @dataclasses.dataclass(frozen=True)
-class StepConfig(Settings, SpaceSettings, DataSettings, ImportSettings):
+class StepConfig(Settings, SpaceSettings, TextSettings, DataSettings, ImportSettings):
     """Settings that decide what one step of a search costs, and how many steps there are."""
 
     filters: int = setting(8, "Filters of the first cells of the supernet.", least=1)

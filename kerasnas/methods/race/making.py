@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets
+from kerasnas.companions.linear import Companion
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
@@ -91,7 +92,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     budget = context.budget
     adaptations = find_adaptations(config, data, log)
     seen = seen_shape(config, data, adaptations)
-    space = make_space(TrainingConfig(imports=config.imports, space=config.space), data, seen)
+    space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data, seen)
     given = given_networks(context, partial(excess, config))
     own = {network.genotype: network for network in given.values()}
     held_out = _held_out(config, len(data.x_train))
@@ -154,7 +155,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         tolerant=space.tolerant,
         executor=executor or Local(),
         watch=context.tracking.metrics,
-        baseline=not data.modality.reference_models,
+        baseline=f"{data.modality.value}s" if data.modality.baseline else "",
         most_epochs=data.modality.most_epochs,
         share=share,
         samples=data.modality.plural,
@@ -205,16 +206,24 @@ def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str
 
 def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
     """Return the settings with the space that suits the data, unless they name one."""
-    if "space" in config.changed() or data.modality.fits(SPACES[config.space]):
+    own = data.modality
+    if "space" in config.changed() or own.fits(SPACES[config.space]) or not own.race_space:
         return config
-    return dataclasses.replace(config, space=data.modality.race_space)
+    return dataclasses.replace(config, space=own.race_space)
+
+
+def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None:
+    """Return the kind of linear models that join the winner of a race on such data; None where there is none."""
+    limited = bool(config.max_parameters or config.latency_target_ms)
+    size = data.modality.companion_size(data.front, len(data.x_train), limited)
+    return data.modality.companion(size, config.seed, SPACES[with_space(config, data).space].padded, data.front)
 
 
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
     """Return the augmentations of the settings; None to find out which the data allow."""
     known = data.modality.augmentations
     if config.augment == ("auto",):
-        return None if set(SYMMETRIES) <= set(known) else ()
+        return None if set(SYMMETRIES) <= set(known) else known
     if unfit := [name for name in config.augment if name not in known]:
         expected = f"{', '.join(known) or 'nothing'}, for the {data.modality.plural} of {data.name}"
         raise ValueError(checks.invalid("augment", expected, ", ".join(unfit), what="setting"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE, Stages
-from kerasnas.methods.assembly import checked_data
+from kerasnas.methods.assembly import check_kind, checked_data
+from kerasnas.methods.final_training import check_starts
 from kerasnas.methods.plan import plan_text, report_words
-from kerasnas.methods.race.making import breadth, make_race, with_space
+from kerasnas.methods.race.making import breadth, companion_of, make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import longest_side
@@ -41,10 +42,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
     def load(self, settings: RaceConfig) -> datasets.Dataset:
         """Return the data of the settings, checked."""
         data = checked_data(settings, longest=longest_side(settings))
-        modality = data.modality
-        if not modality.race_space:
-            hint = f"Search the space of {modality.plural}: add --space={modality.gradient_space}."
-            raise ValueError(f"{data.name} holds {modality.plural}. {hint}")
+        check_kind(with_space(settings, data), data)
         return data
 
     def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
@@ -59,6 +57,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
     def run(self, context: Context[RaceConfig, datasets.Dataset]) -> Record:
         """Race, train the winner, report."""
         progress, data, task = context.progress, context.data, context.data.task
+        check_starts(context.stages, data)
         # Closed before the winner is trained, which gets all cores.
         with context.executor() as executor, progress.following(context.state):
             race = make_race(context, executor)
@@ -66,7 +65,8 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
             found = race.run()
         with progress.following(context.state):
             progress.phase("training")
-            searched = train_winners(race, (data.x_test, data.y_test), context.keep_classifier)
+            beside = companion_of(context.settings, data)
+            searched = train_winners(race, (data.x_test, data.y_test), context.keep_classifier, beside)
         context.keep_genotype(genotype_of(searched))
         progress(
             f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "

@@ -6,6 +6,7 @@ import dataclasses
 
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.lookup import of_space
+from kerasnas.modalities.token_vectors import STARTS as VECTORS
 from kerasnas.networks.precision import AUTO, PRECISIONS
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import (
@@ -14,6 +15,7 @@ from kerasnas.runs.shared_settings import (
     ExperienceSettings,
     ImportSettings,
     RunSettings,
+    TextSettings,
     executor_setting,
 )
 from kerasnas.spaces import SPACES
@@ -22,13 +24,14 @@ from kerasnas.starts.saved import is_saved
 
 
 @dataclasses.dataclass(frozen=True)
-class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, DataSettings, ImportSettings):
+class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, TextSettings, DataSettings, ImportSettings):
     """Settings of `kerasnas search` by a race: whole networks, within a budget of time."""
 
     space: str = setting(
         "macro",
-        "The space whose networks are raced, of images. With macro, well-known networks and variants of them take "
-        "part; with any other, random networks. One that has a supernet is raced with --method=race.",
+        "The space whose networks are raced; by default the one that suits the data. With macro, of images, well-known "
+        "networks and variants of them take part; of others, their references and random networks. One that has a "
+        "supernet is raced with --method=race.",
         known=SPACES,
     )
     genotypes: tuple[str, ...] = setting(
@@ -95,19 +98,23 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
-        unknown = [name for name in self.start_names if not is_saved(name) and name not in (*STARTS, "auto", "none")]
-        self._check(
-            "starts", not unknown, f"auto, none, a `.keras` file, kerashub:PRESET, or names among {', '.join(STARTS)}"
-        )
+        known = (*STARTS, *VECTORS)
+        unknown = [name for name in self.start_names if not is_saved(name) and name not in known]
+        expected = f"auto, none, a `.keras` file, kerashub:PRESET, or names among {', '.join(STARTS)}"
+        self._check("starts", not unknown, expected)
         alone = "none" not in self.start_names or len(self.start_names) == 1
         self._check("starts", alone, "none alone, or what takes part")
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
-        expected = "a space of images or tables in a race; signals and texts have a gradient search, without --method"
-        self._check("space", bool(of_space(SPACES[self.space]).race_space), expected)
+        self._check("space", bool(of_space(SPACES[self.space]).race_space), "a space whose networks can be raced")
 
     @property
     def start_names(self) -> tuple[str, ...]:
         """Names of the pretrained networks that take part."""
         return tuple(name.strip() for name in self.starts.split(",") if name.strip())
+
+    @property
+    def vectors(self) -> str:
+        """Pretrained vectors of words, as `TextLimits.starts` has them."""
+        return next((name for name in self.start_names if name in VECTORS), "none")

@@ -23,7 +23,7 @@ from kerasnas.starts.probes import MOST, spread
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
-_LEAST_STEPS = 100  # after a few, a network is worse than before
+_LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -146,7 +146,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    least = _LEAST_STEPS * field.batch_size_for(len(field.data[0])) * probe["pace"]  # for each pass
+    least = _LEAST_STEPS * field.batch_size * probe["pace"]  # for each pass
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0

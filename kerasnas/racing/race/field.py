@@ -72,7 +72,8 @@ class Field:
         log: called with each line of progress. Defaults to `print`.
         initialize: as for `Contestants`. Defaults to None.
         task: what the networks predict. Defaults to classification.
-        baseline: whether a support vector machine is fitted to the samples, to compare with. Defaults to True.
+        baseline: what a support vector machine is fitted to, to compare with, in words; "" where none is. Defaults to
+            `"pixels"`.
         most_epochs: number of epochs after which the winners' training ends. Defaults to any: when the time is up.
         share: of the budget, that candidates other than the first may take. Defaults to 0: `race_share`.
         precision: in which networks are computed, `"float32"`, `"bfloat16"`, or `"auto"`: in the latter, where a step
@@ -102,7 +103,7 @@ class Field:
     initialize: Callable[[keras.Model, str, Any, Any], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
-    baseline: bool = True
+    baseline: str = "pixels"
     most_epochs: float = math.inf
     share: float = 0.0
     samples: str = "images"

@@ -72,7 +72,7 @@ class Race(Field):
             record |= {"starts": starts}
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {
-            "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task)
+            "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task, self.baseline)
             if len(self.entries) > 1 and self.baseline
             else None
         }

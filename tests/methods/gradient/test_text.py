@@ -134,14 +134,11 @@ def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path
         (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
-        (["--space=text", "--method=race"], "signals and texts have a gradient search"),
-        (["--method=race"], "reviews.csv holds texts. Search the space of texts: add --space=text."),
     ],
 )
 def test_what_does_not_fit_is_reported(reviews, arguments, message, tmp_path, capsys):
-    own = [] if "--method=race" in arguments else SEARCH
     data = [] if any(one.startswith("--dataset") for one in arguments) else [f"--dataset={reviews}"]
-    assert cli.main(["search", *data, *own, *arguments, f"--output_dir={tmp_path / 'run'}"]) == 2
+    assert cli.main(["search", *data, *SEARCH, *arguments, f"--output_dir={tmp_path / 'run'}"]) == 2
     assert message in capsys.readouterr().err
 
 
