@@ -111,7 +111,7 @@ def test_half_a_sample_decides(first, stands, monkeypatch):
     assert field.progress["standing"] == [stands]
 
 
-@pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), (Blind, False)])
+@pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), pytest.param(Blind, False, marks=pytest.mark.slow)])
 def test_after_a_duel_pretrained_networks_challenge_its_winner(start, wins, tmp_path):
     one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2)[::-1])
     found = one.run()
@@ -184,15 +184,16 @@ def test_without_a_race_nothing_challenges(tmp_path):
     ("at", "duel"), [(45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 45, 60))]
 )
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
-    whole = entrant(tmp_path / "whole", TinyStart, duel=duel)
+    options = {"duel": duel, "minutes": 6.0}
+    whole = entrant(tmp_path / "whole", TinyStart, **options)
     expected, weights = finish(whole, colors(30, 2))
     STARTS.unregister("tiny")
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
+            finish(entrant(tmp_path / "killed", TinyStart, **options), colors(30, 2))
     STARTS.unregister("tiny")
-    record, again = finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
+    record, again = finish(entrant(tmp_path / "killed", TinyStart, **options), colors(30, 2))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)
