@@ -96,6 +96,7 @@ def pytest_sessionfinish(session):
     measured.combine()
     measured.save()  # for `coverage report`
     total, floor = measured.report(file=io.StringIO()), measured.get_option("report:fail_under")
-    print(f"\nLines covered: {total:.2f} %, of at least {floor} % (by file: coverage report)")
+    terminal = session.config.get_terminal_writer()
+    terminal.line(f"\nLines covered: {total:.2f} %, of at least {floor} % (by file: coverage report)")
     if total < floor:
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

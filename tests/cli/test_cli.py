@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -475,9 +476,12 @@ def test_genotype_of_more_nodes(fails, dataset, tmp_path):
 
 
 # Interruptions ------------------------------------------------------------------------------------------
-def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, dataset, tmp_path, monkeypatch, capsys):
+def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, tmp_path, monkeypatch, capsys):
     """The disk fills up in the final training, after its first epoch."""
     folder, fsync = tmp_path / "run", os.fsync
+    (folder / "stages").mkdir(parents=True)
+    for name in ("config.json", "stages/search.json"):  # as after the search
+        shutil.copy(finished / name, folder / name)
 
     def full(descriptor):
         if len(list((folder / "checkpoints" / "searched").glob("checkpoint-*"))) == 2:
@@ -486,7 +490,7 @@ def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, 
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.os, "fsync", full)
-        message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}")
+        message = fails("resume", f"--output_dir={folder}")
     assert "No space left on device" in message
     assert "all that was finished is safe" in message
     assert f"kerasnas resume --output_dir={folder}" in message

@@ -326,7 +326,7 @@ def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_
     assert "60 texts of 5.0 words, 3 classes: other-1, 75.00 % test accuracy" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow  # the parts of it are tested above, without a search
 def test_a_search_of_texts_is_remembered_by_its_shortlist(tmp_path, monkeypatch, capsys):
     """The command, from texts in a table to a line of experience, beginning with what was remembered before."""
     remember_texts(0.7, 0.5, 0.4)

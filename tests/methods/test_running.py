@@ -43,28 +43,46 @@ def test_networks_of_one_seed_differ_in_nothing():
 # The functions, without the command line ------------------------------------------------------------------
 
 
-@pytest.fixture
-def dataset(tmp_path):
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
     rng = np.random.default_rng(0)
     x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
-    np.savez(tmp_path / "tiny.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
-    return str(tmp_path / "tiny.npz")
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    return str(path)
 
 
-def test_search_as_a_function(dataset, tmp_path):
-    settings, lines = SearchConfig(dataset=dataset, **TINY), []
-    result = methods.search(settings, tmp_path / "run", lines.append)
-    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+@pytest.fixture(scope="module")
+def searched(dataset, tmp_path_factory):
+    """The settings, the folder, the result and the log of a search, beside which two random networks are trained."""
+    own = {**TINY, "primitives": ("none", "skip_connect", "avg_pool_3x3"), "random_genotypes": 2}
+    settings, folder, lines = SearchConfig(dataset=dataset, **own), tmp_path_factory.mktemp("run") / "run", []
+    return settings, folder, methods.search(settings, folder, lines.append), lines
+
+
+def test_search_as_a_function(searched):
+    settings, folder, result, lines = searched
+    assert result == json.loads((folder / "result.json").read_text())
     assert any("\nreport      " in line for line in lines)
     assert any(line.startswith("Curvature-based early stopping is off: it needs 10 epochs") for line in lines)
-    stages = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "stages").iterdir()}
-    again = methods.search(settings, tmp_path / "run", lines.append)
+    stages = {path: path.stat().st_mtime_ns for path in (folder / "stages").iterdir()}
+    again = methods.search(settings, folder, lines.append)
     assert again["searched"] == result["searched"]
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
     with pytest.raises(ValueError, match="other settings: epochs: 1 there, 2 here"):
-        methods.search(dataclasses.replace(settings, epochs=2), tmp_path / "run")
+        methods.search(dataclasses.replace(settings, epochs=2), folder)
     with pytest.raises(TypeError, match=r"argument `settings`. Expected an instance of `RaceConfig` or"):
-        methods.search({"epochs": 1}, tmp_path / "other")
+        methods.search({"epochs": 1}, folder.parent / "other")
+
+
+def test_random_networks_are_compared_on_the_same_samples(searched):
+    _, _, result, _ = searched
+    paired = result["paired"]
+    accuracies = [one["test_accuracy"] for one in (result["searched"], *result["random"])]
+    assert paired["difference"] == pytest.approx(accuracies[0] - np.mean(accuracies[1:]), abs=1e-6)
+    assert paired["samples"] == 16 and paired["error"] >= 0
+    assert all("hits" not in one for one in (result["searched"], *result["random"]))
+    assert "on the same 16 samples" in verdict(result).lower()
 
 
 @pytest.mark.slow
@@ -81,20 +99,6 @@ def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Held-out accuracy after 1 epochs" in report and "(taken)" in report
     assert any("Choosing among 2 networks" in line for line in lines)
-
-
-@pytest.mark.usefixtures("eagerly")
-def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
-    own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
-    own["primitives"] = ("skip_connect", "avg_pool_3x3")
-    settings = SearchConfig(dataset=dataset, **{**own, "space": "nasbench201", "random_genotypes": 2})
-    result = methods.search(settings, tmp_path / "run", lambda line: None)
-    paired = result["paired"]
-    accuracies = [one["test_accuracy"] for one in (result["searched"], *result["random"])]
-    assert paired["difference"] == pytest.approx(accuracies[0] - np.mean(accuracies[1:]), abs=1e-6)
-    assert paired["samples"] == 16 and paired["error"] >= 0
-    assert all("hits" not in one for one in (result["searched"], *result["random"]))
-    assert "on the same 16 samples" in verdict(result).lower()
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -531,16 +531,14 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
 
 
-@pytest.mark.parametrize(("seconds", "precision"), [(0.5, "bfloat16"), (5.0, None)])
-def test_a_precision_is_chosen_by_the_time_of_a_step(seconds, precision, tmp_path, monkeypatch):
-    """On this clock, a step takes more than a second, and less than two."""
+def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
-    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: seconds)
+    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.5)
     said, models = [], []
     entrant = race(tmp_path, precision="auto", build=build, said=said, candidates=lambda number: candidates(2))
     record = train_winners(entrant, images(30, 2), models.append)
-    assert Stages(tmp_path).stage("race").get("precision") == precision
-    assert any("bfloat16: 500 ms a step" in line for line in said) == (precision is not None)
+    assert Stages(tmp_path).stage("race")["precision"] == "bfloat16"
+    assert any("bfloat16: 500 ms a step" in line for line in said)
     x, y = images(30, 2)
     fresh = build(Genotype.from_json(json.dumps(record["genotype"])))
     fresh.set_weights(models[0].get_weights())
@@ -549,15 +547,22 @@ def test_a_precision_is_chosen_by_the_time_of_a_step(seconds, precision, tmp_pat
     assert record["test_accuracy"] == np.mean(exact.argmax(1) == y)
 
 
-def test_a_machine_without_the_instructions_computes_in_float32(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "computes_bfloat16", lambda: False)
-    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.0)
-    assert "precision" not in race(tmp_path, precision="auto", candidates=lambda number: candidates(1)).run()
+@pytest.mark.parametrize(("computes", "seconds"), [(False, 0.0), (True, 5.0)])
+def test_without_the_instructions_or_a_gain_float32_remains(computes, seconds, tmp_path, monkeypatch):
+    """On this clock, a step takes more than a second, and less than two."""
+    monkeypatch.setattr(stage, "computes_bfloat16", lambda: computes)
+    monkeypatch.setattr(Contestant, "seconds_in", lambda *given: seconds)
+    said = []
+    found = race(tmp_path, precision="auto", said=said, candidates=lambda number: candidates(1)).run()
+    assert "precision" not in found and not any("bfloat16" in line for line in said)
 
 
 def test_killed_it_resumes_in_the_same_precision(tmp_path, monkeypatch):
+    traced = Traced(build)
+
     def two(folder):
-        return race(folder, precision="bfloat16", build=build, candidates=lambda number: candidates(2))
+        traced.begin()
+        return race(folder, precision="bfloat16", build=traced, candidates=lambda number: candidates(2))
 
     expected, weights = finish(two(tmp_path / "whole"))
     with monkeypatch.context() as patch:

@@ -47,8 +47,8 @@ def test_fit_anneals_it_over_the_epochs_in_which_the_alphas_learn(make_search, d
     again.fit(*data, batch_size=8, epochs=4, initial_epoch=2, verbose=0, callbacks=[resumed])
     assert resumed.rates == seen.rates[2:]
     counted = Rates()
-    again.fit(*data, batch_size=8, epochs=2, steps_per_epoch=5, verbose=0, callbacks=[counted])
-    assert counted.rates[-1] == cosine(0.2 / 5, 0)
+    again.fit(*data, batch_size=8, epochs=2, steps_per_epoch=3, verbose=0, callbacks=[counted])
+    assert counted.rates[-1] == cosine(0.2 / 3, 0)
 
 
 def test_a_rate_that_is_given_wins(make_search, data):

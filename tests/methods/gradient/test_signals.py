@@ -26,7 +26,7 @@ def dataset(tmp_path_factory):
     return path
 
 
-@pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow  # by default recordings, which are signals behind their front, have a whole run in test_text.py
 def test_whole_run(dataset, tmp_path):
     folder = tmp_path / "run"
     own = ["--random_genotypes=0", "--kernels=100"]
