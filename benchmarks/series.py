@@ -4,6 +4,7 @@ On each data set below `DATA` and for each seed, on one thread:
 
 - `search`: what `kerasnas search --space=signals` does, but for random networks beside it. The processor time that it
   takes, from the start of the process, is the budget of all others.
+- `race`: what `kerasnas search` does within a minute of processor time, with that linear model alongside.
 - `minirocket`: the linear model of random kernels that stands beside its network, alone, fitted to all training data.
 - `rocket`: 2000 random convolutional kernels in the manner of ROCKET (lengths 7, 9 and 11, random dilation, bias and
   padding; of each the maximum and the share of positive values), and ridge regression, whose strength is chosen by
@@ -96,6 +97,11 @@ def search(data, name, seed, seconds):
     return searched["test_accuracy"], {**kept, "genotype": result["genotype"]}
 
 
+def race(data, name, seed, seconds):
+    """Run the command within a minute; return the accuracy that its record has."""
+    return text.raced(read(data, name), name, seed, kind="signals")
+
+
 def minirocket(data, name, seed, seconds):
     """Fit the linear model of random kernels, without a network."""
     from kerasnas.companions.kernels import ridge, usual_features
@@ -162,7 +168,7 @@ def inception(data, name, seed, seconds):
 
 
 if __name__ == "__main__":
-    CONTENDERS = {one.__name__: one for one in (search, minirocket, rocket, inception)}
+    CONTENDERS = {one.__name__: one for one in (search, race, minirocket, rocket, inception)}
     CODE = (
         *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py"),
         *("kerasnas/networks/random_kernels.py", "kerasnas/companions/kernels.py", "kerasnas/companions/linear.py"),

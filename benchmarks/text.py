@@ -5,6 +5,8 @@ On each data set below `DATA` and for each seed, on one thread:
 - `search`: what `kerasnas search --space=text` does at its defaults, without random networks: the search and the
   training of its result, with a linear model alongside. Its processor time, from the start of the process, is the
   budget of all others.
+- `race`: what `kerasnas search` does within a minute of processor time: networks race, and the winner is trained, with a
+  linear model alongside.
 - `tfidf`: TF-IDF of words and pairs of words (of one to four characters where there are no spaces), and logistic
   regression, whose strength is chosen by five-fold cross-validation. It needs less than the budget.
 - `cnn`: the CNN of Kim (2014), three windows of 100 filters, 128-dimensional embeddings drawn at random, dropout 0.5.
@@ -62,6 +64,25 @@ def search(data, name, seed, seconds):
         result = methods.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     return searched["test_accuracy"], {"parameters": searched["parameters"], "genotype": result["genotype"]}
+
+
+def race(data, name, seed, seconds):
+    """Run the command within a minute; return the accuracy that its record has."""
+    return raced(read(data, name), name, seed)
+
+
+def raced(parts, name, seed, **kind):
+    """Race networks on arrays; return the accuracy of the result, and what its record says."""
+    from kerasnas import methods
+
+    names = ("x_train", "y_train", "x_test", "y_test", "classes")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}.npz"
+        np.savez(file, **dict(zip(names, parts, strict=True)), **kind)
+        settings = methods.RaceConfig(dataset=str(file), cpu_minutes=1, seed=seed)
+        result = methods.search(settings, Path(folder) / "run", lambda line: None)
+    kept = {name: result["searched"][name] for name in ("parameters", "linear")}
+    return result["searched"]["test_accuracy"], {**kept, "winner": result["race"]["winner"]}
 
 
 def tfidf(data, name, seed, seconds):
@@ -152,7 +173,7 @@ def run(arguments, script):
         if name in WITHOUT_SEED and (same := [row for row in there.values() if of(row) == (name, dataset)]):
             there[name, dataset, seed] = {**same[0], "seed": seed}
             continue
-        budget = 0.0 if name == "search" else there["search", dataset, seed]["cpu_seconds"]
+        budget = there.get(("search", dataset, seed), {"cpu_seconds": 0.0})["cpu_seconds"]
         one = f"--one={name}:{dataset}:{seed}:{budget}"
         record = skeleton.child(script, arguments.data, one, **skeleton.ONE_THREAD, TF_CPP_MIN_LOG_LEVEL="3")
         if record is None:
@@ -207,7 +228,7 @@ def main(doc, script, contenders, datasets, read, raw, code, **told):
 
 
 if __name__ == "__main__":
-    CONTENDERS = {one.__name__: one for one in (search, tfidf, cnn, gru)}
+    CONTENDERS = {one.__name__: one for one in (search, race, tfidf, cnn, gru)}
     CODE = (
         *("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/networks/ngrams.py"),
         *("kerasnas/companions/linear.py", "kerasnas/runs/settings.py"),
