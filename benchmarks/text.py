@@ -5,8 +5,8 @@ On each data set below `DATA` and for each seed, on one thread:
 - `search`: what `kerasnas search --space=text` does at its defaults, without random networks: the search and the
   training of its result, with a linear model alongside. Its processor time, from the start of the process, is the
   budget of all others.
-- `race`: what `kerasnas search` does within a minute of processor time: networks race, and the winner is trained, with a
-  linear model alongside.
+- `race`: what `kerasnas search` does within a minute of processor time: networks race, and the winner is trained, with
+  a linear model alongside.
 - `tfidf`: TF-IDF of words and pairs of words (of one to four characters where there are no spaces), and logistic
   regression, whose strength is chosen by five-fold cross-validation. It needs less than the budget.
 - `cnn`: the CNN of Kim (2014), three windows of 100 filters, 128-dimensional embeddings drawn at random, dropout 0.5.

@@ -127,6 +127,7 @@ def _of_run(run: RunFolder, genotype: Genotype, settings: dict[str, Any]) -> Reb
     """The network that a run trained, by its settings; one of the user's own, by the settings that came with it."""
     given = next((one.config for one in read_given(run.path).values() if one.genotype == genotype), None)
     own = run.method.network_settings(run.config if given is None else given)
+    own |= {"space": genotype.space} if genotype.space in SPACES else {}  # a race finds the one that suits its data
     imports = (*own.pop("imports"), *settings.get("imports", ()))
     rebuilt = TrainingConfig.suited(**{**own, **settings, "imports": tuple(dict.fromkeys(imports))})
     make_space(rebuilt).validate(genotype)

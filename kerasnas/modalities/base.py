@@ -273,6 +273,10 @@ class Modality:
         """Return True if networks of a search space, or of its class, take these samples."""
         return getattr(space, "inputs", "image") == self.inputs
 
+    def suited_space(self, front: Front | None) -> str:
+        """Return the space of a race by default, for data with such a front; empty if none fits."""
+        return self.race_space
+
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         """Return the default of the setting `companion_setting`.
 

@@ -52,6 +52,9 @@ class Signals(Modality):
     def named(self, x: Any) -> dict[str, np.ndarray]:
         return {"kind": np.array(self.name)}
 
+    def suited_space(self, front: Front | None) -> str:
+        return "padded_signals" if isinstance(front, Padding) else self.race_space
+
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else usual_features(samples)
 

@@ -101,9 +101,10 @@ class Beside:
 
     def __init__(self, race: Race, kind: Companion):
         self.task, self.kind, self.log = race.task, kind, race.log
-        self.data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
-        learned_of, rows = len(race.data[0]), np.arange(len(self.data[0]))
-        self.parts = rows[:learned_of], rows[learned_of:]
+        (x, y), (x_held, y_held) = race.data, race.held_out
+        self.data = np.concatenate([x, x_held]), np.concatenate([y, y_held])
+        rows = np.arange(len(self.data[0]))
+        self.parts = rows[: len(x)], rows[len(x) :]
         self.learned = kind.learn(*self.data, self.parts, race.task, race.num_classes)
 
     def join(self, network: keras.Model) -> tuple[keras.Model, dict[str, Any]]:

@@ -144,4 +144,4 @@ def test_settings():
         TrainingRecipe(kernels=1)
     with pytest.raises(ValueError, match="0 beside `ngrams`"):
         TrainingRecipe(ngrams=2, kernels=84)
-    assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and "kernels" not in TrainingRecipe().settings()
+    assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and TrainingRecipe().settings()["kernels"] == 0

@@ -146,5 +146,5 @@ def test_both_models_add_up():
     expected = shares[2] * np.asarray(network(ids, training=False))
     expected += sum(share * one.outputs(ids) for share, one in zip(shares, models, strict=False))
     np.testing.assert_allclose(model(ids, training=False), expected, rtol=1e-3, atol=1e-4)
-    assert recipe.ngrams == 0 and "ngrams" not in recipe.settings()
+    assert recipe.ngrams == 0 == recipe.settings()["ngrams"]
     assert TrainingRecipe(ngrams=2).settings()["ngrams"] == 2

@@ -5,6 +5,7 @@ import pytest
 
 from kerasnas import ImageClassifier, SignalClassifier, TextClassifier
 from kerasnas.companions import linear
+from kerasnas.methods.rebuilding import read_network
 from kerasnas.racing import winners
 from tests.kit import count_steps
 
@@ -94,6 +95,11 @@ def test_no_network_has_seen_the_texts_that_say_how_much_it_counts(raced):
     # The same sentence may be drawn twice: the network has the first part, as it is.
     np.testing.assert_array_equal(seen["network"], seen["linear"][0][: len(seen["network"])])
     np.testing.assert_array_equal(seen["held_out"], seen["linear"][0][len(seen["network"]) :])
+
+
+def test_its_network_can_be_trained_again(fitted):
+    found = read_network(fitted.run)  # the settings of the race name no space
+    assert found.config.space == "text" and found.genotype == fitted.genotype
 
 
 def test_its_space_is_one_of_texts():

@@ -209,14 +209,15 @@ def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
     own = data.modality
     if "space" in config.changed() or own.fits(SPACES[config.space]) or not own.race_space:
         return config
-    return dataclasses.replace(config, space=own.race_space)
+    return dataclasses.replace(config, space=own.suited_space(data.front))
 
 
 def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None:
     """Return the kind of linear models that join the winner of a race on such data; None where there is none."""
     limited = bool(config.max_parameters or config.latency_target_ms)
     size = data.modality.companion_size(data.front, len(data.x_train), limited)
-    return data.modality.companion(size, config.seed, SPACES[with_space(config, data).space].padded, data.front)
+    padded = getattr(SPACES[with_space(config, data).space], "padded", False)
+    return data.modality.companion(size, config.seed, padded, data.front)
 
 
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:

@@ -197,8 +197,8 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
         field.contestants.drop(name, error)
         return
     entry["cost"] = field.budget.spent() - before
-    _, error = paired_difference(scores, field.scores(_enter(field, probe, tuned=0), -1))
-    entry["handicap"] = min(error, 1.0)
+    _, chance = paired_difference(scores, field.scores(_enter(field, probe, tuned=0), -1))
+    entry["handicap"] = min(chance, 1.0)
     field.note(name, scores, contestant.steps, contestant.seconds)
     field.contestants.save(name, field.budget.spent())
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kerasnas.datasets import Dataset
+from kerasnas.datasets import Dataset, load
 from kerasnas.methods import RaceConfig
-from kerasnas.methods.race.making import make_race
+from kerasnas.methods.race.making import companion_of, make_race
 from kerasnas.methods.race.method import race_plan
 from kerasnas.racing.budget import Budget
 from kerasnas.runs.folder import RunFolder
@@ -58,3 +58,22 @@ def test_the_users_own_networks_take_no_room_of_the_duel(tmp_path):
     race = made(digits(unlike=True), tmp_path / "own", genotypes=(str(tmp_path / "mine.json"),), initializer="none")
     assert [one.kind for one in race.candidates(race.most)] == ["reference", "given", "default"]
     assert parts(race)[-1] == "channels"
+
+
+@pytest.mark.parametrize(
+    ("ends", "space", "primitive"), [(12, "signals", "conv_3"), (9, "padded_signals", "masked_conv_3")]
+)
+def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primitive, tmp_path):
+    x = np.random.default_rng(0).random((20, 12)).astype("float32")
+    x[::2, ends:] = np.nan
+    np.savez(
+        tmp_path / "x.npz", x_train=x, y_train=np.arange(20) % 2, x_test=x, y_test=np.arange(20) % 2, kind="signals"
+    )
+    data = load(tmp_path / "x.npz")
+    race = made(data, tmp_path / "run")
+    (first, *_) = race.candidates(3)
+    assert first.genotype.space == space and {edge.primitive for edge in first.genotype["cell"]} == {primitive}
+    assert race.augment == ("shift",) and race.baseline == "values"
+    companion = companion_of(RaceConfig(), data)
+    assert companion.padded == (space == "padded_signals")
+    assert companion_of(RaceConfig(max_parameters=1000), data) is None  # limits do not count it
