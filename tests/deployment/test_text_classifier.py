@@ -21,13 +21,13 @@ def sentences(number, seed=0):
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory):
     """A classifier, what its race logged, and what the linear models and the network next to them learned from."""
-    said, seen = [], {}
+    said, seen = [], {"fits": 0}
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch)
         learn, train = linear.NGramCompanion.learn, winners._train
 
         def learning(self, x, y, parts, *options):
-            seen.update(linear=(x, y), held_out=x[parts[1]])
+            seen.update(linear=(x, y), held_out=x[parts[1]], fits=seen["fits"] + 1)
             return learn(self, x, y, parts, *options)
 
         def training(race, name, winner):
@@ -91,6 +91,7 @@ def test_it_is_a_race_within_the_budget_with_linear_models_next_to_its_winner(ra
 
 def test_no_network_has_seen_the_texts_that_say_how_much_it_counts(raced):
     _, _, seen = raced
+    assert seen["fits"] == 1  # before the time of the network is planned
     assert len(seen["network"]) + len(seen["held_out"]) == len(seen["linear"][0]) == 72
     # The same sentence may be drawn twice: the network has the first part, as it is.
     np.testing.assert_array_equal(seen["network"], seen["linear"][0][: len(seen["network"])])
