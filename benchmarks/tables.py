@@ -32,14 +32,14 @@ PAGES = {
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
             *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
-            *("starts_short", "value_precision", "value_starts", "value_parts", "value_tiles", "headroom"),
-            *("main_job", "export"),
+            *("starts_short", "value_precision", "value_starts", "value_adapted", "value_few_5", "value_few_20"),
+            *("value_parts", "value_tiles", "headroom", "main_job", "export"),
         ),
     ),
     "texts_and_series": Page(
         "Texts, series, speech",
         "Searches on texts and signals at equal CPU time with simple methods, which are hard to beat.",
-        ("text", "text_starts", "series", "experience"),
+        ("text", "text_starts", "text_race", "series", "series_race", "experience"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
