@@ -19,7 +19,7 @@ from kerasnas.starts.probes import Head, Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
 from tests.kit import Traced
-from tests.racing.test_stage import CLASSES, TRACED, Interrupting, candidates, finish, race, short  # noqa: F401
+from tests.racing.test_stage import CLASSES, TRACED, Interrupting, build, candidates, finish, race, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
 ADAPTED = {}  # kind of start -> its networks, each traced once
@@ -47,7 +47,7 @@ def colors(number, seed):
     return x.astype("float32"), y
 
 
-def entrant(folder, start, **options):
+def entrant(folder, start, labels=True, **options):
     STARTS.register("tiny", start)
     space = AdaptationSpace(starts=["tiny"], sizes=(32, 64))
     prober = Prober(space, (8, 8, 1), CLASSES, CLASSIFICATION)
@@ -60,7 +60,10 @@ def entrant(folder, start, **options):
     traced.begin()
 
     def built(genotype):
-        return (traced if genotype.space == space.name else TRACED)(genotype)
+        own = genotype.space == space.name
+        if not labels:  # networks that are traced for labels learn nothing else
+            return (adapted if own else build)(genotype)
+        return (traced if own else TRACED)(genotype)
 
     given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
     given.setdefault("initialize", lambda model, name, x, y: prober.begin(model, name, x, y))

@@ -15,7 +15,7 @@ from tests.starts.kit import TinyStart
 
 
 def taught(folder, start=TinyStart, **options):
-    one = entrant(folder, start, **options)
+    one = entrant(folder, start, labels=False, **options)
     one.prober.teaches = True
     return one
 
