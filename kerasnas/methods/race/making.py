@@ -213,9 +213,13 @@ def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
 
 
 def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None:
-    """Return the kind of linear models that join the winner of a race on such data; None where there is none."""
-    limited = bool(config.max_parameters or config.latency_target_ms)
-    size = data.modality.companion_size(data.front, len(data.x_train), limited)
+    """Return the kind of linear models that join the winner of a race on such data; None where there is none.
+
+    There is none with limits on the network, which would not count it.
+    """
+    if config.max_parameters or config.latency_target_ms:
+        return None
+    size = data.modality.companion_size(data.front, len(data.x_train), limited=False)
     padded = getattr(SPACES[with_space(config, data).space], "padded", False)
     return data.modality.companion(size, config.seed, padded, data.front)
 

@@ -76,4 +76,11 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     assert race.augment == ("shift",) and race.baseline == "values"
     companion = companion_of(RaceConfig(), data)
     assert companion.padded == (space == "padded_signals")
-    assert companion_of(RaceConfig(max_parameters=1000), data) is None  # limits do not count it
+
+
+@pytest.mark.parametrize("limit", [{"max_parameters": 1000}, {"latency_target_ms": 1.0}])
+def test_no_linear_model_joins_a_network_with_limits(limit, tmp_path):
+    texts, y = np.array(["a fine film", "dull and slow"] * 10), np.arange(20) % 2
+    np.savez(tmp_path / "x.npz", x_train=texts, y_train=y, x_test=texts, y_test=y)
+    data = load(tmp_path / "x.npz")
+    assert str(companion_of(RaceConfig(), data)) == "runs of 2" and companion_of(RaceConfig(**limit), data) is None
