@@ -250,7 +250,7 @@ def test_without_a_race_nothing_challenges(tmp_path):
 
 # While a pretrained network is tuned, in a duel before, in the last training; 30 is an earlier step of the first.
 @pytest.mark.parametrize(
-    ("at", "duel"), [(45, False), (45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 60))]
+    ("at", "duel"), [(45, False), (45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 52))]
 )
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
     whole = entrant(tmp_path / "whole", TinyStart, duel=duel)

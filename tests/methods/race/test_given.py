@@ -107,7 +107,7 @@ def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells
     assert Genotype.load(tmp_path / "race" / "genotype.json") == CELL
     assert result["genotype"]["space"] == "darts" and result["searched"]["parameters"] == entry["parameters"]
     assert cli.main(["plot", f"--output_dir={tmp_path / 'race'}"]) == 0
-    assert "this is cells, your own network" in capsys.readouterr().out
+    assert "cells, your own network, was trained for the whole budget" in capsys.readouterr().out
     flags = [f"--genotype={tmp_path / 'race'}", f"--output_dir={tmp_path / 'plots'}"]
     assert cli.main(["plot", *flags]) == 0 and (tmp_path / "plots" / "cell_reduce.png").exists()
     flags = [f"--dataset={dataset}", "--retrain_epochs=1", f"--output_dir={tmp_path / 'again'}"]
@@ -120,7 +120,7 @@ def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells
 def test_own_candidates_of_several_spaces_race_beside_the_references(dataset, cells, tmp_path):
     NASBench201Space().sample(np.random.default_rng(0)).save(tmp_path / "graph.json")
     genotypes = (str(cells / "genotype.json"), str(tmp_path / "graph.json"))
-    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.6, candidates=3, genotypes=genotypes)
+    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.6, candidates=3, genotypes=genotypes, starts="none")
     race = methods.search(settings, tmp_path / "race", log=silent)["race"]
     kinds = {name: entry["kind"] for name, entry in race["contestants"].items()}
     assert kinds["cells"] == kinds["graph"] == "given" and len(kinds) == 3
