@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -88,20 +88,6 @@ class Companion(abc.ABC):
     @abc.abstractmethod
     def __str__(self) -> str:
         """The features of the models, in words."""
-
-    def told(self, record: Mapping[str, Any]) -> list[str]:
-        """Return what the record of `join` says, as lines."""
-        losses = record["losses"]
-        lines = [
-            f"  held-out loss ({record['samples']:,} {self.samples}): network {losses['network']:.3f}, "
-            f"linear model on {self} {losses['linear']:.3f}, combined {losses['both']:.3f}"
-        ]
-        if pretrained := record.get("pretrained"):
-            lines.append(
-                f"  pretrained {pretrained['name']}: {'used' if pretrained['used'] else 'not used'}, cross-validated "
-                f"loss {pretrained['with']:.3f} with them, {pretrained['without']:.3f} without"
-            )
-        return lines
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
@@ -339,6 +325,7 @@ def join(
     kind: Companion,
     batch_size: int,
     learned: Learned | None = None,
+    log: Callable[[str], Any] = lambda line: None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
 
@@ -350,6 +337,7 @@ def join(
         kind: of the linear models.
         batch_size: of the network's predictions.
         learned: the linear models, of these data and parts. Defaults to None: they learn now.
+        log: called with lines on what the held-out samples say. Defaults to nothing.
 
     Returns:
         The model; and `{"samples", "weights", "losses"}` beside the configuration of `kind`: the number of held-out
@@ -369,6 +357,15 @@ def join(
         name: task.linear_loss(np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
         for name, one in mixes.items()
     }
+    log(
+        f"  held-out loss ({len(second):,} {kind.samples}): network {losses['network']:.3f}, "
+        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
+    )
+    if taken := pretrained.get("pretrained"):
+        log(
+            f"  pretrained {taken['name']}: {'used' if taken['used'] else 'not used'}, cross-validated loss "
+            f"{taken['with']:.3f} with them, {taken['without']:.3f} without"
+        )
     linear = whole(shares[:-1])
     scaled = keras.layers.Rescaling(float(shares[-1]), linear.bias.tolist(), dtype="float32")(network.outputs[0])
     both = keras.layers.Add(dtype="float32")([scaled, linear.apply(network.inputs[0])])

@@ -46,8 +46,7 @@ class Signals(Modality):
         return found
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        found = checks.array("x", x, finite=False)  # shorter ones end in NaN
-        return found[..., None] if found.ndim == len(self.axes) else found
+        return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN
 
     def named(self, x: Any) -> dict[str, np.ndarray]:
         return {"kind": np.array(self.name)}
@@ -68,6 +67,17 @@ class Signals(Modality):
         return channel_statistics(x)
 
 
+def with_channels(x: Any, axes: int) -> Any:
+    """Return samples of so many axes, to which those without channels get one.
+
+    Example:
+
+    >>> with_channels(np.zeros((3, 8)), axes=2).shape, with_channels(np.zeros((3, 8, 2)), axes=2).shape
+    ((3, 8, 1), (3, 8, 2))
+    """
+    return x[..., None] if x.ndim == axes else x
+
+
 def checked_parts(
     modality: Modality, arrays: Mapping[str, np.ndarray], task: Task
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -78,7 +88,7 @@ def checked_parts(
     classes = len(np.ravel(arrays["classes"])) if "classes" in arrays else None
     for part, what in PARTS:
         samples, labels = as_array(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-        samples = samples[..., None] if samples.ndim == len(shape) else samples
+        samples = with_channels(samples, len(shape))
         modality.check(samples, labels, num_classes=classes, input_shape=shape, what=what, task=task)
         x[part], y[part], shape = samples, labels, samples.shape[1:]
     return x, y
@@ -97,8 +107,7 @@ def without_padding(
     """
     found, raw, padded = dict(arrays), {}, 0
     for part, what in PARTS:
-        x = np.asarray(arrays[f"x_{part}"])
-        x = x[..., None] if x.ndim == 2 else x
+        x = with_channels(np.asarray(arrays[f"x_{part}"]), 2)
         if x.ndim != 3 or x.dtype.kind != "f":
             return dict(arrays), {}, ()
         missing = np.isnan(x).all(axis=2)

@@ -53,8 +53,9 @@ def train_winners(
         race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
-    beside = None if companion is None else Beside(race, companion)
-    x, y = (np.concatenate(pair) for pair in zip(*race.lessons[: 2 if beside is None else 1], strict=True))
+    joined = None if companion is None else _joining(race, companion)
+    lessons = race.lessons if joined is None else race.lessons[:1]
+    x, y = (np.concatenate(pair) for pair in zip(*lessons, strict=True))
     winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
@@ -71,7 +72,9 @@ def train_winners(
         _train(race, name, winner)
     models = [winner.delivered() for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
-    model, joined = (model, {}) if beside is None else beside.join(model)
+    linear = None
+    if joined is not None:
+        model, linear = joined(model)
     logits = predicted(model, test[0], EVALUATION_BATCH)
     keep_model(model)
     record = {
@@ -84,37 +87,23 @@ def train_winners(
         "steps": sum(winner.steps for winner in winners.values()),
         "history": winners[names[0]].history,
         "genotype": found["contestants"][names[0]]["genotype"],
-        **joined,
+        **({"linear": linear} if linear else {}),
     }
     record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
     contestants.remove()
     return record
 
 
-class Beside:
-    """Linear models that have learned beside the networks of a race, and will join what wins.
+def _joining(race: Race, kind: Companion) -> Callable[[keras.Model], tuple[keras.Model, dict[str, Any]]]:
+    """Let linear models learn now; return what joins them to a network, with the record of it.
 
-    Args:
-        race: which holds out the samples that say how much each model counts.
-        kind: of the models.
+    What the race holds out says how much each model counts.
     """
-
-    def __init__(self, race: Race, kind: Companion):
-        self.task, self.kind, self.log = race.task, kind, race.log
-        (x, y), (x_held, y_held) = race.data, race.held_out
-        self.data = np.concatenate([x, x_held]), np.concatenate([y, y_held])
-        rows = np.arange(len(self.data[0]))
-        self.parts = rows[: len(x)], rows[len(x) :]
-        self.learned = kind.learn(*self.data, self.parts, race.task, race.num_classes)
-
-    def join(self, network: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
-        """Return the network with the models next to it, and the entry of the record on them."""
-        model, record = join(
-            network, self.data, self.parts, self.task, self.kind, EVALUATION_BATCH, learned=self.learned
-        )
-        for line in self.kind.told(record):
-            self.log(line)
-        return model, {"linear": record}
+    (x, y), (x_held, y_held) = race.data, race.held_out
+    data, rows = (np.concatenate([x, x_held]), np.concatenate([y, y_held])), np.arange(len(x) + len(x_held))
+    parts = rows[: len(x)], rows[len(x) :]
+    learned = kind.learn(*data, parts, race.task, race.num_classes)
+    return lambda network: join(network, data, parts, race.task, kind, EVALUATION_BATCH, learned, race.log)
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:

@@ -99,7 +99,7 @@ class DataSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TextSettings:
-    """How texts are read."""
+    """Limits of texts, and the column that holds them."""
 
     text_column: str = setting(
         "",

@@ -83,9 +83,8 @@ class NetworkTraining:
         log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
         """Return the network with linear models next to it, compiled, and an entry of the record on it."""
-        model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
-        for line in kind.told(record):
-            log(line)
+        batch = training_loop.EVALUATION_BATCH
+        model, record = linear.join(network, data, parts, self.recipe.task, kind, batch, log=log)
         return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:

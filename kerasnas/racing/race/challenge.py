@@ -120,15 +120,19 @@ def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
     It begins as good as the probe found it.
     """
     assert field.prober is not None
-    modes = (FROZEN,) * (STAGES - tuned) + (TUNED,) * tuned
-    kind = {0: FROZEN, STAGES: TUNED}.get(tuned, f"last_{tuned}_{TUNED}")
-    name = f"{probe['start']}_{probe['size']}_{kind}"
+    modes, name = (FROZEN,) * (STAGES - tuned) + (TUNED,) * tuned, _name(probe, tuned)
     if name not in field.entries:
         genotype = field.prober.space.network(probe["start"], probe["size"], modes, probe["head"])
         start = probe["start"]
         field.contestants.enter(Candidate(name, genotype, "pretrained", initializer=start, warmup=_WARMUP))
         field.entries[name]["curve"] = [{"steps": 0, "accuracy": probe["score"]}]
     return name
+
+
+def _name(probe: dict[str, Any], tuned: int) -> str:
+    """Return the name of the network of a probe with so many of its last stages tuned."""
+    kind = {0: FROZEN, STAGES: TUNED}.get(tuned, f"last_{tuned}_{TUNED}")
+    return f"{probe['start']}_{probe['size']}_{kind}"
 
 
 def _enter_frozen(field: Field, probe: dict[str, Any]) -> None:
@@ -197,7 +201,7 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
         field.contestants.drop(name, error)
         return
     entry["cost"] = field.budget.spent() - before
-    _, chance = paired_difference(scores, field.scores(_enter(field, probe, tuned=0), -1))
+    _, chance = paired_difference(scores, field.scores(_name(probe, tuned=0), -1))
     entry["handicap"] = min(chance, 1.0)
     field.note(name, scores, contestant.steps, contestant.seconds)
     field.contestants.save(name, field.budget.spent())
