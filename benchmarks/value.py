@@ -53,7 +53,7 @@ import tracked
 import value_contenders as contenders
 from value_contenders import FLIPS
 
-SETS = [*FLIPS, "addnist", "cifartile", "fashion_mnist_mini", "gtsrb", "kannada", "notmnist", "sign_digits"]
+SETS = [*FLIPS, "addnist", "cifartile", "fashion_mnist_mini", "gtsrb", "kannada", "language", "notmnist", "sign_digits"]
 RACES = {
     "kerasnas": [],
     "default": ["--candidates=1"],

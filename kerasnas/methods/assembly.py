@@ -51,9 +51,10 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
     return tuple(space.sample(np.random.default_rng(0)))
 
 
-def division_of(space: str, data: datasets.Dataset) -> str:
-    """Return the parts of samples that networks of a space may send through one shared network; empty for none."""
-    return data.modality.division(data.x_train) if divides(space) else ""
+def divisions_of(space: str, data: datasets.Dataset) -> tuple[str, ...]:
+    """Return the divisions that samples suggest and networks of a space can make."""
+    possible = divides(space)
+    return tuple(one for one in data.modality.divisions(data.x_train) if one in possible) if possible else ()
 
 
 def _make(
@@ -69,8 +70,8 @@ def _make(
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
             factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))
-    if data is not None and (division := division_of(config.space, data)):
-        arguments["divisions"] = (WHOLE, division)
+    if data is not None and (divisions := divisions_of(config.space, data)):
+        arguments["divisions"] = (WHOLE, *divisions)
     if data is not None and data.front is not None:
         arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}
     if "num_cells" in arguments:

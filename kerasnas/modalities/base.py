@@ -300,9 +300,9 @@ class Modality:
         """Return the numbers that `sizes` names, of network inputs."""
         return x.shape[1:]
 
-    def division(self, x: np.ndarray) -> str:
-        """Return the parts of samples that seem to be samples of their own, as spaces name them. Here: none."""
-        return ""
+    def divisions(self, x: np.ndarray) -> tuple[str, ...]:
+        """Return the parts that samples may be read by, as spaces name them. Here: none."""
+        return ()
 
     def shaped(self, shape: Sequence[int]) -> str:
         """Return samples of a shape in words, such as `"28x28x1 images"`."""

@@ -1,4 +1,4 @@
-"""Parts of an image that pass one shared network, and the sum of what it finds in each."""
+"""Parts of an image: those that pass one shared network, the sum of what it finds in each, and lines as a sequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 
-CHANNELS, QUARTERS = DIVISIONS = ("channels", "quarters")
+CHANNELS, QUARTERS = PARTS = ("channels", "quarters")
+ROWS, COLUMNS = LINES = ("rows", "columns")
+DIVISIONS = (*PARTS, *LINES)
 
 
 class Apart(Stage):
@@ -29,13 +31,13 @@ class Apart(Stage):
 
     Example:
 
-    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in DIVISIONS]
+    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in PARTS]
     [(6, 8, 6, 1), (8, 4, 3, 3)]
     """
 
     def __init__(self, division: str):
         super().__init__()
-        self.division = checks.one_of("division", division, DIVISIONS)
+        self.division = checks.one_of("division", division, PARTS)
 
     def call(self, inputs: Tensor) -> Tensor:
         _, height, width, channels = inputs.shape
@@ -79,6 +81,43 @@ class Together(Stage):
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return None, inputs_shape[-1]
+
+    def standard(self) -> list[Callable[[Any], Any]]:
+        return [self.call]
+
+
+class Lines(Stage):
+    """Rows, or columns, of an image as the steps of a signal, whose channels are the pixels of the line.
+
+    Where neighboring lines are no more alike than others, as in a table of one-hot rows, windows of a few pixels see
+    nothing; a convolution of this signal reads whole lines.
+
+    Args:
+        division: `"rows"` or `"columns"`.
+
+    Call arguments:
+        inputs: images `(batch, height, width, channels)`.
+
+    Returns:
+        Signals `(batch, height, width * channels)` or `(batch, width, height * channels)`.
+
+    Example:
+
+    >>> [tuple(Lines(division)(ops.ones((2, 8, 6, 3))).shape) for division in LINES]
+    [(2, 8, 18), (2, 6, 24)]
+    """
+
+    def __init__(self, division: str):
+        super().__init__()
+        self.division = checks.one_of("division", division, LINES)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        x = inputs if self.division == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
+        return ops.reshape(x, (-1, *self.compute_output_shape(inputs.shape)[1:]))
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        _, height, width, channels = inputs_shape
+        return (None, height, width * channels) if self.division == ROWS else (None, width, height * channels)
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]

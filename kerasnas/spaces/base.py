@@ -28,9 +28,9 @@ def has_supernet(name: str) -> bool:
     return not getattr(SPACES[name], "shapes_network", False)
 
 
-def divides(name: str) -> bool:
-    """Return True if networks of the registered space `name` may divide images (`divides`)."""
-    return getattr(SPACES[name], "divides", False)
+def divides(name: str) -> tuple[str, ...]:
+    """Return the divisions of images that networks of the registered space `name` may make (`divides`)."""
+    return getattr(SPACES[name], "divides", ())
 
 
 class InfeasibleError(ValueError):
@@ -60,7 +60,7 @@ class SearchSpace(abc.ABC):
         defaults: settings of a run that suit the space better than the usual ones, by name.
         tolerant: whether a sample shifted by two pixels, or with a part cut out, keeps its class: True for photographs,
             False for grids. Races augment training samples accordingly. Defaults to True.
-        divides: whether networks may send the parts of an image through one shared network. Defaults to False.
+        divides: names of the parts that networks may divide an image into. Defaults to none.
         resizes: whether networks bring images to a size of their own. Defaults to False.
         padded: whether steps of zeros at the end of a sample are padding. Defaults to False.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
@@ -74,7 +74,7 @@ class SearchSpace(abc.ABC):
     mixes_channels = False
     shapes_network = False
     tolerant = True
-    divides = False
+    divides: tuple[str, ...] = ()
     resizes = False
     padded = False
     sizes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasnas.primitives.attention_blocks import TransformerBlock
 from kerasnas.primitives.network_blocks import Block
+from kerasnas.primitives.parts import PARTS
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.macro import BLOCKS, WHOLE, MacroSpace
 
@@ -48,6 +49,7 @@ class HybridSpace(MacroSpace):
     """
 
     name = "hybrid"
+    divides = PARTS  # attention is of images alone
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = {**BLOCKS, **_ATTENTION}
     plans = {
         "cnn": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1, 1)),

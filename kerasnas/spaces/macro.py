@@ -22,7 +22,7 @@ from kerasnas.primitives.network_blocks import (
     ResidualBlock,
     SeparableBlock,
 )
-from kerasnas.primitives.parts import CHANNELS, DIVISIONS, QUARTERS, Apart, Together
+from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, QUARTERS, Apart, Lines, Together
 from kerasnas.primitives.table_blocks import DenseBlock
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
@@ -75,7 +75,8 @@ class MacroSpace(SkeletonSpace):
 
     The last choice, if `divisions` has several, divides the image or does not: of `"channels"` and `"quarters"`, each
     passes one shared network, and the sum of their pooled features passes a dense layer before the head. That suits
-    images whose channels or quarters are images of their own.
+    images whose channels or quarters are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal,
+    and all that follows is one-dimensional: for images whose neighboring lines have nothing in common.
 
     A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, starting
     with the division, unless it is `"whole"`, the stem and the width; `_s2` marks strides of 2.
@@ -93,7 +94,8 @@ class MacroSpace(SkeletonSpace):
         primitives: options of the block. Defaults to `MACRO_PRIMITIVES`; 7x7 windows exist for every kind of block.
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
         head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
-        divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`.
+        divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`,
+            `"rows"`, `"columns"`.
 
     Raises:
         ValueError: for a size that is not positive, for unknown, repeated or no options, for widths that come to the
@@ -122,7 +124,7 @@ class MacroSpace(SkeletonSpace):
     plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
-    divides = True
+    divides = DIVISIONS
     mixes_channels = False
 
     def __init__(
@@ -146,7 +148,7 @@ class MacroSpace(SkeletonSpace):
         self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
-        self.divisions = checks.names("divisions", divisions, (WHOLE, *DIVISIONS))
+        self.divisions = checks.names("divisions", divisions, (WHOLE, *self.divides))
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
         least += set(self.divisions) == {QUARTERS}
         if least > self.max_halvings:
@@ -245,8 +247,8 @@ class MacroSpace(SkeletonSpace):
 
     # The network ---------------------------------------------------------------------------------------------
     def skeleton(self, fill: Filler, x: Any) -> Any:
-        if (division := fill.option("division")) == WHOLE:
-            return fill.head(self._features(fill, x))
+        if (division := fill.option("division")) not in PARTS:
+            return fill.head(self._features(fill, fill.block(x, Lines, division) if division in LINES else x))
         parts = getattr(x, "shape", x)[-1] if division == CHANNELS else 4  # a shape is its own
         x = fill.pool(self._features(fill, fill.block(x, Apart, division)))
         units = _WIDER * getattr(x, "shape", x)[-1]
@@ -255,6 +257,7 @@ class MacroSpace(SkeletonSpace):
     def _features(self, fill: Filler, x: Any) -> Any:
         """Write the network up to its last feature map."""
         kernel_size, strides = _STEMS[fill.option("stem")]
+        pooling = keras.layers.MaxPooling1D if fill.option("division") in LINES else keras.layers.MaxPooling2D
         filters = self._filters(float(fill.option("width")))
         x = fill.block(x, ConvBlock, filters, strides, kernel_size=kernel_size)
         for stage in range(1, 1 + int(fill.option("stages"))):
@@ -262,7 +265,7 @@ class MacroSpace(SkeletonSpace):
             if stage > 1:
                 filters *= 2
                 strides = 2 if fill.option(f"stage/{stage}/halving") == "strides" else 1
-                x = x if strides == 2 else fill.block(x, _max_pool)
+                x = x if strides == 2 else fill.block(x, pooling, 2, padding="same", data_format="channels_last")
             block, options = self.blocks[fill.option(f"stage/{stage}/block")]
             for index in range(int(fill.option(f"stage/{stage}/depth"))):
                 x = fill.block(x, block, filters, 1 if index else strides, **options)
@@ -410,7 +413,3 @@ def _stage(stage: int, block: str, depth: int, halving: str) -> dict[str, str]:
     """Return the choices of one stage."""
     options = {"block": block, "depth": str(depth)} | ({"halving": halving} if stage > 1 else {})
     return {f"stage/{stage}/{choice}": option for choice, option in options.items()}
-
-
-def _max_pool() -> keras.layers.Layer:
-    return keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")

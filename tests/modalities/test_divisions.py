@@ -1,4 +1,4 @@
-"""Images whose channels, or whose quarters, seem to be images of their own."""
+"""Images that may be read by their parts: by channels or quarters, by rows and columns."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from kerasnas.modalities.images import Images
 
 NOISE = np.random.default_rng(0).random((40, 6, 8, 3)).astype("float32")
+LINES = ("rows", "columns")
 SMOOTH = NOISE[..., :1].cumsum(axis=1).cumsum(axis=2)
 
 
@@ -18,31 +19,35 @@ def framed(x):
 
 
 @pytest.mark.parametrize(
-    ("x", "division"),
+    ("x", "divisions"),
     [
-        (NOISE, "channels"),
-        ((255 * NOISE).astype("uint8"), "channels"),
-        (NOISE * [1, 1, 0], "channels"),  # a constant channel is like none
-        (NOISE * [1, 0, 0], ""),  # and one alone has no other
-        (0 * NOISE, ""),
-        (NOISE[..., :1], ""),
-        (NOISE + NOISE[..., [1, 0, 2]], ""),
-        (NOISE[..., [0, 1, 1]] * [1, 1, -1], ""),  # a negative is alike
-        (NOISE + 0.4 * NOISE[..., [1, 0, 2]], ""),
-        (NOISE + 0.2 * NOISE[..., [1, 0, 2]], "channels"),
-        (SMOOTH, ""),
-        (tiled(SMOOTH), "quarters"),  # a step between them
-        (tiled(framed(NOISE[..., :1])), "quarters"),  # nothing between them
+        (NOISE, ("channels",)),
+        ((255 * NOISE).astype("uint8"), ("channels",)),
+        (NOISE * [1, 1, 0], ("channels",)),  # a constant channel is like none
+        (NOISE * [1, 0, 0], LINES),  # and one alone has no other
+        (0 * NOISE, ()),
+        (NOISE[..., :1], LINES),
+        (NOISE + NOISE[..., [1, 0, 2]], LINES),
+        (NOISE[..., [0, 1, 1]] * [1, 1, -1], LINES),  # a negative is alike
+        (NOISE + 0.4 * NOISE[..., [1, 0, 2]], LINES),
+        (NOISE + 0.2 * NOISE[..., [1, 0, 2]], ("channels",)),
+        (SMOOTH, ()),
+        (NOISE[..., :1].cumsum(axis=1), ()),  # rows are like their neighbors
+        (NOISE[..., :1].cumsum(axis=2), ()),
+        (NOISE[:, :3, :, :1], ()),  # of too few rows to tell
+        (np.eye(8)[np.random.default_rng(0).integers(8, size=(40, 8))][..., None], LINES),  # letters
+        (tiled(SMOOTH), ("quarters",)),  # a step between them
+        (tiled(framed(NOISE[..., :1])), ("quarters",)),  # nothing between them
         (
             tiled(framed(NOISE[..., :1])) + 0.01 * np.random.default_rng(1).random((40, 24, 28, 1)),
-            "quarters",
+            ("quarters",),
         ),  # or little
-        (np.concatenate([SMOOTH, SMOOTH], axis=1), ""),  # halves
-        (np.concatenate([SMOOTH, SMOOTH], axis=2), ""),
-        (tiled(SMOOTH[:, :5]), "quarters"),
-        (tiled(SMOOTH, 3), ""),
-        (tiled(SMOOTH)[:, 1:], ""),  # of an odd side
+        (np.concatenate([SMOOTH, SMOOTH], axis=1), ()),  # halves
+        (np.concatenate([SMOOTH, SMOOTH], axis=2), ()),
+        (tiled(SMOOTH[:, :5]), ("quarters",)),
+        (tiled(SMOOTH, 3), ()),
+        (tiled(SMOOTH)[:, 1:], ()),  # of an odd side
     ],
 )
-def test_what_is_an_image_of_its_own(x, division):
-    assert Images().division(x) == division
+def test_parts_that_images_may_be_read_by(x, divisions):
+    assert Images().divisions(x) == divisions

@@ -24,15 +24,17 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
     assert len(set(random)) == 3
 
 
-@pytest.mark.parametrize("division", ["channels", "quarters"])
-def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_spaces(division):
-    space, known = MacroSpace(divisions=("whole", division)), portfolio(SPACE, 12)
-    first, second, *others = portfolio(space, 12)
-    assert (first, second.name) == (known[0], f"{division}_vgg")
-    assert space.assignment(second.genotype)["division"] == division
-    assert others[:8] == known[1:9] and "channels_vgg" not in {candidate.name for candidate in known}
-    begun = portfolio(space, 4, initialized={"start": first.genotype})
-    assert [candidate.name for candidate in begun[:3]] == ["vgg_3x3@start", f"{division}_vgg", "vgg_3x3"]
+@pytest.mark.parametrize("names", [["channels_vgg"], ["quarters_vgg"], ["rows_cnn", "columns_cnn"]])
+def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_spaces(names):
+    divisions = [name.partition("_")[0] for name in names]
+    space, known = MacroSpace(divisions=("whole", *divisions)), portfolio(SPACE, 12)
+    first, *others = portfolio(space, 12)
+    divided, others = others[: len(names)], others[len(names) :]
+    assert first == known[0] and [one.name for one in divided] == names
+    assert [space.assignment(one.genotype)["division"] for one in divided] == divisions
+    assert others[:8] == known[1:9] and not set(names) & {candidate.name for candidate in known}
+    begun = portfolio(space, 5, initialized={"start": first.genotype})
+    assert [one.name for one in begun[: 2 + len(names)]] == ["vgg_3x3@start", *names, "vgg_3x3"]
 
 
 def test_the_users_own_follow_the_best_known_and_are_never_cut():

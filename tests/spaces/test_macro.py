@@ -339,8 +339,8 @@ def test_it_has_no_supernet_and_no_table_of_costs():
         COSTS["latency"](SMALL, (8, 8, 1), 3)
 
 
-# Parts that pass one shared network --------------------------------------------------------------------------
-DIVISIONS = ("whole", "channels", "quarters")
+# Parts of images ---------------------------------------------------------------------------------------------
+DIVISIONS = ("whole", "channels", "quarters", "rows", "columns")
 DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
 PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
 
@@ -364,7 +364,7 @@ def test_the_division_is_one_more_choice():
     rng = np.random.default_rng(0)
     assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(30)} == set(DIVISIONS)
     start = DIVIDED.encode(DIVIDED.network(*PLAN))
-    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + 2
+    assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + len(DIVISIONS) - 1
     alone = MacroSpace(filters=4, divisions=["channels"])
     genotype = DIVIDED.network(*PLAN, division="channels")
     assert alone.network(*PLAN, division="channels") == alone.decode(alone.encode(genotype)) == genotype
@@ -394,6 +394,26 @@ def test_parts_share_the_weights_of_one_network(division, channels, parts):
     assert macs(model) == parts * pixels + head
     for cost, count in (("parameters", parameters), ("macs", macs)):
         assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
+
+
+@pytest.mark.parametrize(("division", "steps", "pixels"), [("rows", 6, 8 * 3), ("columns", 8, 6 * 3)])
+def test_lines_are_the_steps_of_a_signal(division, steps, pixels, tmp_path):
+    genotype = DIVIDED.network(*PLAN, division=division)
+    model = DIVIDED.build_network(genotype, (6, 8, 3), 3)
+    first, second, head = 3 * pixels * 4, 3 * 4 * 8, 8 * 3 + 3
+    assert parameters(model) == first + 2 * 4 + second + 2 * 8 + head
+    assert macs(model) == steps * first + steps // 2 * second + head
+    for cost, count in (("parameters", parameters), ("macs", macs)):
+        assert COSTS[cost](DIVIDED, (6, 8, 3), 3).cost(genotype) == count(model)
+    x = np.random.default_rng(0).random((4, 6, 8, 3)).astype("float32")
+    outputs = np.array(model(x))
+    mixed = np.random.default_rng(1).permutation(8 if division == "rows" else 6)
+    kernel = model.get_weights()[0].reshape(3, *((8, 3) if division == "rows" else (6, 3)), 4)[:, mixed]
+    model.set_weights([kernel.reshape(3, pixels, 4), *model.get_weights()[1:]])  # each pixel of a line has its own
+    np.testing.assert_allclose(model(np.take(x, mixed, axis=2 if division == "rows" else 1)), outputs, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(x), model(x))
 
 
 def rotated(x):

@@ -16,13 +16,14 @@ from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
-from kerasnas.methods.assembly import division_of, make_space
+from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import Start, find_adaptations, find_starts, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.primitives.parts import LINES
 from kerasnas.racing.portfolio import Candidate, portfolio
 from kerasnas.racing.race.field import Small
 from kerasnas.racing.race.stage import Race
@@ -101,7 +102,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     recipe = dataclasses.replace(RECIPE, task=data.task)
     most, share, parts = breadth(config, data)
     if parts:
-        log(f"The {parts} of images may be images of their own: the first network races against one that they share.")
+        log(f"The {data.modality.plural} may better be read by {' or '.join(parts)}: networks for that race first.")
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
@@ -152,7 +153,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         log=log,
         initialize=initialize,
         task=data.task,
-        tolerant=space.tolerant,
+        tolerant=space.tolerant and not set(parts) & set(LINES),  # a shifted line is another line
         executor=executor or Local(),
         watch=context.tracking.metrics,
         baseline=f"{data.modality.value}s" if data.modality.baseline else "",
@@ -192,16 +193,16 @@ def _problem(config: RaceConfig, prober: Prober) -> str:
     return min(problems, key=len)
 
 
-def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, str]:
-    """Return how many candidates race at most, the share of the budget of all but the first, and the division.
+def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, tuple[str, ...]]:
+    """Return how many candidates race at most, the share of the budget of all but the first, and the divisions.
 
-    Where parts of images seem to be images of their own, the first network races against one that they share, for
-    longer than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the 600th.
-    A share of 0 is `race_share`.
+    Where images may be read by their parts, the first network races against one for each of these divisions, for longer
+    than usual and without heats: on AddNIST, the latter leads from the 300th step on, and by far from the 600th. A
+    share of 0 is `race_share`.
     """
-    if config.candidates > 1 and (division := division_of(config.space, data)):
-        return 2, 0.4, division
-    return config.candidates, data.modality.race_share, ""
+    if config.candidates > 1 and (divisions := divisions_of(config.space, data)):
+        return min(config.candidates, 1 + len(divisions)), 0.4, divisions
+    return config.candidates, data.modality.race_share, ()
 
 
 def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:

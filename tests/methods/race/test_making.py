@@ -18,7 +18,7 @@ from kerasnas.spaces import MacroSpace
 def digits(unlike):
     """Images of three channels, whose brightest places are the same or not."""
     rng = np.random.default_rng(0)
-    x = rng.random((120, 16, 16, 3)).astype("float32")
+    x = rng.random((120, 4, 4, 3)).astype("float32").repeat(4, axis=1).repeat(4, axis=2)
     x = x if unlike else 0.2 * x + 0.8 * x[..., :1]
     return Dataset("made", x, np.arange(120) % 3, x[:9], np.arange(9) % 3, tuple("abc"))
 
@@ -40,6 +40,17 @@ def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_long
     assert (race.share, race.small, race.duel) == (0.4, None, True)
     plan = race_plan(RaceConfig(cpu_minutes=3.0), digits(unlike=True), Budget(3.0, cpu=True))
     assert "up to 2 candidates" in plan and "up to 1 min 12 s" in plan
+
+
+def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_path):
+    letters = np.eye(16)[np.random.default_rng(0).integers(16, size=(120, 16))][..., None].astype("float32")
+    data = Dataset("made", letters, np.arange(120) % 3, letters[:9], np.arange(9) % 3, tuple("abc"))
+    race = made(data, tmp_path / "letters", initializer="none")
+    assert parts(race) == ["conv_3x3_w0.5", "rows", "columns"]
+    assert (race.share, race.small, race.duel, race.tolerant) == (0.4, None, True, False)  # a shifted letter is another
+    assert parts(made(data, tmp_path / "two", initializer="none", candidates=2)) == ["conv_3x3_w0.5", "rows"]
+    hybrid = made(data, tmp_path / "hybrid", initializer="none", space="hybrid")
+    assert hybrid.most == 12 and hybrid.tolerant
 
 
 def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path):

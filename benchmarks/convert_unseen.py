@@ -1,0 +1,137 @@
+"""Make a set of NAS Unseen Data anew, from files of one's own.
+
+    python benchmarks/convert_unseen.py language WORDS language.npz
+    python benchmarks/convert_unseen.py multnist digits.npz multnist.npz --train=5000 --test=2000
+
+Sets for which no one knows the right network, made after their published descriptions, smaller than the originals
+(45,000 + 15,000 + 10,000), with a test part of other digits, images, words or texts than the training part:
+
+- `addnist`, `multnist`: three digits in three channels; the label is their sum, of 1 to 20, less one, or their product
+  modulo 10;
+- `cifartile`: four images in a square; the label is the number of different classes less one;
+- `language`: WORDS is a folder with a list of words for each language, one a line, in UTF-8 or Latin-1; four words of
+  six letters, without diacritics, y and z, are 24 one-hot rows of 24 letters; the label is the language;
+- `gutenberg`: a folder with a text for each author; three words in a row of three to six letters, filled up to six, are
+  18 one-hot columns of 27 signs; the label is the author.
+
+Digits and images are an archive of arrays `x_train`, `y_train`, `x_test` and `y_test`, or `x`, `y` and `split`, whose
+last part is for testing. `python benchmarks/value.py FOLDER --sets=language` then measures races on the set.
+
+Reference:
+    Geada et al., "Insights from the Use of Previously Unseen Neural Architecture Search Datasets", CVPR 2024.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import skeleton
+import value
+
+LETTERS = [letter for letter in string.ascii_lowercase if letter not in "yz"]
+SIGNS = [*string.ascii_lowercase, "_"]
+HELD_OUT = 0.2  # of words and texts, for the test part
+
+
+def digits(file, numbers, rng, label, classes):
+    """Return parts of images with a digit in each of three channels, whose label, of so many, is made of theirs."""
+    arrays, parts = value.load(file.parent, file.stem), []
+    for (x, y), number in zip((arrays[:2], arrays[2:]), numbers, strict=True):
+        rows = rng.integers(len(x), size=(2 * number, 3))  # few sums are no label
+        rows = rows[(label(y[rows]) >= 0) & (label(y[rows]) < classes)][:number]
+        images = np.concatenate([x[rows[:, channel], ..., :1] for channel in range(3)], axis=-1)
+        parts.append((images, label(y[rows])))
+    return parts
+
+
+def tiles(file, numbers, rng):
+    """Return parts of images of two by two images, each of them with a number of classes that is drawn first."""
+    arrays, parts = value.load(file.parent, file.stem), []
+    for (x, y), number in zip((arrays[:2], arrays[2:]), numbers, strict=True):
+        images, labels = [], rng.integers(4, size=number)
+        for label in labels:
+            classes = rng.choice(y.max() + 1, label + 1, replace=False)
+            classes = rng.permutation([*classes, *rng.choice(classes, 3 - label)])
+            four = [x[rng.choice(np.flatnonzero(y == one))] for one in classes]
+            images.append(np.concatenate([np.concatenate(four[:2], axis=1), np.concatenate(four[2:], axis=1)]))
+        parts.append((np.stack(images), labels))
+    return parts
+
+
+def read(path):
+    """Return the words of a file in lower case, without diacritics, in their order."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.findall(r"[^\s]+", plain)
+
+
+def one_hot(texts, signs):
+    """Return images `(samples, positions, signs, 1)` of texts of one length."""
+    codes = np.array([[signs.index(sign) for sign in text] for text in texts])
+    return 255 * np.eye(len(signs), dtype="uint8")[codes][..., None]
+
+
+def language(folder, numbers, rng):
+    """Return parts of images of four words of a language."""
+    lists = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        words = sorted({word for word in read(path) if len(word) == 6 and set(word) <= set(LETTERS)})
+        lists.append(np.split(rng.permutation(words), [round(HELD_OUT * len(words))])[::-1])
+    parts = []
+    for part, number in enumerate(numbers):
+        labels = rng.integers(len(lists), size=number)
+        texts = ["".join(rng.choice(lists[label][part], 4)) for label in labels]
+        parts.append((one_hot(texts, LETTERS), labels))
+    return parts
+
+
+def gutenberg(folder, numbers, rng):
+    """Return parts of images of three words that an author wrote in a row; the test part is the end of each text."""
+    found = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        words = [word.strip(string.punctuation) for word in read(path)]
+        rows = [words[start : start + 3] for start in range(0, len(words) - 2, 3)]
+        fitting = [row for row in rows if all(3 <= len(word) <= 6 and word.isalpha() for word in row)]
+        end = round((1 - HELD_OUT) * len(fitting))
+        found.append((fitting[:end], fitting[end:]))
+    parts = []
+    for part, number in enumerate(numbers):
+        labels = rng.integers(len(found), size=number)
+        rows = [found[label][part][rng.integers(len(found[label][part]))] for label in labels]
+        images = one_hot(["".join(word.ljust(6, "_") for word in row) for row in rows], SIGNS)
+        parts.append((images.swapaxes(1, 2), labels))
+    return parts
+
+
+SETS = {
+    "addnist": lambda *given: digits(*given, lambda y: y.sum(axis=1) - 1, 20),
+    "multnist": lambda *given: digits(*given, lambda y: y.prod(axis=1) % 10, 10),
+    "cifartile": tiles,
+    "language": language,
+    "gutenberg": gutenberg,
+}
+
+
+def make(name, source, train, test, seed=0):
+    """Return the arrays of a set, by name."""
+    (x, y), (x_test, y_test) = SETS[name](Path(source), (train, test), np.random.default_rng(seed))
+    return {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+
+
+def main():
+    words = {"set": {"choices": tuple(SETS)}, "train": 5000, "test": 2000, "seed": 0}
+    arguments = skeleton.arguments(__doc__, "set", "source", "output", record=False, **words)
+    arrays = make(arguments.set, arguments.source, arguments.train, arguments.test, arguments.seed)
+    np.savez_compressed(arguments.output, **arrays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Sets of NAS Unseen Data, made anew from small files."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        yield importlib.import_module("convert_unseen")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Pictures of one shade, which is their class; those of the test part are brighter by 100."""
+    y = np.arange(10)
+    x = np.broadcast_to(y[:, None, None, None], (10, 4, 4, 1)).astype("uint8")
+    file = tmp_path_factory.mktemp("pictures") / "shades.npz"
+    np.savez(file, x_train=x, y_train=y, x_test=x + 100, y_test=y)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("addnist", lambda shades: shades.sum(axis=1) - 1), ("multnist", lambda shades: shades.prod(axis=1) % 10)],
+)
+def test_digits_in_channels_make_the_label(name, label, unseen, pictures):
+    arrays = unseen.make(name, pictures, train=200, test=30)
+    assert arrays["x_train"].shape == (200, 4, 4, 3) and arrays["x_test"].shape == (30, 4, 4, 3)
+    for part, base in (("train", 0), ("test", 100)):  # of the other images
+        shades = arrays[f"x_{part}"][:, 0, 0].astype(int) - base
+        np.testing.assert_array_equal(label(shades), arrays[f"y_{part}"])
+    assert arrays["y_train"].min() >= 0 and len(set(arrays["y_train"])) > 5
+
+
+def test_tiles_hold_as_many_classes_as_the_label_says(unseen, pictures):
+    arrays = unseen.make("cifartile", pictures, train=40, test=10)
+    assert arrays["x_train"].shape == (40, 8, 8, 1) and set(arrays["y_train"]) == {0, 1, 2, 3}
+    tiles = arrays["x_train"][:, ::4, ::4, 0].reshape(40, 4)
+    np.testing.assert_array_equal([len(set(four)) - 1 for four in tiles], arrays["y_train"])
+
+
+def test_words_are_one_hot_rows_of_letters(unseen, tmp_path):
+    (tmp_path / "a.txt").write_text("Garden\nbanana\nlong-words\nfuzzyx\ngarten\nhérons\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_bytes("müssen\nfremde\nkinder\nwagens\n".encode("latin-1"))
+    arrays = unseen.make("language", tmp_path, train=50, test=20)
+    x = arrays["x_train"]
+    assert x.shape == (50, 24, 24, 1) and set(np.unique(x)) == {0, 255} and (x.sum(axis=2) == 255).all()
+    seen = {}
+    for part in ("train", "test"):
+        texts = [
+            "".join(unseen.LETTERS[code] for code in image.argmax(axis=1).ravel()) for image in arrays[f"x_{part}"]
+        ]
+        seen[part] = {text[at : at + 6] for text in texts for at in range(0, 24, 6)}
+    assert seen["train"] | seen["test"] == {
+        *["garden", "banana", "garten", "herons"],
+        *["mussen", "fremde", "kinder", "wagens"],
+    }
+    assert not seen["train"] & seen["test"]
+
+
+def test_three_words_of_an_author_are_columns(unseen, tmp_path):
+    (tmp_path / "a.txt").write_text("The old cat saw one fish. " * 20, encoding="utf-8")
+    (tmp_path / "b.txt").write_text(
+        "Never mind that, extraordinary things follow soon again today. " * 20, encoding="utf-8"
+    )
+    arrays = unseen.make("gutenberg", tmp_path, train=30, test=10)
+    x, y = arrays["x_train"], arrays["y_train"]
+    assert x.shape == (30, 27, 18, 1) and (x.sum(axis=1) == 255).all()
+    texts = ["".join(unseen.SIGNS[code] for code in image.argmax(axis=0).ravel()) for image in x]
+    found = set(zip(texts, y, strict=True))
+    assert found == {
+        ("the___old___cat___", 0),
+        ("saw___one___fish__", 0),
+        ("never_mind__that__", 1),
+        ("soon__again_today_", 1),
+    }
