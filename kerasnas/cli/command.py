@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from typing import Any
 from absl import flags
 
 from kerasnas.cli.configuration import configure
-from kerasnas.cli.described import Description, in_words, read
 from kerasnas.cli.flags import define, define_list, flag_of
 
 NO_FOLDER = ("time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
 MOST_FLAGS = 15
 """The number of flags up to which `--help` shows all of them."""
+DESCRIBED = Path(__file__).with_name("flags.json")
+"""Flags in words: help and completion read them without importing the settings, and Keras with them.
+
+`python -m kerasnas.cli.commands` writes the file again; a test fails when that is due.
+"""
+Description = dict[str, dict[str, dict[str, Any]]]
+"""Title of a group -> flag -> its `help`, its `default` as text, and its `known` values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +62,7 @@ class OwnFlag:
         elif self.known:
             flags.DEFINE_enum(self.name, self.default, self.names(), self.help, flag_values=values)
         else:
-            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=False)
+            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values)
 
 
 _CONFIG = OwnFlag(
@@ -181,7 +188,10 @@ class Command:
 
     def description(self) -> Description:
         """The flags in groups, in words. Of a command with settings they are read from a file: no Keras is imported."""
-        return read(self.name) if self.has_settings else self.describe()
+        if not self.has_settings:
+            return self.describe()
+        text = DESCRIBED.read_text(encoding="utf-8")
+        return json.loads(text)[self.name]
 
     def describe(self) -> Description:
         """Describe the flags in groups; imports the settings that they are made of."""
@@ -189,7 +199,8 @@ class Command:
 
         def describe(name: str) -> dict[str, Any]:
             flag = values[name]
-            default = "" if "Default:" in flag.help else in_words(flag.default)
+            default = "" if flag.default is None or "Default:" in flag.help else flag.default
+            default = ",".join(map(str, default)) if isinstance(default, list) else str(default)
             return {"help": flag.help, "default": default, "known": known.get(name, [])}
 
         return {

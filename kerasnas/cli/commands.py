@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from kerasnas.cli import actions
-from kerasnas.cli.command import Command, OwnFlag
+from kerasnas.cli.command import DESCRIBED, Command, Description, OwnFlag
 from kerasnas.cli.completion import SHELLS
-from kerasnas.cli.described import Description, write
 from kerasnas.cli.experience import ACTIONS, experience
 
 _METHOD = OwnFlag(
@@ -317,4 +318,4 @@ def descriptions() -> dict[str, Description]:
 
 
 if __name__ == "__main__":
-    write(descriptions())
+    DESCRIBED.write_text(json.dumps(descriptions(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
