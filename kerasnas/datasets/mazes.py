@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -190,13 +189,5 @@ def mazes(
     return Dataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
 
 
-@DATASETS.register("mazes")
-def _mazes(cache_dir: str | os.PathLike | None) -> Dataset:
-    del cache_dir  # generated
-    return mazes()
-
-
-@DATASETS.register("grid_worlds")
-def _grid_worlds(cache_dir: str | os.PathLike | None) -> Dataset:
-    del cache_dir  # generated
-    return mazes(kind="obstacles")
+DATASETS.register("mazes", lambda cache_dir: mazes())
+DATASETS.register("grid_worlds", lambda cache_dir: mazes(kind="obstacles"))

@@ -108,7 +108,6 @@ class Modality:
         adaptable: whether networks that were pretrained on photographs can see samples. Defaults to False.
         resizes: whether samples are brought to one size.
         baseline: whether a support vector machine on the values of samples is fitted to compare with. Defaults to True.
-        reference_models: whether `references` fits models without a network to compare with.
         most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
         race_share: of a race's budget, that candidates other than the first may take. Defaults to what suits images.
         example: argument of `kerasnas predict` in the closing text; empty if it takes none.
@@ -135,7 +134,6 @@ class Modality:
     resizes = False
     adaptable = False
     baseline = True
-    reference_models = False
     most_epochs = math.inf
     race_share = 0.0
     example = ""
@@ -349,12 +347,17 @@ def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task
 
 
 def dataset_arguments(
-    x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], task: Task, **more: Any
+    x: Mapping[str, np.ndarray],
+    y: Mapping[str, np.ndarray],
+    task: Task,
+    raw: Mapping[str, np.ndarray] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return the arguments of a `Dataset`, given the samples and labels of "train" and "test"."""
+    """Return the arguments of a `Dataset`, given the samples, labels and raw samples of "train" and "test"."""
     return {
         **{f"x_{part}": x[part] for part in x},
         **{f"y_{part}": y[part].astype(task.dtype) for part in y},
+        **{f"raw_{part}": one for part, one in (raw or {}).items()},
         "task": task,
         **more,
     }

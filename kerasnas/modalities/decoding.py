@@ -172,12 +172,12 @@ def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict
     return found
 
 
-def _capped(size: tuple[int, int], longest: int = LONGEST) -> tuple[int, int]:
+def _capped(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """`(height, width)` in the same proportion, but for rounding, whose longer side is `longest` at most.
 
     Example:
 
-    >>> _capped((28, 28)), _capped((3000, 4000)), _capped((3000, 4000), 224)
+    >>> _capped((28, 28), 64), _capped((3000, 4000), 64), _capped((3000, 4000), 224)
     ((28, 28), (48, 64), (168, 224))
     """
     factor = min(1.0, longest / max(size))
@@ -205,19 +205,18 @@ def check_image_size(value: Any) -> None:
         raise ValueError(checks.invalid("image_size", expected, value)) from None
 
 
-def read_image(path: Path, input_shape: tuple[int, ...], image_fit: str = "stretch") -> np.ndarray:
-    """The pixels of an image file, upright, resized, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
+def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels of an image file, upright, stretched, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
 
     Args:
         path: the file.
         input_shape: `(height, width, channels)`.
-        image_fit: one of `FITS`. Defaults to `"stretch"`.
 
     Raises:
         ValueError: if it cannot be read as an image.
     """
     height, width, channels = input_shape
-    return _pixels(path, path.parent, (height, width), MODES[channels], image_fit).reshape(input_shape)
+    return _pixels(path, path.parent, (height, width), MODES[channels], "stretch").reshape(input_shape)
 
 
 def image_files(path: Path) -> list[Path]:
