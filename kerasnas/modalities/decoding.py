@@ -96,11 +96,11 @@ def read_pixels(
 
     cache = storage.cache_folder() / "decoded" if cache is None else cache
     settings = [mode, image_fit, PIL.__version__]
-    stored = store_pixels(list(headers), size, len(mode), decode, cache, settings, image_size is not None)
-    failed = {**unreadable, **stored.unreadable}
+    fixed = image_size is not None
+    pixels, failed, size, notes = store_pixels(list(headers), size, len(mode), decode, cache, settings, fixed)
     read = [path for path in headers if path not in failed]
-    words = [_sizes(sizes, stored.size)] if sizes else []
-    return Decoded(stored.pixels, read, failed, (*words, *stored.notes))
+    words = [_sizes(sizes, size)] if sizes else []
+    return Decoded(pixels, read, {**unreadable, **failed}, (*words, *notes))
 
 
 def pixels_of_files(
