@@ -196,12 +196,8 @@ class PairedBatches(keras.utils.PyDataset):
         self._epoch = getattr(training, "epoch", 0)
         self._skipped = 0
 
-    @property
-    def _whole(self) -> int:
-        return self.training.num_batches if self.steps is None else self.steps
-
     def __len__(self) -> int:
-        return self._whole - self._skipped
+        return (self.training.num_batches if self.steps is None else self.steps) - self._skipped
 
     def __getitem__(self, index: int) -> tuple[tuple, tuple]:
         index += self._skipped
