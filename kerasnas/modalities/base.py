@@ -14,7 +14,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
-from kerasnas.modalities.decoding import LONGEST
+from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
 from kerasnas.modalities.lazy_images import LazyImages, predicted
 from kerasnas.modalities.token_vectors import STARTS
@@ -53,32 +53,6 @@ class TextLimits:
         checks.integer("length", self.length, least=0)
         checks.one_of("tokens", self.tokens, ("auto", *SPLITS))
         checks.one_of("starts", self.starts, STARTS)
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """Conversion of samples of files and tables into arrays.
-
-    Args:
-        shape: of one raw sample, where a network takes no other; of images `(height, width, channels)`. Defaults to
-            None: as the samples come.
-        size: `(height, width)` that images are brought to. Defaults to None: the most common one.
-        fit: how images of other shapes are brought to size. Defaults to `"stretch"`.
-        longest: pixels along the longer side of an image at most, unless a size is given. Defaults to 64.
-        scale: largest raw value of an image. Defaults to 255.
-        text_column: column of texts in a table. Defaults to "": the one with a usual name.
-    """
-
-    shape: tuple[int, ...] | None = None
-    size: tuple[int, int] | None = None
-    fit: str = "stretch"
-    scale: float = 255.0
-    text_column: str = ""
-    longest: int = LONGEST
-
-    def scaled(self, pixels: Any) -> Any:
-        """Return pixels of 8 bits in the range from 0 to `scale`."""
-        return pixels if self.scale == 255 else pixels * np.float32(self.scale / 255)
 
 
 class Modality:
