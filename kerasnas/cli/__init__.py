@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.complete(values)
             folder = values["output_dir"].value if "output_dir" in values else None
             # Importing TensorFlow is part of a budget, where this process is the command's own.
-            command.run(values, time.process_time() if argv is None else 0.0)
+            spent = {"spent": time.process_time() if argv is None else 0.0} if command.timed else {}
+            command.action(values, **spent)
     except KeyboardInterrupt:
         print(f"\nInterrupted.{how_to_resume(folder)}", file=sys.stderr)
         return _INTERRUPTED

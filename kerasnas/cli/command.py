@@ -73,58 +73,45 @@ _CONFIG = OwnFlag(
 )
 
 
+@dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand: its words, its flags, and the function that runs it.
+    """A subcommand: its words, its flags, and the function that runs it, its `action`.
 
     The fields of its settings are flags: of a command that starts runs (`starts_runs`) those of its methods, of another
-    one those of the dataclass of `kerasnas.diagnostics` that `settings` names, as in `"doctor:DoctorConfig"`; they are
-    imported when needed. Where two have a field in common, the flag is that of the first. A `timed` command is also
+    one those of the dataclass of `kerasnas.diagnostics` that `diagnostic` names, as in `"doctor:DoctorConfig"`; they
+    are imported when needed. Where two have a field in common, the flag is that of the first. A `timed` command is also
     told how many seconds of its process have passed. `places` are the flags that may be given by their value alone, in
     this order; `own` are its flags that are no settings; `shown` are those that `--help` has, where there are more than
     `MOST_FLAGS`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        summary: str,
-        teaching: str,
-        run: Callable[..., Any],
-        settings: str = "",
-        starts_runs: bool = False,
-        timed: bool = False,
-        places: tuple[str, ...] = (),
-        own: tuple[OwnFlag, ...] = (),
-        shown: tuple[str, ...] = (),
-    ):
-        self.places, self.own, self.shown = places, own, shown
-        self.name, self.summary, self.teaching = name, summary, teaching
-        self._settings, self._starts_runs = settings, starts_runs
-        self._run, self._timed = run, timed
+    name: str
+    summary: str
+    teaching: str
+    action: Callable[..., Any]
+    diagnostic: str = ""
+    starts_runs: bool = False
+    timed: bool = False
+    places: tuple[str, ...] = ()
+    own: tuple[OwnFlag, ...] = ()
+    shown: tuple[str, ...] = ()
 
     @property
     def has_settings(self) -> bool:
         """True if some flags are fields of settings."""
-        return self._starts_runs or bool(self._settings)
+        return self.starts_runs or bool(self.diagnostic)
 
     def settings(self) -> dict[str, Any]:
         """The settings dataclasses, by the words for what they are settings of."""
-        if self._starts_runs:
+        if self.starts_runs:
             from kerasnas.methods import METHODS
 
             methods = [METHODS[name]() for name in METHODS]
             return {method.words: method.settings for method in methods if method.command == self.name}
-        if not self._settings:
+        if not self.diagnostic:
             return {}
-        module, _, name = self._settings.partition(":")
+        module, _, name = self.diagnostic.partition(":")
         return {self.name: getattr(importlib.import_module(f"kerasnas.diagnostics.{module}"), name)}
-
-    def run(self, values: flags.FlagValues, spent: float) -> None:
-        """Do what the command is for."""
-        if self._timed:
-            self._run(values, spent)
-        else:
-            self._run(values)
 
     def complete(self, values: flags.FlagValues) -> None:
         """Read the file of `--config`, and choose the folder of a new search, if none is given.
@@ -154,7 +141,7 @@ class Command:
     def flags(self, arguments: Sequence[str] = ()) -> flags.FlagValues:
         """The flags of the command, none of them given yet; modules that the arguments import may register methods."""
         values = flags.FlagValues()
-        if self._starts_runs:
+        if self.starts_runs:
             from kerasnas.runs import plugins
 
             given = [text.removeprefix("--import=") for text in arguments if text.startswith("--import=")]

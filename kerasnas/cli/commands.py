@@ -245,7 +245,7 @@ COMMANDS: dict[str, Command] = {
             "repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
             "regret.png. Without --table the accuracies are synthetic, for demonstration only.",
             actions.compare,
-            settings="comparison:ComparisonConfig",
+            diagnostic="comparison:ComparisonConfig",
         ),
         Command(
             "time",
@@ -256,7 +256,7 @@ COMMANDS: dict[str, Command] = {
             "Takes about a minute on an idle machine. Only the size and number of the images and the number of\n"
             "classes matter. Writes no file.",
             actions.time,
-            settings="step_timing:TimingConfig",
+            diagnostic="step_timing:TimingConfig",
             shown=(
                 *("dataset", "space", "filters", "num_cells", "num_nodes", "primitives", "batch_size", "epochs"),
                 *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "config"),
@@ -296,7 +296,7 @@ COMMANDS: dict[str, Command] = {
             "and a search on two replicas of the CPU with one on a single device. Takes about a minute and writes no\n"
             "file. The exit status is 0 if all checks pass, else 2; then include the output in a bug report.",
             actions.doctor,
-            settings="doctor:DoctorConfig",
+            diagnostic="doctor:DoctorConfig",
         ),
         Command(
             "completion",

@@ -7,7 +7,7 @@ import importlib.metadata
 import io
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from kerasnas.training.search_stage import genotype_of
 RESULT = "result.json"
 SAMPLES = "samples"
 """The stage whose record holds small images of the data, which the report shows."""
-Log = Callable[[str], Any]
 
 
 @checks.reading("searched", "the record of a training")
