@@ -145,7 +145,7 @@ def load(
                 (arrays, classes), notes = _read_npz(path), ()
             arrays, own = with_task(arrays, task)
             name = path.resolve().name.removesuffix(".npz")
-            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits or TextLimits())
+            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
             return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit)
