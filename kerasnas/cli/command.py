@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from kerasnas.cli.configuration import configure
-from kerasnas.cli.flags import define, define_list, flag_of
+from kerasnas.cli.flags import define, flag_of
 
 NO_FOLDER = ("time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
@@ -55,14 +55,10 @@ class OwnFlag:
         """Add the flag to `values`."""
         if self.several:
             flags.DEFINE_multi_string(self.name, list(self.default), self.help, flag_values=values)
-        elif isinstance(self.default, tuple):
-            define_list(self.name, list(self.default), self.help, values)
-        elif isinstance(self.default, bool):
-            flags.DEFINE_boolean(self.name, self.default, self.help, flag_values=values)
-        elif self.known:
+        elif self.known and not isinstance(self.default, tuple):
             flags.DEFINE_enum(self.name, self.default, self.names(), self.help, flag_values=values)
         else:
-            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values)
+            define(self.name, self.default, self.help, values)
 
 
 _CONFIG = OwnFlag(
@@ -153,7 +149,7 @@ class Command:
             for words, settings in self.settings().items():
                 for field in dataclasses.fields(settings):
                     if flag_of(field) not in values:
-                        define(field, values)
+                        define(flag_of(field), field.default, field.metadata["help"], values)
                     elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In {words}: {other} Default there: {default}."
