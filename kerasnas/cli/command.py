@@ -33,7 +33,7 @@ class OwnFlag:
 
     Args:
         name: what is typed after `--`.
-        default: its value unless given: text, None, a tuple for a list, or a bool.
+        default: its value unless given: text, None, a tuple for a list, a number, or a bool.
         help: a sentence.
         known: the values that are right; they are checked when the flag is read. Defaults to any.
         required: True where the command does nothing without it. Defaults to False.

@@ -58,7 +58,7 @@ _MONITOR = (
     ),
     OwnFlag("labels", False, "The new data are labeled: a folder per class, an .npz or a .csv."),
     OwnFlag("adapt", False, "Adapt the network if there is drift."),
-    OwnFlag("minutes", "1", "Budget of the adaptation."),
+    OwnFlag("minutes", 1.0, "Budget of the adaptation."),
     _MOVED,
     OwnFlag("format", "text", "Output format.", known=("text", "json")),
 )

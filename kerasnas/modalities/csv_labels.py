@@ -61,9 +61,7 @@ def read_csv(
         return _read_table(columns, target, task, seed)
     place = text or place or next(iter(columns))
     known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
-    for name in target:
-        checks.one_of("target", name, known)
-    names = tuple(target) or tuple(known)
+    names = checks.names("target", target, known, least=0) or tuple(known)
     if not names:
         raise ValueError(f"Expected a column of labels beside '{place}'. Received: {', '.join(columns)}")
     if text:
@@ -97,9 +95,8 @@ def _read_table(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Return the result of `read_csv` for rows of numbers and categories."""
     known = [name for name in columns if name.lower() not in (_SPLIT, _GROUP)]
-    for name in target:
-        checks.one_of("target", name, known)
-    labels = tuple(target) or tuple(name for name in known if name.lower() in LABELS)[:1]
+    labels = checks.names("target", target, known, least=0)
+    labels = labels or tuple(name for name in known if name.lower() in LABELS)[:1]
     if not labels:
         raise ValueError(
             f"Expected a column of labels, named {', '.join(LABELS)}, or as the target (--target=COLUMN). Received: "
