@@ -16,16 +16,17 @@ from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
-from kerasnas.modalities.lazy_images import LazyImages, predicted
+from kerasnas.modalities.lazy_images import LazyImages, as_array, in_parts, predicted
 from kerasnas.modalities.token_vectors import STARTS
-from kerasnas.modalities.values import check_samples
+from kerasnas.modalities.values import invalid_data
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
 PARTS = (("train", "training"), ("test", "test"))
-_BATCH = 250
+_BATCH, _AT_ONCE = 250, 1024
 _LOADING = """\
 import keras  # the network is made of standard layers: KerasNAS is not needed
 
@@ -214,7 +215,38 @@ class Modality:
         task: Task | None = None,
     ) -> None:
         """Raise ValueError unless `x` and `y` are inputs and labels to learn from; arguments as for `check_images`."""
-        check_samples(self, x, y, num_classes, input_shape, what, task)
+        checks.instance("what", what, str, "the name of the data")
+        task = CLASSIFICATION if task is None else checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+        checks.optional(checks.size, "num_classes", num_classes)
+        for argument, value in (("x", x), ("y", y)):
+            if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+                raise invalid_data(argument, what, "an array (np.asarray makes one)", type(value).__name__)
+        x, y = as_array(x), np.asarray(y)
+        self._check_inputs(x, None if input_shape is None else tuple(input_shape), what)
+        task.check_trainable(y, len(x), num_classes, what, self.input_plural)
+
+    def _check_inputs(self, x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
+        plural = self.input_plural
+        axes = f"(samples, {', '.join(self.axes)})" + ("" if input_shape is None else ", as `input_shape` says")
+        if x.ndim != len(self.axes) + 1:
+            fix = self.fixes.get(x.ndim, "")
+            raise invalid_data("x", what, f"{plural} of shape {axes}", f"shape {x.shape}{'. ' if fix else ''}{fix}")
+        if x.size == 0:
+            expected = f"at least one {self.singular} with at least one {self.value}"
+            raise invalid_data("x", what, expected, f"an empty array, shape {x.shape}")
+        if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
+            raise invalid_data("x", what, f"{plural} of numbers, float or integer", f"dtype {x.dtype}")
+        self.check_dtype(x, what)
+        if input_shape is not None:
+            pairs = zip(input_shape, x.shape[1:], strict=False)
+            if len(input_shape) != x.ndim - 1 or any(size not in (None, found) for size, found in pairs):
+                raise invalid_data("x", what, f"{plural} of shape {input_shape}", f"{plural} of shape {x.shape[1:]}")
+        if np.issubdtype(x.dtype, np.floating):
+            whole = [np.isfinite(part).all(axis=tuple(range(1, x.ndim))) for part in in_parts(x, _AT_ONCE)]
+            bad = np.flatnonzero(~np.concatenate(whole))
+            if bad.size:
+                received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
+                raise invalid_data("x", what, "finite values", received)
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         """Raise ValueError for inputs of another dtype than networks take."""
