@@ -1,7 +1,7 @@
 """Checks of arguments: each returns the value it accepts, or raises an error that describes a right one.
 
 A check is a constraint of `kerasnas.constraints` or a function `(argument, value)`. Declared by `arguments` or `fields`
-next to a signature, they check every call, and generate the wrong values that `tests/bad_inputs` tries.
+next to a signature, they check every call; `tests/bad_inputs` tries wrong values of each.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ count: Callable[..., int] = Interval(int, least=0)
 positive: Callable[..., float] = Interval(above=0)
 not_negative: Callable[..., float] = Interval(least=0)
 part: Callable[..., float] = Interval(above=0, below=1)
+shape: Callable[..., tuple[int, ...]] = Shape()
 text: Callable[..., str] = Text()
 name: Callable[..., str] = Text(empty=False)
 path: Callable[..., Path] = FilePath()
@@ -112,9 +113,9 @@ def number(
     return Interval(float, least, most, above, below, finite)(argument, value)
 
 
-def seed(value: object, argument: str = "seed") -> int:
+def seed(value: object) -> int:
     """Return `value` if it can seed a local generator: an integer of at least 0, of at most 128 bits."""
-    return _SEED(argument, value)
+    return _SEED("seed", value)
 
 
 def one_of(argument: str, value: object, known: Iterable[Any]) -> Any:
@@ -145,17 +146,6 @@ def names(argument: str, values: Any, known: Iterable[str] | None = None, least:
 def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected: str | None = None) -> _T:
     """Return `value` if it is an instance of `kinds`; raise a TypeError otherwise."""
     return Instance(kinds if isinstance(kinds, tuple) else (kinds,))(argument, value, expected)
-
-
-def shape(argument: str, value: Any, ranks: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return `value` as a tuple if it is a shape: a sequence of positive integers, of one of these numbers of axes.
-
-    Example:
-
-    >>> shape("input_shape", [28, 28, 1])
-    (28, 28, 1)
-    """
-    return Shape(tuple(ranks or ()))(argument, value)
 
 
 def array(
@@ -291,7 +281,6 @@ _CONSTRAINTS: dict[Any, Constraint] = {
     number: Interval(),
     seed: _SEED,
     names: Names(),
-    shape: Shape(),
     array: Array(),
 }
 

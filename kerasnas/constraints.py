@@ -1,4 +1,4 @@
-"""Constraints on arguments as data: each checks a value, describes itself, and generates values that it rejects."""
+"""Constraints on arguments as data: each checks a value, and describes itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numbers
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,41 +16,6 @@ import numpy as np
 from kerasnas.wording import invalid, invalid_array, nearest
 
 NUMBERS = "iuf"
-Labelled = tuple[str, Any]  # a wrong value with its label
-
-
-def values() -> dict[str, object]:
-    """Make values of every type, by label: what a constraint rejects of them is wrong."""
-    return {
-        "None": None,
-        "a boolean": True,
-        "zero": 0,
-        "a negative integer": -1,
-        "a fraction": 0.5,
-        "a whole float": 3.0,
-        "a huge integer": 10**400,
-        "NaN": math.nan,
-        "infinity": -math.inf,
-        "a complex number": 1 + 2j,
-        "text": "no such thing",
-        "empty text": "",
-        "bytes": b"x",
-        "an empty list": [],
-        "an empty mapping": {},
-        "a mapping with a number for a key": {3.5: 1},
-        "a list of None": [None],
-        "a list of texts": ["a", "b"],
-        "ragged lists": [[1], [1, 2]],
-        "a set": {1, 2},
-        "a generator": iter(range(3)),
-        "an object": object(),
-        "a class": dict,
-        "a function": len,
-        "an array": np.array([[0.5, 1.5]]),
-        "an array of NaN": np.array([np.nan]),
-        "an array of texts": np.array(["x"]),
-        "an array of objects": np.array([None]),
-    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +45,6 @@ class Constraint:
         if not self.accepts(value):
             raise self.error(invalid(argument, expected or str(self), value))
         return self.convert(value)
-
-    def near(self) -> Iterator[Labelled]:
-        """Generate labels and wrong values next to the right ones, such as those just out of bounds."""
-        yield from ()
-
-    def wrong(self) -> dict[str, object]:
-        """Generate wrong values by label: those next to the right ones, and those of `values` that are not accepted."""
-        rejected = {label: value for label, value in values().items() if not self.accepts(value)}
-        return rejected | dict(self.near())
 
 
 def real(value: object) -> float | None:
@@ -161,16 +117,6 @@ class Interval(Constraint):
     def convert(self, value: object) -> Any:
         return int(value) if self.kind is int else real(value)  # type: ignore[call-overload]
 
-    def near(self) -> Iterator[Labelled]:
-        for label, bound, towards in (("too small", self.least, -math.inf), ("too large", self.most, math.inf)):
-            if bound is not None:
-                beyond = bound + (1 if towards > 0 else -1)
-                yield label, beyond if self.kind is int else math.nextafter(bound, towards)
-        for label, bound in (("the lower bound", self.above), ("the upper bound", self.below)):
-            if bound is not None:
-                yield label, bound
-        yield "the number as text", "1"
-
 
 @dataclasses.dataclass(frozen=True)
 class Options(Constraint):
@@ -191,11 +137,6 @@ class Options(Constraint):
             raise ValueError(invalid(argument, expected or self.words, value, hint))
         return value
 
-    def near(self) -> Iterator[Labelled]:
-        for one in self.known[:1]:
-            yield "misspelled", f"{one}q"
-            yield "in a list", [one]
-
 
 @dataclasses.dataclass(frozen=True)
 class Boolean(Constraint):
@@ -209,9 +150,6 @@ class Boolean(Constraint):
 
     def convert(self, value: Any) -> bool:
         return bool(value)
-
-    def near(self) -> Iterator[Labelled]:
-        yield from (("one", 1), ("as text", "True"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,10 +167,6 @@ class Instance(Constraint):
     def accepts(self, value: object) -> bool:
         # A class has the methods by which a protocol recognizes instances.
         return isinstance(value, self.kinds) and (not isinstance(value, type) or issubclass(type, self.kinds))
-
-    def near(self) -> Iterator[Labelled]:
-        if not issubclass(type, self.kinds):
-            yield "the class", self.kinds[0]
 
 
 def _instance_of(kind: type) -> str:
@@ -305,9 +239,6 @@ class FilePath(Constraint):
             raise ValueError(invalid(argument, "a path that is not empty", value))
         return Path(value).expanduser()
 
-    def near(self) -> Iterator[Labelled]:
-        yield from (("a blank", " "), ("with a null character", "a\0b"))
-
 
 @dataclasses.dataclass(frozen=True)
 class Optional(Constraint):
@@ -320,9 +251,6 @@ class Optional(Constraint):
 
     def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
         return None if value is None else self.constraint(argument, value, expected)
-
-    def near(self) -> Iterator[Labelled]:
-        yield from self.constraint.near()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -345,11 +273,6 @@ class Elements(Constraint):
             self.constraint(argument, element, expected and f"{expected}; one element is of another kind")
         return value
 
-    def near(self) -> Iterator[Labelled]:
-        if self.least:
-            yield "too short", []
-        yield from ((f"one element: {label}", [value]) for label, value in self.constraint.wrong().items())
-
 
 @dataclasses.dataclass(frozen=True)
 class Entries(Constraint):
@@ -367,10 +290,6 @@ class Entries(Constraint):
             for entry in value.values():
                 self.constraint(argument, entry)
         return value
-
-    def near(self) -> Iterator[Labelled]:
-        wrong = self.constraint.wrong() if self.constraint else {}
-        yield from ((f"one entry: {label}", {"a": value}) for label, value in wrong.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -394,39 +313,20 @@ class Names(Constraint):
             raise ValueError(invalid(argument, "distinct names", list(found)))
         return found
 
-    def near(self) -> Iterator[Labelled]:
-        first = (self.known or ("a",))[0]
-        yield "the same name twice", [first, first]
-        yield "too short", [first][: self.least - 1]
-        yield "a number among names", [first, 3]
-        if self.known is not None:
-            yield "misspelled", [f"{first}q"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Shape(Constraint):
-    """A shape: a sequence of positive integers, with one of the given numbers of axes."""
-
-    ranks: tuple[int, ...] = ()
+    """A shape: a sequence of positive integers."""
 
     def __str__(self) -> str:
-        axes = f" of {' or '.join(map(str, self.ranks))} axes" if self.ranks else ""
-        return f"a shape{axes}, a tuple of positive integers"
+        return "a shape, a tuple of positive integers"
 
     def accepts(self, value: Any) -> bool:
         sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-        fits = sequence and (not self.ranks or len(value) in self.ranks)
-        return fits and all(Interval(int, least=1).accepts(size) for size in value)
+        return sequence and all(Interval(int, least=1).accepts(size) for size in value)
 
     def convert(self, value: Any) -> tuple[int, ...]:
         return tuple(int(size) for size in value)
-
-    def near(self) -> Iterator[Labelled]:
-        axes = (self.ranks or (3,))[0]
-        for label, size in (("zero", 0), ("a fraction", 1.5), ("None", None), ("a boolean", True), ("a text", "8")):
-            yield f"one axis: {label}", (8,) * (axes - 1) + (size,)
-        if self.ranks:
-            yield "too many axes", (8,) * (max(self.ranks) + 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -462,16 +362,3 @@ class Array(Constraint):
         if self.finite and found.dtype.kind == "f" and not np.isfinite(found).all():
             raise ValueError(invalid_array(argument, f"{words}, all finite", "NaN or infinity"))
         return found
-
-    def near(self) -> Iterator[Labelled]:
-        right = np.zeros((2,) * (2 if self.rank is None else self.rank), "float32" if "f" in self.kinds else "int64")
-        if self.rank is not None:
-            yield "an axis too many", right[None]
-        if self.finite and "f" in self.kinds:
-            yield from (("NaN inside", right + np.nan), ("infinity inside", right - np.inf))
-        if "f" not in self.kinds:
-            yield "fractions inside", right + 0.5
-        yield from (("as texts", right.astype(str)), ("as objects", right.astype(object)))
-        yield from (("as complex numbers", right.astype(complex)), ("as a mapping", {"a": right}))
-        if "b" not in self.kinds:
-            yield "as booleans", right > 0

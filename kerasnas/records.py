@@ -38,21 +38,13 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Data(Part):
-    """Data: names, sizes, and how raw samples were prepared."""
+    """Data: names and sizes."""
 
     name: str = ""
-    train_examples: int | None = None
     validation_examples: int | None = None
     test_examples: int | None = None
     classes: Sequence[str] = ()
     input_shape: Sequence[int] = ()
-    scale: float | None = None
-    image_fit: str = ""
-    modality: str = ""
-    task: Entries | None = None
-    front: Entries | None = None
-    nodes: int | None = None
-    edges: int | None = None
 
     def examples(self, split: str) -> int | None:
         """Return the number of samples of the test or the validation part."""
@@ -63,7 +55,6 @@ class Data(Part):
 class Network(Part):
     """A trained network: `metrics` are the entries named `test_...` or `val_...`."""
 
-    genotype: Entries | None = None
     parameters: int | None = None
     macs: int | None = None
     bytes: int | None = None
@@ -71,7 +62,6 @@ class Network(Part):
     seconds: float | None = None
     spent: float | None = None
     history: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
-    interval: Sequence[float] | None = None
     confusion: Sequence[Sequence[int]] | None = None
     labels: Sequence[Entries] | None = None
     residuals: Entries | None = None
@@ -103,7 +93,6 @@ class Contestant(Part):
     rungs: Sequence[Entries] = ()
     heat: Entries | None = None
     outcome: str = ""
-    genotype: Entries | None = None
     parameters: int | None = None
     macs: int | None = None
     augment: str = ""
@@ -258,6 +247,16 @@ class Record(Mapping):
     def replace(self, **entries: Any) -> Record:
         """Return the record with other entries."""
         return Record({**self._entries, **entries})
+
+    def required(self, name: str) -> Any:
+        """Return a part.
+
+        Raises:
+            ValueError: if the record has none of this name.
+        """
+        if (part := getattr(self, name)) is None:
+            raise ValueError(checks.invalid("result", f"the record of a {name}", sorted(self)))
+        return part
 
     def _part(self, name: str, part: type[Part]) -> Any:
         entries = self._entries.get(name)

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
 
 from kerasnas.cli.commands import COMMANDS
 from kerasnas.cli.failures import how_to_resume, in_one_line
@@ -62,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.complete(values)
             folder = values["output_dir"].value if "output_dir" in values else None
             # Importing TensorFlow is part of a budget, where this process is the command's own.
-            command.run(values, time.process_time() if argv is None else 0.0)
+            spent = {"spent": time.process_time() if argv is None else 0.0} if command.timed else {}
+            command.action(values, **spent)
     except KeyboardInterrupt:
         print(f"\nInterrupted.{how_to_resume(folder)}", file=sys.stderr)
         return _INTERRUPTED
@@ -77,15 +77,11 @@ def _terminating() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(signum: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> int:

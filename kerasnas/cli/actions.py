@@ -147,16 +147,12 @@ def monitor(values: flags.FlagValues) -> None:
     from kerasnas import deployment
 
     as_json = values["format"].value == "json"
-    try:
-        minutes = float(values["minutes"].value)
-    except ValueError:
-        raise ValueError(f"Expected --minutes to be a number above 0. Received: {values['minutes'].value!r}") from None
     found = deployment.monitor(
         values["output_dir"].value,
         values["images"].value,
         values["labels"].value,
         values["adapt"].value,
-        minutes,
+        values["minutes"].value,
         values["dataset"].value,
         log=(lambda line: None) if as_json else print,
     )

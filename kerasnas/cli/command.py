@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from typing import Any
 from absl import flags
 
 from kerasnas.cli.configuration import configure
-from kerasnas.cli.described import Description, in_words, read
-from kerasnas.cli.flags import define, define_list, flag_of
+from kerasnas.cli.flags import define, flag_of
 
 NO_FOLDER = ("time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
 MOST_FLAGS = 15
 """The number of flags up to which `--help` shows all of them."""
+DESCRIBED = Path(__file__).with_name("flags.json")
+"""Flags in words: help and completion read them without importing the settings, and Keras with them.
+
+`python -m kerasnas.cli.commands` writes the file again; a test fails when that is due.
+"""
+Description = dict[str, dict[str, dict[str, Any]]]
+"""Title of a group -> flag -> its `help`, its `default` as text, and its `known` values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +33,7 @@ class OwnFlag:
 
     Args:
         name: what is typed after `--`.
-        default: its value unless given: text, None, a tuple for a list, or a bool.
+        default: its value unless given: text, None, a tuple for a list, a number, or a bool.
         help: a sentence.
         known: the values that are right; they are checked when the flag is read. Defaults to any.
         required: True where the command does nothing without it. Defaults to False.
@@ -48,14 +55,10 @@ class OwnFlag:
         """Add the flag to `values`."""
         if self.several:
             flags.DEFINE_multi_string(self.name, list(self.default), self.help, flag_values=values)
-        elif isinstance(self.default, tuple):
-            define_list(self.name, list(self.default), self.help, values)
-        elif isinstance(self.default, bool):
-            flags.DEFINE_boolean(self.name, self.default, self.help, flag_values=values)
-        elif self.known:
+        elif self.known and not isinstance(self.default, tuple):
             flags.DEFINE_enum(self.name, self.default, self.names(), self.help, flag_values=values)
         else:
-            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=False)
+            define(self.name, self.default, self.help, values)
 
 
 _CONFIG = OwnFlag(
@@ -66,58 +69,45 @@ _CONFIG = OwnFlag(
 )
 
 
+@dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand: its words, its flags, and the function that runs it.
+    """A subcommand: its words, its flags, and the function that runs it, its `action`.
 
     The fields of its settings are flags: of a command that starts runs (`starts_runs`) those of its methods, of another
-    one those of the dataclass of `kerasnas.diagnostics` that `settings` names, as in `"doctor:DoctorConfig"`; they are
-    imported when needed. Where two have a field in common, the flag is that of the first. A `timed` command is also
+    one those of the dataclass of `kerasnas.diagnostics` that `diagnostic` names, as in `"doctor:DoctorConfig"`; they
+    are imported when needed. Where two have a field in common, the flag is that of the first. A `timed` command is also
     told how many seconds of its process have passed. `places` are the flags that may be given by their value alone, in
     this order; `own` are its flags that are no settings; `shown` are those that `--help` has, where there are more than
     `MOST_FLAGS`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        summary: str,
-        teaching: str,
-        run: Callable[..., Any],
-        settings: str = "",
-        starts_runs: bool = False,
-        timed: bool = False,
-        places: tuple[str, ...] = (),
-        own: tuple[OwnFlag, ...] = (),
-        shown: tuple[str, ...] = (),
-    ):
-        self.places, self.own, self.shown = places, own, shown
-        self.name, self.summary, self.teaching = name, summary, teaching
-        self._settings, self._starts_runs = settings, starts_runs
-        self._run, self._timed = run, timed
+    name: str
+    summary: str
+    teaching: str
+    action: Callable[..., Any]
+    diagnostic: str = ""
+    starts_runs: bool = False
+    timed: bool = False
+    places: tuple[str, ...] = ()
+    own: tuple[OwnFlag, ...] = ()
+    shown: tuple[str, ...] = ()
 
     @property
     def has_settings(self) -> bool:
         """True if some flags are fields of settings."""
-        return self._starts_runs or bool(self._settings)
+        return self.starts_runs or bool(self.diagnostic)
 
     def settings(self) -> dict[str, Any]:
         """The settings dataclasses, by the words for what they are settings of."""
-        if self._starts_runs:
+        if self.starts_runs:
             from kerasnas.methods import METHODS
 
             methods = [METHODS[name]() for name in METHODS]
             return {method.words: method.settings for method in methods if method.command == self.name}
-        if not self._settings:
+        if not self.diagnostic:
             return {}
-        module, _, name = self._settings.partition(":")
+        module, _, name = self.diagnostic.partition(":")
         return {self.name: getattr(importlib.import_module(f"kerasnas.diagnostics.{module}"), name)}
-
-    def run(self, values: flags.FlagValues, spent: float) -> None:
-        """Do what the command is for."""
-        if self._timed:
-            self._run(values, spent)
-        else:
-            self._run(values)
 
     def complete(self, values: flags.FlagValues) -> None:
         """Read the file of `--config`, and choose the folder of a new search, if none is given.
@@ -147,7 +137,7 @@ class Command:
     def flags(self, arguments: Sequence[str] = ()) -> flags.FlagValues:
         """The flags of the command, none of them given yet; modules that the arguments import may register methods."""
         values = flags.FlagValues()
-        if self._starts_runs:
+        if self.starts_runs:
             from kerasnas.runs import plugins
 
             given = [text.removeprefix("--import=") for text in arguments if text.startswith("--import=")]
@@ -159,7 +149,7 @@ class Command:
             for words, settings in self.settings().items():
                 for field in dataclasses.fields(settings):
                     if flag_of(field) not in values:
-                        define(field, values)
+                        define(flag_of(field), field.default, field.metadata["help"], values)
                     elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In {words}: {other} Default there: {default}."
@@ -181,7 +171,10 @@ class Command:
 
     def description(self) -> Description:
         """The flags in groups, in words. Of a command with settings they are read from a file: no Keras is imported."""
-        return read(self.name) if self.has_settings else self.describe()
+        if not self.has_settings:
+            return self.describe()
+        text = DESCRIBED.read_text(encoding="utf-8")
+        return json.loads(text)[self.name]
 
     def describe(self) -> Description:
         """Describe the flags in groups; imports the settings that they are made of."""
@@ -189,7 +182,8 @@ class Command:
 
         def describe(name: str) -> dict[str, Any]:
             flag = values[name]
-            default = "" if "Default:" in flag.help else in_words(flag.default)
+            default = "" if flag.default is None or "Default:" in flag.help else flag.default
+            default = ",".join(map(str, default)) if isinstance(default, list) else str(default)
             return {"help": flag.help, "default": default, "known": known.get(name, [])}
 
         return {

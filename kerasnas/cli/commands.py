@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from kerasnas.cli import actions
-from kerasnas.cli.command import Command, OwnFlag
+from kerasnas.cli.command import DESCRIBED, Command, Description, OwnFlag
 from kerasnas.cli.completion import SHELLS
-from kerasnas.cli.described import Description, write
 from kerasnas.cli.experience import ACTIONS, experience
 
 _METHOD = OwnFlag(
@@ -57,7 +58,7 @@ _MONITOR = (
     ),
     OwnFlag("labels", False, "The new data are labeled: a folder per class, an .npz or a .csv."),
     OwnFlag("adapt", False, "Adapt the network if there is drift."),
-    OwnFlag("minutes", "1", "Budget of the adaptation."),
+    OwnFlag("minutes", 1.0, "Budget of the adaptation."),
     _MOVED,
     OwnFlag("format", "text", "Output format.", known=("text", "json")),
 )
@@ -244,7 +245,7 @@ COMMANDS: dict[str, Command] = {
             "repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
             "regret.png. Without --table the accuracies are synthetic, for demonstration only.",
             actions.compare,
-            settings="comparison:ComparisonConfig",
+            diagnostic="comparison:ComparisonConfig",
         ),
         Command(
             "time",
@@ -255,7 +256,7 @@ COMMANDS: dict[str, Command] = {
             "Takes about a minute on an idle machine. Only the size and number of the images and the number of\n"
             "classes matter. Writes no file.",
             actions.time,
-            settings="step_timing:TimingConfig",
+            diagnostic="step_timing:TimingConfig",
             shown=(
                 *("dataset", "space", "filters", "num_cells", "num_nodes", "primitives", "batch_size", "epochs"),
                 *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "config"),
@@ -295,7 +296,7 @@ COMMANDS: dict[str, Command] = {
             "and a search on two replicas of the CPU with one on a single device. Takes about a minute and writes no\n"
             "file. The exit status is 0 if all checks pass, else 2; then include the output in a bug report.",
             actions.doctor,
-            settings="doctor:DoctorConfig",
+            diagnostic="doctor:DoctorConfig",
         ),
         Command(
             "completion",
@@ -317,4 +318,4 @@ def descriptions() -> dict[str, Description]:
 
 
 if __name__ == "__main__":
-    write(descriptions())
+    DESCRIBED.write_text(json.dumps(descriptions(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

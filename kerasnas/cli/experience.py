@@ -30,7 +30,7 @@ def experience(values: flags.FlagValues) -> None:
     run: dict[str, Callable[[ExperienceStore], None]] = {
         "list": _list,
         "show": lambda store: _show(store, what),
-        "forget": lambda store: _forget(store, what),
+        "forget": lambda store: print(f"Forgotten: {_in_words(store.forget(_number(what)))}"),
         "merge": lambda store: _merge(store, what),
         "on": lambda store: _switch(store, True),
         "off": lambda store: _switch(store, False),
@@ -65,10 +65,6 @@ def _show(store: ExperienceStore, what: str) -> None:
     for candidate in one.candidates:
         curve = ", ".join(f"{_score(one, score, 1)} after {steps:,} steps" for steps, score in candidate["curve"])
         print(f"  {candidate['name']}: {curve or 'failed or not started'}")
-
-
-def _forget(store: ExperienceStore, what: str) -> None:
-    print(f"Forgotten: {_in_words(store.forget(_number(what)))}")
 
 
 def _merge(store: ExperienceStore, what: str) -> None:

@@ -130,9 +130,5 @@ def _illegal(flag: flags.Flag, received: str) -> str:
 
 def _typed(values: flags.FlagValues, text: str) -> list[str]:
     """The flags that were given this value, alone or in a list."""
-    given = [name for name in values if values[name].present]
-    return [name for name in given if text == values[name].value or text in _list(values[name].value)]
-
-
-def _list(value: object) -> list:
-    return value if isinstance(value, list) else []
+    given = {name: values[name].value for name in values if values[name].present}
+    return [name for name, value in given.items() if text in (value if isinstance(value, list) else [value])]

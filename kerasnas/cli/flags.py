@@ -18,17 +18,18 @@ def flag_of(field: dataclasses.Field) -> str:
     return settings.flag_of(field)
 
 
-def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
-    """Define the flag of a field of settings."""
+def define(name: str, default: Any, help: str, values: flags.FlagValues) -> None:
+    """Define a flag by the type of its default; one of a comma-separated list adds to it where it is given again."""
+    if isinstance(default, tuple):
+        flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, list(default), help)
+        flags.DEFINE_flag(flag, values)
+        return
     makers: dict[type, Callable] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
-        tuple: define_list,
     }
-    default = list(field.default) if isinstance(field.default, tuple) else field.default
-    makers[type(field.default)](flag_of(field), default, field.metadata["help"], flag_values=values)
+    makers.get(type(default), flags.DEFINE_string)(name, default, help, flag_values=values)
 
 
 class _ListFlag(flags.Flag):
@@ -40,12 +41,6 @@ class _ListFlag(flags.Flag):
         before = list(self.value) if self.present else []
         super().parse(argument)
         self.value = [*before, *self.value]
-
-
-def define_list(name: str, default: list[str], help: str, flag_values: flags.FlagValues) -> None:
-    """Define a flag of a comma-separated list; one that is given again adds to it."""
-    flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, default, help)
-    flags.DEFINE_flag(flag, flag_values)
 
 
 def settings(config: type, values: flags.FlagValues) -> Any:

@@ -83,10 +83,10 @@ class ArrayBatches(keras.utils.PyDataset):
                 f"lengths: {lengths}"
             )
         if drop_remainder and len(self.x) < self.batch_size:
-            raise ValueError(
-                f"Invalid value received for argument `batch_size`. Expected at most the number of samples, "
-                f"{len(self.x)}, as `drop_remainder=True` leaves no batch otherwise. Received: {batch_size}"
+            expected = (
+                f"at most the number of samples, {len(self.x)}, as `drop_remainder=True` leaves no batch otherwise"
             )
+            raise ValueError(checks.invalid("batch_size", expected, batch_size))
         self.set_epoch(checks.integer("initial_epoch", initial_epoch, 0))
         self._other = self._epoch_and_order  # for `at`
 
@@ -186,22 +186,16 @@ class PairedBatches(keras.utils.PyDataset):
         super().__init__(**kwargs)
         for name, dataset in (("training", training), ("validation", validation)):
             if not isinstance(dataset, keras.utils.PyDataset) or not dataset.num_batches:
-                raise ValueError(
-                    f"Invalid value received for argument `{name}`. Expected a keras.utils.PyDataset with at least one "
-                    f"batch and a known length. Received: {dataset!r}"
-                )
+                expected = "a keras.utils.PyDataset with at least one batch and a known length"
+                raise ValueError(checks.invalid(name, expected, dataset))
         self.training, self.validation = training, validation
         self.steps = checks.optional(checks.integer, "steps", steps, 1)
         self.validation_steps = checks.optional(checks.integer, "validation_steps", validation_steps, 1)
         self._epoch = getattr(training, "epoch", 0)
         self._skipped = 0
 
-    @property
-    def _whole(self) -> int:
-        return self.training.num_batches if self.steps is None else self.steps
-
     def __len__(self) -> int:
-        return self._whole - self._skipped
+        return (self.training.num_batches if self.steps is None else self.steps) - self._skipped
 
     def __getitem__(self, index: int) -> tuple[tuple, tuple]:
         index += self._skipped

@@ -89,9 +89,7 @@ class Dataset:
             raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))
         if self.x_test.shape[1:] != self.x_train.shape[1:]:
             expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
-            raise ValueError(
-                f"Invalid value received for argument `x_test`. Expected {expected}. Received: {self.x_test.shape[1:]}"
-            )
+            raise ValueError(checks.invalid("x_test", expected, self.x_test.shape[1:]))
 
     @property
     def num_classes(self) -> int:

@@ -29,9 +29,8 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged or no such graph; names the file.
     """
-    checks.path("path", path)
-    arrays = read_arrays(path, _ARRAYS, "a graph with features of its nodes")
     file = checks.path("path", path)
+    arrays = read_arrays(path, _ARRAYS, "a graph with features of its nodes")
     rows, columns, shape = arrays["feat_indptr"], arrays["feat_indices"], arrays["feat_shape"]
     values = arrays.get("feat_data", np.ones(len(columns), "float32"))
     whole = shape.shape == (2,) and rows.shape == (int(shape[0]) + 1,) and values.shape == columns.shape

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.dataset import Dataset
-from kerasnas.modalities.augmentations import Augmentation, shift
+from kerasnas.modalities.augmentations import shift
 
 
 def as_color(x: Any, size: int) -> np.ndarray:
@@ -52,8 +52,7 @@ class JointBatches(keras.utils.PyDataset):
         data: data sets of images with 1 or 3 channels; their training parts are used.
         batch_size: samples in a batch. Defaults to 64.
         size: pixels of the images' sides; see `as_color`. Defaults to 32.
-        seed: Defaults to 0.
-        augment: `(batch, rng) -> batch`. Defaults to `shift`.
+        seed: of what is drawn, and of the shift of each image. Defaults to 0.
 
     Raises:
         ValueError: without data sets, for signals, or a number out of range.
@@ -63,19 +62,12 @@ class JointBatches(keras.utils.PyDataset):
         groups: `(classes,)`, the index of the data set of each class.
     """
 
-    def __init__(
-        self,
-        data: Sequence[Dataset],
-        batch_size: int = 64,
-        size: int = 32,
-        seed: int = 0,
-        augment: Augmentation = shift,
-    ):
+    def __init__(self, data: Sequence[Dataset], batch_size: int = 64, size: int = 32, seed: int = 0):
         super().__init__()
         if not data:
             raise ValueError(checks.invalid("data", "at least one data set", data))
         self.batch_size, self.size = checks.size("batch_size", batch_size), checks.size("size", size)
-        self.seed, self.augment = checks.seed(seed), checks.function("augment", augment)
+        self.seed = checks.seed(seed)
         self.x = [as_color(part.x_train, size) for part in data]
         lengths = [len(x) for x in self.x]
         classes = [part.num_classes for part in data]
@@ -104,4 +96,4 @@ class JointBatches(keras.utils.PyDataset):
         rows = [int(rng.integers(len(self.x[source]))) for source in sources]
         pairs = list(zip(sources, rows, strict=True))
         x = np.stack([self.x[source][row] for source, row in pairs]).astype(np.float32) / 255
-        return self.augment(x, rng), np.array([self._labels[source][row] for source, row in pairs])
+        return shift(x, rng), np.array([self._labels[source][row] for source, row in pairs])

@@ -17,7 +17,7 @@ from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
-from kerasnas.modalities.decoding import FITS, LONGEST, check_image_size
+from kerasnas.modalities.decoding import FITS, LONGEST, Reading, check_image_size
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
@@ -134,24 +134,21 @@ def load(
         try:
             arrays: dict[str, Any]
             cache = cache_folder(cache_dir) / "decoded"
+            reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
             classes: tuple[str, ...] | None
             if table:
-                how = (image_size, seed, image_fit, text_column, longest, cache)
-                arrays, classes, *notes = read_csv(path, target, task, *how)
+                arrays, classes, notes = read_csv(path, target, task, reading, seed, cache)
             elif path.is_dir():
                 checks.one_of("task", task, ("auto", CLASSIFICATION.name))
-                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit, longest, cache)
+                arrays, classes, notes = read_folder(path, reading, seed, cache)
             else:
-                (arrays, classes), notes = _read_npz(path), []
+                (arrays, classes), notes = _read_npz(path), ()
             arrays, own = with_task(arrays, task)
             name = path.resolve().name.removesuffix(".npz")
-            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits or TextLimits())
+            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
-            found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
-            if "image_fit" in arrays:
-                found["image_fit"] = checks.one_of("image_fit", str(arrays["image_fit"]), FITS)
-            found["notes"] = (*found.get("notes", ()), *data.notes)
-            return dataclasses.replace(data, groups=groups, **found)
+            fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
+            return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

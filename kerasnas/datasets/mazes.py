@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -31,45 +30,17 @@ class World(NamedTuple):
     goal: tuple[int, int]
 
 
-def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", density: float = 0.25) -> World:
-    """Draw a world.
-
-    Args:
-        rng: the generator.
-        size: rows and columns; odd for a maze. Defaults to 11.
-        kind: `"maze"`: corridors of one cell that form a tree, in which a few further walls are opened; or
-            `"obstacles"`: walls drawn cell by cell. Defaults to `"maze"`.
-        density: fraction of the cells that are walls, or, in a maze, of the further walls that are opened. Defaults to
-            0.25.
-
-    Raises:
-        ValueError: for a size below 5, an even one for a maze, an unknown kind, or a density outside of [0, 0.6].
-
-    Example:
-
-    >>> world = grid_world(np.random.default_rng(0), size=5)
-    >>> int(world.walls.sum()) >= 16, bool(world.walls[world.goal])
-    (True, False)
-    """
-    checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
-    size, density = checks.integer("size", size, 5, _LARGEST), checks.number("density", density, least=0, most=0.6)
-    if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
-        raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
-    return _draw(rng, size, kind, density)[0]
-
-
-def _draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
-    """Return a world, and the distances to its goal."""
+def draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
+    """Draw a world; return it, and the distances to its goal. The arguments are those of `mazes`."""
     for _ in range(_MOST_DRAWS):
         walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
         walls[[0, -1]] = walls[:, [0, -1]] = True
         free = np.argwhere(~walls)
         if len(free) > 1:
             row, column = map(int, free[rng.integers(len(free))])
-            world = World(walls, (row, column))
-            lengths = distances(world)
+            lengths = all_distances(walls[None], np.array([[row, column]]))[0]
             if (lengths < _UNREACHED).sum() > 1:
-                return world, lengths
+                return World(walls, (row, column)), lengths
     raise ValueError(checks.invalid("density", "one that leaves connected places", density))
 
 
@@ -92,25 +63,22 @@ def _maze(rng: np.random.Generator, size: int, opened: float) -> np.ndarray:
     return walls & ~(inner & (rng.random(walls.shape) < opened))
 
 
-def distances(world: World) -> np.ndarray:
-    """Return the number of moves from each place to the goal; the largest int32 if unreachable.
-
-    Example:
-
-    >>> walls = np.ones((3, 5), bool)
-    >>> walls[1, 1:4] = False
-    >>> distances(World(walls, (1, 1)))[1, 1:4].tolist()
-    [0, 1, 2]
-    """
-    return all_distances(world.walls[None], np.array([world.goal]))[0]
-
-
 def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
-    """Return the `distances` of several worlds of one size, by dynamic programming.
+    """Return the number of moves from each place of several worlds to the goal, by dynamic programming.
 
     Args:
         walls: bool, `(worlds, height, width)`.
         goals: row and column of each goal, int, `(worlds, 2)`.
+
+    Returns:
+        int32 `(worlds, height, width)`; the largest one where the goal cannot be reached.
+
+    Example:
+
+    >>> walls = np.ones((1, 3, 5), bool)
+    >>> walls[0, 1, 1:4] = False
+    >>> all_distances(walls, np.array([[1, 1]]))[0, 1, 1:4].tolist()
+    [0, 1, 2]
     """
     lengths, front = np.full(walls.shape, _UNREACHED, np.int32), np.zeros(walls.shape, bool)
     places = (np.arange(len(walls)), goals[:, 0], goals[:, 1])
@@ -132,7 +100,7 @@ def best_move(lengths: np.ndarray, place: tuple[int, int]) -> int:
     """Return the index of the first of `MOVES` that shortens the way to the goal.
 
     Args:
-        lengths: `distances` of the world.
+        lengths: those of `all_distances`, of the world.
         place: row and column, not the goal.
     """
     return int(np.argmin([lengths[place[0] + down, place[1] + right] for down, right in MOVES.values()]))
@@ -160,11 +128,16 @@ def mazes(
 
     Args:
         train_samples, test_samples: number of samples. Default to 5000 and 1000.
-        size, kind, density: as for `grid_world`.
+        size: rows and columns of a world; odd for a maze. Defaults to 11.
+        kind: `"maze"`: corridors of one cell that form a tree, in which a few further walls are opened; or
+            `"obstacles"`: walls drawn cell by cell. Defaults to `"maze"`.
+        density: fraction of the cells that are walls, or, in a maze, of the further walls that are opened. Defaults to
+            0.25.
         seed: the same seed gives the same data. Defaults to 0.
 
     Raises:
-        ValueError: for arguments out of range.
+        ValueError: for a size below 5, an even one for a maze, an unknown kind, a density outside of [0, 0.6] or that
+            leaves no connected places, and another argument out of range.
 
     Example:
 
@@ -172,7 +145,10 @@ def mazes(
     >>> data.input_shape, data.classes
     ((7, 7, 3), ('up', 'right', 'down', 'left'))
     """
-    grid_world(np.random.default_rng(checks.seed(seed)), size, kind, density)  # checks the arguments
+    seed, size = checks.seed(seed), checks.integer("size", size, 5, _LARGEST)
+    density = checks.number("density", density, least=0, most=0.6)
+    if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
+        raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
     sizes = {"train": checks.integer("train_samples", train_samples, 1)}
     sizes["test"] = checks.integer("test_samples", test_samples, 1)
     arrays: dict[str, np.ndarray] = {}
@@ -180,7 +156,7 @@ def mazes(
         rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
         for sample in range(samples):
-            world, lengths = _draw(rng, size, kind, density)
+            world, lengths = draw(rng, size, kind, density)
             places = np.argwhere((lengths > 0) & (lengths < _UNREACHED))
             row, column = map(int, places[rng.integers(len(places))])
             place = (row, column)
@@ -190,13 +166,5 @@ def mazes(
     return Dataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
 
 
-@DATASETS.register("mazes")
-def _mazes(cache_dir: str | os.PathLike | None) -> Dataset:
-    del cache_dir  # generated
-    return mazes()
-
-
-@DATASETS.register("grid_worlds")
-def _grid_worlds(cache_dir: str | os.PathLike | None) -> Dataset:
-    del cache_dir  # generated
-    return mazes(kind="obstacles")
+DATASETS.register("mazes", lambda cache_dir: mazes())
+DATASETS.register("grid_worlds", lambda cache_dir: mazes(kind="obstacles"))

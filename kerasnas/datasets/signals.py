@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from kerasnas import checks
@@ -75,7 +73,4 @@ def _clean(labels: np.ndarray, length: int, rng: np.random.Generator) -> np.ndar
     return amplitude * np.select([labels[:, None] == label for label in range(len(shapes))], shapes)
 
 
-@DATASETS.register("waveforms")
-def _waveforms(cache_dir: str | os.PathLike | None) -> Dataset:
-    del cache_dir  # generated
-    return waveforms()
+DATASETS.register("waveforms", lambda cache_dir: waveforms())

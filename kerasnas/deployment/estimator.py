@@ -73,16 +73,11 @@ class Estimator:
         self.log = checks.function("log", params.pop("log"))
         self.test_split = checks.number("test_split", params.pop("test_split", 0.1), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
-        self.settings = self._with_task(self._config(params))
+        self.settings = self._with_task(self.config(**params))
         self._samples = Samples(modality(self.takes), self.settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
         self._labels = np.array([])
-
-    @classmethod
-    def _config(cls, settings: dict[str, Any]) -> Any:
-        """Return the settings of the search."""
-        return cls.config(**settings)
 
     def _with_task(self, config: Any) -> Any:
         """Return settings of a search for a task that is deployed as `makes`."""

@@ -85,9 +85,8 @@ def export(
         names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
-    x, calibration = (
-        _spread(classifier.raw(data, part), number) for part, number in (("test", samples), ("train", _CALIBRATION))
-    )
+    x = _spread(data.raw("test", classifier.scale), samples)
+    calibration = _spread(data.raw("train", classifier.scale), _CALIBRATION)
     with run.held():
         found: list[Export] = []
         try:

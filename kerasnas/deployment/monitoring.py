@@ -163,7 +163,7 @@ def _new_samples(
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)
-        x = np.concatenate([classifier.raw(data, part) for part in ("train", "test")])
+        x = np.concatenate([data.raw(part, classifier.scale) for part in ("train", "test")])
         if not labels:
             return x, None
         return x, np.concatenate([classifier.labels(data, part) for part in ("train", "test")])
@@ -177,7 +177,7 @@ def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Ar
     """Return the training data of the run, to replay; None if they cannot be read."""
     try:
         data = labeled_data(run_of(folder), classifier, dataset)
-        return classifier.raw(data, "train"), classifier.labels(data, "train")
+        return data.raw("train", classifier.scale), classifier.labels(data, "train")
     except (OSError, ValueError) as error:
         log(f"The run's data cannot be read, so earlier samples are not replayed and may be forgotten ({error}).")
         return None

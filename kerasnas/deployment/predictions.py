@@ -98,7 +98,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
     data = labeled_data(run_of(folder), classifier, dataset)
     y = task.prepared(classifier.labels(data, "test"))
-    return task.summary(classifier.answers(classifier.raw(data, "test")), y, classifier.classes, data.name)
+    return task.summary(classifier.answers(data.raw("test", classifier.scale)), y, classifier.classes, data.name)
 
 
 def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:

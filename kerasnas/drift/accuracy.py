@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 from typing import Any
 
@@ -117,17 +119,14 @@ class ErrorSum:
         raise ValueError(checks.invalid("rise", expected, self.rise))
 
     def _least_threshold(self) -> int:
-        low, high = 0, 1  # `low` is too low, `high` is high enough
-        while error_run_length(self.error, self.down, self.up, high) < self.run_length:
-            low, high = high, 2 * high
+        length = functools.partial(error_run_length, self.error, self.down, self.up)
+        high = 1
+        while length(high) < self.run_length:
+            high *= 2
             if high > _MOST_STATES:
                 expected = f"a number that a CUSUM of at most {_MOST_STATES} states reaches"
                 raise ValueError(checks.invalid("run_length", expected, self.run_length))
-        while high - low > 1:
-            middle = (low + high) // 2
-            late = error_run_length(self.error, self.down, self.up, middle) >= self.run_length
-            low, high = (low, middle) if late else (middle, high)
-        return high
+        return bisect.bisect_left(range(high), self.run_length, high // 2 + 1, key=length)
 
 
 class AccuracyTest:

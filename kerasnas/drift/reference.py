@@ -36,7 +36,7 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
     if len(data.x_test) < 2 * FEWEST:
         return False
     check_watched(classifier)
-    x, y = classifier.raw(data, "test"), classifier.labels(data, "test")
+    x, y = data.raw("test", classifier.scale), classifier.labels(data, "test")
     made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=classifier.task.name)
     made.save(folder)
     return True

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-KINDS = ("inputs", "outputs", "accuracy")
-"""The parts that can drift: the model's inputs, outputs and accuracy."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Change:
@@ -57,11 +54,6 @@ class DriftReport:
     reference_accuracy: float | None = None
     accuracy_statistic: float | None = None
     accuracy_threshold: float | None = None
-
-    @classmethod
-    def of_stream(cls, report: DriftReport, windows: int, waiting: int) -> DriftReport:
-        """Return the `report` chosen among `windows` of a stream, with the number of `waiting` samples."""
-        return dataclasses.replace(report, windows=windows, waiting=waiting)
 
     def with_accuracy(self, drifted: bool, **values: Any) -> DriftReport:
         """Return this report with the fields of accuracy, and its kind if it `drifted`."""

@@ -119,8 +119,5 @@ def answers(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 def _shape(model: keras.Model, name: str) -> tuple[Any, ...]:
     """A shape of a model; empty where it has none, as it is not built or has several inputs or outputs."""
-    try:
-        shape = getattr(model, name, ())
-    except AttributeError:
-        return ()
+    shape = getattr(model, name, ())
     return shape if isinstance(shape, tuple) else ()

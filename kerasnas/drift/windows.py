@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +47,8 @@ class WindowedTest:
             waiting = waiting[self.window :]
         self.waiting = waiting
         drifted = [report for report in reports if report.drift]
-        return DriftReport.of_stream((drifted or reports or [DriftReport()])[-1], len(reports), len(waiting))
+        chosen = (drifted or reports or [DriftReport()])[-1]
+        return dataclasses.replace(chosen, windows=len(reports), waiting=len(waiting))
 
     def examine(self, columns: np.ndarray) -> DriftReport:
         """Compare samples with the reference as a single window."""

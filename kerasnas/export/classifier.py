@@ -100,11 +100,6 @@ class Classifier:
         """Conversion of samples of files into raw samples of the model."""
         return Reading(self.input_shape, fit=self.image_fit, scale=self.scale)
 
-    @property
-    def pads(self) -> bool:
-        """True if NaN at the end of a raw signal means that it has ended."""
-        return any(operation.name.startswith(_PADDING) for operation in self.model.operations)
-
     def samples(self, argument: str, x: Any) -> np.ndarray:
         """The raw samples `x` as an array, strings of texts and numbers of all else.
 
@@ -115,7 +110,8 @@ class Classifier:
         Raises:
             ValueError: if they are no samples of the model, or not finite, but for the ends of signals that are padded.
         """
-        return self.modality.checked(argument, x, self.model, finite=not self.pads)
+        pads = any(operation.name.startswith(_PADDING) for operation in self.model.operations)
+        return self.modality.checked(argument, x, self.model, finite=not pads)
 
     def answers(self, x: Any) -> np.ndarray:
         """The probability of each class or label, or the numbers, of each of the raw samples `x`.
@@ -124,15 +120,6 @@ class Classifier:
             ValueError: if `x` are no samples of the model, or not finite.
         """
         return self.modality.answers(self.model, self.samples("x", x))
-
-    def raw(self, data: Dataset, part: str) -> np.ndarray:
-        """The samples of a part of `data` as this model takes them.
-
-        Args:
-            data: the data.
-            part: `"train"` or `"test"`.
-        """
-        return data.raw(part, self.scale)
 
     def labels(self, data: Dataset, part: str) -> np.ndarray:
         """Return the labels of a part of `data` as this model answers: class numbers, or a column for each output.

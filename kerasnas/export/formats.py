@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.constraints import Interval
 from kerasnas.export import litert, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
@@ -22,14 +21,6 @@ from kerasnas.files import storage
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
 
 
-@checks.fields(
-    title=checks.name,
-    path=checks.name,
-    write=checks.function,
-    load=checks.function,
-    packages=checks.each(str),
-    tolerance=Interval(least=0, finite=False),
-)
 @dataclasses.dataclass(frozen=True)
 class Format:
     """A format of trained networks.
@@ -107,16 +98,15 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
         ...
     ValueError: Unknown format 'tflight'. Did you mean 'litert'? Known: ['litert', 'litert-int8', 'onnx', 'savedmodel']
     """
-    if isinstance(formats, str):
-        formats = formats.split(",")
+    wrong = checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats)
     if not isinstance(formats, Iterable) or isinstance(formats, (bytes, Mapping)):
-        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
-    given = list(formats)
+        raise TypeError(wrong)
+    given = formats.split(",") if isinstance(formats, str) else list(formats)
     if not all(isinstance(name, str) for name in given):
-        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+        raise TypeError(wrong)
     names = tuple(dict.fromkeys(given))
     if not names:
-        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+        raise ValueError(wrong)
     for name in names:
         if name not in FORMATS:
             raise ValueError(f"Unknown format {name!r}. {checks.nearest(name, FORMATS)}")

@@ -132,20 +132,22 @@ def outer_step(
     return Values(_towards(values.weights, w, e), _towards(values.alphas, a, e_a), _towards(values.statistics, s, 1.0))
 
 
-def obstacle_to(update: Update, values: Values) -> str | None:
-    """Return the reason why an update cannot enter the mean, or None.
+def obstacle_to(reply: Update | str | None, values: Values) -> str | None:
+    """Return the reason why a client's reply cannot enter the mean, or None.
 
     Args:
-        update: a client's update.
+        reply: the client's update, the reason why there is none, or None.
         values: those that the round started with.
     """
-    samples = update.samples
+    if not isinstance(reply, Update):
+        return reply or "no reply"
+    samples = reply.samples
     if not isinstance(samples, (int, np.integer)) or isinstance(samples, bool) or samples < 1:
         return f"expected a positive number of samples, received {samples!r}"
-    for kind, start, end in zip(Values._fields, values, update.values, strict=True):
+    for kind, start, end in zip(Values._fields, values, reply.values, strict=True):
         shapes, received = [np.shape(array) for array in start], [np.shape(array) for array in end]
         if shapes != received:
-            return f"its {kind} are of another network: {_difference(shapes, received)}"
+            return f"its {kind} are of another network: {difference(shapes, received)}"
         bad = [index for index, array in enumerate(end) if not np.isfinite(np.asarray(array, "float64")).all()]
         if bad:
             return f"its {kind} are not finite (array {bad[0]})"
@@ -157,7 +159,8 @@ def _towards(start: Arrays, end: Sequence[np.ndarray], step: float) -> list[np.n
     return [np.asarray(w + step * (m - w), w.dtype) for w, m in zip(start, end, strict=True)]
 
 
-def _difference(expected: list[tuple[int, ...]], received: list[tuple[int, ...]]) -> str:
+def difference(expected: list[tuple[int, ...]], received: list[tuple[int, ...]]) -> str:
+    """Return the first difference of two lists of shapes in words."""
     if len(expected) != len(received):
         return f"expected {len(expected)} arrays, received {len(received)}"
     first = next(i for i, pair in enumerate(zip(expected, received, strict=True)) if pair[0] != pair[1])
@@ -169,5 +172,5 @@ def _check_alike(argument: str, first: Arrays, other: Arrays) -> None:
     if expected != received:
         raise ValueError(
             f"Invalid value received for argument `{argument}`. Expected arrays of the same shapes: "
-            f"{_difference(expected, received)}"
+            f"{difference(expected, received)}"
         )

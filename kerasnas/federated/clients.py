@@ -12,7 +12,7 @@ from kerasnas import checks
 from kerasnas.callbacks.checkpoints import FollowEpochs
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.federated.averaging import Update, Values
+from kerasnas.federated.averaging import Update, Values, difference
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import batch_norms
@@ -242,8 +242,8 @@ def assign_values(search: keras.Model, values: Values, batch_norm: str = "averag
         expected, received = [tuple(variable.shape) for variable in group], [np.shape(array) for array in arrays]
         if expected != received:
             raise ValueError(
-                f"Invalid value received for argument `values`. Expected {kind} of this network, {len(expected)} "
-                f"arrays of shapes {expected[:3]}... Received: {len(received)} of shapes {received[:3]}..."
+                f"Invalid value received for argument `values`. Expected {kind} of this network: "
+                f"{difference(expected, received)}"
             )
     for group, arrays in zip(groups, values, strict=True):
         for variable, array in zip(group, arrays, strict=True):

@@ -135,7 +135,7 @@ def federate(
     for number in range(first, rounds):
         asked = participants(infos, participation, seed, number)
         replies = channel.train(asked, values, number, rounds)
-        left_out = {name: reason for name in asked if (reason := _obstacle(replies.get(name), values))}
+        left_out = {name: reason for name in asked if (reason := obstacle_to(replies.get(name), values))}
         updates = [reply for name in asked if isinstance(reply := replies.get(name), Update) and name not in left_out]
         if not updates:
             reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
@@ -165,12 +165,6 @@ def _channel(clients: Any, executor: Executor | None) -> Channel:
         expected = "None with a channel, whose clients train where they are"
         raise ValueError(checks.invalid("executor", expected, executor))
     return clients
-
-
-def _obstacle(reply: Update | str | None, values: Values) -> str | None:
-    if reply is None:
-        return "no reply"
-    return reply if isinstance(reply, str) else obstacle_to(reply, values)
 
 
 def _mean_results(updates: Sequence[Update]) -> dict[str, float]:

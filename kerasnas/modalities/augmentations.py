@@ -1,4 +1,8 @@
-"""Augmentations in NumPy: shift, flips, quarter turns, cutout and color jitter, and their composition."""
+"""Augmentations in NumPy: shift, flips, quarter turns, cutout and color jitter, and their composition.
+
+Each takes a batch, images `(samples, height, width, channels)` unless it says otherwise, and a generator, and returns
+another batch. What is no generator is a TypeError; a batch of another kind, or an option out of range, a ValueError.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,7 @@ Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
     """Shift every image by its own integer number of pixels, up to `pixels` along each axis, padded with zeros.
 
-    A signal is shifted in time, by up to `pixels` steps.
-
-    Args:
-        batch: images `(samples, height, width, channels)`, or signals `(samples, length, channels)`.
-        rng: generator of the shifts.
-        pixels: largest shift. Defaults to 2.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is neither images nor signals, or `pixels` is not an integer of at least 0.
+    Signals `(samples, length, channels)` are shifted in time, by up to `pixels` steps.
     """
     pixels = checks.integer("pixels", pixels, 0)
     _check_batch("shift", batch, rng, (3, 4))
@@ -40,46 +35,19 @@ def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.nd
 
 
 def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirror every image left to right with probability 1/2.
-
-    Args:
-        batch: images `(samples, height, width, channels)`.
-        rng: generator of the choices.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array.
-    """
+    """Mirror every image left to right with probability 1/2."""
     _check_batch("flip", batch, rng)
     return _half_of(batch, batch[:, :, ::-1], rng)
 
 
 def flip_vertical(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn every image upside down, as in a mirror on the floor, with probability 1/2.
-
-    Args:
-        batch: images `(samples, height, width, channels)`.
-        rng: generator of the choices.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array.
-    """
+    """Turn every image upside down, as in a mirror on the floor, with probability 1/2."""
     _check_batch("flip_vertical", batch, rng)
     return _half_of(batch, batch[:, ::-1], rng)
 
 
 def rotate(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn every image by its own number of quarter turns; by half turns only, if they are not square.
-
-    Args:
-        batch: images `(samples, height, width, channels)`.
-        rng: generator of the choices.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array.
-    """
+    """Turn every image by its own number of quarter turns; by half turns only, if they are not square."""
     _check_batch("rotate", batch, rng)
     square = batch.shape[1] == batch.shape[2]
     turns = rng.integers(0, 4, size=len(batch)) if square else 2 * rng.integers(0, 2, size=len(batch))
@@ -94,15 +62,6 @@ def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray
     """Set a square of `size` x `size` pixels, centered anywhere in the image, to zero (DeVries and Taylor, 2017).
 
     The part of the square outside the image is clipped, as in the paper.
-
-    Args:
-        batch: images `(samples, height, width, channels)`.
-        rng: generator of the centers.
-        size: side of the square.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array, or `size` is not an integer of at least 0.
     """
     size = checks.integer("size", size, 0)
     _check_batch("cutout", batch, rng)
@@ -120,16 +79,7 @@ def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.
     """Change the contrast of every image, and the brightness of each of its channels, as another light would.
 
     An image $x$ becomes $(1 + c) x + b$ with $c$ uniform in ±`amount`, and $b$, one for each channel, in half of it.
-
-    Args:
-        batch: images `(samples, height, width, channels)`: floats from 0 to 1 or so, or integers from 0 to 255, of
-            which they remain.
-        rng: generator of the changes.
-        amount: largest change of the contrast. Defaults to 0.3.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array, or `amount` is not from 0 to 1.
+    Pixels are floats from 0 to 1 or so, or integers from 0 to 255, which they remain.
     """
     amount = checks.number("amount", amount, least=0, most=1)
     _check_batch("color_jitter", batch, rng)
@@ -144,14 +94,7 @@ def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.
 def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) -> np.ndarray:
     """Make each word of texts the unknown one, id 1, with probability `share`.
 
-    Args:
-        batch: token ids, integers `(samples, length)`, of which 0 is padding.
-        rng: generator of the choices.
-        share: Defaults to 0.2.
-
-    Raises:
-        TypeError: if `rng` is not a generator.
-        ValueError: if `batch` is not such an array, or `share` is not in [0, 1).
+    The batch is token ids, integers `(samples, length)`, of which 0 is padding.
 
     Example:
 
@@ -174,12 +117,6 @@ def compose(*functions: Augmentation) -> Augmentation:
     """An augmentation that applies `functions` in turn, with one generator.
 
     Bind options by `functools.partial`, which also keeps the result picklable for worker processes.
-
-    Args:
-        functions: augmentations `(batch, rng) -> batch`.
-
-    Raises:
-        TypeError: if one of them cannot be called.
 
     Example:
 

@@ -14,18 +14,19 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
-from kerasnas.modalities.decoding import LONGEST
+from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
-from kerasnas.modalities.lazy_images import LazyImages, predicted
+from kerasnas.modalities.lazy_images import LazyImages, as_array, in_parts, predicted
 from kerasnas.modalities.token_vectors import STARTS
-from kerasnas.modalities.values import check_samples
+from kerasnas.modalities.values import invalid_data
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
 PARTS = (("train", "training"), ("test", "test"))
-_BATCH = 250
+_BATCH, _AT_ONCE = 250, 1024
 _LOADING = """\
 import keras  # the network is made of standard layers: KerasNAS is not needed
 
@@ -55,32 +56,6 @@ class TextLimits:
         checks.one_of("starts", self.starts, STARTS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """Conversion of samples of files and tables into arrays.
-
-    Args:
-        shape: of one raw sample, where a network takes no other; of images `(height, width, channels)`. Defaults to
-            None: as the samples come.
-        size: `(height, width)` that images are brought to. Defaults to None: the most common one.
-        fit: how images of other shapes are brought to size. Defaults to `"stretch"`.
-        longest: pixels along the longer side of an image at most, unless a size is given. Defaults to 64.
-        scale: largest raw value of an image. Defaults to 255.
-        text_column: column of texts in a table. Defaults to "": the one with a usual name.
-    """
-
-    shape: tuple[int, ...] | None = None
-    size: tuple[int, int] | None = None
-    fit: str = "stretch"
-    scale: float = 255.0
-    text_column: str = ""
-    longest: int = LONGEST
-
-    def scaled(self, pixels: Any) -> Any:
-        """Return pixels of 8 bits in the range from 0 to `scale`."""
-        return pixels if self.scale == 255 else pixels * np.float32(self.scale / 255)
-
-
 class Modality:
     """A kind of samples: how to read, check, augment, describe and show them.
 
@@ -108,7 +83,6 @@ class Modality:
         adaptable: whether networks that were pretrained on photographs can see samples. Defaults to False.
         resizes: whether samples are brought to one size.
         baseline: whether a support vector machine on the values of samples is fitted to compare with. Defaults to True.
-        reference_models: whether `references` fits models without a network to compare with.
         most_epochs: number of epochs after which networks of a race overfit. Defaults to any.
         race_share: of a race's budget, that candidates other than the first may take. Defaults to what suits images.
         example: argument of `kerasnas predict` in the closing text; empty if it takes none.
@@ -135,7 +109,6 @@ class Modality:
     resizes = False
     adaptable = False
     baseline = True
-    reference_models = False
     most_epochs = math.inf
     race_share = 0.0
     example = ""
@@ -242,7 +215,38 @@ class Modality:
         task: Task | None = None,
     ) -> None:
         """Raise ValueError unless `x` and `y` are inputs and labels to learn from; arguments as for `check_images`."""
-        check_samples(self, x, y, num_classes, input_shape, what, task)
+        checks.instance("what", what, str, "the name of the data")
+        task = CLASSIFICATION if task is None else checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+        checks.optional(checks.size, "num_classes", num_classes)
+        for argument, value in (("x", x), ("y", y)):
+            if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+                raise invalid_data(argument, what, "an array (np.asarray makes one)", type(value).__name__)
+        x, y = as_array(x), np.asarray(y)
+        self._check_inputs(x, None if input_shape is None else tuple(input_shape), what)
+        task.check_trainable(y, len(x), num_classes, what, self.input_plural)
+
+    def _check_inputs(self, x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
+        plural = self.input_plural
+        axes = f"(samples, {', '.join(self.axes)})" + ("" if input_shape is None else ", as `input_shape` says")
+        if x.ndim != len(self.axes) + 1:
+            fix = self.fixes.get(x.ndim, "")
+            raise invalid_data("x", what, f"{plural} of shape {axes}", f"shape {x.shape}{'. ' if fix else ''}{fix}")
+        if x.size == 0:
+            expected = f"at least one {self.singular} with at least one {self.value}"
+            raise invalid_data("x", what, expected, f"an empty array, shape {x.shape}")
+        if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
+            raise invalid_data("x", what, f"{plural} of numbers, float or integer", f"dtype {x.dtype}")
+        self.check_dtype(x, what)
+        if input_shape is not None:
+            pairs = zip(input_shape, x.shape[1:], strict=False)
+            if len(input_shape) != x.ndim - 1 or any(size not in (None, found) for size, found in pairs):
+                raise invalid_data("x", what, f"{plural} of shape {input_shape}", f"{plural} of shape {x.shape[1:]}")
+        if np.issubdtype(x.dtype, np.floating):
+            whole = [np.isfinite(part).all(axis=tuple(range(1, x.ndim))) for part in in_parts(x, _AT_ONCE)]
+            bad = np.flatnonzero(~np.concatenate(whole))
+            if bad.size:
+                received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
+                raise invalid_data("x", what, "finite values", received)
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         """Raise ValueError for inputs of another dtype than networks take."""
@@ -349,12 +353,17 @@ def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task
 
 
 def dataset_arguments(
-    x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], task: Task, **more: Any
+    x: Mapping[str, np.ndarray],
+    y: Mapping[str, np.ndarray],
+    task: Task,
+    raw: Mapping[str, np.ndarray] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return the arguments of a `Dataset`, given the samples and labels of "train" and "test"."""
+    """Return the arguments of a `Dataset`, given the samples, labels and raw samples of "train" and "test"."""
     return {
         **{f"x_{part}": x[part] for part in x},
         **{f"y_{part}": y[part].astype(task.dtype) for part in y},
+        **{f"raw_{part}": one for part, one in (raw or {}).items()},
         "task": task,
         **more,
     }

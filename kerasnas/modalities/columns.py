@@ -118,9 +118,8 @@ def labels_in(columns: Columns, sample: str, target: Sequence[str] = ()) -> np.n
 def label_names(columns: Iterable[str], sample: str, target: Sequence[str] = ()) -> list[str]:
     """Return the names of the columns of labels; arguments and errors as for `labels_in`."""
     others = [name for name in columns if name != sample]
-    for name in target:
-        checks.one_of("target", name, others)
-    names = list(target) or [name for name in others if name.lower() in LABELS][:1] or others
+    names = list(checks.names("target", target, others, least=0))
+    names = names or [name for name in others if name.lower() in LABELS][:1] or others
     if len(names) != 1 and not target:
         expected = f"a table with a column of labels, named {', '.join(LABELS)}, or as the setting `target` says"
         raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", _close(others, LABELS)))

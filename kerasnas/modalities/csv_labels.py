@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
-from kerasnas.modalities.decoding import LONGEST, is_image, read_pixels
+from kerasnas.modalities.decoding import Reading, is_image, read_pixels
 from kerasnas.modalities.folders import left_out
 from kerasnas.modalities.grouping import grouped_columns
 from kerasnas.tasks.base import recognizing, task_class
@@ -28,25 +28,17 @@ _FEW_ROWS, _MOST_CLASSES = 20, 0.05  # whole numbers of more values than either,
 
 
 def read_csv(
-    file: Path,
-    target: Sequence[str] = (),
-    task: str = "auto",
-    image_size: tuple[int, int] | None = None,
-    seed: int = 0,
-    image_fit: str = "stretch",
-    text_column: str = "",
-    longest: int = LONGEST,
-    cache: Path | None = None,
+    file: Path, target: Sequence[str], task: str, reading: Reading, seed: int, cache: Path
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Read the images that a CSV file names, or the texts or rows in it, with their labels.
 
     Args:
         file: the file; see `kerasnas.datasets.load`.
-        target: the columns that are the labels. Defaults to all that are no path, split or group.
-        task: what they are. Defaults to `"auto"`: one column of names or whole numbers is a classification, several of
-            0 and 1 are multilabel, numbers a regression.
-        image_size, seed, image_fit, longest, cache: as for `read_folder`.
-        text_column: the column of texts. Defaults to none, or that of such a name.
+        target: the columns that are the labels; none for all that are no path, split or group.
+        task: what they are; of `"auto"`, one column of names or whole numbers is a classification, several of 0 and 1
+            are multilabel, numbers a regression.
+        reading: how images are brought to size, and the column of texts.
+        seed, cache: as for `read_folder`.
 
     Returns:
         The arrays of `read_folder`, with the array `task`; the names of classes, labels or numbers; and notes. Texts
@@ -57,24 +49,24 @@ def read_csv(
             than the others, an image that is not there, and as for `read_folder`.
     """
     columns = read_columns(file)
-    if text_column:
-        checks.one_of("text_column", text_column, columns)
+    if reading.text_column:
+        checks.one_of("text_column", reading.text_column, columns)
     place = next((name for name in columns if name.lower() in PATH_COLUMNS), "")
-    text = text_column or ("" if place else next((name for name in columns if name.lower() in TEXT_COLUMNS), ""))
+    text = reading.text_column
+    if not text and not place:
+        text = next((name for name in columns if name.lower() in TEXT_COLUMNS), "")
     if not text and not place and not _names_images(columns):
-        if image_size is not None:
-            raise ValueError(checks.invalid("image_size", "None, as rows of a table have no size", image_size))
+        if reading.size is not None:
+            raise ValueError(checks.invalid("image_size", "None, as rows of a table have no size", reading.size))
         return _read_table(columns, target, task, seed)
     place = text or place or next(iter(columns))
     known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
-    for name in target:
-        checks.one_of("target", name, known)
-    names = tuple(target) or tuple(known)
+    names = checks.names("target", target, known, least=0) or tuple(known)
     if not names:
         raise ValueError(f"Expected a column of labels beside '{place}'. Received: {', '.join(columns)}")
     if text:
-        if image_size is not None:
-            raise ValueError(checks.invalid("image_size", f"None, as column '{text}' holds texts", image_size))
+        if reading.size is not None:
+            raise ValueError(checks.invalid("image_size", f"None, as column '{text}' holds texts", reading.size))
         x = np.array(columns[place], dtype=str)
         return _split_arrays(x, columns, names, task, seed, f"{len(x):,} texts", [])
     paths = [file.parent / text for text in columns[place]]
@@ -84,7 +76,7 @@ def read_csv(
                 f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}. Texts stand "
                 "in a column named text, or in one that is named as the text column"
             )
-    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit, longest, cache=cache)
+    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, reading, cache)
     read = set(decoded.paths)
     kept = [row for row, path in enumerate(paths) if path in read]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
@@ -103,9 +95,8 @@ def _read_table(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Return the result of `read_csv` for rows of numbers and categories."""
     known = [name for name in columns if name.lower() not in (_SPLIT, _GROUP)]
-    for name in target:
-        checks.one_of("target", name, known)
-    labels = tuple(target) or tuple(name for name in known if name.lower() in LABELS)[:1]
+    labels = checks.names("target", target, known, least=0)
+    labels = labels or tuple(name for name in known if name.lower() in LABELS)[:1]
     if not labels:
         raise ValueError(
             f"Expected a column of labels, named {', '.join(LABELS)}, or as the target (--target=COLUMN). Received: "

@@ -41,6 +41,40 @@ FITS = ("stretch", "crop", "pad")
 
 
 @dataclasses.dataclass(frozen=True)
+class Reading:
+    """Conversion of samples of files and tables into arrays.
+
+    Args:
+        shape: of one raw sample, where a network takes no other; of images `(height, width, channels)`. Defaults to
+            None: as the samples come.
+        size: `(height, width)` that images are brought to. Defaults to None: the most common one.
+        fit: how images of other shapes are brought to size, one of `FITS`. Defaults to `"stretch"`.
+        longest: pixels along the longer side of an image at most, unless a size is given. Defaults to 64.
+        scale: largest raw value of an image. Defaults to 255.
+        text_column: column of texts in a table. Defaults to "": the one with a usual name.
+    """
+
+    shape: tuple[int, ...] | None = None
+    size: tuple[int, int] | None = None
+    fit: str = "stretch"
+    scale: float = 255.0
+    text_column: str = ""
+    longest: int = LONGEST
+
+    def scaled(self, pixels: Any) -> Any:
+        """Return pixels of 8 bits in the range from 0 to `scale`."""
+        return pixels if self.scale == 255 else pixels * np.float32(self.scale / 255)
+
+    @property
+    def of_images(self) -> tuple[tuple[int, int] | None, int | None]:
+        """`(height, width)` and number of channels of images; None for what follows from the images."""
+        if self.shape is None or len(self.shape) != 3:  # arrays may have no axis of channels
+            return self.size, None
+        height, width, channels = self.shape
+        return (height, width), channels
+
+
+@dataclasses.dataclass(frozen=True)
 class Decoded:
     """Images of one size.
 
@@ -62,22 +96,13 @@ class Decoded:
         return self.pixels[np.array([rows[path] for path in paths], int)]
 
 
-def read_pixels(
-    paths: Sequence[Path],
-    root: Path | None,
-    image_size: tuple[int, int] | None = None,
-    image_fit: str = "stretch",
-    longest: int = LONGEST,
-    channels: int | None = None,
-    cache: Path | None = None,
-) -> Decoded:
-    """Decode image files to one size.
+def read_pixels(paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
+    """Decode image files to one size, with one channel if all are grayscale, else three, unless a shape is given.
 
     Args:
         paths: the files.
         root: the folder that errors name them from; None for the name of the file alone.
-        image_size, image_fit, longest: as for `read_folder`.
-        channels: Defaults to None: one if all are grayscale, else three.
+        reading: how they are brought to size.
         cache: folder for decoded images that do not fit into memory. Defaults to None: `"decoded"` in the cache folder.
 
     Raises:
@@ -85,67 +110,48 @@ def read_pixels(
     """
     unreadable: dict[Path, str] = {}
     headers = _readable(lambda path: _header(path, root), paths, unreadable)
-    if not headers and (image_size is None or channels is None):
+    asked, channels = reading.of_images
+    if not headers and (asked is None or channels is None):
         raise ValueError(next(iter(unreadable.values())))
-    sizes = [size for size, _ in headers.values()]
-    size = image_size or _capped(collections.Counter(sizes).most_common(1)[0][0], longest)
-    mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers.values()) else "RGB"
+    size, mode = _size_and_mode(list(headers.values()), reading)
 
     def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
-        return _pixels(path, root, size, mode, image_fit).reshape(*size, len(mode))
+        return _pixels(path, root, size, mode, reading.fit).reshape(*size, len(mode))
 
     cache = storage.cache_folder() / "decoded" if cache is None else cache
-    settings = [mode, image_fit, PIL.__version__]
-    stored = store_pixels(list(headers), size, len(mode), decode, cache, settings, image_size is not None)
-    failed = {**unreadable, **stored.unreadable}
+    settings, fixed = [mode, reading.fit, PIL.__version__], asked is not None
+    pixels, failed, size, notes = store_pixels(list(headers), size, len(mode), decode, cache, settings, fixed)
     read = [path for path in headers if path not in failed]
-    words = [_sizes(sizes, stored.size)] if sizes else []
-    return Decoded(stored.pixels, read, failed, (*words, *stored.notes))
+    words = [_sizes([found for found, _ in headers.values()], size)] if headers else []
+    return Decoded(pixels, read, {**unreadable, **failed}, (*words, *notes))
 
 
-def pixels_of_files(
-    paths: Iterable[str | os.PathLike],
-    image_size: tuple[int, int] | None = None,
-    image_fit: str = "stretch",
-    channels: int | None = None,
-    longest: int = LONGEST,
-) -> Any:
+def pixels_of_files(paths: Iterable[str | os.PathLike], reading: Reading) -> Any:
     """The pixels of image files, all of which can be read: uint8 `(samples, height, width, channels)`.
-
-    Args:
-        paths: the files.
-        image_size, image_fit, longest: as for `read_folder`.
-        channels: Defaults to None: one if all are grayscale, else three.
 
     Raises:
         ValueError: if one cannot be read, or they do not fit into memory.
     """
     files = [Path(path) for path in paths]
-    found = read_pixels(list(dict.fromkeys(files)), Path(), image_size, image_fit, longest, channels)
+    found = read_pixels(list(dict.fromkeys(files)), Path(), reading)
     if found.unreadable:
         raise ValueError(next(iter(found.unreadable.values())))
     return found.of(files)
 
 
-def pixels_of_images(
-    images: Iterable[Image.Image],
-    image_size: tuple[int, int] | None = None,
-    image_fit: str = "stretch",
-    channels: int | None = None,
-    longest: int = LONGEST,
-) -> np.ndarray:
-    """The pixels of images that Pillow has opened; arguments as for `pixels_of_files`.
+def pixels_of_images(images: Iterable[Image.Image], reading: Reading) -> np.ndarray:
+    """The pixels of images that Pillow has opened, as of `pixels_of_files`.
 
     Args:
         images: they are iterated over twice, so that not all of them need be in memory.
-        image_size, image_fit, channels, longest: as there.
+        reading: how they are brought to size.
 
     Raises:
         ValueError: if one is none, or they do not fit into memory.
 
     Example:
 
-    >>> pixels_of_images([Image.new("L", (8, 6)), Image.new("L", (8, 6)), Image.new("L", (9, 9))]).shape
+    >>> pixels_of_images([Image.new("L", (8, 6)), Image.new("L", (8, 6)), Image.new("L", (9, 9))], Reading()).shape
     (3, 6, 8, 1)
     """
     headers = []
@@ -154,11 +160,17 @@ def pixels_of_images(
             raise ValueError(checks.invalid("x", "an image in each row", f"{type(image).__name__} in row {row}"))
         upright = ImageOps.exif_transpose(image)
         headers.append(((upright.height, upright.width), _is_grey(image)))
-    size = image_size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0], longest)
-    mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
+    size, mode = _size_and_mode(headers, reading)
     check_memory(len(headers), size, len(mode))
-    found = np.stack([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, image_fit) for one in images])
+    found = np.stack([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, reading.fit) for one in images])
     return found.reshape(len(headers), *size, len(mode))
+
+
+def _size_and_mode(headers: Sequence[tuple[tuple[int, int], bool]], reading: Reading) -> tuple[tuple[int, int], str]:
+    """Return what images are brought to, given the size of each, and whether it is grayscale."""
+    size, channels = reading.of_images
+    size = size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0], reading.longest)
+    return size, MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
 
 
 def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
@@ -172,12 +184,12 @@ def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict
     return found
 
 
-def _capped(size: tuple[int, int], longest: int = LONGEST) -> tuple[int, int]:
+def _capped(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """`(height, width)` in the same proportion, but for rounding, whose longer side is `longest` at most.
 
     Example:
 
-    >>> _capped((28, 28)), _capped((3000, 4000)), _capped((3000, 4000), 224)
+    >>> _capped((28, 28), 64), _capped((3000, 4000), 64), _capped((3000, 4000), 224)
     ((28, 28), (48, 64), (168, 224))
     """
     factor = min(1.0, longest / max(size))
@@ -205,19 +217,18 @@ def check_image_size(value: Any) -> None:
         raise ValueError(checks.invalid("image_size", expected, value)) from None
 
 
-def read_image(path: Path, input_shape: tuple[int, ...], image_fit: str = "stretch") -> np.ndarray:
-    """The pixels of an image file, upright, resized, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
+def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels of an image file, upright, stretched, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
 
     Args:
         path: the file.
         input_shape: `(height, width, channels)`.
-        image_fit: one of `FITS`. Defaults to `"stretch"`.
 
     Raises:
         ValueError: if it cannot be read as an image.
     """
     height, width, channels = input_shape
-    return _pixels(path, path.parent, (height, width), MODES[channels], image_fit).reshape(input_shape)
+    return _pixels(path, path.parent, (height, width), MODES[channels], "stretch").reshape(input_shape)
 
 
 def image_files(path: Path) -> list[Path]:

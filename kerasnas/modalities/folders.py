@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
-from kerasnas.modalities.decoding import FITS, LONGEST, SUFFIXES, check_image_size, is_image, read_pixels
+from kerasnas.modalities.decoding import SUFFIXES, Reading, is_image, read_pixels
 from kerasnas.modalities.grouping import grouped_files
 from kerasnas.tasks.splits import grouped_split, stratified_split
 
@@ -45,12 +44,7 @@ class _Split:
 
 
 def read_folder(
-    folder: Path,
-    image_size: tuple[int, int] | None = None,
-    seed: int = 0,
-    image_fit: str = "stretch",
-    longest: int = LONGEST,
-    cache: Path | None = None,
+    folder: Path, reading: Reading, seed: int, cache: Path
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
@@ -64,12 +58,9 @@ def read_folder(
 
     Args:
         folder: the folder; hidden folders and files are skipped.
-        image_size: `(height, width)` of the result. Defaults to None: the most common size, its longer side `longest`
-            pixels at most.
-        seed: seed of the 80/20 split. Defaults to 0.
-        image_fit: one of `FITS`. Defaults to `"stretch"`.
-        longest: pixels along the longer side at most, unless `image_size` is given. Defaults to 64.
-        cache: folder for decoded images that do not fit into memory. Defaults to None: `"decoded"` in the cache folder.
+        reading: how images are brought to size.
+        seed: seed of the 80/20 split.
+        cache: folder for decoded images that do not fit into memory.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 (`LazyImages` if they are many) with one channel if
@@ -80,8 +71,6 @@ def read_folder(
         ValueError: if a class has no image, a part has a class that the training part lacks, folders could be parts as
             well as classes, more than 5 % of the files would be left out, or the images do not fit into memory.
     """
-    check_image_size(image_size)
-    checks.one_of("image_fit", image_fit, FITS)
     split = _find_split(folder)
     others: collections.Counter[str] = collections.Counter()
     train, test = ([_list_images(place, folder, others) for place in part] for part in (split.train, split.test))
@@ -91,7 +80,7 @@ def read_folder(
     parts = [_merged(classes, part) for part in (train, test) if part]
 
     paths = [path for part in parts for files in part.values() for path in files]
-    decoded = read_pixels(paths, folder, image_size, image_fit, longest, cache=cache)
+    decoded = read_pixels(paths, folder, reading, cache)
     read = set(decoded.paths)
     x, y = [], []
     for number, part in enumerate(parts):

@@ -36,17 +36,17 @@ class Front(abc.ABC):
         """Arguments of a search space that follow from the data: none."""
         return {}
 
-    @abc.abstractmethod
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a raw sample, given that of the network's inputs."""
+        """The shape of a raw sample, given that of the network's inputs: the same, unless a front changes it."""
+        return tuple(input_shape)
 
     @abc.abstractmethod
     def apply(self, x: Any) -> Any:
         """The inputs of the network, a KerasTensor, of raw samples `x`, a KerasTensor."""
 
-    @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
         """The name and the arguments, as a JSON-serializable mapping."""
+        return {"name": self.name}
 
     def input(self, input_shape: tuple[int, ...]) -> Any:
         """The input of a deployed model whose network takes samples of this shape."""
@@ -65,9 +65,6 @@ class Scaling(Front):
     def __init__(self, scale: float = 1.0):
         self.scale = checks.number("scale", scale, above=0)
 
-    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(input_shape)
-
     def apply(self, x: Any) -> Any:
         return x if self.scale == 1 else keras.layers.Rescaling(1 / self.scale, dtype="float32", name="scaling")(x)
 
@@ -80,14 +77,8 @@ class Padding(Front):
 
     name = "padding"
 
-    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(input_shape)
-
     def apply(self, x: Any) -> Any:
         return keras.ops.nan_to_num(x)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
 
 
 class Vocabulary(Front):

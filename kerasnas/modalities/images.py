@@ -77,13 +77,10 @@ class Images(Modality):
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         x = _listed(x)
         first = x[0] if isinstance(x, list) and x else next(iter(x), None) if _is_column(x) else None
-        size, channels = reading.size, None
-        if reading.shape is not None and len(reading.shape) == 3:  # arrays may have no axis of channels
-            size, channels = reading.shape[:2], reading.shape[2]
         if isinstance(first, str | os.PathLike):
-            return reading.scaled(pixels_of_files(x, size, reading.fit, channels, reading.longest))
+            return reading.scaled(pixels_of_files(x, reading))
         if hasattr(first, "getexif"):
-            return reading.scaled(pixels_of_images(x, size, reading.fit, channels, reading.longest))
+            return reading.scaled(pixels_of_images(x, reading))
         if reading.shape is None:
             for name, value, default in (("image_size", reading.size, None), ("image_fit", reading.fit, "stretch")):
                 if value != default:
@@ -126,8 +123,7 @@ class Images(Modality):
             if not found:
                 raise ValueError(f"There is no image in the folder {path}.")
             files += found
-        height, width, channels = shape
-        decoded = read_pixels(list(dict.fromkeys(files)), None, (height, width), reading.fit, channels=channels)
+        decoded = read_pixels(list(dict.fromkeys(files)), None, reading)
         return decoded.paths, decoded.pixels * np.float32(reading.scale / 255), dict(decoded.unreadable)
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:

@@ -100,11 +100,7 @@ def of_model(model: keras.Model) -> Modality:
     """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
     if model.inputs[0].dtype == "string":
         return modality("texts")
-    return _of_raw_shape(model.input_shape[1:])
-
-
-def _of_raw_shape(shape: Sequence[int | None]) -> Modality:
-    return modality({3: "images", 2: "signals"}.get(len(shape), "tables"))
+    return modality({4: "images", 3: "signals"}.get(len(model.input_shape), "tables"))
 
 
 def of_record(record: Mapping[str, Any]) -> Modality:

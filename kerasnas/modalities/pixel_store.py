@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import hashlib
 import json
 import math
@@ -29,23 +28,6 @@ _PIXELS, _RECORD = "pixels.bin", "record.json"
 _UNUSED = 30 * 24 * 3600.0  # seconds after which an entry is removed
 
 
-@dataclasses.dataclass(frozen=True)
-class Stored:
-    """Decoded images.
-
-    Args:
-        pixels: uint8 `(samples, height, width, channels)`, an array or lazy images.
-        unreadable: file -> why it is left out.
-        size: `(height, width)`; smaller than asked for where no store has room for that.
-        notes: lines on where they are held.
-    """
-
-    pixels: Any
-    unreadable: Mapping[Path, str]
-    size: tuple[int, int]
-    notes: tuple[str, ...] = ()
-
-
 def store_pixels(
     files: Sequence[Path],
     size: tuple[int, int],
@@ -54,7 +36,7 @@ def store_pixels(
     cache: Path,
     settings: Any,
     fixed: bool,
-) -> Stored:
+) -> tuple[Any, Mapping[Path, str], tuple[int, int], tuple[str, ...]]:
     """Decode files: up to 64 MiB of pixels into an array, more into a file of the cache, as lazy images.
 
     Without room for the file the bytes are held in memory, at a smaller size if they have to be.
@@ -67,6 +49,10 @@ def store_pixels(
         settings: JSON-serializable; what else `decode` depends on.
         fixed: whether the size was asked for, so that a smaller one would not do.
 
+    Returns:
+        The pixels, uint8 `(samples, height, width, channels)`, an array or lazy images; for each file that is left out
+        the reason; the size, smaller than asked for where no store has room for that; and lines on where they are held.
+
     Raises:
         ValueError: if they do not fit into memory.
     """
@@ -74,7 +60,7 @@ def store_pixels(
     needed, memory = len(files) * math.prod(shape), untrusted.memory() or math.inf
     check_memory(len(files), size, channels, _ARRAY if needed <= _FEW_BYTES else _IN_FILE)
     if needed <= _FEW_BYTES:
-        return Stored(*_decoded(files, shape, decode), size)
+        return *_decoded(files, shape, decode), size, ()
     gigabytes = f"{needed / 2**30:.1f} GiB of decoded images"
     try:
         file = PixelFile(cache, files, settings, shape)
@@ -82,7 +68,7 @@ def store_pixels(
         if found is None:
             print(f"Decoding {len(files):,} images to {file.path} ({needed / 2**30:.1f} GiB), which later runs reuse")
             found = file.write(lambda path: decode(path, size))
-        return Stored(LazyImages(found[0]), found[1], size, (f"{gigabytes} are held in {file.path}",))
+        return LazyImages(found[0]), found[1], size, (f"{gigabytes} are held in {file.path}",)
     except OSError as error:
         problem = f"The cache folder {cache} cannot hold {gigabytes} ({error})"
     room = _MOST_MEMORY * memory / (_LAZY * needed)
@@ -96,7 +82,7 @@ def store_pixels(
         size = (max(1, int(size[0] * math.sqrt(room))), max(1, int(size[1] * math.sqrt(room))))
         where = f"{where}, at {size[0]}x{size[1]}"
     pixels, unreadable = _decoded(files, (*size, channels), decode)
-    return Stored(LazyImages(pixels), unreadable, size, (f"{problem}: {where}",))
+    return LazyImages(pixels), unreadable, size, (f"{problem}: {where}",)
 
 
 def check_memory(number: int, size: tuple[int, int], channels: int, each: int = _ARRAY) -> None:

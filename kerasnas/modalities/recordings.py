@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities.base import (
-    PARTS,
-    Reading,
-    TextLimits,
-    check_labels,
-    dataset_arguments,
-)
+from kerasnas.modalities.base import PARTS, Reading, TextLimits, check_labels, dataset_arguments
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
+from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
 
 
@@ -41,10 +36,8 @@ class Recordings(Signals):
         for part, what in PARTS:
             x, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
             if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
-                raise ValueError(
-                    f"Invalid value received for argument `x` ({what} data). Expected audio, (recordings, samples), "
-                    f"all of one length. Received: shape {x.shape}, dtype {x.dtype}"
-                )
+                expected = "audio, (recordings, samples), all of one length"
+                raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
             raw[part] = x.astype("float32") / (32768 if x.dtype == np.int16 else 1)
             if bad := int((~np.isfinite(raw[part]).all(axis=1)).sum()):
                 raise ValueError(
@@ -55,5 +48,4 @@ class Recordings(Signals):
         frames = {part: front.frames(x) for part, x in raw.items()}
         length, bands = frames["train"].shape[1:]
         note = f"Log-mel spectrograms: {length} frames of {bands} bands, at {front.rate:,} samples a second"
-        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": (note,)}
-        return dataset_arguments(frames, y, task, **more)
+        return dataset_arguments(frames, y, task, raw, front=front, notes=(note,))

@@ -40,10 +40,8 @@ class Signals(Modality):
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         arrays, raw, notes = without_padding(arrays)
         x, y = checked_parts(self, arrays, task)
-        found = dataset_arguments({part: one.astype(np.float32, order="C") for part, one in x.items()}, y, task)
-        if raw:
-            found |= {"front": Padding(), "raw_train": raw["train"], "raw_test": raw["test"], "notes": notes}
-        return found
+        x = {part: one.astype(np.float32, order="C") for part, one in x.items()}
+        return dataset_arguments(x, y, task, raw, front=Padding() if raw else None, notes=notes)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN

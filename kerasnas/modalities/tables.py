@@ -89,7 +89,6 @@ class Tables(Modality):
     axes = ("columns",)
     race_space = "tables"
     baseline = False
-    reference_models = True
     # Not int8, which has one scale for all columns of a raw row: on breast cancer a third of the answers changed.
     formats = ("savedmodel", "onnx", "litert")
     example = "rows.csv"
@@ -134,8 +133,7 @@ class Tables(Modality):
         raw = {part: bound.coded(dict(zip(names, x.T, strict=True))) for part, x in rows.items()}
         front = TableFront(columns)
         inputs = {part: front.encoded(one) for part, one in raw.items()}
-        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": notes, "modality": bound}
-        return dataset_arguments(inputs, y, task, **more)
+        return dataset_arguments(inputs, y, task, raw, front=front, notes=notes, modality=bound)
 
     def coded(self, values: Mapping[str, Any]) -> np.ndarray:
         """Return raw rows, float32 `(samples, columns)`, of columns by name.

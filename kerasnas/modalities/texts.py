@@ -13,14 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion, NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
-from kerasnas.modalities.base import (
-    PARTS,
-    Modality,
-    Reading,
-    TextLimits,
-    check_labels,
-    dataset_arguments,
-)
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
@@ -90,8 +83,7 @@ class Texts(Modality):
         for part, what in PARTS:
             if empty := int((ids[part] == 0).all(axis=1).sum()):
                 notes.append(f"{empty:,} of {len(ids[part]):,} {what} texts have no word in them")
-        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": tuple(notes)}
-        return dataset_arguments(ids, y, task, **more)
+        return dataset_arguments(ids, y, task, raw, front=front, notes=tuple(notes))
 
     def sample_column(self, columns: Columns, reading: Reading) -> str:
         if reading.text_column:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from kerasnas import checks
-from kerasnas.files import storage
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting import tables
@@ -43,25 +37,6 @@ def markdown_table(table: tables.Table) -> str:
     header = table.header or ["", ""]
     lines = [header, ["---"] * len(header), *([escape(cell) for cell in row] for row in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
-    """Write the model card of a run to `card.md` in its folder, atomically.
-
-    Args:
-        folder: the run's folder.
-        result: the record of the run; see `kerasnas.reporting`.
-
-    Returns:
-        The path of the card.
-
-    Raises:
-        ValueError: if `"genotype"` or `"searched"` is missing from `result`.
-    """
-    record, path = Record.of(result, "genotype"), Path(folder) / "card.md"
-    storage.write_text(path, card_text(record))
-    return path
 
 
 def card_text(result: Record) -> str:

@@ -53,11 +53,6 @@ class Box:
     def bottom(self) -> float:
         return self.y + self.height / 2
 
-    def overlaps(self, other: Box) -> bool:
-        """True if the two rectangles share any area."""
-        across = self.left < other.right and other.left < self.right
-        return across and self.top < other.bottom and other.top < self.bottom
-
 
 @dataclasses.dataclass(frozen=True)
 class Wire:

@@ -29,19 +29,6 @@ class CostPoint(NamedTuple):
 _COLOURS = ["#00795a", GREY, "#0b66ad", "#c45100", "#9b3f86", "#e69f00"]
 
 
-def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
-    """Those that no other one beats in cost and accuracy, cheaper ones first.
-
-    Example:
-
-    >>> found = non_dominated([CostPoint("a", 1, 0.7), CostPoint("b", 2, 0.6), CostPoint("c", 3, 0.9)])
-    >>> [point.name for point in found]
-    ['a', 'c']
-    """
-    positions = staircase([point.cost for point in points], [point.accuracy for point in points])
-    return [points[position] for position in positions]
-
-
 def plot_front(
     points: Sequence[CostPoint],
     path: str | os.PathLike,
@@ -67,8 +54,9 @@ def plot_front(
     axes = figure.subplots()
     factor, unit = task.axis_scale
     tidy(axes, f"test {task.words} and cost", cost, f"test {task.words}{unit}")
-    front = non_dominated(points)
-    steps = [point.cost for point in front], [factor * point.accuracy for point in front]
+    prices, values = [point.cost for point in points], [factor * point.accuracy for point in points]
+    front = staircase(prices, values)
+    steps = [prices[index] for index in front], [values[index] for index in front]
     axes.step(*steps, where="post", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
     names = list(dict.fromkeys(point.name for point in points))
     for index, name in enumerate(names):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kerasnas import checks
-from kerasnas.records import Mixture, Record
+from kerasnas.records import Record
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, task_in
 from kerasnas.reporting.tables import Table
@@ -16,13 +15,6 @@ NAMES = {
     "networks": "mean of the best networks",
     "mixture": "mixture of both",
 }
-
-
-def _mixture(result: Record) -> Mixture:
-    """Return the mixture of a record that has one."""
-    if result.mixture is None:
-        raise ValueError(checks.invalid("result", "the record of a mixture", sorted(result)))
-    return result.mixture
 
 
 class MixtureComparison(Comparison):
@@ -54,7 +46,7 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
         The model is ahead of the regression by 1.00 ± 1.96 points, which may be chance.
         The regression has 75 % of the weight, and predictions are smoothed along the edges.
         """
-        mixture, task = _mixture(record), task_in(record)
+        mixture, task = record.required("mixture"), task_in(record)
         weights = mixture.weights
         share = weights["regression"] / sum(weights.values())
         smoothing = "smoothed" if mixture.smoothed else "not smoothed"
@@ -85,7 +77,7 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
 
     def table(self, record: Record) -> Table:
         """Return the parts of a mixture: validation and test accuracy, and the weight of each."""
-        mixture = _mixture(record)
+        mixture = record.required("mixture")
         rows = []
         for name, words in NAMES.items():
             part = mixture.parts[name]

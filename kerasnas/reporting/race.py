@@ -63,13 +63,6 @@ def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
     return [f"{lead}. Test {task.words}: network {task.show(reached)}, {others}."]
 
 
-def _race(result: Record) -> Race:
-    """Return the race of a record that has one."""
-    if result.race is None:
-        raise ValueError(checks.invalid("result", "the record of a race", sorted(result)))
-    return result.race
-
-
 def _a(kind: str) -> str:
     own = {"given": "your own", "remembered": "a remembered", "random": "a random", "initialized": "a pre-trained"}
     own["pretrained"] = "a pretrained"
@@ -131,7 +124,7 @@ def _lag(task: Task, lag: Mapping[str, Any]) -> str:
 
 def symmetry_table(result: Record) -> Table:
     """Return the symmetries of the data: accuracy on transformed images, and whether each became an augmentation."""
-    race = _race(result)
+    race = result.required("race")
     rows = [
         [name, f"{100 * share:.0f} %", "yes" if name in race.augment else "no"] for name, share in race.kept.items()
     ]
@@ -149,7 +142,7 @@ class RaceComparison(Comparison):
 
     def sentences(self, record: Record) -> list[str]:
         """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
-        race = _race(record)
+        race: Race = record.required("race")
         winner, contestants, raced = race.winner, race.contestants, race.compared
         kind, heats = contestants[winner].kind, race.heats
         if len(raced) < 2:
@@ -189,7 +182,7 @@ class RaceComparison(Comparison):
 
     def table(self, record: Record) -> Table:
         """Return the contestants: those that came furthest first."""
-        race = _race(record)
+        race: Race = record.required("race")
         behind = {one["name"]: one for one in race.comparison}
         entries = sorted(
             race.contestants.items(),
@@ -234,7 +227,7 @@ class RaceComparison(Comparison):
 
     def chart(self, record: Record) -> str:
         """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
-        race = _race(record)
+        race: Race = record.required("race")
         if len(raced := race.compared) < 2:
             return ""
         order = sorted(raced.items(), key=lambda item: (item[0] != race.winner, -item[1].rungs[-1]["accuracy"]))
@@ -246,12 +239,12 @@ class RaceComparison(Comparison):
         }
         winner = f"{race.winner} (winner)"
         task = task_in(record)
-        title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {_race(record).samples}"
+        title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {race.samples}"
         return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
 
     def training(self, record: Record) -> str:
         """On from where the race left it."""
-        if len(_race(record).compared) > 1:
+        if len(record.required("race").compared) > 1:
             return "it won a race, and was trained on from its weights there"
         return "it was the only candidate"
 
@@ -265,13 +258,12 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         path: the PNG file to write, atomically.
     """
     record = Record.of(result)
-    race, task = _race(record), task_in(record)
-    raced = race.compared
+    race, task = record.required("race"), task_in(record)
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
     factor, unit = task.axis_scale
     tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
-    for index, (name, entry) in enumerate(raced.items()):
+    for index, (name, entry) in enumerate(race.compared.items()):
         won = name == race.winner
         axes.plot(
             [rung["steps"] for rung in entry.rungs],
@@ -296,7 +288,7 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         path: the PNG file to write, atomically.
     """
     record = Record.of(result)
-    race, task = _race(record), task_in(record)
+    race, task = record.required("race"), task_in(record)
     built = {name: size for name, entry in race.compared.items() if (size := entry.parameters)}
     sizes = list(built.values())
     factor, unit = task.axis_scale

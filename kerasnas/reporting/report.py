@@ -5,13 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from kerasnas import checks
-from kerasnas.files import storage
 from kerasnas.records import Record
 from kerasnas.reporting import charts, sections, tables
 from kerasnas.reporting.comparisons import comparisons_in, verdict
@@ -70,30 +65,12 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 """
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
-    """Write the report of a run to `report.html` in its folder, atomically.
+def report_text(folder: Path, result: Record) -> str:
+    """Return the text of `report.html`.
 
     Curves, bars and images are drawn in the page; the plots that lie in the folder are embedded: those of the cells or
     the network, `race_front.png`, `front.png` and `alphas.png`. Those that do not are left out.
-
-    Args:
-        folder: the run's folder.
-        result: the record of the run; see `kerasnas.reporting`.
-
-    Returns:
-        The path of the report.
-
-    Raises:
-        ValueError: if `"genotype"` or `"searched"` is missing from `result`.
     """
-    record, path = Record.of(result, "genotype"), Path(folder) / "report.html"
-    storage.write_text(path, report_text(Path(folder), record))
-    return path
-
-
-def report_text(folder: Path, result: Record) -> str:
-    """Return the text of `report.html`."""
     genotype, search = result.genotype, result.search
     title = f"Architecture search on {result.dataset.name or 'an unnamed dataset'}"
     said = verdict(result)

@@ -178,15 +178,12 @@ def front_table(result: Record) -> Table:
     """Return the networks that the search would choose under tighter limits, cheaper ones first."""
     if (cost := result.cost) is None:
         return Table([], [])
-    rows = [
-        [amount(point["cost"], cost.unit), " ".join(edge[0] for cell in _cells(point["genotype"]) for edge in cell)]
-        for point in cost.front
-    ]
+    rows = []
+    for point in cost.front:
+        cells = Genotype.from_json(json.dumps(point["genotype"])).cells
+        primitives = [edge.primitive for _, edges in cells for edge in edges]
+        rows.append([amount(point["cost"], cost.unit), " ".join(primitives)])
     return Table([cost.name, "primitives"], rows)
-
-
-def _cells(genotype: Mapping[str, Any]) -> list[list]:
-    return [[tuple(edge) for edge in edges] for _, edges in Genotype.from_json(json.dumps(genotype)).cells]
 
 
 def shortlist_table(result: Record) -> Table:

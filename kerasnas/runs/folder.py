@@ -67,7 +67,7 @@ class RunFolder:
         path, config = checks.path("path", path), checks.instance("config", config, Settings)
         leftovers.remove(path)
         if (path / "config.json").exists():
-            reason = _failure(path)
+            reason = _failure(path).get("reason")
             if not _replaceable(path):
                 raise FileExistsError(
                     f"{path} already holds a run{f', which failed: {reason}' if reason else '.'} Continue it with "
@@ -96,9 +96,9 @@ class RunFolder:
         if path.is_file():
             raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
         if not file.exists():
-            reason = _failure(path)
-            again = " The last one failed before it found anything; corrected, it can be begun again here: "
-            failed = f"{again}{reason}" if reason else ""
+            reason = _failure(path).get("reason")
+            again = f" The last one failed before it found anything; corrected, it can be begun again here: {reason}"
+            failed = again if reason else ""
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
         leftovers.remove(path)
         return cls(path, read_config(file))
@@ -111,10 +111,9 @@ class RunFolder:
         run = cls.open(path)
         there, here = ({"kind": one.method.name, **one.config.to_dict()} for one in (run, cls(run.path, config)))
         there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
-        same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
-            run.config, config
-        )
-        if different := checks.differences(there, here | ({"dataset": there["dataset"]} if same else {})):
+        if _same_place(run.config, config):
+            here["dataset"] = there["dataset"]
+        if different := checks.differences(there, here):
             if _replaceable(run.path):
                 return cls.create(path, config, log)
             raise ValueError(
@@ -167,7 +166,8 @@ class RunFolder:
                     if not self.stages.begun:
                         _clear(self.path)
                     if not (self.path / "result.json").exists():  # else only what is told of it failed
-                        record = {"reason": _reason(error), "settled": isinstance(error, _SETTLED)}
+                        reason = " ".join(str(error).split()) or type(error).__name__
+                        record = {"reason": reason, "settled": isinstance(error, _SETTLED)}
                         storage.write_json(self.path / FAILED, record)
                 raise
 
@@ -182,26 +182,16 @@ def _clear(path: Path) -> None:
 
 def _replaceable(path: Path) -> bool:
     """True if the run in a folder failed, would fail again, and finished nothing."""
-    settled = _failure_record(path).get("settled") is True
+    settled = _failure(path).get("settled") is True
     return settled and not Stages(path).found and not (path / "result.json").exists()
 
 
-def _failure(path: Path) -> str:
-    """Why the last attempt in a folder failed; empty where it did not."""
-    return str(_failure_record(path).get("reason", ""))
-
-
-def _failure_record(path: Path) -> dict[str, Any]:
+def _failure(path: Path) -> dict[str, Any]:
     """Return the record of the last attempt's failure; empty where there is none that can be read."""
     try:
         return untrusted.read_json(path / FAILED)
     except (OSError, ValueError):
         return {}
-
-
-def _reason(error: Exception) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def write_config(path: Path, config: Settings, directory: str | None = None) -> None:
@@ -249,5 +239,5 @@ def _place(directory: str, dataset: str) -> str:
 
 def _same_place(one: Settings, other: Settings) -> bool:
     """True if both settings name the same data on disk."""
-    paths = [Path(getattr(config, "dataset", "")) for config in (one, other)]
-    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+    paths = [getattr(config, "dataset", "") for config in (one, other)]
+    return all(path and Path(path).exists() for path in paths) and Path(paths[0]).samefile(paths[1])

@@ -176,10 +176,6 @@ class Context(Generic[S, D]):
         self.tracking.result(record)
         return record
 
-    def conclude(self, record: Record) -> None:
-        """Print the result."""
-        conclude(self.progress, record, self._run.path)
-
     def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
         if "mistakes" in searched:
@@ -233,7 +229,7 @@ class Method(abc.ABC, Generic[S, D]):
 
     def conclude(self, context: Context[S, D], record: Mapping[str, Any]) -> None:
         """Print the result."""
-        context.conclude(Record.of(record))
+        conclude(context.progress, Record.of(record), Path(context.place))
 
     def flags(self, settings: S) -> list[str]:
         """Return the flags of the command that starts a run of these settings."""

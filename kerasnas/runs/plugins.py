@@ -59,7 +59,8 @@ def _load(name: str) -> str:
     importlib.invalidate_caches()
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(f"--import={name}: expected the name of a module, or the path of a .py file.")
-    if not _exists(name):
+    root = name.split(".")[0]  # further parts are left to the import, whose errors say more
+    if root not in sys.modules and importlib.util.find_spec(root) is None:
         raise ValueError(
             f"--import={name}: there is no such module. Looked in the current folder, {here}, and in Python's path: "
             f"{', '.join(path for path in sys.path if path and path != here)}"
@@ -70,12 +71,6 @@ def _load(name: str) -> str:
         raise ValueError(f"--import={name}: {_reason(error, name)}") from error
     file = Path(getattr(module, "__file__", None) or ".").resolve()
     return str(file) if file == Path(here, f"{name}.py").resolve() else name
-
-
-def _exists(name: str) -> bool:
-    """True if the first part of `name` can be found; further parts are left to the import, whose errors say more."""
-    root = name.split(".")[0]
-    return root in sys.modules or importlib.util.find_spec(root) is not None
 
 
 def _import_file(name: str, path: Path) -> None:

@@ -7,7 +7,7 @@ import importlib.metadata
 import io
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.records import FORMAT, VERSION, Record
-from kerasnas.reporting import card, costs, plots, race, random_networks, report
+from kerasnas.reporting import costs, plots, race, random_networks
+from kerasnas.reporting.card import card_text
 from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.report import report_text
 from kerasnas.training.search_stage import genotype_of
 
 RESULT = "result.json"
 SAMPLES = "samples"
 """The stage whose record holds small images of the data, which the report shows."""
-Log = Callable[[str], Any]
 
 
 @checks.reading("searched", "the record of a training")
@@ -111,11 +112,13 @@ def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = N
     write_pages(path, record)
 
 
+@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
 def write_pages(path: Path, record: Record) -> None:
     """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
     samples = Stages(path).stage(SAMPLES)
-    card.write_card(path, record)
-    report.write_report(path, record.replace(samples=samples) if samples else record)
+    storage.write_text(path / "card.md", card_text(record))
+    page = report_text(path, record.replace(samples=samples) if samples else record)
+    storage.write_text(path / "report.html", page)
 
 
 def _plot_front(record: Record, path: Path) -> None:

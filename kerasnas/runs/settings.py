@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from kerasnas.constraints import Interval
 from kerasnas.registry import Registry
 from kerasnas.runs import plugins
 from kerasnas.wording import invalid, nearest
@@ -63,18 +64,13 @@ class Settings:
                 self._check(field.name, right(getattr(self, field.name)), field.metadata["expected"])
 
     def _check_bounds(self, field: dataclasses.Field) -> None:
-        value, bounds = getattr(self, field.name), {name: field.metadata[name] for name in _WORDS}
-        if all(bound is None for bound in bounds.values()):
+        bounds = {name: field.metadata[name] for name in _WORDS if field.metadata[name] is not None}
+        if not bounds:
             return
-        least, above, below = bounds.values()
-        right = -sys.maxsize <= value <= _LARGEST and not (
-            (least is not None and value < least)
-            or (above is not None and value <= above)
-            or (below is not None and value >= below)
-        )
-        given = [f"{_WORDS[name]} {bound}" for name, bound in bounds.items() if bound is not None]
+        value, given = getattr(self, field.name), [f"{_WORDS[name]} {bound}" for name, bound in bounds.items()]
         if value > _LARGEST:
             given.append(f"at most {_LARGEST}")
+        right = Interval(type(value), most=_LARGEST, **bounds).accepts(value)
         self._check(field.name, right, " and ".join(given))
 
     def _check_names(self, field: dataclasses.Field) -> None:
@@ -115,10 +111,9 @@ class Settings:
 
     def flags(self) -> list[str]:
         """Return the flags of the settings that are not at their default, as they are typed."""
-        changed = self.changed()
-        texts = {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in changed.items()}
-        fields = dataclasses.fields(self)
-        return [f"--{flag_of(field)}={texts[field.name]}" for field in fields if field.name in texts]
+        names = {field.name: flag_of(field) for field in dataclasses.fields(self)}
+        texts = {name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in self.changed().items()}
+        return [f"--{names[name]}={text}" for name, text in texts.items()]
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:

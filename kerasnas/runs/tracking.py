@@ -139,13 +139,12 @@ def tracked(run: RunFolder, log: Log) -> Iterator[Tracking]:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the finite numbers among `values`."""
-    found = {}
-    for name, value in values.items():
-        if type(value) in (int, float) or getattr(value, "shape", None) == ():
-            number = float(value)
-            if math.isfinite(number):
-                found[name] = number
-    return found
+    found = {
+        name: float(value)
+        for name, value in values.items()
+        if type(value) in (int, float) or getattr(value, "shape", None) == ()
+    }
+    return {name: number for name, number in found.items() if math.isfinite(number)}
 
 
 class _Guarded(keras.callbacks.Callback):

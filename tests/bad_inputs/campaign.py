@@ -22,6 +22,7 @@ import kerasnas
 import tuners
 from kerasnas import checks, constraints
 from kerasnas.constraints import Constraint
+from tests.bad_inputs.wrong_values import values, wrong
 
 ANNOTATED = {
     "int": constraints.Interval(int),
@@ -121,9 +122,9 @@ def wrong_values(parameter: inspect.Parameter, known: list[Constraint]) -> dict[
     plain = annotated(parameter)
     found: dict[str, Any] = {}
     for constraint in known or ([plain] if plain else []):
-        found |= constraint.wrong()
+        found |= wrong(constraint)
     if not found and "Any" not in str(parameter.annotation):
-        found = {label: value for label, value in constraints.values().items() if label in NEVER_RIGHT}
+        found = {label: value for label, value in values().items() if label in NEVER_RIGHT}
     if parameter.default is None or "None" in str(parameter.annotation):
         found.pop("None", None)
     return found

@@ -56,7 +56,7 @@ from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
 from kerasnas.export.classifier import load_classifier, save_classifier
-from kerasnas.export.formats import Format, check_formats
+from kerasnas.export.formats import check_formats
 from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
@@ -476,7 +476,6 @@ call(GraphConfig, methods.RaceConfig, methods.SearchConfig, methods.TrainingConf
 call(ComparisonConfig, DoctorConfig, TrainingRecipe)
 call(PretrainingConfig, datasets=("data.npz",))
 call(fitting, genotype=DARTS_V1)
-call(Format, title="One", path="one", write=len, load=len)
 call(check_formats, formats=["litert"])
 of(lambda: CLASSIFIER, "answers")
 call(RunFolder.open, path=RUN)

@@ -7,6 +7,7 @@ import pytest
 from kerasnas import checks
 from kerasnas.constraints import Interval
 from tests.bad_inputs import campaign
+from tests.bad_inputs.wrong_values import wrong
 
 RIGHT_AFTER_ALL = {
     "ASHA.tell(budget) Hyperband.tell(budget)": "3.0 is the budget 3",
@@ -25,7 +26,7 @@ def test_declared_constraints_reject_their_wrong_values():
     tried, problems = 0, {}
     for name, function in campaign.functions().items():
         for argument, constraint in campaign.declared(function).items():
-            for label, value in constraint.wrong().items():
+            for label, value in wrong(constraint).items():
                 tried += 1
                 words = campaign.problem(function, {argument: value}, argument)
                 if words is not None:

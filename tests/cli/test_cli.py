@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.cli import described
+from kerasnas.cli.command import DESCRIBED
 from kerasnas.cli.flags import settings
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
@@ -274,7 +274,7 @@ def test_the_description_of_the_flags_is_that_of_the_settings():
     code = "import json; from kerasnas.cli.commands import descriptions; print(json.dumps(descriptions()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     current = json.loads(done.stdout)
-    written = {name: described.read(name) for name in current}
+    written = json.loads(DESCRIBED.read_text(encoding="utf-8"))
     assert written == current, "Write it again: python -m kerasnas.cli.commands"
 
 

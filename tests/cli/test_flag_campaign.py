@@ -22,6 +22,7 @@ from kerasnas.methods import pretraining
 from kerasnas.methods.gradient import method as gradient
 from kerasnas.methods.race import making
 from kerasnas.methods.retraining import FinalTrainings
+from tests.bad_inputs import wrong_values as bad_inputs
 
 QUICK = 0.06  # share of the cases that the quick test tries
 _LATER = (
@@ -157,7 +158,7 @@ def wrong_values(name, field, own):
         return TRUTHS
     if isinstance(field.default, (int, float)):
         bounds = {name: field.metadata[name] for name in ("least", "above", "below")}
-        wrong = Interval(type(field.default), **bounds).wrong().values()
+        wrong = bad_inputs.wrong(Interval(type(field.default), **bounds)).values()
         return (*NUMBERS, *(str(value) for value in wrong if type(value) in (int, float)), "9" * 40)
     if field.metadata["known"] is not None:
         known = sorted(field.metadata["known"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets import load, mazes
-from kerasnas.datasets.mazes import AGENT, GOAL, MOVES, WALL, World, best_move, distances, grid_world
+from kerasnas.datasets.mazes import AGENT, GOAL, MOVES, WALL, all_distances, best_move, draw
 
 
 def breadth_first(walls, goal):
@@ -35,20 +35,19 @@ def test_labels_are_first_moves_of_shortest_paths(kind):
 
 def test_distances_are_those_of_breadth_first_search():
     for seed in range(5):
-        world = grid_world(np.random.default_rng(seed), 11, "obstacles", 0.4)
+        world, found = draw(np.random.default_rng(seed), 11, "obstacles", 0.4)
         expected = breadth_first(world.walls, world.goal)
-        found = distances(world)
         assert {place: int(found[place]) for place in expected} == expected
         assert (found < np.iinfo(np.int32).max).sum() == len(expected)
 
 
 def test_mazes_are_connected_and_have_a_border():
-    world = grid_world(np.random.default_rng(0), 15, density=0)
+    world, lengths = draw(np.random.default_rng(0), 15, "maze", 0.0)
     free = ~world.walls
     assert free.sum() == 7 * 7 + 48  # cells, and as many passages as a tree of them has edges
-    assert (distances(world) < np.iinfo(np.int32).max).sum() == free.sum()
+    assert (lengths < np.iinfo(np.int32).max).sum() == free.sum()
     assert not free[0].any() and not free[:, -1].any()
-    opened = grid_world(np.random.default_rng(0), 15, density=0.5)
+    opened, _ = draw(np.random.default_rng(0), 15, "maze", 0.5)
     assert (~opened.walls).sum() > free.sum()
 
 
@@ -69,7 +68,7 @@ def test_mazes_and_grid_worlds_by_name(monkeypatch):
 def test_the_best_move_of_a_corridor():
     walls = np.ones((3, 5), bool)
     walls[1, 1:4] = False
-    assert list(MOVES)[best_move(distances(World(walls, (1, 1))), (1, 3))] == "left"
+    assert list(MOVES)[best_move(all_distances(walls[None], np.array([[1, 1]]))[0], (1, 3))] == "left"
 
 
 @pytest.mark.parametrize("arguments", [{"size": 4}, {"size": 8}, {"kind": "cave"}, {"density": 0.9}, {"seed": -1}])

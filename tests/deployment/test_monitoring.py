@@ -169,7 +169,7 @@ def test_bad_input(run, tmp_path, capsys):
     few, new = photos(tmp_path / "few", images(19, 1)[0]), photos(tmp_path / "new", *images(40, 1))
     assert "at least 20 samples" in fails(run, few)
     assert "Expected image files" in fails(run)
-    assert "--minutes to be a number" in fails(run, new, "--minutes=x")
+    assert "for flag --minutes. Expected a number" in fails(run, new, "--minutes=x")
     assert "Expected a number above 0. Received: 0.0" in fails(run, new, "--minutes=0")
     assert "There is no image" in fails(run, tmp_path / "nothing")
     (tmp_path / "new" / "dark").rename(tmp_path / "new" / "drak")

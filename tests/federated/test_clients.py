@@ -202,6 +202,6 @@ def test_bad_inputs_are_named():
     with pytest.raises(ValueError, match="at least one, of client 'a'"):
         FederatedClient("a", model, x[:0], y[:0])
     other, before = shared_values(make_network(normalized=False)), shared_values(model)
-    with pytest.raises(ValueError, match=r"`values`. Expected weights of this network, 6 arrays"):
+    with pytest.raises(ValueError, match=r"`values`. Expected weights of this network: expected 6 arrays"):
         assign_values(model, other)
     assert_alike(shared_values(model), before)

@@ -7,11 +7,11 @@ import pytest
 from kerasnas.pareto import staircase
 from kerasnas.records import Record
 from kerasnas.reporting import race
-from kerasnas.reporting.card import card_text, write_card
+from kerasnas.reporting.card import card_text
 from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.plots import plot_training
 from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
-from kerasnas.reporting.report import write_report
+from kerasnas.reporting.report import report_text
 from kerasnas.reporting.tables import class_table
 from kerasnas.spaces import MacroSpace
 
@@ -140,13 +140,13 @@ def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path)
     for name, draw in (("race", plot_race), ("race_front", plot_race_front)):
         draw(result, tmp_path / f"{name}.png")
     plot_training(result["searched"]["history"], tmp_path / "training.png")
-    report = write_report(tmp_path, result).read_text()
+    report = report_text(tmp_path, Record.of(result))
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
         assert words in report
     # The curves are drawn in the page: of race and training the plots are for other uses.
     assert report.count("data:image/png") == 1 and report.count("<svg") == 3
     assert report.count("wide (winner)") == 1 and "random networks</h2>" not in report
-    card = write_card(tmp_path, result).read_text()
+    card = card_text(Record.of(result))
     assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card
 
 

@@ -20,14 +20,15 @@ from kerasnas import genotypes, reporting
 from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.records import Record
-from kerasnas.reporting.card import write_card
+from kerasnas.reporting.card import card_text
 from kerasnas.reporting.cell_layout import layout_cell
 from kerasnas.reporting.comparisons import verdict
 from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell, plot_training
 from kerasnas.reporting.predictions import predictions_text
 from kerasnas.reporting.random_networks import plot_comparison
-from kerasnas.reporting.report import write_report
+from kerasnas.reporting.report import report_text
 from kerasnas.reporting.tables import usage
+from kerasnas.runs.record import write_pages
 
 PRIMITIVES = [
     "none",
@@ -141,7 +142,8 @@ def test_no_label_covers_anything(genotype, kind):
     for i, box in enumerate(boxes):
         assert box.left >= 0 and box.right <= layout.width and box.top >= 0 and box.bottom <= layout.height
         for other in boxes[i + 1 :]:
-            assert not box.overlaps(other), (box, other)
+            across = box.left < other.right and other.left < box.right
+            assert not (across and box.top < other.bottom and other.top < box.bottom), (box, other)
 
 
 def bezier(start, left, level, count=40):
@@ -378,9 +380,7 @@ def test_report_is_self_contained(tmp_path):
         plot_cell(genotypes.DARTS_V2, name.removeprefix("cell_"), tmp_path / f"{name}.png")
     plot_training(result["searched"]["history"], tmp_path / "training.png")
     plot_comparison(result, tmp_path / "comparison.png")
-    path = write_report(tmp_path, result)
-    assert path == tmp_path / "report.html"
-    text = path.read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     page = Page(text)
     assert len(page.addresses) == 2  # alphas.png does not lie there; training and comparison are drawn in the page
     assert page.tags.count("svg") >= 2
@@ -415,16 +415,14 @@ def test_report_escapes(tmp_path):
     result["environment"] = {hostile: hostile}
     result["search"]["history"] = {hostile: [1.0]}
     result["genotype"] = json.loads(Genotype(hostile, {hostile: [(hostile, 0, 2)]}).to_json())
-    text = write_report(tmp_path, result).read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     assert "script" not in Page(text).tags
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
-def test_card_holds_the_figures(tmp_path):
+def test_card_holds_the_figures():
     result = make_result()
-    path = write_card(tmp_path, result)
-    assert path == tmp_path / "card.md"
-    text = path.read_text(encoding="utf-8")
+    text = card_text(Record.of(result))
     for expected in (
         "# Model card",
         "digits",
@@ -448,29 +446,29 @@ def test_card_holds_the_figures(tmp_path):
     assert "\n\n\n" not in text and text.endswith("```\n")
 
 
-def test_card_escapes(tmp_path):
+def test_card_escapes():
     hostile = "<script>x</script> | a\n# b `c` _d_ [e](f)"
     result = make_result(command="a\n```\n# no heading", settings={"name|": hostile})
     result["dataset"]["name"] = hostile
-    text = write_card(tmp_path, result).read_text(encoding="utf-8")
+    text = card_text(Record.of(result))
     escaped = r"\<script\>x\</script\> \| a \# b \`c\` \_d\_ \[e\](f)"
     assert f"# Model card: darts network for {escaped}\n" in text
     assert f"| name\\| | {escaped} |\n" in text
     assert "````shell\na\n```\n# no heading\n````" in text
 
 
-@pytest.mark.parametrize("write", [write_report, write_card])
-def test_little_is_required(tmp_path, write):
-    text = write(tmp_path, minimal_result()).read_text(encoding="utf-8")
+@pytest.mark.parametrize("text_of", [lambda record: report_text(Path("nowhere"), record), card_text])
+def test_little_is_required(text_of):
+    text = text_of(Record(minimal_result()))
     assert "not compared" in text and "None" not in text
     result = make_result(dataset=None, settings=None, search=None, environment=None, random=None, command=None)
-    assert "not compared" in write(tmp_path, result).read_text(encoding="utf-8")
+    assert "not compared" in text_of(Record(result))
 
 
 def test_metrics_of_different_length_and_kind(tmp_path):
     result = make_result()
     result["search"]["history"] = {"loss": [1.0, 0.5], "late": [0.25], "alphas": [[0.1, 0.9]], "note": "text"}
-    text = write_report(tmp_path, result).read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     assert '<tr><th scope="row">2</th><td>0.5</td><td>-</td></tr>' in text
     assert '<th scope="col">alphas' not in text
 
@@ -479,11 +477,9 @@ def test_metrics_of_different_length_and_kind(tmp_path):
     "use",
     [
         verdict,
-        lambda result: write_report("unused", result),
-        lambda result: write_card("unused", result),
         lambda result: plot_comparison(result, "unused.png"),
     ],
-    ids=["verdict", "write_report", "write_card", "plot_comparison"],
+    ids=["verdict", "plot_comparison"],
 )
 def test_missing_keys_are_named(use):
     with pytest.raises(ValueError, match=r"`result`. Missing: 'genotype', 'searched'. Received keys: \['random'\]"):
@@ -494,17 +490,23 @@ def test_missing_keys_are_named(use):
         use(None)
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_report, "report.html"), (write_card, "card.md")])
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch, write, name):
-    (tmp_path / name).write_text("old")
+def test_a_damaged_record_is_told(tmp_path):
+    result = make_result()
+    del result["genotype"]
+    with pytest.raises(ValueError, match=r"`record`. Expected the record of a run.*there is no 'genotype'"):
+        write_pages(tmp_path, Record(result))
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    (tmp_path / "card.md").write_text("old")
 
     def fail(source, target):
         raise OSError("disk full")
 
     monkeypatch.setattr(storage.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write(tmp_path, make_result())
-    assert (tmp_path / name).read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+        write_pages(tmp_path, Record(make_result()))
+    assert (tmp_path / "card.md").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from kerasnas.records import Record
 from kerasnas.reporting import sections
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
-from kerasnas.reporting.report import write_report
+from kerasnas.reporting.report import report_text
 from kerasnas.reporting.tables import results_table
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.evidence import samples_record
@@ -96,7 +96,7 @@ def test_samples_are_counted_and_small(result):
 
 
 def test_report_shows_mistakes_samples_and_times(result, tmp_path):
-    text = write_report(tmp_path, result).read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     mistakes = result["samples"]["mistakes"]
     assert text.count("<img") == len(mistakes) + sum(len(one["images"]) for one in result["samples"]["classes"])
     for one in mistakes:
@@ -132,7 +132,7 @@ def test_curves_stand_where_their_values_are():
 
 
 def test_letters_of_a_chart_are_large_enough_and_nothing_is_fixed(result, tmp_path):
-    text = write_report(tmp_path, result).read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     style = text.partition("<style>")[2].partition("</style>")[0]
     assert int(re.search(r"\.chart text \{ font: (\d+)px", style)[1]) * 358 / 340 >= 10
     assert all(float(width) <= 340 for width in re.findall(r"viewBox=\"0 0 (\d+)", text))
@@ -169,7 +169,7 @@ document.body.innerText = JSON.stringify({
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_layout_in_a_browser(result, width, scheme, tmp_path):
     plot_cell(genotypes.DARTS_V2, "normal", tmp_path / "cell_normal.png")
-    text = write_report(tmp_path, result).read_text(encoding="utf-8")
+    text = report_text(tmp_path, Record.of(result))
     frame = f'<iframe width="{width}" height="900" style="border:0" srcdoc="{html.escape(text)}"></iframe>'
     (tmp_path / "frame.html").write_text(
         f'<!DOCTYPE html><meta charset="utf-8">{frame}<script>onload = () => {{ {_MEASURE} }}</script>',

@@ -13,12 +13,13 @@ _STAGE = "references"
 def compare_references(context: Context) -> list[dict[str, Any]]:
     """Fit the reference models of the data's modality, as a stage, and evaluate them on the test data."""
     data, task = context.data, context.data.task
-    if not data.modality.reference_models:
+    references = data.modality.references(task, context.settings.seed)
+    if not references:
         return []
     record = context.stages.stage(_STAGE)
     if record is None:
         models = []
-        for name, fit in data.modality.references(task, context.settings.seed).items():
+        for name, fit in references.items():
             start = time.perf_counter()
             answers = fit(data.x_train, data.y_train, data.x_test)
             score = float(task.evaluation(answers, data.y_test)[task.metric])
