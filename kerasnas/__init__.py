@@ -29,13 +29,17 @@ if TYPE_CHECKING:
     from kerasnas import spaces as spaces
     from kerasnas import tabular as tabular
     from kerasnas.deployment import (
+        AutoClassifier,
+        AutoRegressor,
         GraphClassifier,
         ImageClassifier,
         ImageRegressor,
         SignalClassifier,
+        SignalRegressor,
         TableClassifier,
         TableRegressor,
         TextClassifier,
+        TextRegressor,
         load,
         presets,
         push,
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 HOMES = {
+    "AutoClassifier": "deployment",
+    "AutoRegressor": "deployment",
     "BilevelTrainer": "search",
     "DARTSSpace": "spaces",
     "DriftMonitor": "drift",
@@ -60,9 +66,11 @@ HOMES = {
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
     "SignalClassifier": "deployment",
+    "SignalRegressor": "deployment",
     "TableClassifier": "deployment",
     "TableRegressor": "deployment",
     "TextClassifier": "deployment",
+    "TextRegressor": "deployment",
     "load": "deployment",
     "presets": "deployment",
     "push": "deployment",
@@ -71,6 +79,8 @@ HOMES = {
 }
 
 __all__ = [
+    "AutoClassifier",
+    "AutoRegressor",
     "BilevelTrainer",
     "DARTSSpace",
     "DriftMonitor",
@@ -81,9 +91,11 @@ __all__ = [
     "MixedOp",
     "SearchSpace",
     "SignalClassifier",
+    "SignalRegressor",
     "TableClassifier",
     "TableRegressor",
     "TextClassifier",
+    "TextRegressor",
     "load",
     "presets",
     "push",

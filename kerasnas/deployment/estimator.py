@@ -22,7 +22,7 @@ from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
-from kerasnas.modalities.lookup import modality
+from kerasnas.modalities.lookup import modality, of_samples
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks.base import task_class
@@ -45,7 +45,8 @@ class Estimator:
         **settings: further fields of `config`.
 
     Attributes:
-        takes, makes, config: modality of the samples, `Task.deployed_as`, and class of the settings, of a subclass.
+        takes, makes, config: modality of the samples, "" for any, `Task.deployed_as`, and class of the settings, of a
+            subclass.
 
     Raises:
         TypeError: for a setting that does not exist.
@@ -74,7 +75,7 @@ class Estimator:
         self.test_split = checks.number("test_split", params.pop("test_split", 0.1), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
         self.settings = self._with_task(self.config(**params))
-        self._samples = Samples(modality(self.takes), self.settings)
+        self._samples = Samples(modality(self.takes or "images"), self.settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
         self._labels = np.array([])
@@ -122,6 +123,8 @@ class Estimator:
                 raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
             dataset, data = os.fspath(x), None
         else:
+            if not self.takes:
+                self._samples = Samples(of_samples(x), self.settings)
             data = self._arrays(x, y, test_data)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
@@ -259,7 +262,7 @@ class Estimator:
         estimator = cls(folder=folder)
         settings = RunFolder.open(estimator.run).config
         estimator._read()
-        if not isinstance(settings, cls.config) or estimator._fitted().modality.name != cls.takes:
+        if not isinstance(settings, cls.config) or cls.takes not in ("", estimator._fitted().modality.name):
             raise ValueError(f"{estimator.run} holds no run of {cls.__name__}.")
         estimator.settings = settings
         return estimator

@@ -1,4 +1,4 @@
-"""Estimators by what they take and what they make: images, texts, graphs; classes, labels, numbers."""
+"""Estimators by what they take and what they make: anything, images, texts, graphs; classes, labels, numbers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,36 @@ class ProbabilityEstimator(Estimator):
     def predict_proba(self, x: Any = None) -> np.ndarray:
         """Return the probability of each of `classes_` for each sample, `(samples, classes)`; `x` as for `predict`."""
         return self.answers(x)
+
+
+class AutoClassifier(ProbabilityEstimator):
+    """The best classifier for your data in the time you give, whatever they are: `kerasnas search` as an estimator.
+
+    What the samples are, `fit` finds out: paths and pictures are images, strings texts, frames tables, unless a column
+    is named as those of texts (`text`, `review`) or of files (`path`, `image`). Of arrays, `(samples, columns)` are
+    rows of a table, others images; for series there is `SignalClassifier`, for graphs `GraphClassifier`. Labels and
+    `settings` are those of `ImageClassifier`.
+
+    Example:
+
+        classifier = kerasnas.AutoClassifier(minutes=5).fit("my_data/")
+        classifier.result["dataset"]["modality"]     # what they were taken for
+    """
+
+    takes = ""
+
+
+class AutoRegressor(Estimator):
+    """The best network that estimates numbers from your data in the time you give, whatever they are.
+
+    As `AutoClassifier`, with labels like those of `ImageRegressor`.
+
+    Example:
+
+        regressor = kerasnas.AutoRegressor(minutes=5).fit(frame, prices)
+    """
+
+    takes, makes = "", "regressor"
 
 
 class ImageClassifier(ProbabilityEstimator):
@@ -108,6 +138,19 @@ class TextClassifier(ProbabilityEstimator):
     takes = "texts"
 
 
+class TextRegressor(Estimator):
+    """The best network that estimates numbers from your texts in the time you give: `kerasnas search` as an estimator.
+
+    As `TextClassifier`, with labels like those of `ImageRegressor`.
+
+    Example:
+
+        regressor = kerasnas.TextRegressor(minutes=2).fit(reviews, stars)
+    """
+
+    takes, makes = "texts", "regressor"
+
+
 class SignalClassifier(ProbabilityEstimator):
     """The best classifier of your series in the time you give: `kerasnas search` as an estimator.
 
@@ -122,6 +165,19 @@ class SignalClassifier(ProbabilityEstimator):
     """
 
     takes = "signals"
+
+
+class SignalRegressor(Estimator):
+    """The best network that estimates numbers from your series in the time you give: `kerasnas search` as an estimator.
+
+    As `SignalClassifier`, with labels like those of `ImageRegressor`.
+
+    Example:
+
+        regressor = kerasnas.SignalRegressor(minutes=2).fit(vibrations, hours_left)
+    """
+
+    takes, makes = "signals", "regressor"
 
 
 class GraphClassifier(ProbabilityEstimator):

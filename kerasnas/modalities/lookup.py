@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +12,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.base import MODALITIES, Modality
+from kerasnas.modalities.columns import columns_of
+from kerasnas.modalities.decoding import is_image
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -77,6 +81,30 @@ def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
     if x.dtype.kind == "U" and not named.claims(x):
         raise ValueError(f"Expected {named.plural}, as the array `kind` says. Received: {claimed.plural}")
     return named
+
+
+def of_samples(x: Any) -> Modality:
+    """Return the modality of samples as an estimator takes them, by what they look like.
+
+    A table with a column named as those of texts, or of files of images, is one of them, any other one rows of a table;
+    of lists, the first sample decides; arrays are as in files, see `of_arrays`.
+
+    Example:
+
+    >>> of_samples(["a fine film", "dull"]), of_samples(["cat.png", "dog.png"]), of_samples([[1.0, 2.0]])
+    (<modality texts>, <modality images>, <modality tables>)
+    """
+    columns = columns_of(x)
+    if columns is not None and "" not in columns:
+        names = {name.lower() for name in columns}
+        return next((one for one in all_modalities() if names & set(one.columns)), modality("tables"))
+    x = x if columns is None else columns[""]
+    first = next(iter(x), None)
+    path = isinstance(first, os.PathLike) or (isinstance(first, str) and is_image(Path(first)))
+    if path or hasattr(first, "getexif"):
+        return modality("images")
+    array = np.asarray(x)
+    return of_arrays({"x_train": array.astype(str) if array.dtype.kind == "O" else array})
 
 
 def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
