@@ -49,25 +49,14 @@ _CHECKS: dict[str, Callable[[Any, Any], Any]] = {
     "genotype": lambda space, genotype: checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`"),
     "num_classes": lambda space, num_classes: checks.size("num_classes", num_classes),
 }
-_METHODS = {
-    "assignment": ("genotype",),
-    "build_network": ("genotype", "input_shape", "num_classes"),
+_METHODS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("assignment", "encode", "hash", "matrix", "parameters", "to_string", "validate"), ("genotype",)),
+    **dict.fromkeys(("decode", "feasible", "key", "neighbors"), ("indices",)),
+    **dict.fromkeys(("sample", "sample_indices"), ("rng",)),
+    **dict.fromkeys(("build_network", "parts_of"), ("genotype", "input_shape", "num_classes")),
     "build_supernet": ("input_shape", "num_classes"),
-    "decode": ("indices",),
-    "encode": ("genotype",),
-    "hash": ("genotype",),
-    "feasible": ("indices",),
-    "key": ("indices",),
-    "matrix": ("genotype",),
     "mutate": ("genotype", "rng"),
     "mutate_indices": ("indices", "rng"),
-    "neighbors": ("indices",),
-    "parameters": ("genotype",),
-    "parts_of": ("genotype", "input_shape", "num_classes"),
-    "sample": ("rng",),
-    "sample_indices": ("rng",),
-    "to_string": ("genotype",),
-    "validate": ("genotype",),
 }
 """Methods whose arguments are checked -> the names of these arguments, in order."""
 
