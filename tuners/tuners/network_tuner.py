@@ -72,12 +72,8 @@ def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
     """Return `initializer`, read from its folder if it is a path."""
     if isinstance(initializer, (str, os.PathLike)):
         return ReptileInitializer.load(initializer)
-    if initializer is not None and not isinstance(initializer, ReptileInitializer):
-        raise TypeError(
-            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
-            f"folder of one. Received: {initializer!r}"
-        )
-    return initializer
+    expected = "a `kerasnas.meta.ReptileInitializer`, or the folder of one"
+    return checks.optional(checks.instance, "initializer", initializer, ReptileInitializer, expected)
 
 
 def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
@@ -243,11 +239,7 @@ class NetworkTuner(DistributedTuner):
 
     def best_trials(self, number: int) -> list[Trial]:
         """Return the trials with the best networks, the best first."""
-        return [
-            trial
-            for trial in self.oracle.get_best_trials(number)
-            if trial.status == TrialStatus.COMPLETED and trial.score is not None
-        ]
+        return [trial for trial in self.oracle.get_best_trials(number) if trial.score is not None]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """Load the trained networks of the best trials, the best first: plain Keras models."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Unpack, runtime_checkable
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import warm_start
+from kerasnas.meta.initializer import Parametric, warm_start
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.runs.record import RESULT
 from kerasnas.search import ENASTrainer
@@ -43,14 +43,6 @@ from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, is_data
 from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before it
-
-
-@runtime_checkable
-class Parametric(Protocol):
-    """A strategy with parameters that can be learned on other tasks."""
-
-    def get_parameters(self) -> dict[str, Any]:
-        """Return the parameters by name."""
 
 
 class OneShotTuner(NetworkTuner):
@@ -152,16 +144,13 @@ class OneShotTuner(NetworkTuner):
     def _check_oracle(oracle: Any, space: SearchSpace, task: Task) -> None:
         checks.instance("oracle", oracle, StrategyOracle, "a `StrategyOracle`, such as `EvolutionOracle`")
         if oracle.space.cardinalities != space.cardinalities or oracle.space.name != space.name:
-            raise ValueError(
-                f"Invalid value received for argument `oracle`. Expected one of the space '{space.name}' with "
-                f"{len(space.choices)} choices. Received: '{oracle.space.name}' with {len(oracle.space.choices)}"
-            )
+            expected = f"one of the space '{space.name}' with {len(space.choices)} choices"
+            received = f"{oracle.space.name} with {len(oracle.space.choices)}"
+            raise ValueError(checks.invalid("oracle", expected, received))
         names = oracle.required_metrics()
         if names != [_compared_by(task)]:
-            raise ValueError(
-                f"Invalid value received for argument `oracle`. Expected the objective '{_compared_by(task)}', which "
-                f"the only one that shared weights report of a child. Received: {names}"
-            )
+            expected = f"the objective '{_compared_by(task)}', the only one that shared weights report of a child"
+            raise ValueError(checks.invalid("oracle", expected, names))
 
     # The phases --------------------------------------------------------------------------------------
     @checks.arguments(
@@ -290,8 +279,7 @@ class OneShotTuner(NetworkTuner):
         return [self.load_model(trial) for trial in self.trained_trials()[:num_models]]
 
     def genotype(self, trial: Trial) -> Genotype:
-        values = trial.hyperparameters.values
-        return self.space.genotype({name: values[name] for name in self.space.choices})
+        return self.oracle.genotype(trial)
 
     def in_words(self, trial: Trial) -> str:
         return primitives_in_words(self.genotype(trial))

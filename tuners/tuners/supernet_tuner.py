@@ -96,11 +96,8 @@ class SupernetTuner(NetworkTuner):
         executor: Executor | None = None,
         **project: Unpack[Project],
     ):
-        if not isinstance(hypermodel, SupernetHyperModel):
-            raise TypeError(
-                "Invalid value received for argument `hypermodel`. Expected a `SupernetHyperModel`, whose `build` "
-                f"makes a search. Received: {hypermodel!r}. For discrete networks there is `GenotypeHyperModel`."
-            )
+        expected = "a `SupernetHyperModel`, whose `build` makes a search (for networks there is `GenotypeHyperModel`)"
+        checks.instance("hypermodel", hypermodel, SupernetHyperModel, expected)
         training = TrainingRecipe(task=hypermodel.task) if training is None else training
         if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
             expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
