@@ -18,10 +18,8 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
     check_kind(config, data)
     asked = "retrain_batch_size" in config.changed()  # the default one makes one batch of fewer samples
     if asked and config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
-        raise ValueError(
-            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
-            f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
-        )
+        expected = f"at most the number of training samples, {len(data.x_train)}"
+        raise ValueError(checks.invalid("retrain_batch_size", expected, config.retrain_batch_size, what="setting"))
     make_augmentation(config, data)
     return data
 
@@ -78,11 +76,8 @@ def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augment
     if unfit := [name for name in names if name not in fit]:
         if "augment" in config.changed():
             some = f"{'' if len(fit) == 1 else 'some of '}{', '.join(fit)}, or " if fit else ""
-            expected = f"{some}nothing, for the {data.modality.plural} of"
-            raise ValueError(
-                f"Invalid value received for setting `augment`. Expected {expected} {data.name}. "
-                f"Received: {', '.join(names)}"
-            )
+            expected = f"{some}nothing, for the {data.modality.plural} of {data.name}"
+            raise ValueError(checks.invalid("augment", expected, ", ".join(names), what="setting"))
         names = tuple(name for name in names if name not in unfit)
     return compose(*(AUGMENTATIONS[name] for name in names))
 

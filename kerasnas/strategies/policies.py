@@ -31,15 +31,10 @@ class Policy(abc.ABC):
         expected = {name: array.shape for name, array in self.parameters.items()}
         for name in sorted(shapes.keys() | expected.keys(), key=str):
             if shapes.get(name) != expected.get(name):
-                raise ValueError(
-                    f"Invalid value received for argument `parameters`. Expected '{name}' of shape "
-                    f"{expected.get(name, 'none')}. Received: {shapes.get(name, 'none')}"
-                )
+                right = f"'{name}' of shape {expected.get(name, 'none')}"
+                raise ValueError(checks.invalid("parameters", right, shapes.get(name)))
             if not np.isfinite(parameters[name]).all():
-                raise ValueError(
-                    f"Invalid value received for argument `parameters`. Expected finite numbers. "
-                    f"Received: NaN or infinity in '{name}'"
-                )
+                raise ValueError(checks.invalid("parameters", "finite numbers", f"NaN or infinity in {name}"))
         for name, array in parameters.items():
             self.parameters[name] = np.array(array, np.float64)
 
