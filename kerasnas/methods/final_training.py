@@ -76,8 +76,11 @@ def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augment
     if unfit := [name for name in names if name not in fit]:
         if "augment" in config.changed():
             some = f"{'' if len(fit) == 1 else 'some of '}{', '.join(fit)}, or " if fit else ""
-            expected = f"{some}nothing, for the {data.modality.plural} of {data.name}"
-            raise ValueError(checks.invalid("augment", expected, ", ".join(names), what="setting"))
+            expected = f"{some}nothing, for the {data.modality.plural} of"
+            raise ValueError(
+                f"Invalid value received for setting `augment`. Expected {expected} {data.name}. "
+                f"Received: {', '.join(names)}"
+            )
         names = tuple(name for name in names if name not in unfit)
     return compose(*(AUGMENTATIONS[name] for name in names))
 
