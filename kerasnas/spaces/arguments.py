@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,7 @@ from kerasnas.genotypes import Genotype
 _WHOLE = {int, np.int64}
 
 
-class _HasChoices(Protocol):
-    """The part of a space that decides which indices are valid."""
-
-    @property
-    def choices(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
-    def cardinalities(self) -> tuple[int, ...]: ...
-
-
-def check_indices(space: _HasChoices, indices: Any) -> None:
+def check_indices(space: Any, indices: Any) -> None:
     """Raise ValueError unless `indices` has one index for every choice of `space`, each of one of its options."""
     sizes = space.cardinalities
     if (
