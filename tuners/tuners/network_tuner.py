@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import json
 import os
@@ -53,11 +52,8 @@ def check_arguments(tuner: type, project: Any) -> None:
     """Raise TypeError, with the nearest right name, if `project` has an argument that `tuner` does not take."""
     known = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
     for name in project:
-        if name in Project.__annotations__:
-            continue
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean `{close[0]}`?" if close else ""
-        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(known)}")
+        if name not in Project.__annotations__:
+            raise TypeError(f"{tuner.__name__} has no argument `{name}`. {checks.nearest(name, known)}")
 
 
 @runtime_checkable

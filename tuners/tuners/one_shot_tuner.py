@@ -154,7 +154,11 @@ class OneShotTuner(NetworkTuner):
 
     # The phases --------------------------------------------------------------------------------------
     @checks.arguments(
-        batch_size=checks.size, augment=checks.function, controller_steps=checks.count, architecture_split=checks.part
+        epochs=checks.size,
+        batch_size=checks.size,
+        augment=checks.function,
+        controller_steps=checks.count,
+        architecture_split=checks.part,
     )
     def search(
         self,
@@ -195,7 +199,6 @@ class OneShotTuner(NetworkTuner):
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
                 project's shared weights were trained on other data or with other settings.
         """
-        checks.integer("epochs", epochs, 1)
         if is_dataset(x) and y is None:
             x, y = arrays_of("x", x)
         parts, quiet = self.prepare((x, y, validation_data), validation_split, callbacks, verbose)
@@ -211,13 +214,8 @@ class OneShotTuner(NetworkTuner):
         with disk_of(folder):
             self.save()
             held = SearchData(x, y, x[held_out], y[held_out])
-            options = (
-                augment,
-                logged(callbacks, "supernet", "search"),
-                quiet,
-                self.scope(),
-                len(self.oracle.end_order),
-            )
+            boards = logged(callbacks, "supernet", "search")
+            options = (augment, boards, quiet, self.scope(), len(self.oracle.end_order))
             place = (folder / "supernet", fit, self.seed, self.warm, self.progress.say)
             self.trainer = self.shared_weights.train(self.training, held, *place, *options)
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
