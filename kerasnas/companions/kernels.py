@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import Companion, Linear, Parts, mix
+from kerasnas.companions.linear import Companion, Learned, Parts, mix
 from kerasnas.networks.random_kernels import KERNELS, RandomKernels
 from kerasnas.tasks import Task
 
@@ -71,9 +70,7 @@ class KernelCompanion(Companion):
     samples = "signals"
     prior = (0.9, 0.1)
 
-    def learn(
-        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
-    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
         kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
         targets = task.ridge_targets(task.targets(y, outputs))
         weights, bias, left_out = ridge(kernels.features(x), targets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from keras import ops
 
 from kerasnas.companions.linear import (
     PLAIN,
+    Learned,
     Linear,
     LinearModel,
     NGramCompanion,
@@ -41,9 +41,7 @@ class VectorCompanion(NGramCompanion):
     prior = (0.1, 0.3, 0.3, 0.3)  # type: ignore[assignment]  # one model more
     pretrained = "word vectors"
 
-    def learn(
-        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
-    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
         first, second = parts
         held, runs = super().learn(learned(x, self.vocabulary), y, parts, task, outputs)
         held.append(self.fit(x[first], y[first], task, outputs).outputs(x[second]))

@@ -19,6 +19,7 @@ class FrontPoint(NamedTuple):
     cost: float
 
 
+@checks.arguments(supernet=Supernet, cost=CostModel)
 def pareto_front(
     supernet: Supernet, cost: CostModel, points: int = 8, max_skips: int | None = None
 ) -> list[FrontPoint]:
@@ -49,8 +50,6 @@ def pareto_front(
     >>> [point.cost for point in pareto_front(supernet, COSTS["parameters"](space, (8, 8, 3), 10), points=3)]
     [1332.0, 3348.0, 6036.0]
     """
-    checks.instance("supernet", supernet, Supernet)
-    checks.instance("cost", cost, CostModel)
     points = checks.integer("points", points, 2)
     most = cost.cost(supernet.derive(max_skips))
     limits = np.linspace(cost.least_cost(), most, points)

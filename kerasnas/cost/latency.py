@@ -95,7 +95,7 @@ def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[flo
     device=checks.name,
     input_shape=checks.shape,
     batch_size=checks.size,
-    call_ms=checks.number,
+    call_ms=checks.not_negative,
     parts=checks.entries(checks.not_negative),
 )
 @dataclasses.dataclass(frozen=True)
@@ -240,21 +240,13 @@ class LatencyTable:
             version = record.pop("format")
             if type(version) is not int or version != FORMAT:
                 raise ValueError("of another version")
-            table = cls(**record)
-            for name in ("space", "device"):
-                checks.instance(name, getattr(table, name), str)
-            sides = checks.instance("input_shape", table.input_shape, list)
-            shape = tuple(checks.size("input_shape", side) for side in sides)
-            if len(shape) not in (2, 3):
-                raise ValueError(f"a shape of {len(shape)} sizes")
-            checks.size("batch_size", table.batch_size)
-            checks.number("call_ms", table.call_ms, least=0)
-            numbers = {name: checks.number("parts", ms) for name, ms in table.parts.items()}
+            table = cls(**{**record, "input_shape": tuple(record["input_shape"])})
+            checks.shape("input_shape", table.input_shape, ranks=(2, 3))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a latency table ({error}). Expected what `LatencyTable.save` writes."
             ) from None
-        return dataclasses.replace(table, input_shape=shape, parts=numbers)
+        return table
 
 
 def _key(part: Part) -> str:

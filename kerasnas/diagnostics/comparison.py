@@ -161,11 +161,8 @@ class _Searches:
     """Common part of all searches: their settings, and the table, which a worker opens itself."""
 
     def __init__(self, config: ComparisonConfig, signal: str, report: str, table: Table):
-        self.place, self.columns, self.evaluations = (
-            (config.table, config.dataset),
-            (signal, report),
-            config.evaluations,
-        )
+        self.place, self.columns = (config.table, config.dataset), (signal, report)
+        self.evaluations = config.evaluations
         self._opened: tuple[Any, ...] | None = (table, *map(table.column, self.columns))
 
     def __getstate__(self) -> dict[str, Any]:

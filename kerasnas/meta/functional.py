@@ -27,7 +27,6 @@ class FunctionalModel:
     """
 
     def __init__(self, model: keras.Model, loss: Callable):
-        check_trainable(model)
         self.model, self.loss_function = model, loss
         position = {id(variable): index for index, variable in enumerate(model.non_trainable_variables)}
         # Position of a moving statistic -> the fraction of it that is kept in a step.
@@ -37,14 +36,10 @@ class FunctionalModel:
             for variable in (layer.moving_mean, layer.moving_variance)
         }
 
-    def loss(
-        self, w: Tensors, state: Tensors, batch: tuple[Any, Any], training: bool = True
-    ) -> tuple[Any, tuple[Any, list[Any]]]:
+    def loss(self, w: Tensors, state: Tensors, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, list[Any]]]:
         """Return `(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
         x, y = batch
-        outputs, state, losses = self.model.stateless_call(
-            list(w), list(state), x, training=training, return_losses=True
-        )
+        outputs, state, losses = self.model.stateless_call(list(w), list(state), x, training=True, return_losses=True)
         value = self.loss_function(y, outputs)
         return value + sum(ops.cast(part, value.dtype) for part in losses), (outputs, list(state))
 

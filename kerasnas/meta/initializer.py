@@ -74,6 +74,7 @@ class ReptileInitializer:
         of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090).
     """
 
+    @checks.arguments(model=keras.Model, parameters=Mapping, description=Mapping, learned=Mapping)
     def __init__(
         self,
         model: keras.Model | None = None,
@@ -81,10 +82,6 @@ class ReptileInitializer:
         description: Mapping[str, Any] | None = None,
         learned: Mapping[str, Any] | None = None,
     ):
-        checks.optional(checks.instance, "model", model, keras.Model, "a Keras model")
-        checks.optional(checks.instance, "parameters", parameters, Mapping, "a mapping from names to arrays")
-        checks.optional(checks.instance, "description", description, Mapping, "a mapping")
-        checks.optional(checks.instance, "learned", learned, Mapping, "a mapping from names to arrays")
         if model is None and not parameters:
             raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
         if model is not None and not model.built:

@@ -14,7 +14,7 @@ from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend import value_and_grad, values
 from kerasnas.distribution.scope import scope_of
 from kerasnas.genotypes import Genotype
-from kerasnas.meta.base import MetaLearner, Task, TaskGradients
+from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import reptile_gradients
 from kerasnas.meta.training import until_fit
@@ -141,9 +141,7 @@ class MetaNAS(MetaLearner):
         )
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
 
-    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
-        """Return Reptile's `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
-        return reptile_gradients(self, trainable, state, episode)
+    task_gradients = reptile_gradients  # of weights and alphas
 
     def default_optimizer(self) -> Any:
         """Return gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""

@@ -17,9 +17,6 @@ class StepStatistics:
 
     Row k belongs to the data seen after k steps: the support set for k below `inner_steps`, the query in the last row.
 
-    Args:
-        learner: a meta-learner, which owns the variables.
-
     Attributes:
         variables: the moving means and variances of the model.
         tables: for each of them a variable `(inner_steps + 1, channels)`.
@@ -61,9 +58,6 @@ class StepShifts:
 
     After k steps the network normalizes with `gamma + row k` and `beta + row k`. Rows start at 0, and only the outer
     loop updates them.
-
-    Args:
-        learner: a meta-learner, which owns the variables.
 
     Attributes:
         variables: the scales and offsets of the model.

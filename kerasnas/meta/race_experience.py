@@ -149,16 +149,13 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     names = {name: checks.instance(name, candidate.get(name), str) for name in ("name", "kind")}
     genotype = json.loads(Genotype.from_json(json.dumps(candidate.get("genotype"))).to_json())
     augment = checks.instance("augment", candidate.get("augment"), (str, type(None)))
-    sizes = {name: _positive(name, candidate.get(name)) for name in ("parameters", "macs", "step_seconds")}
+    measured = ("parameters", "macs", "step_seconds")
+    sizes = {name: checks.optional(checks.number, name, candidate.get(name), least=0) for name in measured}
     curve = [
         [checks.size("curve", steps), checks.number("curve", score, most=1)]
         for steps, score in checks.instance("curve", candidate.get("curve"), (list, tuple))
     ]
     return {**names, "genotype": genotype, "augment": augment, **sizes, "curve": curve}
-
-
-def _positive(name: str, value: Any) -> float | None:
-    return None if value is None else checks.number(name, value, least=0)
 
 
 @dataclass(frozen=True)
@@ -219,9 +216,7 @@ def advise(
         race for race in experiences if race.inputs == inputs and any(network.space == space for network in race.ranked)
     ]
     here = {**task, **({} if seconds is None else {"seconds": seconds})}
-    others = [
-        {**race.task, "seconds": race.budget["seconds"]} for race in races
-    ]  # `distances` reads the keys of `here`
+    others = [{**race.task, "seconds": race.budget["seconds"]} for race in races]  # read by the keys of `here`
     far = distances(here, others, [race.predicts == predicts for race in races])
     advices: dict[Genotype, Advice] = {}
     for index in sorted(range(len(races)), key=lambda index: far[index])[: checks.size("neighbors", neighbors)]:

@@ -11,6 +11,14 @@ from kerasnas.meta.base import MetaLearner, TaskGradients
 from kerasnas.meta.training import until_fit
 
 
+def reptile_gradients(learner: MetaLearner, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+    """Return `w - w'`, with `w'` after the inner loop on the support set; results are those of its last step."""
+    support, _ = episode
+    task, results = learner.inner_loop(trainable, state, support, learner.inner_steps, learner.inner_batch_size)
+    gradients = [before - after for before, after in zip(learner.start(trainable, state).w, task.w, strict=True)]
+    return (results, learner.end(task, state)), gradients
+
+
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Reptile(MetaLearner):
     """Reptile: the initial weights move towards those that the inner loop ends with, `w + e mean(w' - w)`.
@@ -76,14 +84,4 @@ class Reptile(MetaLearner):
         """Set the paper's schedule: the step falls linearly from 1 to 0."""
         self.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.0)
 
-    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
-        """Return `w - w'`; see `reptile_gradients`."""
-        return reptile_gradients(self, trainable, state, episode)
-
-
-def reptile_gradients(learner: MetaLearner, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
-    """Return `w - w'`, with `w'` after the inner loop on the support set; results are those of its last step."""
-    support, _ = episode
-    task, results = learner.inner_loop(trainable, state, support, learner.inner_steps, learner.inner_batch_size)
-    gradients = [before - after for before, after in zip(learner.start(trainable, state).w, task.w, strict=True)]
-    return (results, learner.end(task, state)), gradients
+    task_gradients = reptile_gradients

@@ -202,7 +202,7 @@ class MetaTraining(keras.Model, abc.ABC):
         """
         check_compiled(self, "fit")
         checks.optional(check_sampler, "validation_sampler", validation_sampler)
-        steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), steps)
+        steps_per_epoch = min(steps_per_epoch, steps)
         if steps % steps_per_epoch:
             raise ValueError(
                 f"Expected `steps` to be a multiple of `steps_per_epoch`. Received: {steps} and {steps_per_epoch}"

@@ -97,12 +97,7 @@ def check_kind(config: Any, data: datasets.Dataset | None) -> None:
 
 
 def checked_data(config: Any, **how: Any) -> datasets.Dataset:
-    """Return the data of the settings, whose values and labels networks can be trained on.
-
-    Args:
-        config: the settings.
-        how: further arguments of `kerasnas.datasets.load`.
-    """
+    """Return the data of the settings, whose values and labels networks can be trained on; `how` as for `load`."""
     if config.dataset not in DATASETS and is_graph_file(config.dataset):
         taken = of_space(SPACES[config.space]).plural
         raise ValueError(

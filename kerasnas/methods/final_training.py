@@ -18,10 +18,8 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
     check_kind(config, data)
     asked = "retrain_batch_size" in config.changed()  # the default one makes one batch of fewer samples
     if asked and config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
-        raise ValueError(
-            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
-            f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
-        )
+        expected = f"at most the number of training samples, {len(data.x_train)}"
+        raise ValueError(checks.invalid("retrain_batch_size", expected, config.retrain_batch_size, what="setting"))
     make_augmentation(config, data)
     return data
 

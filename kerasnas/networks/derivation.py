@@ -130,21 +130,14 @@ def choose(
                 f"No network of this space is within the limit of {limit:g}. The {getattr(cost, 'least', 'cheapest')} "
                 f"network there is has {least:g}{getattr(cost, 'unit', '')}."
             )
-    _, best = _least_cap(decisions, max_skips, cost, limit)
+    _, best = least_cap(decisions, max_skips, cost, limit)
     return best or cheapest or strongest  # only rounding of a limited cost can leave no combination
 
 
 def least_cap(
-    decisions: Sequence[Decision], max_skips: int | None = None, cost: Any = None, limit: float | None = None
-) -> int:
-    """Return the cap of skips that `choose` applies: `max_skips`, or more if the limit needs more."""
-    return _least_cap(decisions, max_skips, cost, limit)[0]
-
-
-def _least_cap(
     decisions: Sequence[Decision], max_skips: int | None, cost: Any, limit: float | None
 ) -> tuple[int, list[Option] | None]:
-    """Return the least cap of skips, from `max_skips` on, that `limit` allows, and the best combination."""
+    """Return the cap that `choose` applies, the least from `max_skips` on that `limit` allows; the best combination."""
     most = max(sum(options[0].kind == kind for options in decisions) for kind in {o[0].kind for o in decisions})
     most *= max(len(option.picks) for options in decisions for option in options)
     for cap in range(most if max_skips is None else min(max_skips, most), most + 1):

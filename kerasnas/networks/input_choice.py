@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.networks.derivation import Decision, Option
 from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.relaxations.base import add_alphas, segment_softmax
@@ -39,10 +40,8 @@ class InputChoice:
         self._relaxation = supernet.relaxation
         self._tables = {kind: table for kind, table in tables.items() if table.keep is not None}
         if not self._tables:
-            raise ValueError(
-                "Invalid value received for argument `input_alphas`. Expected False in a space whose nodes keep all "
-                f"their edges, such as '{supernet.space.name}'. Received: True"
-            )
+            expected = f"False in a space whose nodes keep all their edges, such as '{supernet.space.name}'"
+            raise ValueError(checks.invalid("input_alphas", expected, True))
         self.sets: dict[str, list[list[Rows]]] = {
             kind: [
                 list(itertools.combinations(rows, min(table.keep, len(rows)))) for rows in table.rows_by_node.values()

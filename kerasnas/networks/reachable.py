@@ -65,7 +65,7 @@ class ReachableSet:
         if self.max_skips is None or not self.tables:
             return None
         decisions = decisions_of(self.tables, allow_none=self.allow_none)
-        return least_cap(decisions, self.max_skips, self.cost, self.limit)
+        return least_cap(decisions, self.max_skips, self.cost, self.limit)[0]
 
     @functools.cached_property
     def _options(self) -> list[list[int]]:

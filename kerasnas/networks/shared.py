@@ -143,23 +143,16 @@ class SharedGraph(keras.layers.Layer):
 
     def _read(self, inputs: Sequence[Tensor], nodes: list[Any], source: Any, index: Any) -> Any:
         """Apply the primitive `index` on the edge from `source` to the next node to `source`."""
-        number = len(nodes)
+        earlier = len(nodes)
 
         def from_inputs() -> Any:
-            return self.from_inputs(_pick(inputs, source), index, self.input_row(source, number))
+            return self.from_inputs(_pick(inputs, source), index, self.inputs * earlier + source)
 
         def between() -> Any:
-            return self.between(_pick(nodes, source - self.inputs), index, self.between_row(source, number))
+            node = source - self.inputs
+            return self.between(_pick(nodes, node), index, earlier * (earlier - 1) // 2 + node)
 
         return ops.cond(source < self.inputs, from_inputs, between) if nodes else from_inputs()
-
-    def input_row(self, source: Any, number: int) -> Any:
-        """Return the row in `from_inputs` of the edge from input `source` to node `number`, counted from 0."""
-        return self.inputs * number + source
-
-    def between_row(self, source: Any, number: int) -> Any:
-        """Return the row in `between` of the edge from the earlier node `source` to node `number`, counted from 0."""
-        return number * (number - 1) // 2 + source - self.inputs
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], **shapes: Any) -> list[tuple]:
         return [self.node_shape] * self.num_nodes

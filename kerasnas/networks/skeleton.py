@@ -145,20 +145,16 @@ class HasSkeleton(Protocol):
     @property
     def tables(self) -> Mapping[str, ChoiceTable]:
         """Tables of architecture parameters, by name."""
-        ...
 
     @property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """Ordered mapping: name of a choice -> its options."""
-        ...
 
     def skeleton(self, fill: Filler, x: Tensor) -> Any:
         """Write the network once."""
-        ...
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Return the option of every choice."""
-        ...
 
 
 class Filler(abc.ABC):

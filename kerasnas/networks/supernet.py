@@ -264,9 +264,7 @@ class Supernet(keras.Model):
     @property
     def skip_cap(self) -> int | None:
         """Number of skip connections that a derived cell may have: a quarter of its edges. None for any."""
-        if not self.space.skips_collapse:
-            return None
-        return skip_cap(self.choices)
+        return skip_cap(self.choices) if self.space.skips_collapse else None
 
     def decisions(self, weights: Mapping[str, np.ndarray], allow_none: bool = False) -> list[Decision]:
         """Return the independent decisions that make a genotype, each with all its options, given mixing weights."""

@@ -29,9 +29,6 @@ class MlflowTracker:
 
     Its store is that of `MLFLOW_TRACKING_URI`, by default the working folder, and its experiment
     `MLFLOW_EXPERIMENT_NAME`, by default `kerasnas`.
-
-    Args:
-        folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
     """
 
     def __init__(self, folder: Path, name: str, settings: Mapping[str, Any], state: Mapping[str, Any]):

@@ -22,9 +22,6 @@ class WandbTracker:
 
     `WANDB_MODE`, `WANDB_PROJECT` and all its other variables apply. By default the project is `kerasnas`, and without a
     login the run stays in `folder`, from where `wandb sync` uploads it.
-
-    Args:
-        folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
     """
 
     def __init__(self, folder: Path, name: str, settings: Mapping[str, Any], state: Mapping[str, Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -264,16 +265,21 @@ def _run(stage: Any, x: Tensor, training: bool | None) -> Any:
     return stage.call(x, training=training) if takes_training(stage) else stage.call(x)
 
 
-class Relu(Stage):
-    """max(x, 0)."""
+class Elementwise(Stage):
+    """A function of each value: Keras' operation of this name; `make` returns the standard layer."""
 
-    shared_as = "relu"
+    def __init__(self, name: str, make: Callable[[], keras.layers.Layer]):
+        super().__init__()
+        self.shared_as, self._function, self._make = name, getattr(ops, name), make
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.relu(inputs)
+        return self._function(inputs)
 
     def standard(self) -> list[Callable]:
-        return [keras.layers.ReLU()]
+        return [self._make()]
+
+
+Relu = functools.partial(Elementwise, "relu", keras.layers.ReLU)
 
 
 class Repeat(Stage):

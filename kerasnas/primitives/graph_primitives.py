@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 
 from kerasnas import checks
-from kerasnas.primitives.base import GRAPH_PRIMITIVES, Primitive, Relu
+from kerasnas.primitives.base import GRAPH_PRIMITIVES, Elementwise, Primitive, Relu
 from kerasnas.primitives.graph import Graph, check_graph
-from kerasnas.primitives.graph_stages import Attention, Linear, NearIdentity, Neighbors, Pooled, Tanh
+from kerasnas.primitives.graph_stages import Attention, Linear, NearIdentity, Neighbors, Pooled
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import Identity
 
+# After a batch norm, tanh is nearly linear and has either sign, where ReLU loses half of the values.
+Tanh = functools.partial(Elementwise, "tanh", functools.partial(keras.layers.Activation, "tanh"))
 ACTIVATIONS = {"tanh": Tanh, "relu": Relu}
 
 

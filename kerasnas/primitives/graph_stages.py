@@ -156,18 +156,6 @@ class Attention(_OnGraph):
         return {**super().get_config(), "copies": self.copies, "heads": self.heads}
 
 
-class Tanh(Stage):
-    """tanh(x). After a batch norm it is nearly linear, and has either sign, where ReLU loses half of the values."""
-
-    shared_as = "tanh"
-
-    def call(self, inputs: Tensor) -> Tensor:
-        return ops.tanh(inputs)
-
-    def standard(self) -> list[Callable]:
-        return [keras.layers.Activation("tanh")]
-
-
 @keras.saving.register_keras_serializable(package="kerasnas")
 class NearIdentity(keras.initializers.Initializer):
     """Initial kernels near the identity, or near the mean of the input's equal parts, so that messages travel unmixed.

@@ -11,21 +11,11 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank
+from kerasnas.primitives.base import PRIMITIVES, Elementwise, Primitive, Repeat, by_rank
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.primitives.normalization import BatchNorm
 
-
-class Relu6(Stage):
-    """min(max(x, 0), 6)."""
-
-    shared_as = "relu6"
-
-    def call(self, inputs: Tensor) -> Tensor:
-        return ops.relu6(inputs)
-
-    def standard(self) -> list[Callable]:
-        return [keras.layers.ReLU(max_value=6.0)]
+Relu6 = functools.partial(Elementwise, "relu6", functools.partial(keras.layers.ReLU, max_value=6.0))
 
 
 class Expansion(Convolution):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,7 @@ from kerasnas.genotypes import Genotype
 _WHOLE = {int, np.int64}
 
 
-class _HasChoices(Protocol):
-    """The part of a space that decides which indices are valid."""
-
-    @property
-    def choices(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
-    def cardinalities(self) -> tuple[int, ...]: ...
-
-
-def check_indices(space: _HasChoices, indices: Any) -> None:
+def check_indices(space: Any, indices: Any) -> None:
     """Raise ValueError unless `indices` has one index for every choice of `space`, each of one of its options."""
     sizes = space.cardinalities
     if (
@@ -49,25 +40,14 @@ _CHECKS: dict[str, Callable[[Any, Any], Any]] = {
     "genotype": lambda space, genotype: checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`"),
     "num_classes": lambda space, num_classes: checks.size("num_classes", num_classes),
 }
-_METHODS = {
-    "assignment": ("genotype",),
-    "build_network": ("genotype", "input_shape", "num_classes"),
+_METHODS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("assignment", "encode", "hash", "matrix", "parameters", "to_string", "validate"), ("genotype",)),
+    **dict.fromkeys(("decode", "feasible", "key", "neighbors"), ("indices",)),
+    **dict.fromkeys(("sample", "sample_indices"), ("rng",)),
+    **dict.fromkeys(("build_network", "parts_of"), ("genotype", "input_shape", "num_classes")),
     "build_supernet": ("input_shape", "num_classes"),
-    "decode": ("indices",),
-    "encode": ("genotype",),
-    "hash": ("genotype",),
-    "feasible": ("indices",),
-    "key": ("indices",),
-    "matrix": ("genotype",),
     "mutate": ("genotype", "rng"),
     "mutate_indices": ("indices", "rng"),
-    "neighbors": ("indices",),
-    "parameters": ("genotype",),
-    "parts_of": ("genotype", "input_shape", "num_classes"),
-    "sample": ("rng",),
-    "sample_indices": ("rng",),
-    "to_string": ("genotype",),
-    "validate": ("genotype",),
 }
 """Methods whose arguments are checked -> the names of these arguments, in order."""
 

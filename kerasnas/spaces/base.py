@@ -285,10 +285,8 @@ class SearchSpace(abc.ABC):
             try:
                 assignment[name] = trial.suggest_categorical(name, options)
             except ValueError as error:
-                raise ValueError(
-                    f"Invalid value received for argument `trial`. Expected one of a study of space '{self.name}'. "
-                    f"Received: one whose parameter '{name}' is another ({error})"
-                ) from error
+                received = f"one whose parameter '{name}' is another ({error})"
+                raise ValueError(checks.invalid("trial", f"one of a study of space '{self.name}'", received)) from error
         if not self.feasible(tuple(options.index(assignment[name]) for name, options in self._options)):
             raise InfeasibleError(f"These options are no architecture of space '{self.name}': {assignment}")
         return self.genotype(assignment)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.primitives.attention_blocks import TransformerBlock
 from kerasnas.primitives.network_blocks import Block
 from kerasnas.primitives.parts import PARTS
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.macro import BLOCKS, WHOLE, MacroSpace
+from kerasnas.spaces.macro import BLOCKS, MacroSpace
 
 _CONVOLUTIONS = ("conv_3x3", "residual_3x3", "inverted_3x3", "inverted_5x5", "separable_5x5")
 _ATTENTION = {
@@ -31,7 +31,7 @@ class HybridSpace(MacroSpace):
 
     Args:
         filters, widths, stems, stages, depths, max_halvings, head_filters, divisions: as for `MacroSpace`.
-        primitives: options of the block. Defaults to `HYBRID_PRIMITIVES`; those of `MacroSpace` exist as well.
+        primitives: options of the block. Defaults to None: `HYBRID_PRIMITIVES`; those of `MacroSpace` exist as well.
 
     Raises:
         ValueError: as for `MacroSpace`.
@@ -51,6 +51,7 @@ class HybridSpace(MacroSpace):
     name = "hybrid"
     divides = PARTS  # attention is of images alone
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = {**BLOCKS, **_ATTENTION}
+    usual_blocks = HYBRID_PRIMITIVES
     plans = {
         "cnn": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1, 1)),
         "vgg_3x3": ("conv_3x3", 0.5, "conv_3x3", "pool", (3, 3, 3)),
@@ -58,17 +59,3 @@ class HybridSpace(MacroSpace):
         "coatnet": ("conv_3x3", 0.5, ("conv_3x3", "inverted_3x3", "attention_4"), "strides", (1, 2, 2)),
         "swin": ("conv_3x3_s2", 1.0, "local_attention_4", "strides", (1, 2, 2)),
     }
-
-    def __init__(
-        self,
-        filters: int = 32,
-        widths: Sequence[float] = (0.25, 0.5, 0.75, 1.0, 1.5),
-        stems: Sequence[str] = ("conv_3x3", "conv_3x3_s2", "conv_5x5", "conv_5x5_s2"),
-        stages: Sequence[int] = (2, 3, 4),
-        depths: Sequence[int] = (1, 2, 3),
-        primitives: Sequence[str] = HYBRID_PRIMITIVES,
-        max_halvings: int = 4,
-        head_filters: int | None = None,
-        divisions: Sequence[str] = (WHOLE,),
-    ):
-        super().__init__(filters, widths, stems, stages, depths, primitives, max_halvings, head_filters, divisions)

@@ -91,7 +91,8 @@ class MacroSpace(SkeletonSpace):
         stems: options of the stem. Defaults to all four.
         stages: options of the number of stages. Defaults to 2, 3 and 4.
         depths: options of the number of blocks of a stage; the first may have none as well. Defaults to 1, 2 and 3.
-        primitives: options of the block. Defaults to `MACRO_PRIMITIVES`; 7x7 windows exist for every kind of block.
+        primitives: options of the block. Defaults to None: `MACRO_PRIMITIVES`; 7x7 windows exist for every kind of
+            block.
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
         head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
         divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`,
@@ -121,6 +122,7 @@ class MacroSpace(SkeletonSpace):
 
     name = "macro"
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = BLOCKS
+    usual_blocks = MACRO_PRIMITIVES
     plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
@@ -134,7 +136,7 @@ class MacroSpace(SkeletonSpace):
         stems: Sequence[str] = tuple(_STEMS),
         stages: Sequence[int] = (2, 3, 4),
         depths: Sequence[int] = (1, 2, 3),
-        primitives: Sequence[str] = MACRO_PRIMITIVES,
+        primitives: Sequence[str] | None = None,
         max_halvings: int = 4,
         head_filters: int | None = None,
         divisions: Sequence[str] = (WHOLE,),
@@ -145,6 +147,7 @@ class MacroSpace(SkeletonSpace):
         self.stems = checks.names("stems", stems, _STEMS)
         self.stages = tuple(checks.size("stages", number) for number in distinct("stages", stages))
         self.depths = tuple(checks.size("depths", number) for number in distinct("depths", depths))
+        primitives = self.usual_blocks if primitives is None else primitives
         self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)

@@ -70,8 +70,6 @@ class NASBench101Space(SearchSpace):
         self.filters = checks.size("filters", filters)
         self.num_stacks = checks.size("num_stacks", num_stacks)
         self.cells_per_stack = checks.size("cells_per_stack", cells_per_stack)
-        self._choices: dict[str, tuple[str, ...]] = {f"edge/{source}/{target}": ("0", "1") for source, target in _PAIRS}
-        self._choices |= {f"node/{vertex}": graphs.OPERATIONS for vertex in range(1, 1 + _INNER)}
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
@@ -88,10 +86,11 @@ class NASBench101Space(SearchSpace):
         filters = 32 if checks.size("samples", samples) >= 100_000 else 16
         return cls(**{"filters": filters, **arguments})
 
-    @property
+    @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """`edge/<source>/<target>`: `"0"` or `"1"`; `node/<vertex>`: its operation."""
-        return self._choices
+        edges = {f"edge/{source}/{target}": ("0", "1") for source, target in _PAIRS}
+        return {**edges, **{f"node/{vertex}": graphs.OPERATIONS for vertex in range(1, 1 + _INNER)}}
 
     def genotype(
         self,
@@ -111,7 +110,7 @@ class NASBench101Space(SearchSpace):
         """
         if isinstance(assignment, Mapping):
             self.check_assignment(assignment)
-            unpruned = _cell([options.index(assignment[name]) for name, options in self._choices.items()])
+            unpruned = _cell([options.index(assignment[name]) for name, options in self.choices.items()])
             return _genotype(_checked(unpruned))
         if operations is None and not isinstance(assignment, (list, tuple, np.ndarray)):
             expected = "a mapping with an option for each choice, or the matrix of a graph"
@@ -129,7 +128,7 @@ class NASBench101Space(SearchSpace):
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Invert `genotype`; unused vertices have no edges, and the first operation."""
         indices = _indices(_cell_of_genotype(genotype))
-        return {name: options[i] for i, (name, options) in zip(indices, self._choices.items(), strict=True)}
+        return {name: options[i] for i, (name, options) in zip(indices, self.choices.items(), strict=True)}
 
     def matrix(self, genotype: Genotype) -> tuple[np.ndarray, list[str]]:
         """Return adjacency matrix and operations of all vertices, of the pruned graph in its canonical order."""
@@ -277,23 +276,16 @@ def _cell_of_matrix(matrix: Any, operations: Sequence[str] | None, argument: str
         raise TypeError(checks.invalid("operations", "a sequence of names", operations))
     vertices = len(array) if array.ndim else 0
     if array.shape != (vertices, vertices) or not 2 <= vertices <= MAX_VERTICES:
-        raise ValueError(
-            f"Invalid value received for argument `{argument}`. Expected a square matrix of 2 to {MAX_VERTICES} "
-            f"vertices. Received: shape {array.shape}"
-        )
+        expected = f"a square matrix of 2 to {MAX_VERTICES} vertices"
+        raise ValueError(checks.invalid(argument, expected, array.shape))
     if array.dtype.kind not in "biuf" or np.any((array != 0) & (array != 1)) or np.any(np.tril(array)):
-        raise ValueError(
-            f"Invalid value received for argument `{argument}`. Expected 0 and 1, and no 1 on the diagonal or below. "
-            f"Received:\n{array}"
-        )
+        raise ValueError(checks.invalid(argument, "0 and 1, and no 1 on the diagonal or below", array.tolist()))
     names = list(operations or ())
     if len(names) == vertices and (names[0], names[-1]) == ("input", "output"):
         names = names[1:-1]
     if len(names) != vertices - 2:
-        raise ValueError(
-            f"Invalid value received for argument `operations`. Expected {vertices - 2}, one for each vertex between "
-            f"input and output. Received: {operations}"
-        )
+        expected = f"{vertices - 2}, one for each vertex between input and output"
+        raise ValueError(checks.invalid("operations", expected, operations))
     for name in names:
         if not isinstance(name, str) or name not in graphs.OPERATIONS:
             raise ValueError(

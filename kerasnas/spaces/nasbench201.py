@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import Filler
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace
@@ -60,10 +60,7 @@ class NASBench201Space(SkeletonSpace):
         self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
         self.primitives = check_primitives(primitives)
 
-    @functools.cached_property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """One table, of the cell that all positions share."""
-        return edge_tables(self)
+    tables = functools.cached_property(edge_tables)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         return stage_skeleton(self, fill, x)

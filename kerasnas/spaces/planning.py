@@ -15,7 +15,7 @@ from kerasnas.networks.skeleton import Filler, check_input_shape
 from kerasnas.primitives.network_blocks import ConvBlock
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
+from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
 
 _READOUTS = ("marked", "mean")
 _SIZES = (3, 5)
@@ -172,13 +172,10 @@ class PlanningSpace(SkeletonSpace):
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Invert `genotype`."""
-        check_cells(genotype, ("network",))
-        edges = genotype["network"]
-        if [(edge.source, edge.target) for edge in edges] != [(0, 1), (1, 2), (2, 3)]:
-            raise ValueError(
-                f"A network of this space is a chain of three. Received: {[tuple(edge) for edge in edges]}"
-            )
-        (stem, cell, readout) = (edge.primitive for edge in edges)
+        names = chain_of(genotype)
+        if len(names) != 3:
+            raise ValueError(f"A network of this space is a chain of three. Received: {names}")
+        stem, cell, readout = names
         window, _, width = stem.removeprefix("conv_").partition("_w")
         kind, _, iterations = cell.rpartition("_x")
         options = {"width": width, "window": window.partition("x")[0], "cell": kind, "iterations": iterations}

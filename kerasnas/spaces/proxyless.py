@@ -185,10 +185,8 @@ class ProxylessSpace(SkeletonSpace):
             resized = type(self)(**{**self.get_config(), **{name: scale(getattr(self, name)) for name in widths}})
         for number, (old, new) in enumerate(zip(self.layers, resized.layers, strict=True), start=1):
             if old.keeps_shape and not new.keeps_shape:
-                raise ValueError(
-                    f"Invalid value received for argument `filters`. Expected widths at which layer {number} keeps the "
-                    f"number of channels, since this space may skip it. Received: {filters}"
-                )
+                expected = f"widths at which layer {number} keeps the number of channels, since this space may skip it"
+                raise ValueError(checks.invalid("filters", expected, filters))
         return resized
 
     def key(self, indices: Indices) -> Indices:
@@ -208,17 +206,12 @@ class ProxylessSpace(SkeletonSpace):
 def _candidates(primitives: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name for name in check_primitives(primitives) if name != SKIP)
     if "none" in names or len(names) < 2:
-        raise ValueError(
-            "Invalid value received for argument `primitives`. Expected at least two that a layer can be made of, "
-            f"besides 'skip_connect' and without 'none', which would cut the chain. Received: {list(primitives)}"
-        )
+        expected = "at least two besides 'skip_connect', and not 'none', which would cut the chain"
+        raise ValueError(checks.invalid("primitives", expected, list(primitives)))
     return names
 
 
 def _sequence(argument: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, Sequence) and not isinstance(values, str) and len(values):
         return tuple(values)
-    raise ValueError(
-        f"Invalid value received for argument `{argument}`. Expected a sequence of integers, one for each stage. "
-        f"Received: {values!r}"
-    )
+    raise ValueError(checks.invalid(argument, "a sequence of integers, one for each stage", values))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import Filler
 from kerasnas.primitives.masked import MaskedNorConv, MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import MaskedPooling
@@ -61,10 +61,7 @@ class SignalSpace(SkeletonSpace):
         self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
         self.primitives = check_primitives(primitives)
 
-    @functools.cached_property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """One table, of the cell that all positions share."""
-        return edge_tables(self)
+    tables = functools.cached_property(edge_tables)
 
     def references(self) -> dict[str, Genotype]:
         """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""
@@ -120,10 +117,7 @@ class PaddedSignalSpace(SkeletonSpace):
         self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
         self.primitives = check_primitives(primitives)
 
-    @functools.cached_property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """One table, of the cell that all positions share."""
-        return edge_tables(self)
+    tables = functools.cached_property(edge_tables)
 
     def references(self) -> dict[str, Genotype]:
         """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import Filler
 from kerasnas.primitives.blocks import NormReLU
 from kerasnas.primitives.table_blocks import DenseBlock, GatedDenseBlock, ResidualDenseBlock
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
+from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
 from kerasnas.wording import nearest
 
 TABLE_BLOCKS = {"dense": DenseBlock, "residual": ResidualDenseBlock, "gated": GatedDenseBlock}
@@ -111,11 +111,6 @@ class TableSpace(SkeletonSpace):
                 networks[name] = self.genotype(plan)
         return networks
 
-    @property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """None: the choices shape the network itself."""
-        return {}
-
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """`width`, `block`, `depth` and `dropout`."""
@@ -141,13 +136,9 @@ class TableSpace(SkeletonSpace):
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(layers)]})
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        check_cells(genotype, ("network",))
-        edges = [(edge.source, edge.target) for edge in genotype["network"]]
-        stem, *blocks = (edge.primitive for edge in genotype["network"])
-        if not blocks or edges != [(node, node + 1) for node in range(len(edges))] or len(set(blocks)) > 1:
-            raise ValueError(
-                f"A network of this space is a chain of a stem and blocks of one kind. Received: {stem}, {blocks}"
-            )
+        stem, *blocks = chain_of(genotype)
+        if len(set(blocks)) != 1:
+            raise ValueError(f"A network of this space is a stem and blocks of one kind. Received: {stem}, {blocks}")
         stems = {f"stem_w{width}": width for width in self.choices["width"]}
         kinds = {f"{block}_d{rate}": (block, rate) for block in self.primitives for rate in self.choices["dropout"]}
         for name, known in ((stem, stems), (blocks[0], kinds)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import Filler
 from kerasnas.primitives.masked import MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import Embed, FeatureDropout, MaskedPooling
@@ -104,10 +104,7 @@ class TextSpace(SkeletonSpace):
         self.primitives = check_primitives(primitives)
         self.dropout = checks.number("dropout", dropout, least=0, below=1)
 
-    @functools.cached_property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """One table, of the cell that all positions share."""
-        return edge_tables(self)
+    tables = functools.cached_property(edge_tables)
 
     def references(self) -> dict[str, Genotype]:
         """Return networks with one primitive on every edge: `cnn`, `separable`, `gru`, `attention`; `bag` skips all."""

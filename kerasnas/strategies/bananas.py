@@ -54,27 +54,20 @@ class NetworkEnsemble:
         learning_rate: float = 0.01,
         weight_decay: float = 0.1,
     ):
-        data, wanted = checks.array("inputs", inputs, rank=2), checks.array("targets", targets, rank=1)
-        if len(data) != len(wanted):
-            raise ValueError(checks.invalid("targets", f"{len(data)} numbers, one for each of `inputs`", wanted.shape))
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
-        self.members, self.layers = checks.integer("members", members, 1), checks.integer("layers", layers, 1)
-        units, steps = checks.integer("units", units, 1), checks.integer("steps", steps, 1)
-        learning_rate = checks.number("learning_rate", learning_rate, above=0)
-        decay = learning_rate * checks.number("weight_decay", weight_decay, least=0)
+        self.members, self.layers = members, layers
         self.weights: Arrays = {}
-        sizes = [data.shape[1], *[units] * self.layers, 1]
+        sizes = [inputs.shape[1], *[units] * layers, 1]
         for layer, (before, after) in enumerate(itertools.pairwise(sizes)):
             scale = np.float32(np.sqrt(2 / max(before, 1)))  # He initialization
-            drawn = rng.standard_normal((self.members, before, after), np.float32)
+            drawn = rng.standard_normal((members, before, after), np.float32)
             self.weights[f"kernel/{layer}"] = scale * drawn
-            self.weights[f"bias/{layer}"] = np.zeros((self.members, 1, after), np.float32)
+            self.weights[f"bias/{layer}"] = np.zeros((members, 1, after), np.float32)
         optimizer = Adam(learning_rate)
-        data, wanted = data.astype(np.float32), wanted.astype(np.float32)
+        inputs, targets = inputs.astype(np.float32), targets.astype(np.float32)
         for _ in range(steps):
-            gradients = self.gradients(data, wanted)
+            gradients = self.gradients(inputs, targets)
             for values in self.weights.values():
-                values *= np.float32(1 - decay)
+                values *= np.float32(1 - learning_rate * weight_decay)
             optimizer.ascend(self.weights, {name: -gradient for name, gradient in gradients.items()})
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:

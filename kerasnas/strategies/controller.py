@@ -85,17 +85,14 @@ class PolicyGradient(SearchStrategy):
 
         Rows of `indices` are the policy's decisions; advantages are rewards minus the baseline.
         """
-        self._ascend(indices, advantages)
+        n = len(indices)
+        self.optimizer.ascend(self.policy.parameters, self._gradients(indices, advantages / n, 1 / n))
 
     def _advantage(self, reward: float) -> float:
         self.baseline = reward if self.baseline is None else self.baseline
         advantage = reward - self.baseline
         self.baseline += (1 - self.baseline_decay) * advantage
         return advantage
-
-    def _ascend(self, indices: np.ndarray, coefficients: np.ndarray) -> None:
-        n = len(indices)
-        self.optimizer.ascend(self.policy.parameters, self._gradients(indices, coefficients / n, 1 / n))
 
     def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
         """Return the objective's gradients, with `weight` for each sample's own terms."""
@@ -286,7 +283,7 @@ class Controller(PolicyGradient):
         for _ in range(self.ppo_epochs):
             for half in np.array_split(self.rng.permutation(len(indices)), 2):
                 if len(half):
-                    self._ascend(indices[half], self.clipped(indices[half], advantages[half], before[half]))
+                    super().learn(indices[half], self.clipped(indices[half], advantages[half], before[half]))
 
     def clipped(self, indices: np.ndarray, advantages: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Return coefficients of the log-probabilities' gradients in the gradient of PPO's clipped objective.

@@ -123,12 +123,10 @@ class Posterior:
         self.variance = self.variance - row**2
 
 
-def fit_noise(
-    kernel: Kernel, observed: Sequence[Indices], target: np.ndarray, noises: Sequence[float] = NOISES
-) -> tuple[float, float]:
+def fit_noise(kernel: Kernel, observed: Sequence[Indices], target: np.ndarray) -> tuple[float, float]:
     """Choose the noise and the scale of a process with the highest marginal likelihood of a target with mean 0.
 
-    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`. For each of `noises` the best
+    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`. For each of `NOISES` the best
     s is `y' (K + noise I)^-1 y / n`, and the log-likelihood is `-(n log s + log det (K + noise I)) / 2` plus a
     constant. Returns the noise, as for `Posterior`, and the factor s of its variances.
 
@@ -138,7 +136,7 @@ def fit_noise(
     codes = kernel.encode(observed)
     matrix, count = kernel(codes, codes).astype(float), len(target)
     fits = []
-    for noise in noises:
+    for noise in NOISES:
         half = np.linalg.cholesky(matrix + noise * np.eye(count))
         white = np.linalg.solve(half, target)
         scale = max(float(white @ white) / count, 1e-12)  # 0 if all targets are equal

@@ -33,10 +33,8 @@ class MultiFidelitySearch(abc.ABC):
             "strategy", strategy, SearchStrategy, "a search strategy, such as `kerasnas.search.RandomSearch`"
         )
         if strategy.objectives != 1:
-            raise ValueError(
-                "Invalid value received for argument `strategy`. Expected one with a single objective. "
-                f"Received: {type(strategy).__name__} with {strategy.objectives}"
-            )
+            received = f"{type(strategy).__name__} with {strategy.objectives}"
+            raise ValueError(checks.invalid("strategy", "one with a single objective", received))
         self.strategy, self.budgets = strategy, _check_budgets(budgets)
         self.eta = checks.integer("eta", eta, 2)
         self._forget()

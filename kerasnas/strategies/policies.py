@@ -31,15 +31,10 @@ class Policy(abc.ABC):
         expected = {name: array.shape for name, array in self.parameters.items()}
         for name in sorted(shapes.keys() | expected.keys(), key=str):
             if shapes.get(name) != expected.get(name):
-                raise ValueError(
-                    f"Invalid value received for argument `parameters`. Expected '{name}' of shape "
-                    f"{expected.get(name, 'none')}. Received: {shapes.get(name, 'none')}"
-                )
+                right = f"'{name}' of shape {expected.get(name, 'none')}"
+                raise ValueError(checks.invalid("parameters", right, shapes.get(name)))
             if not np.isfinite(parameters[name]).all():
-                raise ValueError(
-                    f"Invalid value received for argument `parameters`. Expected finite numbers. "
-                    f"Received: NaN or infinity in '{name}'"
-                )
+                raise ValueError(checks.invalid("parameters", "finite numbers", f"NaN or infinity in {name}"))
         for name, array in parameters.items():
             self.parameters[name] = np.array(array, np.float64)
 
@@ -76,7 +71,6 @@ class CategoricalPolicy(Policy):
     """
 
     def __init__(self, cardinalities: Sequence[int]):
-        cardinalities = _check_cardinalities(cardinalities)
         options = np.arange(max(cardinalities))
         # Options that a choice does not have keep probability 0: the gradient of their logits is 0.
         self.parameters = {"logits": np.where(options < np.array(cardinalities)[:, None], 0.0, _NEVER)}
@@ -137,7 +131,7 @@ class LSTMPolicy(Policy):
         tanh_constant: float = 2.5,
         seed: int = 0,
     ):
-        self.cardinalities = _check_cardinalities(cardinalities)
+        self.cardinalities = tuple(cardinalities)
         self.units = units = checks.size("units", units)
         self.temperature = checks.number("temperature", temperature, above=0)
         self.tanh_constant = checks.number("tanh_constant", tanh_constant, above=0)
@@ -222,15 +216,3 @@ def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Return the option into whose interval of [0, 1] each number of `uniform` falls; rows as in `probabilities`."""
     shares = probabilities.cumsum(axis=-1)
     return (shares > uniform[..., None] * shares[..., -1:]).argmax(axis=-1)  # their sum may round to less than 1
-
-
-def _check_cardinalities(value: Any) -> tuple[int, ...]:
-    expected = "a non-empty sequence of positive integers, the numbers of options"
-    if (
-        isinstance(value, (str, bytes))
-        or not isinstance(value, (Sequence, np.ndarray))
-        or getattr(value, "ndim", 1) != 1
-        or not len(value)
-    ):
-        raise ValueError(checks.invalid("cardinalities", expected, value))
-    return tuple(checks.size("cardinalities", size) for size in value)

@@ -36,8 +36,6 @@ class CategoricalDensity:
     """
 
     def __init__(self, architectures: Sequence[Indices], cardinalities: Sequence[int]):
-        if not len(architectures):
-            raise ValueError(checks.invalid("architectures", "at least one architecture", architectures))
         self.architectures = np.array(architectures, np.intp)
         self._sizes = np.array(cardinalities, np.intp)
         count, choices = self.architectures.shape

@@ -51,10 +51,8 @@ class NASBench201(CodedTable):
         space, ops = NASBench201Space(), checks.array("ops", ops, kinds="iu")
         op_names = checks.names("op_names", op_names, NASBENCH201_PRIMITIVES)
         if ops.ndim != 2 or ops.shape[1] != 6 or not ops.size or ops.min() < 0 or ops.max() >= len(op_names):
-            raise ValueError(
-                f"Table '{name}': Invalid value received for argument `ops`. Expected six operations for each cell, as "
-                f"indices below {len(op_names)}. Received: shape {ops.shape}"
-            )
+            expected = f"six operations for each cell, as indices below {len(op_names)}"
+            raise ValueError(f"Table '{name}': {checks.invalid('ops', expected, f'shape {ops.shape}')}")
         translate = np.array([NASBENCH201_PRIMITIVES.index(op) for op in op_names])
         super().__init__(name, space, translate[ops], columns, "ops")
 

@@ -80,10 +80,8 @@ class Table:
         self.columns = {column: self._checked(column, values) for column, values in columns.items()}
         lengths = {len(column) for column in self.columns.values()}
         if len(lengths) != 1:
-            raise ValueError(
-                f"Table '{name}': Invalid value received for argument `columns`. Expected columns of one length. "
-                f"Received: {sorted(lengths)}"
-            )
+            wrong = checks.invalid("columns", "columns of one length", sorted(lengths))
+            raise ValueError(f"Table '{name}': {wrong}")
         self.row = checks.function("row", row, "a function from a genotype to the number of its row")
         self.genotype = checks.function("genotype", genotype, "a function from the number of a row to its genotype")
         self.epochs = tuple(sorted(int(found[1]) for key in columns if (found := re.fullmatch(r"valid_(\d+)", key))))

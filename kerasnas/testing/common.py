@@ -24,6 +24,22 @@ def require(condition: Any, message: str) -> None:
 
 
 @contextlib.contextmanager
+def no_error(what: str) -> Iterator[None]:
+    """Make an AssertionError, which begins with `what`, of the errors that a member raises within the context."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def refuses(call: Callable[[], Any], message: str) -> None:
+    """Raise AssertionError with `message` unless `call` raises ValueError."""
+    with contextlib.suppress(ValueError):
+        call()
+        raise AssertionError(message)
+
+
+@contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
     """Set Keras' dtype policy to `name` within the context."""
     before = keras.config.dtype_policy()
@@ -52,8 +68,12 @@ def scatter(variables: list[Any], seed: int = 0) -> None:
 
 
 def remade(what: str, thing: Any, deserialize: Callable[[Any], Any]) -> Any:
-    """Return `thing` after a round trip through Keras' serialization and JSON."""
-    try:
-        return deserialize(json.loads(json.dumps(keras.saving.serialize_keras_object(thing))))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise AssertionError(f"{what}: Keras cannot serialize and deserialize it: {error}") from error
+    """Return `thing` after a round trip through Keras' serialization and JSON, which must recreate it."""
+    with no_error(f"{what}: Keras cannot serialize and deserialize it"):
+        again = deserialize(json.loads(json.dumps(keras.saving.serialize_keras_object(thing))))
+    require(
+        type(again) is type(thing) and again.get_config() == thing.get_config(),
+        f"{what}: its configuration recreates another one. Expected {thing.get_config()}. "
+        f"Received: {again.get_config()}",
+    )
+    return again

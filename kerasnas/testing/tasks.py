@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,7 +10,7 @@ import numpy as np
 
 from kerasnas.tasks.base import TASKS, Task, task_class
 from kerasnas.tasks.known import task_of
-from kerasnas.testing.common import require
+from kerasnas.testing.common import no_error, require
 
 _SAMPLES = 60
 _RNG = np.random.default_rng(0)
@@ -49,7 +47,7 @@ def check_task(task: str | Task, y: np.ndarray | None = None) -> None:
     made: Task = task_class(task)() if isinstance(task, str) else task
     what = f"Task {made.name!r}"
     require(not isinstance(task, str) or made.name == task, f"{what} is registered as {task!r}.")
-    with _no_other_error(what):
+    with no_error(what):
         raw, y_learned, made = _labels(what, type(made), y)
         outputs = raw.shape[1] if raw.ndim == 2 else int(raw.max()) + 1
         logits = np.random.default_rng(1).normal(size=(len(raw), outputs)).astype("float32")
@@ -58,14 +56,6 @@ def check_task(task: str | Task, y: np.ndarray | None = None) -> None:
         _check_deployed(what, made, logits, raw, y_learned)
         _check_companions(what, made, logits, y_learned)
         _check_words(what, made, made.answers(logits), y_learned)
-
-
-@contextlib.contextmanager
-def _no_other_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
-        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _labels(what: str, kind: type[Task], y: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Task]:

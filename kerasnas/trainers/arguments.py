@@ -80,3 +80,11 @@ FIT: Mapping[str, Callable[[str, Any], Any]] = {
     "initial_epoch": checks.count,
     "steps_per_epoch": checks.size,
 }
+SEARCH_FIT: Mapping[str, Callable[[str, Any], Any]] = {
+    **FIT,
+    "batch_size": checks.size,
+    "epochs": checks.size,
+    "validation_steps": checks.size,
+    "augment": checks.function,
+    "seed": checks.seed,
+}

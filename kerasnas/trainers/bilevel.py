@@ -137,11 +137,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
         if synchronized_batch_norm:
             sampling = [type(relaxation).__name__ for relaxation in self.relaxations() if relaxation.paths is not None]
             if sampling and replicas_of(self) > 1:
-                raise ValueError(
-                    "Invalid value received for argument `synchronized_batch_norm`. Expected False with the relaxation "
-                    f"{sampling[0]}, which samples paths: replicas cannot add up statistics in a branch of a graph. "
-                    "Received: True"
-                )
+                why = "which samples paths: replicas cannot add up statistics in a branch of a graph"
+                expected = f"False with the relaxation {sampling[0]}, {why}"
+                raise ValueError(checks.invalid("synchronized_batch_norm", expected, True))
             synchronize_batch_norm(supernet)
         self.auxiliary_skip, self.max_skips, self.curvature_ratio = auxiliary_skip, max_skips, curvature_ratio
         self._guards = SearchGuards(self._searched(), auxiliary_skip, max_skips, curvature_ratio)

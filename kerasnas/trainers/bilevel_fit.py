@@ -64,7 +64,12 @@ class BilevelFit(BilevelGradients):
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
         return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
 
-    @checks.arguments(**arguments.COMPILE, architecture_optimizer=arguments.optimizer, auto_scale_loss=checks.boolean)
+    @checks.arguments(
+        **arguments.COMPILE,
+        architecture_optimizer=arguments.optimizer,
+        learning_rate=checks.positive,
+        auto_scale_loss=checks.boolean,
+    )
     def compile(
         self,
         optimizer: Any = None,
@@ -98,7 +103,6 @@ class BilevelFit(BilevelGradients):
             ValueError: if the hypergradient is of second order and `optimizer` is not SGD, or if optimizers or metrics
                 were made outside the strategy's scope.
         """
-        checks.number("learning_rate", learning_rate, above=0)
         self._initial_learning_rate = learning_rate if optimizer is None else None
         self._default_alphas = architecture_optimizer is None and not isinstance(optimizer, BilevelOptimizer)
 
@@ -148,15 +152,7 @@ class BilevelFit(BilevelGradients):
             data_batch = data_batch[0]
         super()._symbolic_build(data_batch=data_batch)
 
-    @checks.arguments(
-        **arguments.FIT,
-        batch_size=checks.size,
-        epochs=checks.size,
-        validation_steps=checks.size,
-        augment=checks.function,
-        seed=checks.seed,
-        class_weight=Mapping,
-    )
+    @checks.arguments(**arguments.SEARCH_FIT, class_weight=Mapping)
     def fit(
         self,
         x: Tensor = None,
@@ -212,7 +208,6 @@ class BilevelFit(BilevelGradients):
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
         check_compiled(self, "fit")
-        checks.size("epochs", epochs)
         data = pair_halves(
             x,
             y,

@@ -53,18 +53,16 @@ class CostObjective:
           power.
     """
 
-    @checks.arguments(cost=CostModel, target=checks.number)
+    @checks.arguments(
+        cost=CostModel, weight=checks.not_negative, target=checks.number, form=checks.known("add", "multiply")
+    )
     def __init__(self, cost: CostModel, weight: float = 0.0, target: float | None = None, form: str = "add"):
-        weight = checks.number("weight", weight, least=0)
-        checks.one_of("form", form, ("add", "multiply"))
         if form == "multiply" and target is None:
-            raise ValueError("Invalid value received for argument `target`. Expected a number with form='multiply'.")
+            raise ValueError(checks.invalid("target", "a number with form='multiply'", None))
         least = cost.least_cost()
         if target is not None and not target >= least:
-            raise ValueError(
-                f"Invalid value received for argument `target`. Expected at least {least:.6g}{cost.unit}, the cost of "
-                f"the {cost.least} network of the space. Received: {target:g}"
-            )
+            expected = f"at least {least:.6g}{cost.unit}, the cost of the {cost.least} network of the space"
+            raise ValueError(checks.invalid("target", expected, target))
         self.cost, self.weight, self.target, self.form = cost, weight, target, form
 
     def __call__(self, loss: Any, supernet: Any) -> Any:

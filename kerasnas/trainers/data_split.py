@@ -52,8 +52,6 @@ def pair_halves(
     `input_shape` and `num_classes`, if known. The default batch size is a multiple of `replicas`. Steps of `tf.data`
     and generators are left to Keras. Raises ValueError for data that cannot be searched on.
     """
-    checks.optional(checks.integer, "steps_per_epoch", steps_per_epoch, least=1)
-    checks.optional(checks.integer, "validation_steps", validation_steps, least=1)
     steps = {"steps": steps_per_epoch, "validation_steps": validation_steps}
     if y is None:
         return _pair_datasets(x, validation_data, validation_split, steps)
@@ -76,7 +74,7 @@ def pair_halves(
         if validation_split is not None:
             raise ValueError("Pass `validation_split` or `validation_data`, not both.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
+            raise ValueError(checks.invalid("validation_data", "`(x, y)`, two arrays", validation_data))
         x_val, y_val = (checks.as_array("validation_data", part) for part in validation_data)
         y_val = task.table(y_val) if y_val.ndim == 1 else y_val
         check(x_val, y_val, **expected, what="validation")
@@ -157,10 +155,8 @@ def _pair_datasets(training: Any, validation: Any, split: float | None, steps: M
     if split is not None:
         raise ValueError("`validation_split` splits arrays. For datasets, pass `validation_data=`.")
     if isinstance(training, tuple | list):
-        raise ValueError(
-            "Invalid value received for argument `x`. Expected an array with its labels as `y`, or a dataset of "
-            f"batches. Received: a {type(training).__name__} of {len(training)}"
-        )
+        expected = "an array with its labels as `y`, or a dataset of batches"
+        raise ValueError(checks.invalid("x", expected, f"a {type(training).__name__} of {len(training)}"))
     needed = steps["validation_steps"]
     if validation is None:  # the dataset yields pairs of batches itself
         if needed is not None:

@@ -43,10 +43,8 @@ class SearchGuards:
         weight, edges = AUXILIARY_SKIP, None
         if not _is_auto(auxiliary_skip):
             weight = checks.number("auxiliary_skip", auxiliary_skip, least=0)
-        if not _is_auto(max_skips) and max_skips is not None:
-            whole = isinstance(max_skips, int) and not isinstance(max_skips, bool) and max_skips >= 0
-            if not whole:
-                raise ValueError(checks.invalid("max_skips", "'auto', None or an integer of at least 0", max_skips))
+        if not _is_auto(max_skips) and max_skips is not None and (type(max_skips) is not int or max_skips < 0):
+            raise ValueError(checks.invalid("max_skips", "'auto', None or an integer of at least 0", max_skips))
         self.max_skips = max_skips
         ratio: float | None = CURVATURE_RATIO
         if not _is_auto(curvature_ratio):

@@ -96,15 +96,11 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     ):
         super().__init__(**kwargs)
         if not isinstance(supernet, WeightSharingSupernet):
-            raise ValueError(
-                "Invalid value received for argument `supernet`. Expected one whose children share weights, of "
-                f"`build_supernet` of a space such as ENASMicroSpace. Received: {type(supernet).__name__}"
-            )
+            expected = "one whose children share weights, of `build_supernet` of a space such as ENASMicroSpace"
+            raise ValueError(checks.invalid("supernet", expected, supernet))
         if supernet.num_choices != len(space.choices):
-            raise ValueError(
-                f"Invalid value received for argument `space`. Expected the one that built the supernet, with "
-                f"{supernet.num_choices} choices. Received: '{space.name}' with {len(space.choices)}"
-            )
+            expected = f"the one that built the supernet, with {supernet.num_choices} choices"
+            raise ValueError(checks.invalid("space", expected, f"{space.name} with {len(space.choices)}"))
         if controller is None:
             controller = Controller(space, seed, learning_rate=CONTROLLER_LEARNING_RATE, unique=False)
         if controller.unique or controller.space.cardinalities != space.cardinalities:
@@ -128,7 +124,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         return self.supernet(images, architecture=architecture, training=training)
 
     # Keras' interface --------------------------------------------------------------------------------
-    @checks.arguments(**arguments.COMPILE)
+    @checks.arguments(**arguments.COMPILE, controller_learning_rate=checks.positive, learning_rate=checks.positive)
     def compile(
         self,
         optimizer: Any = None,
@@ -157,13 +153,11 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             ValueError: if a rate is not positive, if the controller has no rate because it is not a policy gradient, or
                 if the optimizer or a metric was made outside the strategy's scope.
         """
-        checks.number("learning_rate", learning_rate, above=0)
         if controller_learning_rate is not None:
-            rate = checks.number("controller_learning_rate", controller_learning_rate, above=0)
             if not isinstance(self.controller, PolicyGradient):
                 expected = f"None, as {type(self.controller).__name__} has no optimizer"
                 raise ValueError(checks.invalid("controller_learning_rate", expected, controller_learning_rate))
-            self.controller.optimizer.learning_rate = rate
+            self.controller.optimizer.learning_rate = float(controller_learning_rate)
         self._initial_learning_rate = learning_rate if optimizer is None else None
 
         def given_or_default() -> Any:
@@ -175,9 +169,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         loss, metrics = default_loss(loss), default_metrics(metrics)
         compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
 
-    @checks.arguments(
-        **arguments.FIT, batch_size=checks.size, validation_steps=checks.size, augment=checks.function, seed=checks.seed
-    )
+    @checks.arguments(**arguments.SEARCH_FIT, controller_steps=checks.count)
     def fit(
         self,
         x: Tensor = None,
@@ -223,8 +215,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
         check_compiled(self, "fit")
-        checks.size("epochs", epochs)
-        checks.optional(checks.integer, "controller_steps", controller_steps, least=0)
         if y is None:
             expected = "labels, with `x` an array of images: children are rewarded on arrays, not on datasets"
             raise ValueError(checks.invalid("y", expected, y))

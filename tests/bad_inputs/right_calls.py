@@ -95,10 +95,7 @@ from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import Adaptation
 from kerasnas.strategies.attention import AttentionPolicy
-from kerasnas.strategies.bananas import NetworkEnsemble
-from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.numpy_networks import Adam
-from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
 from kerasnas.tabular.table import Table
@@ -212,9 +209,6 @@ call(search.Controller, search.BANANAS, search.TPESearch, search.ASHA, search.Hy
 call(search.BOHB, meta.TransferPredictor, search.PredictorSearch)
 call(search.EHVISearch, reference=(0.0, 0.0))
 REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
-call(expected_hypervolume_improvement, means=REWARDS, deviations=REWARDS, front=REWARDS, reference=(0.0, 0.0))
-call(NetworkEnsemble, inputs=np.ones((2, 3)), targets=np.zeros(2), members=2, units=2, layers=1, steps=1)
-call(CategoricalPolicy, LSTMPolicy, cardinalities=(2, 3))
 call(Adam, learning_rate=0.1)
 call(InnerAdam)
 call(AttentionPolicy, space=spaces.ENASMicroSpace(num_nodes=1))
@@ -244,7 +238,8 @@ BENCH201 = spaces.NASBench201Space(filters=2, num_cells=1)
 PROXYLESS = spaces.ProxylessSpace(
     filters=4, num_layers=1, strides=(1, 2), primitives=("mbconv_3x3_e3", "mbconv_5x5_e3")
 )
-call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace, spaces.MacroSpace, HybridSpace)
+call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace)
+call(spaces.MacroSpace, HybridSpace, primitives=("conv_3x3", "residual_3x3"))
 call(spaces.PlanningSpace, spaces.NASBench101Space, spaces.NASBench201Space, spaces.SignalSpace)
 call(PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet)
 call(SubsetSpace, architectures=[INDICES])

@@ -62,11 +62,6 @@ def test_draws_have_the_density_with_wider_bandwidths(factor):
         assert density(cells) == pytest.approx(np.full(24, 1 / 24))
 
 
-def test_no_architecture_has_no_density():
-    with pytest.raises(ValueError, match=r"`architectures`\. Expected at least one architecture"):
-        CategoricalDensity([], (2, 3))
-
-
 # TPE -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("count", "good", "bad"),

@@ -161,7 +161,7 @@ class Batches(keras.utils.PyDataset):
         ),
         (lambda x, y: Batches(), "PyDataset of single batches.*another one as `validation_data="),
         (lambda x, y: pairs_of(x, y), "generator of single batches.*another generator as `validation_data="),
-        (lambda x, y: (x, y), "an array with its labels as `y`.*Received: a tuple of 2"),
+        (lambda x, y: (x, y), "an array with its labels as `y`.*Received: 'a tuple of 2'"),
     ],
     ids=["tf.data", "PyDataset", "generator", "tuple"],
 )

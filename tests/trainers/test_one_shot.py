@@ -203,7 +203,7 @@ def test_macro_and_validation_data(data, validation):
 # Refusals --------------------------------------------------------------------------------------------------
 def test_what_does_not_belong_together_is_refused():
     supernet = POOLS.build_supernet(SHAPE, CLASSES)
-    with pytest.raises(ValueError, match=r"share weights.*Received: Supernet"):
+    with pytest.raises(ValueError, match=r"share weights.*Received: <Supernet"):
         ENASTrainer(DARTSSpace(2, 1, 1).build_supernet(SHAPE, CLASSES), POOLS)
     with pytest.raises(ValueError, match="Expected the one that built the supernet, with 3 choices"):
         ENASTrainer(supernet, ENASMicroSpace())

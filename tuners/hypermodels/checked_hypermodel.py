@@ -93,13 +93,8 @@ class TunedFit(keras_tuner.HyperModel):
         super().__init__(name=name)
         check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes, self.task = space, input_shape, num_classes, task
-        self.batch_size, self.epochs = batch_size, epochs
-        for argument, value in self._tuned().items():
-            options = [value] if isinstance(value, int) else list(value)
-            if not options or not all(isinstance(one, int) and one >= 1 for one in options):
-                raise ValueError(
-                    f"Invalid value received for argument `{argument}`. Expected positive integers. Received: {value!r}"
-                )
+        self.batch_size = checks.optional(sizes, "batch_size", batch_size)
+        self.epochs = checks.optional(sizes, "epochs", epochs)
 
     def _tuned(self) -> dict[str, Any]:
         given = {"batch_size": self.batch_size, "epochs": self.epochs}

@@ -116,10 +116,7 @@ class SupernetHyperModel(TunedFit):
                 continue
             low, high = rate if isinstance(rate, (tuple, list)) and len(rate) == 2 else (rate, None)
             if not isinstance(low, (int, float)) or not 0 < low < (float("inf") if high is None else high):
-                raise ValueError(
-                    f"Invalid value received for argument `{argument}`. Expected a positive number, or two that "
-                    f"ascend. Received: {rate!r}"
-                )
+                raise ValueError(checks.invalid(argument, "a positive number, or two that ascend", rate))
 
     def _check_sizes(self) -> None:
         """Raise unless the space has supernets of all these sizes, whose genotypes are its own."""

@@ -16,7 +16,7 @@ from kerasnas.search import SearchStrategy
 from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 from tuners.hypermodels.checked_hypermodel import EPOCHS
-from tuners.oracles.objectives import ObjectiveLike, as_objectives
+from tuners.oracles.objectives import ObjectiveLike, as_objectives, record_metrics
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence.trial_store import FINISHED
 
@@ -220,10 +220,7 @@ class StrategyOracle(ProjectOracle):
 
     def score_trial(self, trial: Trial) -> None:
         super().score_trial(trial)
-        for name, value in self._costs_of(trial).items():
-            if not trial.metrics.exists(name):
-                trial.metrics.register(name, direction="min")
-            trial.metrics.update(name, value, step=trial.best_step)
+        record_metrics(trial, self._costs_of(trial), trial.best_step, self.directions())
 
     def _costs_of(self, trial: Trial) -> dict[str, float]:
         if not self.costs:

@@ -37,21 +37,9 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
     >>> read(path), read(previous(path))
     ({'step': 2}, {'step': 1})
     """
-    path = Path(path)
-    text = encode(value)
-    if durable:
-        with storage.atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-            _keep(path)
-        return
-    temporary = leftovers.name_temporary(path.parent, path.stem, path.suffix)
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        _keep(path)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with storage.atomic_path(path, durable) as temporary:
+        temporary.write_text(encode(value), encoding="utf-8")
+        _keep(Path(path))
 
 
 def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import json
 import os
@@ -53,11 +52,8 @@ def check_arguments(tuner: type, project: Any) -> None:
     """Raise TypeError, with the nearest right name, if `project` has an argument that `tuner` does not take."""
     known = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
     for name in project:
-        if name in Project.__annotations__:
-            continue
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean `{close[0]}`?" if close else ""
-        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {', '.join(known)}")
+        if name not in Project.__annotations__:
+            raise TypeError(f"{tuner.__name__} has no argument `{name}`. {checks.nearest(name, known)}")
 
 
 @runtime_checkable
@@ -72,12 +68,8 @@ def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
     """Return `initializer`, read from its folder if it is a path."""
     if isinstance(initializer, (str, os.PathLike)):
         return ReptileInitializer.load(initializer)
-    if initializer is not None and not isinstance(initializer, ReptileInitializer):
-        raise TypeError(
-            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
-            f"folder of one. Received: {initializer!r}"
-        )
-    return initializer
+    expected = "a `kerasnas.meta.ReptileInitializer`, or the folder of one"
+    return checks.optional(checks.instance, "initializer", initializer, ReptileInitializer, expected)
 
 
 def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
@@ -243,11 +235,7 @@ class NetworkTuner(DistributedTuner):
 
     def best_trials(self, number: int) -> list[Trial]:
         """Return the trials with the best networks, the best first."""
-        return [
-            trial
-            for trial in self.oracle.get_best_trials(number)
-            if trial.status == TrialStatus.COMPLETED and trial.score is not None
-        ]
+        return [trial for trial in self.oracle.get_best_trials(number) if trial.score is not None]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """Load the trained networks of the best trials, the best first: plain Keras models."""

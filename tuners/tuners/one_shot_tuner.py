@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Unpack, runtime_checkable
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import warm_start
+from kerasnas.meta.initializer import Parametric, warm_start
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.runs.record import RESULT
 from kerasnas.search import ENASTrainer
@@ -43,14 +43,6 @@ from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, is_data
 from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before it
-
-
-@runtime_checkable
-class Parametric(Protocol):
-    """A strategy with parameters that can be learned on other tasks."""
-
-    def get_parameters(self) -> dict[str, Any]:
-        """Return the parameters by name."""
 
 
 class OneShotTuner(NetworkTuner):
@@ -152,20 +144,21 @@ class OneShotTuner(NetworkTuner):
     def _check_oracle(oracle: Any, space: SearchSpace, task: Task) -> None:
         checks.instance("oracle", oracle, StrategyOracle, "a `StrategyOracle`, such as `EvolutionOracle`")
         if oracle.space.cardinalities != space.cardinalities or oracle.space.name != space.name:
-            raise ValueError(
-                f"Invalid value received for argument `oracle`. Expected one of the space '{space.name}' with "
-                f"{len(space.choices)} choices. Received: '{oracle.space.name}' with {len(oracle.space.choices)}"
-            )
+            expected = f"one of the space '{space.name}' with {len(space.choices)} choices"
+            received = f"{oracle.space.name} with {len(oracle.space.choices)}"
+            raise ValueError(checks.invalid("oracle", expected, received))
         names = oracle.required_metrics()
         if names != [_compared_by(task)]:
-            raise ValueError(
-                f"Invalid value received for argument `oracle`. Expected the objective '{_compared_by(task)}', which "
-                f"the only one that shared weights report of a child. Received: {names}"
-            )
+            expected = f"the objective '{_compared_by(task)}', the only one that shared weights report of a child"
+            raise ValueError(checks.invalid("oracle", expected, names))
 
     # The phases --------------------------------------------------------------------------------------
     @checks.arguments(
-        batch_size=checks.size, augment=checks.function, controller_steps=checks.count, architecture_split=checks.part
+        epochs=checks.size,
+        batch_size=checks.size,
+        augment=checks.function,
+        controller_steps=checks.count,
+        architecture_split=checks.part,
     )
     def search(
         self,
@@ -206,7 +199,6 @@ class OneShotTuner(NetworkTuner):
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
                 project's shared weights were trained on other data or with other settings.
         """
-        checks.integer("epochs", epochs, 1)
         if is_dataset(x) and y is None:
             x, y = arrays_of("x", x)
         parts, quiet = self.prepare((x, y, validation_data), validation_split, callbacks, verbose)
@@ -222,13 +214,8 @@ class OneShotTuner(NetworkTuner):
         with disk_of(folder):
             self.save()
             held = SearchData(x, y, x[held_out], y[held_out])
-            options = (
-                augment,
-                logged(callbacks, "supernet", "search"),
-                quiet,
-                self.scope(),
-                len(self.oracle.end_order),
-            )
+            boards = logged(callbacks, "supernet", "search")
+            options = (augment, boards, quiet, self.scope(), len(self.oracle.end_order))
             place = (folder / "supernet", fit, self.seed, self.warm, self.progress.say)
             self.trainer = self.shared_weights.train(self.training, held, *place, *options)
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
@@ -290,8 +277,7 @@ class OneShotTuner(NetworkTuner):
         return [self.load_model(trial) for trial in self.trained_trials()[:num_models]]
 
     def genotype(self, trial: Trial) -> Genotype:
-        values = trial.hyperparameters.values
-        return self.space.genotype({name: values[name] for name in self.space.choices})
+        return self.oracle.genotype(trial)
 
     def in_words(self, trial: Trial) -> str:
         return primitives_in_words(self.genotype(trial))

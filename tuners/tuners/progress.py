@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,10 +36,7 @@ def primitives_in_words(genotype: Genotype) -> str:
     >>> primitives_in_words(Genotype("toy", {"normal": [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]}))
     '1 sep_conv_3x3, 1 skip_connect'
     """
-    counts: dict[str, int] = {}
-    for _, edges in genotype.cells:
-        for edge in edges:
-            counts[edge.primitive] = counts.get(edge.primitive, 0) + 1
+    counts = Counter(edge.primitive for _, edges in genotype.cells for edge in edges)
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

@@ -19,7 +19,12 @@ from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
 
-@checks.fields(supernet_options=checks.mapping, compile_options=checks.mapping)
+@checks.fields(
+    controller=SearchStrategy,
+    learning_rate=checks.positive,
+    supernet_options=checks.mapping,
+    compile_options=checks.mapping,
+)
 @dataclasses.dataclass(frozen=True)
 class SharedWeights:
     """Settings of the training of the weights that all children of a `OneShotTuner` share.
@@ -45,10 +50,6 @@ class SharedWeights:
     learning_rate: float = 0.05
     supernet_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     compile_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        checks.optional(checks.instance, "controller", self.controller, SearchStrategy)
-        checks.number("learning_rate", self.learning_rate, above=0)
 
     def train(
         self,

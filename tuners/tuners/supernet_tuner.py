@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
@@ -96,11 +97,8 @@ class SupernetTuner(NetworkTuner):
         executor: Executor | None = None,
         **project: Unpack[Project],
     ):
-        if not isinstance(hypermodel, SupernetHyperModel):
-            raise TypeError(
-                "Invalid value received for argument `hypermodel`. Expected a `SupernetHyperModel`, whose `build` "
-                f"makes a search. Received: {hypermodel!r}. For discrete networks there is `GenotypeHyperModel`."
-            )
+        expected = "a `SupernetHyperModel`, whose `build` makes a search (for networks there is `GenotypeHyperModel`)"
+        checks.instance("hypermodel", hypermodel, SupernetHyperModel, expected)
         training = TrainingRecipe(task=hypermodel.task) if training is None else training
         if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
             expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
@@ -204,6 +202,7 @@ class SupernetTuner(NetworkTuner):
 SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 
 
+@dataclasses.dataclass
 class TrialSearch:
     """Search of a trial: build, warm-start, search, derive, train; here, or in a worker that it is sent to.
 
@@ -211,22 +210,16 @@ class TrialSearch:
     the trial's `folder` appears in its logs.
     """
 
-    def __init__(
-        self,
-        hypermodel: SupernetHyperModel,
-        hyperparameters: keras_tuner.HyperParameters,
-        initializer: ReptileInitializer | None,
-        networks: TrialNetworks,
-        folder: Path,
-        trial_id: str,
-        seed: int,
-        fit: dict[str, Any],
-        callbacks: Callbacks,
-        taken_over: Callable[[str | None], Any],
-    ):
-        self.hypermodel, self.hyperparameters, self.initializer = hypermodel, hyperparameters, initializer
-        self.networks, self.folder, self.trial_id = networks, folder, trial_id
-        self.seed, self.fit, self.callbacks, self.taken_over = seed, fit, callbacks, taken_over
+    hypermodel: SupernetHyperModel
+    hyperparameters: keras_tuner.HyperParameters
+    initializer: ReptileInitializer | None
+    networks: TrialNetworks
+    folder: Path
+    trial_id: str
+    seed: int
+    fit: dict[str, Any]
+    callbacks: Callbacks
+    taken_over: Callable[[str | None], Any]
 
     def __getstate__(self) -> dict[str, Any]:
         """For a worker, which is silent."""

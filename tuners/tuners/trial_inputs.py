@@ -77,10 +77,7 @@ def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     for item in read:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             received = f"items of {len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
-            raise ValueError(
-                f"Invalid value received for argument `{argument}`. Expected a dataset of `(x, y)`, images and class "
-                f"numbers. Received: {received}"
-            )
+            raise ValueError(checks.invalid(argument, "a dataset of `(x, y)`, images and class numbers", received))
         x, y = map(np.asarray, item)
         images.append(x if y.ndim else x[None])
         labels.append(y if y.ndim else y[None])
@@ -111,14 +108,14 @@ def make_data(
         ValueError: for data that cannot be searched on, and unless there is exactly one of `validation_data`,
             `validation_split` and `folds`.
     """
-    checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
+    right: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
     if is_dataset(x):
         if y is not None:
             raise ValueError("A dataset as `x` has the labels in it: leave out `y`.")
         x, y = arrays_of("x", x)
     if is_dataset(validation_data):
         validation_data = arrays_of("validation_data", validation_data)
-    check_images(x, y, **checks, what="training")
+    check_images(x, y, **right, what="training")
     x, y = unit_pixels(np.asarray(x)), np.asarray(y)
     if validation_split is not None:
         if validation_data is not None or folds is not None:
@@ -131,13 +128,10 @@ def make_data(
         return [SearchData(x[first], y[first], x[second], y[second])]
     if folds is None:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise ValueError(
-                "Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays to evaluate the "
-                "networks on, or a dataset; or `validation_split`; or a tuner with `folds`. "
-                f"Received: {type(validation_data).__name__}"
-            )
+            expected = "`(x, y)`, two arrays, or a dataset; or `validation_split`; or a tuner with `folds`"
+            raise ValueError(checks.invalid("validation_data", expected, type(validation_data).__name__))
         x_val, y_val = validation_data
-        check_images(x_val, y_val, **checks, what="validation")
+        check_images(x_val, y_val, **right, what="validation")
         return [SearchData(x, y, unit_pixels(np.asarray(x_val)), np.asarray(y_val))]
     if validation_data is not None:
         raise ValueError(
@@ -156,10 +150,7 @@ def fold_numbers(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
     [3, 3]
     """
     if len(y) < folds:
-        raise ValueError(
-            f"Invalid value received for argument `folds`. Expected at most the number of samples, {len(y)}. "
-            f"Received: {folds}"
-        )
+        raise ValueError(checks.invalid("folds", f"at most the number of samples, {len(y)}", folds))
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(np.flatnonzero(y == label)) for label in np.unique(y)])
     numbers = np.empty(len(y), int)
@@ -172,10 +163,8 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     if callable(callbacks):
         copies = list(callbacks())
     elif not isinstance(callbacks, (list, tuple, type(None))):
-        raise FatalTypeError(
-            "Invalid value received for argument `callbacks`. Expected a list of Keras callbacks, or a function that "
-            f"returns one. Received: {callbacks!r}"
-        )
+        expected = "a list of Keras callbacks, or a function that returns one"
+        raise FatalTypeError(checks.invalid("callbacks", expected, callbacks))
     else:
         copies = []
         for one in callbacks or ():
@@ -188,10 +177,8 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
                 ) from error
     for one in copies:
         if not isinstance(one, keras.callbacks.Callback):
-            raise FatalTypeError(
-                f"Invalid value received for argument `callbacks`. Expected Keras callbacks, or a function that "
-                f"returns a list of them. Received: {one!r}"
-            )
+            expected = "Keras callbacks, or a function that returns a list of them"
+            raise FatalTypeError(checks.invalid("callbacks", expected, one))
     return copies
 
 

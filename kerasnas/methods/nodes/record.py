@@ -140,12 +140,7 @@ def _samples(data: GraphDataset, mistakes: Sequence[Mapping[str, Any]]) -> dict[
 
 
 def write_predictions(folder: Path, data: GraphDataset, answers: np.ndarray) -> None:
-    """Write the prediction for each node, to `PREDICTIONS` in a folder."""
-    storage.write_text(folder / PREDICTIONS, predictions_text(data, answers))
-
-
-def predictions_text(data: GraphDataset, answers: np.ndarray) -> str:
-    """A row for each node: its part, its class where it is known, and what the model answers."""
+    """Write `PREDICTIONS`, a row for each node: its part, its class where it is known, and what the model answers."""
     parts = np.full(len(data.y), "", object)
     for part, nodes in data.parts.items():
         parts[nodes] = part
@@ -156,4 +151,4 @@ def predictions_text(data: GraphDataset, answers: np.ndarray) -> str:
         label = data.classes[data.y[node]] if data.y[node] >= 0 else ""
         named = map(csv_cell, (parts[node], label, data.classes[row.argmax()]))
         writer.writerow([node, *named, *(f"{one:.6f}" for one in row)])
-    return text.getvalue()
+    storage.write_text(folder / PREDICTIONS, text.getvalue())

@@ -64,13 +64,7 @@ class _Regression:
 
 
 class NodeSearch:
-    """Stages of a search on a graph.
-
-    Args:
-        stages: the store of the run's folder.
-        config: the settings.
-        data: the graph.
-    """
+    """Stages of a search on a graph."""
 
     def __init__(self, stages: Stages, config: GraphConfig, data: GraphDataset):
         self.stages, self.config = stages, config

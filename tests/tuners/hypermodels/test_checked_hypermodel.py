@@ -77,7 +77,7 @@ def test_batch_size_and_epochs_are_tuned():
     ]
     with pytest.raises(ValueError, match=r"`search` received batch_size=4, but the hypermodel was made with"):
         hypermodel.fit(hp, Model(), X, batch_size=4)
-    with pytest.raises(ValueError, match=r"argument `epochs`. Expected positive integers"):
+    with pytest.raises(ValueError, match=r"argument `epochs`. Expected a positive integer"):
         tuned(epochs=[0])
 
 

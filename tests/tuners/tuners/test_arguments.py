@@ -9,9 +9,9 @@ from tuners.tuners.network_tuner import check_arguments, load_initializer
 @pytest.mark.parametrize(
     ("tuner", "argument", "hint"),
     [
-        (OneShotTuner, "sead", " Did you mean `seed`?"),
-        (SupernetTuner, "project_nam", " Did you mean `project_name`?"),
-        (SupernetTuner, "project", " Did you mean `project_name`?"),
+        (OneShotTuner, "sead", " Did you mean 'seed'?"),
+        (SupernetTuner, "project_nam", " Did you mean 'project_name'?"),
+        (SupernetTuner, "project", " Did you mean 'project_name'?"),
         (SupernetTuner, "xyz", " Known: "),
     ],
 )
@@ -19,7 +19,7 @@ def test_an_argument_that_there_is_not_names_the_nearest(tuner, argument, hint):
     with pytest.raises(TypeError) as caught:
         check_arguments(tuner, {argument: 1})
     assert str(caught.value).startswith(f"{tuner.__name__} has no argument `{argument}`.{hint}")
-    assert str(caught.value).endswith("report, executor, directory, project_name, overwrite")
+    assert "'executor'" in str(caught.value) and "'overwrite'" in str(caught.value)
 
 
 def test_arguments_of_a_project_pass():

@@ -62,7 +62,7 @@ def test_all_samples_of_a_dataset_in_an_order_of_their_own(data):
         (batches(X, Y).repeat(), "`x`. Expected a dataset that ends, without `repeat"),
         (batches(X, Y).take(0), "`x`. Expected a dataset that is not empty"),
         (batches(X, Y).map(lambda x, y: x), "`x`. Expected a dataset of `.x, y.`, images and class numbers"),
-        (batches(X, Y).map(lambda x, y: (x, y, y)), "Received: items of 3 parts"),
+        (batches(X, Y).map(lambda x, y: (x, y, y)), "items of 3 parts"),
         (batches(X, tf.one_hot(Y, 3)), "argmax"),
     ],
     ids=["endless", "empty", "no labels", "weights", "one-hot"],

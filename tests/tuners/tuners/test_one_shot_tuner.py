@@ -151,7 +151,7 @@ def test_bad_arguments(tmp_path):
     ):
         with pytest.raises(error, match=message):
             make(tmp_path, **options)
-    with pytest.raises(TypeError, match=r"OneShotTuner has no argument `controller`. Known: space, "):
+    with pytest.raises(TypeError, match=r"OneShotTuner has no argument `controller`. Did you mean 'oracle'"):
         make(tmp_path, controller=None)
     with pytest.raises(TypeError, match=r"argument `shared_weights`. Expected a `SharedWeights`"):
         make(tmp_path, shared_weights={"learning_rate": 0.1})
