@@ -126,7 +126,7 @@ class MacroSpace(SkeletonSpace):
     plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
-    divides = DIVISIONS
+    divides: tuple[str, ...] = DIVISIONS
     mixes_channels = False
 
     def __init__(

@@ -80,7 +80,7 @@ FIT: Mapping[str, Callable[[str, Any], Any]] = {
     "initial_epoch": checks.count,
     "steps_per_epoch": checks.size,
 }
-SEARCH_FIT: Mapping[str, Callable[[str, Any], Any]] = {
+SEARCH_FIT: Mapping[str, Any] = {
     **FIT,
     "batch_size": checks.size,
     "epochs": checks.size,
