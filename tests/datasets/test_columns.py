@@ -164,6 +164,7 @@ def test_texts(reach):
         assert len(data.x_train) == 36 and data.classes == ("no", "yes")
 
 
+@pytest.mark.slow
 def test_a_table_is_fitted_evaluated_and_predicted(tmp_path, monkeypatch, folder):
     count_steps(monkeypatch, first=10)
     fitted = ImageClassifier(minutes=1.6, candidates=1, initializer="none", image_size="10x10", log=str).fit(face())

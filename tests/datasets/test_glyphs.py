@@ -87,6 +87,7 @@ def nearest_neighbor(data, shots=1):
     return np.mean(right)
 
 
+@pytest.mark.slow
 def test_pixels_alone_go_only_part_of_the_way():
     assert 0.60 < nearest_neighbor(glyphs()) < 0.76  # said: 0.68
     assert 0.38 < nearest_neighbor(glyphs(jitter=1.5)) < 0.54  # said: 0.46; Omniglot's: 0.44

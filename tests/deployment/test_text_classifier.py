@@ -114,6 +114,6 @@ def test_series_race_too(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = np.array(["rise", "fall"])[np.arange(60) % 2]
     series = rng.normal(0, 0.3, (60, 24)) + np.linspace(-1, 1, 24) * np.where(labels == "rise", 1, -1)[:, None]
-    ears = SignalClassifier(minutes=4, folder=tmp_path, log=lambda line: None, candidates=1).fit(series, labels)
+    ears = SignalClassifier(minutes=2, folder=tmp_path, log=lambda line: None, candidates=1).fit(series, labels)
     assert ears.score(series, labels) > 0.9 and ears.genotype.space == "signals"
     assert ears.result["searched"]["linear"]["kernels"] == 9996 and ears.result["race"]["augment"] == ["shift"]

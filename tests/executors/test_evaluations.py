@@ -74,12 +74,14 @@ def test_children_have_the_rewards_that_they_have_here(worker, one_shot):
     assert one_shot.derive(5, X, Y, executor=worker) == ranked[0][0] and worker.done == 4 + 2 * len(ranked)
 
 
+@pytest.mark.slow
 def test_tasks_have_the_estimates_that_they_have_here(worker, learner):
     before, here = worker.done, learner.evaluate(tasks(), episodes=5, tasks=2)
     assert learner.evaluate(tasks(), episodes=5, tasks=2, executor=worker) == here and worker.done == before + 3
     assert learner.evaluate(tasks(seed=1), episodes=5, tasks=2, executor=worker) != here
 
 
+@pytest.mark.slow
 def test_a_federation_of_searches_is_that_of_one_process(worker):
     def run(executor):
         search = BilevelTrainer(CELLS.build_supernet((8, 8, 1), 4, seed=3), curvature_ratio=None)

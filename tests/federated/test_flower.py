@@ -104,6 +104,7 @@ flower.join(sys.argv[1], Towards(f"c{k}", k, samples=k + 1, kills_itself_at=1 if
 """
 
 
+@pytest.mark.slow
 def test_a_client_process_that_is_killed_is_left_out():
     """Over gRPC, with SIGKILL in the second round: the other clients' mean counts, the rounds go on."""
     pytest.importorskip("flwr")

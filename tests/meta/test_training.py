@@ -134,6 +134,7 @@ def test_a_saved_learner_is_whole(kind, options, make_network, image_tasks, tmp_
     assert_saved_whole(learner, tmp_path)
 
 
+@pytest.mark.slow
 def test_validation_tasks_are_measured_after_every_epoch(learner, image_tasks):
     options = {"validation_sampler": image_tasks(seed=1), "validation_episodes": 4, "verbose": 0}
     history = learner.fit(image_tasks(shots=3), 4, 2, steps_per_epoch=2, **options).history

@@ -122,6 +122,7 @@ def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path
         assert not (tmp_path / "none" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_path, counted, monkeypatch):
     start, _ = whole
     monkeypatch.setattr(RaceConfig, "budget", lambda config, spent=0.0: Counted(config.minutes, spent, counted))

@@ -147,6 +147,7 @@ class Steps(keras.callbacks.Callback):
         self.rates.append(float(optimizer.learning_rate))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmup", [0, 2])
 def test_rate_of_the_alphas_is_the_settings_one_after_the_warm_up_and_0_at_the_end(dataset, warmup):
     """Adam's first step has the length of its rate; after a warm-up that it had counted, a multiple."""

@@ -168,6 +168,7 @@ def test_references_beat_chance_on_every_task(task):
         assert task.evaluation(answers, y[150:])[task.metric] > 0.8, name
 
 
+@pytest.mark.slow
 def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys, monkeypatch):
     count_steps(monkeypatch)
     rows, run = csv(tmp_path / "rows.csv"), tmp_path / "run"

@@ -36,6 +36,7 @@ def derivations(space, **limits):
     return found
 
 
+@pytest.mark.slow
 def test_the_set_of_nasbench201_under_the_guard():
     """Four primitives without `none`; no skip: 3^6; one: 6 places of it, 3^5 for the others."""
     assert len(list(CELL.reachable("auto"))) == 3**6 + 6 * 3**5

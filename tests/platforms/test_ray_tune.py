@@ -17,6 +17,7 @@ def evolution():
     return RegularizedEvolution(SPACE, seed=0, population_size=5, sample_size=3)
 
 
+@pytest.mark.slow
 def test_trials_on_a_cluster_are_those_of_the_bare_search_and_go_on_after_a_restart(cluster, tmp_path):
     def train(config):  # nothing of this file: workers cannot import it
         return {"score": sum(option == "nor_conv_3x3" for option in config.values())}

@@ -557,6 +557,7 @@ def test_without_the_instructions_or_a_gain_float32_remains(computes, seconds, t
     assert "precision" not in found and not any("bfloat16" in line for line in said)
 
 
+@pytest.mark.slow
 def test_killed_it_resumes_in_the_same_precision(tmp_path, monkeypatch):
     traced = Traced(build)
 

@@ -20,6 +20,7 @@ def taught(folder, start=TinyStart, **options):
     return one
 
 
+@pytest.mark.slow
 def test_all_networks_learn_what_the_teacher_says_and_it_does_not_take_part(tmp_path, monkeypatch):
     learned, get = {}, Contestants.get
 
@@ -46,6 +47,7 @@ def test_all_networks_learn_what_the_teacher_says_and_it_does_not_take_part(tmp_
     assert record["test_accuracy"] > 0.6 and not (tmp_path / "checkpoints" / "lessons").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 4])
 def test_it_teaches_a_single_network_too(most, tmp_path):
     one = taught(tmp_path, most=most, candidates=lambda number: candidates(most))

@@ -69,6 +69,7 @@ def test_space_and_primitive_of_a_module(tmp_path):
     assert done.returncode == 0 and f"report      {run / 'report.html'}" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_strategy_of_a_module_is_compared_also_in_other_processes(tmp_path, capsys):
     text = """
         from kerasnas.search import STRATEGIES

@@ -102,6 +102,7 @@ def preset(tmp_path):
     return write_preset(tmp_path / "My net", "---\ntags: [a]\nlicense: mit\n---\n# My net\nlicense: other\n")
 
 
+@pytest.mark.slow
 def test_a_preset_is_a_start_of_standard_layers(hub, preset, tmp_path):
     name = register_saved(f"kerashub:{preset}")
     try:

@@ -169,6 +169,7 @@ def test_alphas_move_to_the_better_mode(searched):
     assert history["val_loss"][-1] < history["val_loss"][0] and history["alpha_entropy"][-1] < np.log(2) - 0.01
 
 
+@pytest.mark.slow
 def test_a_saved_search_continues(searched, tmp_path):
     search, _, x, y = searched
     search.save(tmp_path / "search.keras")

@@ -174,6 +174,7 @@ def test_the_skip_penalty_is_part_of_the_controllers_loss(weight, low, high):
     assert low < rows[:, [2, 4, 5]].mean() < high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["micro", "macro"])
 def test_the_controller_learns_what_is_rewarded(name):
     space = SPACES[name]

@@ -158,6 +158,7 @@ def test_candidates_are_around_the_front(monkeypatch):
     assert extremes <= set(given)
 
 
+@pytest.mark.slow
 def test_it_finds_more_of_the_front_than_others():
     def volume(kind, seed):
         strategy, told = kind(SPACE, seed=seed), []

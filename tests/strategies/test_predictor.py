@@ -150,6 +150,7 @@ def test_it_finds_the_best_of_15625_in_45():
         assert run(PredictorSearch(SPACE, seed=seed), additive, 45).best[1] == 21
 
 
+@pytest.mark.slow
 def test_it_finds_more_than_others_on_a_table():
     """The made-up table, best of 60 evaluations, means over 12 seeds."""
     table = NASBench201.synthetic()

@@ -72,6 +72,7 @@ def run(tmp_path_factory):
     return folder, target
 
 
+@pytest.mark.slow
 def test_a_race_from_a_table_to_its_report(run, capsys):
     folder, target = run
     result = json.loads((target / "result.json").read_text())
@@ -84,6 +85,7 @@ def test_a_race_from_a_table_to_its_report(run, capsys):
     assert found["answers"]["events"] == pytest.approx(rate, rel=1e-3) and rate > 0
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_exported_and_monitored(run):
     folder, target = run
     found = deployment.evaluate(target)

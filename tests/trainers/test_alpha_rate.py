@@ -37,6 +37,7 @@ def test_anchors():
         architecture_learning_rate(0)
 
 
+@pytest.mark.slow
 def test_fit_anneals_it_over_the_epochs_in_which_the_alphas_learn(make_search, data, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.alpha_rate.MOVEMENT", 0.2)
     search, seen = make_search(architecture_warmup_epochs=1), Rates()
@@ -61,6 +62,7 @@ def test_a_rate_that_is_given_wins(make_search, data):
         assert seen.rates == pytest.approx([0.02, 0.02])
 
 
+@pytest.mark.slow
 def test_data_of_unknown_length_take_the_papers_rate_and_say_so(make_search, data):
     def forever():
         pairs = PairedBatches(ArrayBatches(*data, 8), ArrayBatches(*data, 8))

@@ -192,6 +192,7 @@ def test_a_loss_that_is_not_finite_stops_and_restores(data):
     assert search.controller.get_state() == state
 
 
+@pytest.mark.slow
 def test_macro_and_validation_data(data, validation):
     space = ENASMacroSpace(filters=2, num_layers=2, primitives=["nor_conv_3x3", "max_pool_3x3"])
     search = make(space, RandomSearch(space, unique=False))

@@ -69,6 +69,7 @@ def records(folder, data, executor, **settings):
     return {name: without_seconds(found[name]) for name in NAMES}
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_machine_changes_nothing(tmp_path, data):
     here = records(tmp_path / "here", data, Local())
     there = Elsewhere(tmp_path / "node")
@@ -84,6 +85,7 @@ def test_a_loss_that_is_not_finite_is_none_and_no_record(tmp_path, data):
     assert found == {"a": None} and Stages(tmp_path / "run").stage("a") is None
 
 
+@pytest.mark.slow
 def test_a_shortlist_is_the_same_in_any_order(tmp_path, data):
     training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(epochs=2, batch_size=8))
     found, settings = list(NAMES.values()), Shortlist(2, (4,), evaluations=2)

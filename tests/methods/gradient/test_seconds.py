@@ -43,6 +43,7 @@ def train(stages, *callbacks):
     return training.run(stages, "one", genotype, DATA, DATA, callbacks=lambda: callbacks, log=lambda line: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [search, train])
 def test_seconds_add_up(tmp_path, stage):
     began = time.perf_counter()

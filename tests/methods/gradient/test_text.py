@@ -46,6 +46,7 @@ def run(reviews, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_whole_run(run):
     result = json.loads((run / "result.json").read_text())
     assert result["dataset"]["front"] == {"name": "vocabulary", "words": 15, "length": 4, "split": "words"}
@@ -59,6 +60,7 @@ def test_whole_run(run):
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")
 
 
+@pytest.mark.slow
 def test_the_saved_model_takes_strings(run):
     with zipfile.ZipFile(run / "model.keras") as file:
         assert b"kerasnas" not in file.read("config.json")
@@ -72,6 +74,7 @@ def test_the_saved_model_takes_strings(run):
     )
 
 
+@pytest.mark.slow
 def test_predictions(run, tmp_path, capsys):
     file = tmp_path / "new.txt"
     file.write_text("the film was great\n\nthe play was awful\n", encoding="utf-8")
@@ -82,6 +85,7 @@ def test_predictions(run, tmp_path, capsys):
     assert "The network takes texts: in quotes, or a .txt file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_exports(run, capsys):
     assert cli.main(["export", str(run), "--format=litert"]) == 2
     assert "exported as savedmodel alone (--format=savedmodel)" in capsys.readouterr().err
@@ -90,6 +94,7 @@ def test_exports(run, capsys):
     assert [one["format"] for one in files] == ["keras", "savedmodel"] and files[1]["agreement"] == 1
 
 
+@pytest.mark.slow
 def test_drift_of_texts_is_told(run, tmp_path, capsys):
     rng = np.random.default_rng(1)
     usual = [f"the {rng.choice(['film', 'book', 'play'])} was {rng.choice(GOOD + BAD)}" for _ in range(60)]
@@ -104,11 +109,13 @@ def test_drift_of_texts_is_told(run, tmp_path, capsys):
     assert "Networks of texts cannot be adapted" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_data_are_refused(run):
     with pytest.raises(ValueError, match=r"The network takes texts\. Received fashion_mnist_mini"):
         evaluate(run, "fashion_mnist_mini")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path):
     folder = tmp_path / "again"
@@ -170,6 +177,7 @@ def test_words_are_dropped_by_default_of_texts_alone():
         make_augmentation(TrainingConfig(augment=("drop_words",)), load("fashion_mnist_mini"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_recordings(tmp_path):
     rng = np.random.default_rng(0)
@@ -210,6 +218,7 @@ def unseen(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_run_with_word_vectors(unseen, tmp_path, monkeypatch, capsys):
     """Words that only the test has are known by the vectors."""

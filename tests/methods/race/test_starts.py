@@ -35,6 +35,7 @@ def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(sh
         assert found["images_vgg_3x3"].genotype in space.references().values()
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_left_out_and_said_or_refused_where_it_was_asked_for():
     wide, said = MacroSpace.for_data((28, 28, 1), 3, 200_000), []
     assert starts(wide, dataset(), said) == {}

@@ -112,6 +112,7 @@ def test_values_of_another_space_are_refused():
         make().genotype(hp)
 
 
+@pytest.mark.slow
 def test_graph_networks_are_compared_by_the_loss_of_the_nodes_that_count(tmp_path):
     """Weights say which nodes count; the loss heeds them, the metric `accuracy` of all samples does not."""
     data = stochastic_blocks(nodes=40, features=6, train_per_class=4)

@@ -252,6 +252,7 @@ def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tm
     assert tuner.oracle.trials["0"].status == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_trials_on_texts(tmp_path):
     """Token ids go through the tuner's checks, the search and the training of what it finds."""
     space = kerasnas.spaces.TextSpace(20, 4, 4, num_nodes=1, primitives=["skip_connect", "self_attention_2"])
