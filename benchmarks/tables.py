@@ -32,8 +32,8 @@ PAGES = {
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
             *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
-            *("starts_short", "value_precision", "value_starts", "value_adapted", "value_few_5", "value_few_20"),
-            *("value_parts", "value_tiles", "headroom", "main_job", "export"),
+            *("starts_short", "value_precision", "value_starts", "value_adapted", "value_whole", "value_few_5"),
+            *("value_few_20", "value_parts", "value_lines", "value_tiles", "headroom", "main_job", "export"),
         ),
     ),
     "texts_and_series": Page(
