@@ -241,7 +241,8 @@ class LatencyTable:
             if type(version) is not int or version != FORMAT:
                 raise ValueError("of another version")
             table = cls(**{**record, "input_shape": tuple(record["input_shape"])})
-            checks.shape("input_shape", table.input_shape, ranks=(2, 3))
+            if len(checks.shape("input_shape", table.input_shape)) not in (2, 3):
+                raise ValueError(f"a shape of {len(table.input_shape)} sizes")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a latency table ({error}). Expected what `LatencyTable.save` writes."

@@ -128,9 +128,9 @@ def test_parameters_are_copies():
     ("parameters", "message"),
     [
         ({"logits": np.zeros((6, 4))}, r"'logits' of shape \(6, 5\). Received: \(6, 4\)"),
-        ({}, r"'logits' of shape \(6, 5\). Received: none"),
+        ({}, r"'logits' of shape \(6, 5\). Received: None"),
         ({"logits": np.zeros((6, 5)), "more": np.zeros(1)}, r"'more' of shape none. Received: \(1,\)"),
-        ({"logits": np.full((6, 5), np.nan)}, "NaN or infinity in 'logits'"),
+        ({"logits": np.full((6, 5), np.nan)}, "NaN or infinity in logits"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(parameters, message):

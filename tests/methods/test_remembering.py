@@ -29,7 +29,7 @@ from kerasnas.tasks.known import MULTILABEL
 from kerasnas.tasks.regression import Regression
 
 RNG = np.random.default_rng(0)
-IMAGES, LABELS = RNG.random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 3
+IMAGES, LABELS = RNG.random((60, 12, 12, 1)).cumsum(axis=1).astype("float32") / 12, np.arange(60) % 3
 CLASSES = ("secret_a", "secret_b", "secret_c")
 DATA = Dataset("secret_place", IMAGES, LABELS, IMAGES[:9], LABELS[:9], CLASSES)
 SPACE = MacroSpace.for_data(DATA.input_shape, 3, 60)

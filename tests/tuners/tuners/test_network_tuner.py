@@ -220,7 +220,7 @@ def test_a_full_disk_is_fatal(make, monkeypatch):
         ({"initializer": 3}, TypeError, "argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or"),
         ({"initializer": "nowhere"}, FileNotFoundError, "Expected a folder with initializer.json"),
         ({"distribution_strategy": "mirrored"}, TypeError, "Expected a `tf.distribute.Strategy`. Received: 'mirrored'"),
-        ({"project": "x"}, TypeError, "Untrained has no argument `project`. Did you mean `project_name`?"),
+        ({"project": "x"}, TypeError, "Untrained has no argument `project`. Did you mean 'project_name'?"),
     ],
 )
 def test_bad_arguments(options, error, message, make):
