@@ -262,7 +262,9 @@ class Estimator:
         estimator = cls(folder=folder)
         settings = RunFolder.open(estimator.run).config
         estimator._read()
-        if not isinstance(settings, cls.config) or cls.takes not in ("", estimator._fitted().modality.name):
+        made = estimator._fitted()
+        fits = cls.takes in ("", made.modality.name) and made.task.deployed_as == cls.makes
+        if not isinstance(settings, cls.config) or not fits:
             raise ValueError(f"{estimator.run} holds no run of {cls.__name__}.")
         estimator.settings = settings
         return estimator

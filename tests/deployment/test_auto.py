@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasnas import AutoRegressor, ImageRegressor, SignalRegressor, TextRegressor
+from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, SignalRegressor, TextRegressor
 from kerasnas.modalities.lookup import of_samples
 from tests.kit import count_steps
 
@@ -51,8 +51,9 @@ def test_numbers_are_estimated_from_what_is_found_to_be_text(numbers, tmp_path, 
     assert fitted.result["dataset"]["modality"] == "texts" and fitted.score(*numbers) > 0.9
     for kind in (AutoRegressor, TextRegressor):  # a run says what it is
         np.testing.assert_array_equal(kind.load(tmp_path / "home").predict("a bad film"), fitted.predict("a bad film"))
-    with pytest.raises(ValueError, match="no run of ImageRegressor"):
-        ImageRegressor.load(tmp_path / "home")
+    for kind in (ImageRegressor, AutoClassifier):  # other samples, other answers
+        with pytest.raises(ValueError, match=f"no run of {kind.__name__}"):
+            kind.load(tmp_path / "home")
 
 
 @pytest.mark.slow  # as series with classes, which a default test races
