@@ -33,7 +33,8 @@ PAGES = {
         (
             *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
             *("starts_short", "value_precision", "value_starts", "value_adapted", "value_whole", "value_few_5"),
-            *("value_few_20", "value_parts", "value_lines", "value_tiles", "headroom", "main_job", "export"),
+            *("value_few_20", "value_few_20_long", "value_parts", "value_lines", "value_tiles", "headroom"),
+            *("main_job", "export"),
         ),
     ),
     "texts_and_series": Page(
