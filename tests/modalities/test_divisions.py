@@ -10,6 +10,14 @@ LINES = ("rows", "columns")
 SMOOTH = NOISE[..., :1].cumsum(axis=1).cumsum(axis=2)
 
 
+def words(samples=100, length=6):
+    """Three words each, of three to six letters, filled up to six: columns with one of 27 signs."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 1 + length, (samples, 3, 1))
+    codes = np.where(np.arange(length) < lengths, rng.integers(26, size=(samples, 3, length)), 26)
+    return np.eye(27)[codes.reshape(samples, -1)].swapaxes(1, 2)[..., None]
+
+
 def tiled(x, size=2):
     return np.tile(x, (1, size, size, 1))
 
@@ -36,6 +44,7 @@ def framed(x):
         (NOISE[..., :1].cumsum(axis=2), ()),
         (NOISE[:, :3, :, :1], ()),  # of too few rows to tell
         (np.eye(8)[np.random.default_rng(0).integers(8, size=(40, 8))][..., None], LINES),  # letters
+        (words(), LINES),
         (tiled(SMOOTH), ("quarters",)),  # a step between them
         (tiled(framed(NOISE[..., :1])), ("quarters",)),  # nothing between them
         (
