@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -54,6 +55,14 @@ def published():
         return found[0]
 
     return find
+
+
+@pytest.fixture(scope="module")
+def benchmark_script():
+    """A function from the name of a script of `benchmarks/` to its module; the scripts find one another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(HERE.parent / "benchmarks"))
+        yield importlib.import_module
 
 
 @pytest.fixture

@@ -34,11 +34,9 @@ KEYS |= {"intervals", "columns", "rows", "note", "runs"}
 
 
 @pytest.fixture(scope="module")
-def modules():
-    """`tracked`, `tables` and `stale`; scripts of `benchmarks/` find one another."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield {name: importlib.import_module(name) for name in MODULES}
+def modules(benchmark_script):
+    """`tracked`, `tables` and `stale`, among others."""
+    return {name: benchmark_script(name) for name in MODULES}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -1,19 +1,12 @@
 """Sets of NAS Unseen Data, made anew from small files."""
 
-import importlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def unseen():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield importlib.import_module("convert_unseen")
+def unseen(benchmark_script):
+    return benchmark_script("convert_unseen")
 
 
 @pytest.fixture(scope="module")

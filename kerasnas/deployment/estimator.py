@@ -22,7 +22,7 @@ from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
-from kerasnas.modalities.lookup import modality, of_samples
+from kerasnas.modalities.lookup import modality
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks.base import task_class
@@ -75,7 +75,7 @@ class Estimator:
         self.test_split = checks.number("test_split", params.pop("test_split", 0.1), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
         self.settings = self._with_task(self.config(**params))
-        self._samples = Samples(modality(self.takes or "images"), self.settings)
+        self._samples = Samples(modality(self.takes) if self.takes else None, self.settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
         self._labels = np.array([])
@@ -123,8 +123,6 @@ class Estimator:
                 raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
             dataset, data = os.fspath(x), None
         else:
-            if not self.takes:
-                self._samples = Samples(of_samples(x), self.settings)
             data = self._arrays(x, y, test_data)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}

@@ -69,7 +69,7 @@ class Preset:
             x: raw images, an array `(samples, height, width, channels)`; the path of an image file, of a folder of
                 them, or a list of paths; of a network for texts, a text or several.
         """
-        answers = Samples(self.classifier.modality).answers(self.classifier, x)
+        answers = Samples().answers(self.classifier, x)
         return self.classifier.task.predicted(answers, np.array(self.classes))
 
     @cached_property

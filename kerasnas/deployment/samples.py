@@ -12,6 +12,7 @@ from kerasnas.export.classifier import Classifier
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import Reading
 from kerasnas.modalities.columns import columns_of
+from kerasnas.modalities.lookup import of_samples
 from kerasnas.runs.shared_settings import pixel_size
 from kerasnas.tasks.base import task_class
 from kerasnas.tasks.known import task_of_labels
@@ -19,15 +20,15 @@ from kerasnas.tasks.splits import split_samples
 
 
 class Samples:
-    """Reader of the samples of one modality, with the settings of a search.
+    """Reader of samples, with the settings of a search.
 
     Args:
-        modality: the kind of the samples.
+        modality: the kind of the samples. Defaults to None: what they look like.
         settings: of the search: size and fit of images, the columns of labels and texts. Defaults to None: the usual
             ones.
     """
 
-    def __init__(self, modality: Modality, settings: Any = None):
+    def __init__(self, modality: Modality | None = None, settings: Any = None):
         self.modality, self.settings = modality, settings
         self.named: dict[str, np.ndarray] = {}
 
@@ -42,9 +43,9 @@ class Samples:
         Raises:
             ValueError: if they do not belong together.
         """
-        modality = like.modality if isinstance(like, Classifier) else self.modality
-        plural, reading = modality.plural, self.reading(like)
         columns = columns_of(x)
+        modality = like.modality if isinstance(like, Classifier) else self.modality or of_samples(x, columns)
+        plural, reading = modality.plural, self.reading(like)
         if columns is not None:
             x, y = modality.from_table(columns, y, self._setting("target", ()), reading)
         if y is None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.base import MODALITIES, Modality
-from kerasnas.modalities.columns import columns_of
+from kerasnas.modalities.columns import Columns
 from kerasnas.modalities.decoding import is_image
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.tasks import Task
@@ -83,18 +83,21 @@ def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
     return named
 
 
-def of_samples(x: Any) -> Modality:
+def of_samples(x: Any, columns: Columns | None) -> Modality:
     """Return the modality of samples as an estimator takes them, by what they look like.
 
     A table with a column named as those of texts, or of files of images, is one of them, any other one rows of a table;
     of lists, the first sample decides; arrays are as in files, see `of_arrays`.
 
+    Args:
+        x: the samples.
+        columns: what `columns_of` says of them.
+
     Example:
 
-    >>> of_samples(["a fine film", "dull"]), of_samples(["cat.png", "dog.png"]), of_samples([[1.0, 2.0]])
-    (<modality texts>, <modality images>, <modality tables>)
+    >>> of_samples(["a fine film", "dull"], None), of_samples(["cat.png", "dog.png"], None)
+    (<modality texts>, <modality images>)
     """
-    columns = columns_of(x)
     if columns is not None and "" not in columns:
         names = {name.lower() for name in columns}
         return next((one for one in all_modalities() if names & set(one.columns)), modality("tables"))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, SignalRegressor, TextRegressor
+from kerasnas.modalities.columns import columns_of
 from kerasnas.modalities.lookup import of_samples
 from tests.kit import count_steps
 
@@ -35,7 +36,7 @@ ROWS = pd.DataFrame({"age": [1.0, 2.0], "city": ["a", "b"]})
     ],
 )
 def test_samples_are_taken_for_what_they_look_like(x, kind):
-    assert of_samples(x).name == kind
+    assert of_samples(x, columns_of(x)).name == kind
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ LINES = ("rows", "columns")
 SMOOTH = NOISE[..., :1].cumsum(axis=1).cumsum(axis=2)
 
 
-def words(samples=100, length=6):
+def words():
     """Three words each, of three to six letters, filled up to six: columns with one of 27 signs."""
     rng = np.random.default_rng(0)
-    lengths = rng.integers(3, 1 + length, (samples, 3, 1))
-    codes = np.where(np.arange(length) < lengths, rng.integers(26, size=(samples, 3, length)), 26)
-    return np.eye(27)[codes.reshape(samples, -1)].swapaxes(1, 2)[..., None]
+    codes = np.where(np.arange(6) < rng.integers(3, 7, (100, 3, 1)), rng.integers(26, size=(100, 3, 6)), 26)
+    return np.eye(27)[codes.reshape(100, 18)].swapaxes(1, 2)[..., None]
 
 
 def tiled(x, size=2):
