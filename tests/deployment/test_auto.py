@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, SignalRegressor, TextRegressor
+from kerasnas.deployment.samples import Samples
 from kerasnas.modalities.columns import columns_of
 from kerasnas.modalities.lookup import of_samples
 from tests.kit import count_steps
@@ -37,6 +38,11 @@ ROWS = pd.DataFrame({"age": [1.0, 2.0], "city": ["a", "b"]})
 )
 def test_samples_are_taken_for_what_they_look_like(x, kind):
     assert of_samples(x, columns_of(x)).name == kind
+
+
+def test_a_frame_of_texts_is_read_as_texts():
+    x, y = Samples().arrays(ROWS.assign(Review=["fine", "dull"], label=["yes", "no"]), None)
+    assert x.tolist() == ["fine", "dull"] and y.tolist() == ["yes", "no"]
 
 
 @pytest.fixture
