@@ -8,7 +8,8 @@ number of processor seconds of one thread; the whole test part is used at the en
 thirds of the time. Methods:
 
 - `scratch`: drawn weights, the race's learning rate;
-- `start`: the learned start, at `--rate`; `reptile`, `fomaml`, `anil`: those of `pretrain_folds.py --method`;
+- `start`: the learned start, at `--rate`; `shelf`: the one of `--fold=shelf`, on domains that it was not learned from;
+  `reptile`, `fomaml`, `anil`: those of `pretrain_folds.py --method`;
 - `features`, `untrained`: logistic regression on the features of the learned start, and of drawn weights;
 - `pixels`: logistic regression on 60 principal components of the pixels.
 
@@ -25,14 +26,10 @@ import numpy as np
 import skeleton
 import tracked
 import value
-from pretrain_folds import FOLDS
+from pretrain_folds import FOLDS, SHELF
 
 TESTED = {
-    name: fold
-    for fold, names in FOLDS.items()
-    if fold != "shelf"
-    for name in names
-    if name not in ("kannada_writers", "cifar10_16")
+    name: fold for fold, names in FOLDS.items() for name in names if name not in ("kannada_writers", "cifar10_16")
 }
 META = ("reptile", "fomaml", "anil")
 SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
@@ -47,11 +44,11 @@ def subset(data, shots, seed):
 def network(name, data, start, seed):
     """Return the network of the macro space, warm-started if there is a `start`."""
     from kerasnas.meta import ReptileInitializer, warm_start
-    from kerasnas.racing.portfolio import portfolio
+    from kerasnas.racing.portfolio import named_networks
     from kerasnas.spaces import MacroSpace
 
     space = MacroSpace.for_data(data.input_shape, min(data.num_classes, 100), len(data.x_train))
-    genotype = {one.name: one.genotype for one in portfolio(space, 40)}[name]
+    genotype = named_networks(space)[name]
     model = space.build_network(genotype, data.input_shape, data.num_classes, seed=seed)
     if start:
         warm_start(model, ReptileInitializer.load(start))
@@ -105,12 +102,13 @@ def run(arguments, name, shots, seed, method):
     import keras
 
     data = initialization_data.dataset(arguments.data, name)
-    learned = {"start": "", "features": ""} | {other: f"_{other}" for other in META}
-    start = method in learned and Path(arguments.starts, f"{arguments.network}_{TESTED[name]}{learned[method]}")
+    fold = TESTED[name]
+    learned = {"start": fold, "features": fold, "shelf": "shelf"} | {other: f"{fold}_{other}" for other in META}
+    start = method in learned and Path(arguments.starts, f"{arguments.network}_{learned[method]}")
     x, y = subset(data, shots, seed)
     begun = time.process_time()
     record = {"domain": name, "shots": shots, "seed": seed, "method": method, "network": arguments.network}
-    if method in ("start", "scratch", *META):
+    if method in ("start", "shelf", "scratch", *META):
         model = network(arguments.network, data, start, seed)
         rate = 0.1 if method == "scratch" else arguments.rate
         found, steps = fine_tune(model, name, data, x, y, SECONDS[shots] * arguments.scale, rate, seed)
@@ -173,9 +171,11 @@ def main():
         scale=(1.0, "factor of the processor seconds"),
     )
     runs = skeleton.Runs(arguments.output, "domain", "shots", "seed", "method", "network", "rate", "scale")
-    rates = {"scratch": 0.1, **dict.fromkeys(("start", *META), arguments.rate)}
+    rates = {"scratch": 0.1, **dict.fromkeys(("start", "shelf", *META), arguments.rate)}
     lists = skeleton.numbers(arguments.seeds), skeleton.names(arguments.domains), skeleton.numbers(arguments.shots)
     for seed, name, shots, method in itertools.product(*lists, arguments.methods.split(",")):
+        if method == "shelf" and name in SHELF:
+            continue
         if not runs.has(name, shots, seed, method, arguments.network, rates.get(method), arguments.scale):
             runs.add(run(arguments, name, shots, seed, method))
     report(arguments, runs.records)

@@ -23,6 +23,8 @@ The contenders are
   there for all of the time, with Adam at 3e-4 and a cosine, as the race's adaptation does without its choices;
   `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features for a tenth of the time, then the
   whole network, with batch norms as they are, by Adam at a tenth of the rate;
+- `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
+  `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
@@ -63,10 +65,13 @@ RACES = {
     "float32": ["--starts=none", "--precision=float32"],
     "hybrid": ["--space=hybrid"],
     "coatnet": ["--space=hybrid", "--candidates=1"],
+    "small": ["--max_parameters=20000", "--starts=none"],
+    "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
+    "small_taught": ["--max_parameters=20000", "--teach"],
 }
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn", "float32", "vgg", "probe", "whole"]
-CONTENDERS += ["two_phases"]
+CONTENDERS += ["two_phases", "small", "small_drawn", "small_taught"]
 
 
 def load(data, name, most=None, shots=0, seed=0):

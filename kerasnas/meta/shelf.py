@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from kerasnas import checks
+from kerasnas.files import untrusted
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 
 FOLDER = Path(__file__).parent / "initializers"
@@ -21,6 +23,17 @@ def initializer_names() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{RECORD}")))
+
+
+def initializer_record(name: str) -> dict[str, Any]:
+    """Return the description of a bundled initialization; its weights are not read.
+
+    Example:
+
+    >>> initializer_record("images_vgg_3x3")["network"]
+    'vgg_3x3'
+    """
+    return untrusted.read_json(FOLDER / name / RECORD)
 
 
 @checks.arguments(name_or_folder=checks.path)

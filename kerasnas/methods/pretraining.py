@@ -20,6 +20,7 @@ from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
 from kerasnas.networks.chosen import discrete_model
+from kerasnas.networks.precision import BFLOAT16, FLOAT32, computes_bfloat16
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
@@ -126,7 +127,8 @@ def pretrain_network(
     batches = JointBatches(data, size=SIZE, seed=seed)
     model = space.build_network(genotype, (SIZE, SIZE, 3), len(batches.groups), seed=seed)
     model.compile(_RECIPE.optimizer(None), JointCrossentropy(batches.groups.tolist()), jit_compile=False)
-    contestant = Contestant(model, batches)
+    precision = BFLOAT16 if computes_bfloat16() else FLOAT32
+    contestant = Contestant(model, batches, precision=precision)
     saved = None if store is None else store.load_latest()
     if saved is not None:
         contestant.set_state(saved[1], saved[2]["training"])

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.resources
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,9 +112,12 @@ def portfolio(
     return candidates
 
 
-def named_networks(space: SearchSpace) -> dict[str, Genotype]:
-    """Name -> network, of the references and defaults of a space, each as wide as `portfolio` knows it."""
-    known = [one for divided in (False, True) for one in _known(space, lambda genotype: True, divided)]
+def named_networks(space: SearchSpace, allowed: Callable[[Genotype], bool] | None = None) -> dict[str, Genotype]:
+    """Name -> network, of the references and defaults of a space, each as wide as is `allowed`; else in all widths."""
+    if allowed is None and isinstance(space, MacroSpace):
+        known = [one for divided in (False, True) for widths in _plans(space, divided) for one in widths]
+    else:
+        known = [one for divided in (False, True) for one in _known(space, allowed or (lambda genotype: True), divided)]
     return {candidate.name: candidate.genotype for candidate in known}
 
 
@@ -134,15 +137,16 @@ def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> li
 
 
 def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that begin from an initialization, the best first, and behind them the same networks without one."""
+    """Candidates that begin from initializations, the best first, and behind them the first of them without one."""
     named = {candidate.genotype: candidate for candidate in reversed(known) if not candidate.learning_rate}
-    plain = {
-        name: named.get(genotype, Candidate(f"plain-{name}", genotype, "default")) for name, genotype in starts.items()
-    }
     places = {candidate.genotype: place for place, candidate in enumerate(known)}
-    order = sorted(starts, key=lambda name: places.get(starts[name], len(places)))
-    found = [Candidate(f"{plain[name].name}@{name}", starts[name], "initialized", name) for name in order]
-    return [*found, *(plain[name] for name in order)]
+    found, controls = [], []
+    for name in sorted(starts, key=lambda name: places.get(starts[name], len(places))):
+        genotype = starts[name]
+        plain = named.get(genotype, Candidate(f"plain-{name}", genotype, "default"))
+        found.append(Candidate(f"{plain.name}@{name}", genotype, "initialized", name))
+        controls.append(plain)
+    return [*found, *controls[:1]]
 
 
 @functools.cache
@@ -167,26 +171,28 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: boo
     if not isinstance(space, MacroSpace):
         points = {} if divided else space.references()
         return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
+    found = (next(filter(lambda one: allowed(one.genotype), widths), None) for widths in _plans(space, divided))
+    return [candidate for candidate in found if candidate is not None]
+
+
+def _plans(space: MacroSpace, divided: bool) -> Iterator[list[Candidate]]:
+    """Yield each plan of the portfolio, and then the references, in all of the widths that it has, the widest first."""
     names = ("stem", "width", "blocks", "halving", "depths")
     plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
     for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     first, *rest = plans
-    order = [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]
-    candidates = []
-    for name in order:
-        plan = plans[name]
-        kind = "reference" if name in space.plans else "default"
+    for name in [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]:
+        plan, found = plans[name], []
+        kind, rate = "reference" if name in space.plans else "default", plan.get("learning_rate") or 0.0
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             sizes = (plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
             genotype = space.network(*sizes, plan.get("division", WHOLE))
-            if genotype is not None and allowed(genotype):
+            if genotype is not None:
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                rate = plan.get("learning_rate") or 0.0
-                candidates.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
-                break
-    return candidates
+                found.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
+        yield found
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

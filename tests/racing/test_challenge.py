@@ -163,15 +163,18 @@ def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     assert len(found["contestants"]) > 4
 
 
-@pytest.mark.parametrize(("first", "stands"), [(0.724, "frozen"), (0.80, "cnn"), (0.857, "cnn")])
-def test_half_a_sample_decides(first, stands, monkeypatch):
+@pytest.mark.parametrize(
+    ("first", "samples", "stands"),
+    [(0.724, 7, "frozen"), (0.80, 7, "cnn"), (0.857, 7, "cnn"), (0.853, 1000, "cnn"), (0.851, 1000, "frozen")],
+)
+def test_half_a_sample_and_half_a_point_decide(first, samples, stands, monkeypatch):
     monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["end"])
     entries = {"cnn": {"curve": [], "outcome": "", "end": first}}
     entries["frozen"] = {"curve": [], "outcome": "", "end": 0.857, "rungs": [{"steps": 0}]}
     field = types.SimpleNamespace(
         entries=entries,
         progress={"first": "cnn", "standing": ["cnn"], "waiting": []},
-        held_out=(np.zeros(7), None),
+        held_out=(np.zeros(samples), None),
         budget=types.SimpleNamespace(spent=lambda: 0.0),
         contestants=types.SimpleNamespace(write=lambda spent: None, forget=lambda name: None),
     )

@@ -20,7 +20,7 @@ from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import excess, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import Start, find_adaptations, find_starts, seen_shape
+from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.primitives.parts import LINES
@@ -112,22 +112,20 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
+    allowed = within(config, space, data, build)
 
-    @cache  # read when they are needed: a resumed race continues from its checkpoints
-    def starts() -> dict[str, Start]:
-        return find_starts(config, space, data, build, log)
+    read = cache(partial(initializer_of, config))
 
     def initialize(model: keras.Model, name: str, x: Any, y: Any) -> None:
         if prober is not None and name in STARTS:
             prober.begin(model, name, x, y)
         else:
-            warm_start(model, starts()[name].initializer)
+            warm_start(model, read(name))
 
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}
-        allowed = within(config, space, data, build)
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
-        begun = {name: start.genotype for name, start in starts().items() if allowed(start.genotype)}
+        begun = find_starts(config, space, data, build, log, allowed)
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(no_network(config, space, data, build))

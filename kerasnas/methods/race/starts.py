@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import keras
 from kerasnas import datasets
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
-from kerasnas.meta.shelf import initializer_names, load_initializer
+from kerasnas.meta.shelf import initializer_names, initializer_record, load_initializer
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities.decoding import LONGEST
 from kerasnas.racing.portfolio import named_networks
@@ -28,44 +27,39 @@ Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """An initialization that fits, and the network of the race's space that begins from it.
-
-    Args:
-        name: of the initialization, or of its folder.
-        genotype: the network.
-        initializer: the initialization.
-    """
-
-    name: str
-    genotype: Genotype
-    initializer: ReptileInitializer
-
-
 def find_starts(
-    config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, log: Log
-) -> dict[str, Start]:
-    """Return the initializations that the networks of these data can begin from, by name."""
+    config: RaceConfig,
+    space: SearchSpace,
+    data: datasets.Dataset,
+    build: Build,
+    log: Log,
+    allowed: Callable[[Genotype], bool],
+) -> dict[str, Genotype]:
+    """Return the networks that begin from initializations, by the names of these, or of their folders.
+
+    Of the bundled initializations, those of networks that are as wide as is `allowed`.
+    """
     if config.initializer == NONE:
         return {}
     asked = config.initializer != AUTO
     found = {}
-    for name in (config.initializer,) if asked else initializer_names():
-        initializer = load_initializer(preset_folder(name) if name.startswith(HUB) else name)
-        if not asked and initializer.description.get("space") != space.name:
-            continue
+    for name in (Path(config.initializer).resolve().name,) if asked else _bundled(space, allowed):
+        initializer = initializer_of(config, name)
         try:
-            genotype = _network(space, initializer)
-            warm_start(build(genotype), initializer)
+            found[name] = _network(space, initializer)
+            warm_start(build(found[name]), initializer)
         except ValueError as error:
             if asked:
-                raise ValueError(f"The initialization {name} does not fit {data.name}. {error}") from None
+                raise ValueError(f"The initialization {config.initializer} does not fit {data.name}. {error}") from None
             log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
-        else:
-            label = Path(name).resolve().name if asked else name
-            found[label] = Start(label, genotype, initializer)
-    return found
+            found.pop(name, None)
+    return {name: genotype for name, genotype in found.items() if allowed(genotype)}
+
+
+def initializer_of(config: RaceConfig, name: str) -> ReptileInitializer:
+    """Return the initialization of a name of `find_starts`."""
+    asked = name if config.initializer == AUTO else config.initializer
+    return load_initializer(preset_folder(asked) if asked.startswith(HUB) else asked)
 
 
 def longest_side(config: RaceConfig) -> int:
@@ -108,6 +102,12 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
         log(f"No pretrained network sees {data.modality.plural} of {data.input_shape[-1]} channels.")
         return None
     return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names)
+
+
+def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[str]:
+    """Return the names of the bundled initializations of the known networks of a space."""
+    records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space, allowed)
+    return [name for name, one in records.items() if one.get("space") == space.name and one.get("network") in known]
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:

@@ -26,6 +26,7 @@ _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes f
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
+_TIE = 0.005  # score by which a challenger, thirty times larger, has to be ahead of the first candidate
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
 
 
@@ -224,7 +225,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 def _decide(field: Field, plan: dict[str, Any]) -> None:
     """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
 
-    The first is small: it stands unless another is expected to get more of the held-out samples right, in whole ones.
+    The first is small: it stands unless another is expected to end ahead by half a point and half a held-out sample.
     """
     ends = {
         name: expected_end(field, entry)
@@ -233,7 +234,7 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     }
     plan["ends"] = ends
     best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
-    if first in ends and ends[best] < ends[first] + 0.5 / len(field.held_out[0]):
+    if first in ends and ends[best] < ends[first] + max(_TIE, 0.5 / len(field.held_out[0])):
         best = first
     out = [name for name in ends if name != best]
     if best != first:

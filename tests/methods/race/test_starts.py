@@ -14,11 +14,11 @@ def dataset(shape=(28, 28, 1), classes=3):
     return Dataset("made", x, y, x, y, tuple(map(str, range(classes))))
 
 
-def starts(space, data, said, **settings):
+def starts(space, data, said, allowed=lambda genotype: True, **settings):
     def build(genotype):
         return space.build_network(genotype, data.input_shape, data.num_classes)
 
-    return find_starts(RaceConfig(**settings), space, data, build, said.append)
+    return find_starts(RaceConfig(**settings), space, data, build, said.append, allowed)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,7 @@ def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(sh
     if min(shape[:2]) < 8:  # too small for its stages
         assert not found and "do not fit made" in said[0]
     else:
-        assert list(found) == ["images_vgg_3x3"] and not said
-        assert found["images_vgg_3x3"].genotype in space.references().values()
+        assert found["images_vgg_3x3"] in space.references().values() and not said
 
 
 @pytest.mark.slow
