@@ -85,6 +85,7 @@ def main():
         free=(Path, "folder that free_images.py wrote to"),
         network="vgg_3x3",
         cpu_minutes=8.0,
+        precision=skeleton.one_of("float32", "bfloat16"),
         method=skeleton.one_of("joint", "reptile", "fomaml", "anil"),
         steps=(1000, "maximum number of meta-steps, over which Reptile's step falls"),
         seed=0,
@@ -100,7 +101,8 @@ def main():
     suffix = "" if arguments.method == "joint" else f"_{arguments.method}"
     folder = Path(arguments.output, f"{arguments.network}_{arguments.fold}{suffix}")
     if arguments.method == "joint":
-        initializer = pretrain_network(arguments.network, data, Budget(arguments.cpu_minutes, cpu=True), arguments.seed)
+        budget = Budget(arguments.cpu_minutes, cpu=True)
+        initializer = pretrain_network(arguments.network, data, budget, arguments.seed, precision=arguments.precision)
     else:
         initializer = meta_learned(arguments, data)
     if arguments.fold == "shelf":

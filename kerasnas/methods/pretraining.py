@@ -20,7 +20,7 @@ from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
 from kerasnas.networks.chosen import discrete_model
-from kerasnas.networks.precision import BFLOAT16, FLOAT32, computes_bfloat16
+from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
@@ -116,8 +116,12 @@ def pretrain_network(
     seed: int = 0,
     log: Log = print,
     store: storage.CheckpointStore | None = None,
+    precision: str = FLOAT32,
 ) -> ReptileInitializer:
-    """Train a network of the macro space on several data sets at once: one body, a head for each."""
+    """Train a network of the macro space on several data sets at once: one body, a head for each.
+
+    In bfloat16, steps of wide networks are faster on processors that have it, and those of narrow ones slower.
+    """
     for one in data:
         if not one.modality.fits(MacroSpace):
             raise ValueError(f"{one.name} holds {one.modality.plural}. Expected data sets of images.")
@@ -127,7 +131,6 @@ def pretrain_network(
     batches = JointBatches(data, size=SIZE, seed=seed)
     model = space.build_network(genotype, (SIZE, SIZE, 3), len(batches.groups), seed=seed)
     model.compile(_RECIPE.optimizer(None), JointCrossentropy(batches.groups.tolist()), jit_compile=False)
-    precision = BFLOAT16 if computes_bfloat16() else FLOAT32
     contestant = Contestant(model, batches, precision=precision)
     saved = None if store is None else store.load_latest()
     if saved is not None:

@@ -18,7 +18,7 @@ import kerasnas
 learner = kerasnas.meta.ReptileInitializer.load("FOLDER").learner()
 learner.compile()
 model = learner.adapt(episode)  # a Keras model for the classes of the episode's support set"""
-_APART = ("figures", "command", "settings", "note", "genotype", "datasets")
+_APART = ("figures", "command", "settings", "note", "genotype", "datasets", "licences")
 _BEGINNING = """\
 kerasnas search my_images/ --initializer=FOLDER"""
 
@@ -48,8 +48,10 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
     figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
     jointly = "network" in record  # learned by `kerasnas pretrain`
+    licences = record.get("licences") or {}
     for one, accuracy in (record.get("datasets") or {}).items() if jointly else ():
-        figures.append([f"{one}, at most 500 of its test images", f"{100 * accuracy:.1f} %"])
+        source = f"{one} ({licences[one]})" if one in licences else one
+        figures.append([f"{escape(source)}, at most 500 of its test images", f"{100 * accuracy:.1f} %"])
     parts = [
         f"# {'Pre-trained' if jointly else 'Meta-learned'} initialization: {escape(name)}",
         "Initial weights of a network that learned several data sets at once, for races on other images to begin from."
