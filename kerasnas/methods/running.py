@@ -154,10 +154,10 @@ def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]
         context: Context[Any, Any] = Context(run, progress, tracking)
         record = method.finished(context)
         if record is None:
+            context.budget = method.budget(run.config, run.stages, spent)  # reading the data is part of it
             context.data = method.load(run.config)
             for note in getattr(context.data, "notes", ()):
                 progress(note)
-            context.budget = method.budget(run.config, run.stages, spent)
             progress(method.plan(context))
             record = method.run(context)
         method.conclude(context, record)

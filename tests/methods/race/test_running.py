@@ -9,7 +9,9 @@ import pytest
 
 from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
+from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from tests.kit import count_steps
 
@@ -64,6 +66,24 @@ def test_cpu_minutes_are_measured_by_the_clock_of_the_processor():
     walls, processor = RaceConfig(minutes=1).budget(), RaceConfig(cpu_minutes=1).budget()
     time.sleep(0.2)
     assert processor.spent() < 0.1 and walls.spent() >= 0.2
+
+
+def test_the_time_of_reading_the_data_is_part_of_the_budget(tmp_path, monkeypatch):
+    clock, seen = [0.0], []
+
+    def load(self, settings):
+        clock[0] = 42.0
+        raise StopIteration
+
+    def budget(self, settings, stages, spent):
+        seen.append(Budget(1, clock=lambda: clock[0]))
+        return seen[0]
+
+    monkeypatch.setattr(RaceMethod, "load", load)
+    monkeypatch.setattr(RaceMethod, "budget", budget)
+    with pytest.raises(StopIteration):
+        methods.search(RaceConfig(minutes=1), tmp_path / "run", lambda line: None)
+    assert seen[0].spent() == 42
 
 
 def test_folder_holds_everything(finished):
