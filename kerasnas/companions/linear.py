@@ -305,16 +305,29 @@ def crossed_loss(
 
 
 def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companion) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return how much each model counts, and the entry of the record on whether what is pretrained takes part."""
-    shares = mix(task, outputs, y, kind.prior)
-    if not kind.pretrained or len(y) < 2:
-        return shares, {}
-    others = [*outputs[:-2], outputs[-1]]
-    losses = {"with": crossed_loss(task, outputs, y, kind.prior), "without": crossed_loss(task, others, y)}
-    used = losses["with"] < losses["without"]
-    if not used:
-        shares = np.insert(mix(task, others, y), -1, 0)
-    return shares, {"pretrained": {"name": kind.pretrained, "used": used, **losses}}
+    """Return how much each model counts, and the losses that decided whether two of them take part.
+
+    A model that is pretrained, and then the network, count only where cross-validated mixes are better with them.
+    """
+    prior = np.array(kind.prior if len(kind.prior) == len(outputs) else (*_PRIOR[: len(outputs) - 1], _PRIOR[-1]))
+    used, record = list(range(len(outputs))), dict[str, Any]()
+
+    def loss(models: list[int]) -> float:
+        return crossed_loss(task, [outputs[model] for model in models], y, prior[models] / prior[models].sum())
+
+    optional = {"pretrained": len(outputs) - 2} if kind.pretrained else {}
+    for name, model in ({**optional, "network": len(outputs) - 1} if len(y) > 1 else {}).items():
+        others = [other for other in used if other != model]
+        losses = {"with": loss(used), "without": loss(others)}
+        record[name] = {"used": losses["with"] < losses["without"], **losses}
+        used = used if record[name]["used"] else others
+    shares = np.zeros(len(outputs))
+    shares[used] = mix(task, [outputs[model] for model in used], y, prior[used] / prior[used].sum())
+    if record:
+        record["network"]["used"] = bool(shares[-1])  # the bound of the mix may be 0 as well
+    if kind.pretrained and record:
+        record["pretrained"]["name"] = kind.pretrained
+    return shares, record
 
 
 def join(
@@ -328,6 +341,8 @@ def join(
     log: Callable[[str], Any] = lambda line: None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
+
+    Without the network where the linear models are as good alone.
 
     Args:
         network: trained on the first part of the data.
@@ -349,7 +364,7 @@ def join(
     outputs = int(network.output_shape[-1])
     held, whole = learned or kind.learn(x, y, parts, task, outputs)
     found = [*held, network.predict(x[second], batch_size=batch_size, verbose=0)]
-    shares, pretrained = _shares(task, found, y[second], kind)
+    shares, parted = _shares(task, found, y[second], kind)
     targets = task.targets(y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
@@ -359,17 +374,21 @@ def join(
     }
     log(
         f"  held-out loss ({len(second):,} {kind.samples}): network {losses['network']:.3f}, "
-        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
+        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}{'' if shares[-1] else '; the network is left out'}"
     )
-    if taken := pretrained.get("pretrained"):
+    if taken := parted.get("pretrained"):
         log(
             f"  pretrained {taken['name']}: {'used' if taken['used'] else 'not used'}, cross-validated loss "
             f"{taken['with']:.3f} with them, {taken['without']:.3f} without"
         )
     linear = whole(shares[:-1])
-    scaled = keras.layers.Rescaling(float(shares[-1]), linear.bias.tolist(), dtype="float32")(network.outputs[0])
-    both = keras.layers.Add(dtype="float32")([scaled, linear.apply(network.inputs[0])])
-    model = keras.Model(network.inputs[0], both, name=network.name)
+    summed, bias = linear.apply(network.inputs[0]), linear.bias.tolist()
+    if shares[-1]:
+        scaled = keras.layers.Rescaling(float(shares[-1]), bias, dtype="float32")(network.outputs[0])
+        summed = keras.layers.Add(dtype="float32")([scaled, summed])
+    else:
+        summed = keras.layers.Rescaling(1.0, bias, dtype="float32")(summed)
+    model = keras.Model(network.inputs[0], summed, name=network.name)
     number_layers(model)
     record = {**kind.get_config(), "samples": len(second), "weights": shares.tolist(), "losses": losses}
-    return model, {**record, **pretrained}
+    return model, {**record, **parted}

@@ -136,14 +136,26 @@ def test_a_training_ends_with_one_model_of_both(task, tmp_path):
     np.testing.assert_allclose(again(new), model(new, training=False), rtol=1e-4, atol=1e-5)
 
 
-def test_both_models_add_up():
+@pytest.mark.parametrize("helps", [True, False])
+def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     (ids, y), recipe = texts(240), TrainingRecipe()
-    network = SPACE.build_network(GENOTYPE, (6,), 2)
+    table = np.random.default_rng(1).normal(size=(30, 2))
+    if helps:  # it knows the words that say something
+        table = (
+            9.0
+            * np.eye(2)[np.isin(np.arange(30), (2, 3, 4)).astype(int)]
+            * np.isin(np.arange(30), range(2, 8))[:, None]
+        )
+    embedding, inputs = keras.layers.Embedding(30, 2), keras.Input((6,), dtype="int32")
+    network = keras.Model(inputs, keras.ops.sum(embedding(inputs), axis=1))
+    embedding.set_weights([table])
     parts = linear.held_out(CLASSIFICATION, y, seed=0)
     model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
-    models = linear.fit(ids, y, CLASSIFICATION, 2, 2)
-    shares = record["weights"]
+    shares, decided = record["weights"], record["network"]
+    assert decided["used"] == helps == (shares[2] > 0) == (decided["with"] < decided["without"])
+    assert (embedding in model.layers) == helps
     expected = shares[2] * np.asarray(network(ids, training=False))
+    models = linear.fit(ids, y, CLASSIFICATION, 2, 2)
     expected += sum(share * one.outputs(ids) for share, one in zip(shares, models, strict=False))
     np.testing.assert_allclose(model(ids, training=False), expected, rtol=1e-3, atol=1e-4)
     assert recipe.ngrams == 0 == recipe.settings()["ngrams"]
