@@ -51,6 +51,15 @@ def result():
     return {"genotype": genotype, "searched": searched, "race": race, "dataset": {"name": "x", "test_examples": 100}}
 
 
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [(True, "With a linear model next to it, it"), (False, "adds nothing to the linear model. Handed")],
+)
+def test_verdict_says_whether_the_network_adds_to_the_linear_model(used, words, result):
+    result["searched"]["linear"] = {"longest": 2, "network": {"used": used}}
+    assert words in verdict(result)
+
+
 def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     said = verdict(result)
     assert "wide, a default network, won a race of 3 networks." in said
