@@ -29,7 +29,8 @@ def test_every_estimator_is_cloned_tagged_and_not_fitted(kind):
     made = kind(minutes=3, seed=2)
     params = clone(made).get_params()
     assert params == made.get_params() and params["seed"] == 2 and {"folder", "log", "trackers"} <= set(params)
-    assert clone(made).set_params(seed=4).settings.seed == 4
+    assert clone(made).set_params(seed=4, time_limit=60).settings == made.set_params(seed=4, minutes=1.0).settings
+    made.set_params(minutes=3, seed=2)
     assert repr(clone(made)) == f"{kind.__name__}(minutes=3, seed=2)"
     assert is_classifier(made) != is_regressor(made) and is_classifier(made) == kind.__name__.endswith("Classifier")
     assert get_tags(made).input_tags.string and getattr(get_tags(made), f"{made.makes}_tags") is not None
@@ -65,7 +66,8 @@ def test_it_ends_a_pipeline(solved):
 
 
 def test_pickled_it_needs_no_folder(solved, tmp_path):
-    fitted = ImageClassifier(minutes=2, folder=tmp_path / "home").fit(X, Y)
+    numbers = 10 * np.searchsorted(sorted(CLASSES), Y)  # which `predict` returns, as numbers
+    fitted = ImageClassifier(minutes=2, folder=tmp_path / "home").fit(X, numbers)
     (tmp_path / "home" / "others.txt").write_text("not of the run")
     expected, pickled = fitted.predict_proba(X), io.BytesIO()
     joblib.dump(fitted, pickled)
@@ -75,7 +77,7 @@ def test_pickled_it_needs_no_folder(solved, tmp_path):
     loaded = joblib.load(pickled)
     for again in (loaded, copy.deepcopy(loaded)):
         np.testing.assert_array_equal(again.predict_proba(X), expected)
-        assert again.classes_.tolist() == sorted(CLASSES) and repr(again) == repr(fitted)
+        assert again.classes_.tolist() == [0, 10, 20] and repr(again) == repr(fitted)
     assert b"not of the run" not in pickled.getvalue() and not (tmp_path / "home").exists()
     again.fit(X, Y)  # in its folder
     assert again.run == unfitted.run == tmp_path / "home" / "run" and again.run.exists()
