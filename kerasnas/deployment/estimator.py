@@ -41,7 +41,7 @@ _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target":
 class Estimator:
     """The best network for your data in the time you give: `kerasnas search` as an estimator.
 
-    It is one of scikit-learn's: `clone`, `cross_val_score`, `GridSearchCV`, `Pipeline` and `joblib` take it.
+    A scikit-learn estimator: `clone`, `cross_val_score`, `GridSearchCV`, `Pipeline` and `joblib` work on it.
 
     Args:
         minutes: budget of `fit`, for everything. Defaults to 5.
@@ -176,14 +176,14 @@ class Estimator:
             y: their labels; see the class. Defaults to None: `x` has them.
             test_data: samples and labels, or a table, for the one evaluation at the end. Defaults to None: a share of
                 those above.
-            **arguments: as for `set_params`. Words of other tools mean what they mean there, or are answered with ours:
-                `time_limit=60` are seconds, `verbose=0` logs nothing, `validation_data` is `test_data`.
+            **arguments: passed to `set_params`. Words of other tools keep their meaning, or the error names ours:
+                `time_limit=60` is in seconds, `verbose=0` logs nothing, `validation_data` is `test_data`.
 
         Returns:
             This estimator.
 
         Raises:
-            TypeError: as of this class.
+            TypeError: as for the constructor.
             ValueError: if the data cannot be trained on, or the folder holds a run of other settings or data.
         """
         arguments = translated(arguments if test_data is None else {"test_data": test_data, **arguments})
