@@ -26,7 +26,7 @@ def invalid(argument: str, expected: str, received: object, hint: str = "", what
     'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
     """
     try:
-        shown = repr(received)
+        shown = " ".join(map(str.strip, repr(received).splitlines()))  # of an array, several lines
     except ValueError:  # an integer of more digits than Python writes
         shown = f"<{type(received).__name__}>"
     if len(shown) > _LONGEST:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import inspect
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import keras
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
+from kerasnas.deployment.other_tools import ANSWERS, translated
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
 from kerasnas.export.classifier import Classifier, load_classifier
@@ -23,10 +26,13 @@ from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
 from kerasnas.modalities.lookup import modality
+from kerasnas.reporting.comparisons import comparison_of, verdict
+from kerasnas.reporting.report import html_table
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks.base import task_class
 
+_T = TypeVar("_T")
 DATA = "data.npz"
 """File of the data that an estimator was given, next to its run."""
 _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
@@ -34,6 +40,8 @@ _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target":
 
 class Estimator:
     """The best network for your data in the time you give: `kerasnas search` as an estimator.
+
+    A scikit-learn estimator: `clone`, `cross_val_score`, `GridSearchCV`, `Pipeline` and `joblib` work on it.
 
     Args:
         minutes: budget of `fit`, for everything. Defaults to 5.
@@ -49,8 +57,8 @@ class Estimator:
             subclass.
 
     Raises:
-        TypeError: for a setting that does not exist.
-        ValueError: for one that is out of range, and for a task of other estimators.
+        TypeError: for an argument that does not exist; for a word of another tool it names ours, see `fit`.
+        ValueError: for a setting that is out of range, and for a task of other estimators.
     """
 
     takes: ClassVar[str] = "images"
@@ -65,14 +73,27 @@ class Estimator:
         log: Callable[[str], Any] = print,
         **settings: Any,
     ):
-        self._set(minutes=minutes, folder=folder, test_split=test_split, log=log, **settings)
+        given = {"minutes": minutes, "folder": folder, "test_split": test_split, "log": log}
+        self._set(**{**given, **translated(settings)})
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """Return the arguments of `__init__` by name, settings among them, with their defaults."""
+        parameters = inspect.signature(cls).parameters.values()
+        given = {one.name: one.default for one in parameters if one.kind is not one.VAR_KEYWORD}
+        fields = {field.name: field.default for field in dataclasses.fields(cls.config) if field.name != "dataset"}
+        return {**given, **fields}
 
     def _set(self, **params: Any) -> None:
-        """Take over the arguments of `__init__`."""
-        self._params = dict(params)
+        """Take over the arguments of `__init__`; what was learned is dropped."""
+        defaults = self._defaults()
+        if unknown := [name for name in params if name not in defaults]:
+            hint = checks.nearest(unknown[0], defaults)
+            raise TypeError(f"{type(self).__name__} has no argument `{unknown[0]}`. {hint}")
+        self._params = {**defaults, **params}
         folder = params.pop("folder")
         self.log = checks.function("log", params.pop("log"))
-        self.test_split = checks.number("test_split", params.pop("test_split", 0.1), above=0, below=1)
+        self.test_split = checks.number("test_split", params.pop("test_split"), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
         self.settings = self._with_task(self.config(**params))
         self._samples = Samples(modality(self.takes) if self.takes else None, self.settings)
@@ -92,15 +113,59 @@ class Estimator:
         raise ValueError(f"A classifier has no task '{task}'. Use `kerasnas.ImageRegressor`.")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the arguments, as scikit-learn's `clone` asks for them."""
+        """Return all arguments by name, settings among them; `deep` changes nothing."""
         return dict(self._params)
 
     def set_params(self, **params: Any) -> Self:
         """Replace arguments; what was learned is dropped."""
-        self._set(**{**self._params, **params})
+        self._set(**{**self._params, **translated(params)})
         return self
 
-    def fit(self, x: Any, y: Any = None, test_data: Any = None) -> Self:
+    def __getattr__(self, name: str) -> Any:
+        if name in ANSWERS:
+            raise AttributeError(ANSWERS[name])
+        return object.__getattribute__(self, name)  # the usual error, or that of the property
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        kinds = {"classifier": ClassifierTags(multi_label=True), "regressor": RegressorTags()}
+        samples = InputTags(one_d_array=True, three_d_array=True, string=True, categorical=True, allow_nan=True)
+        kind: Any = {f"{self.makes}_tags": kinds[self.makes]}
+        return Tags(self.makes, TargetTags(required=True, multi_output=True), input_tags=samples, **kind)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._classifier is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the arguments and the files of the run: a pickle needs no folder."""
+        files = [] if self._classifier is None else [self._home / DATA, *self.run.rglob("*")]
+        contents = {path.relative_to(self._home).as_posix(): path.read_bytes() for path in files if path.is_file()}
+        return {"params": self._params, "contents": contents}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._set(**state["params"])
+        if state["contents"]:
+            self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
+            for name, content in state["contents"].items():
+                (self._home / name).parent.mkdir(parents=True, exist_ok=True)
+                (self._home / name).write_bytes(content)
+            self._read(load_classifier(self.run))
+
+    def __repr__(self) -> str:
+        defaults = self._defaults()
+        given = [f"{name}={value!r}" for name, value in self._params.items() if repr(value) != repr(defaults[name])]
+        return f"{type(self).__name__}({', '.join(text for text in given if not text.startswith('log='))})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the arguments and, after `fit`, the verdict and the candidates."""
+        parts = [f"<code>{html.escape(repr(self))}</code>"]
+        if self._classifier is not None:
+            record = read_result(self.run)
+            parts += [f"<p>{html.escape(verdict(record))}</p>", html_table(comparison_of(record).table(record))]
+        return "\n".join(parts)
+
+    def fit(self, x: Any, y: Any = None, test_data: Any = None, **arguments: Any) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
@@ -111,29 +176,36 @@ class Estimator:
             y: their labels; see the class. Defaults to None: `x` has them.
             test_data: samples and labels, or a table, for the one evaluation at the end. Defaults to None: a share of
                 those above.
+            **arguments: passed to `set_params`. Words of other tools keep their meaning, or the error names ours:
+                `time_limit=60` is in seconds, `verbose=0` logs nothing, `validation_data` is `test_data`.
 
         Returns:
             This estimator.
 
         Raises:
+            TypeError: as for the constructor.
             ValueError: if the data cannot be trained on, or the folder holds a run of other settings or data.
         """
+        arguments = translated(arguments if test_data is None else {"test_data": test_data, **arguments})
+        test_data = arguments.pop("test_data", None)
+        if arguments:
+            self.set_params(**arguments)
         if isinstance(x, str | os.PathLike):
-            if y is not None or test_data is not None:
-                raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
+            for name, value in (("y", y), ("test_data", test_data)):
+                if value is not None:
+                    raise ValueError(checks.invalid(name, "None, as `x` is the path of labeled data", value))
             dataset, data = os.fspath(x), None
         else:
             data = self._arrays(x, y, test_data)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
-        if self.folder is None:  # each call starts from scratch
-            self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
+        self._temporary = None if self.folder else tempfile.TemporaryDirectory(prefix="kerasnas-")  # from scratch
         if data is not None:
             dataset = self._write(data)
         # Of arrays, what their files and tables were read by is done.
         read = {} if data is None else {name: value for name, value in _READ.items() if hasattr(self.settings, name)}
         search(dataclasses.replace(self.settings, dataset=dataset, **read), self.run, self.log)
-        self._read()
+        self._read(load_classifier(self.run))
         return self
 
     @property
@@ -143,11 +215,7 @@ class Estimator:
 
     @property
     def _home(self) -> Path:
-        if self.folder is not None:
-            return self.folder
-        if self._temporary is None:
-            raise ValueError("This estimator has learned nothing yet. Call `fit` first.")
-        return Path(self._temporary.name)
+        return self._learned(self.folder if self._temporary is None else Path(self._temporary.name))
 
     def predict(self, x: Any = None) -> np.ndarray:
         """Return predictions in the form of the labels that `fit` was given.
@@ -190,7 +258,7 @@ class Estimator:
         y = network.task.given(y, self._labels)
         return network.task.evaluation(self.answers(x), y)
 
-    def score(self, x: Any, y: Any = None) -> float:
+    def score(self, x: Any = None, y: Any = None) -> float:
         """Return the metric of the task on labeled data, such as accuracy or R2; arguments as for `evaluate`."""
         return self.evaluate(x, y)[self._fitted().task.metric]
 
@@ -202,6 +270,27 @@ class Estimator:
     def model(self) -> keras.Model:
         """Network: a plain Keras model, raw samples in, probabilities or numbers out."""
         return self._fitted().model
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns, of a network for rows of a table; AttributeError for other samples."""
+        shape = self._fitted().input_shape
+        if len(shape) != 1:
+            raise AttributeError(f"Samples of shape {shape} have no columns to count.")
+        return shape[0]
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Return the candidates of the search, the winner first, as `pandas.DataFrame` takes them.
+
+        Returns:
+            Of each its `"name"`, its `"score"` on the held-out samples, and of a race its `"kind"`, `"parameters"` and
+            `"outcome"`. A candidate that was not trained beyond its heat has the score None.
+
+        Raises:
+            ValueError: before `fit`.
+        """
+        self._fitted()
+        return comparison_of(record := read_result(self.run)).standings(record)
 
     @property
     def genotype(self) -> Genotype:
@@ -258,26 +347,32 @@ class Estimator:
             ValueError: if it is one of another kind.
         """
         estimator = cls(folder=folder)
-        settings = RunFolder.open(estimator.run).config
-        estimator._read()
-        made = estimator._fitted()
+        settings, made = RunFolder.open(estimator.run).config, load_classifier(estimator.run)
         fits = cls.takes in ("", made.modality.name) and made.task.deployed_as == cls.makes
         if not isinstance(settings, cls.config) or not fits:
             raise ValueError(f"{estimator.run} holds no run of {cls.__name__}.")
-        estimator.settings = settings
+        names = [name for name in estimator.get_params() if hasattr(settings, name)]
+        estimator.set_params(**{name: getattr(settings, name) for name in names})
+        estimator._read(made)
         return estimator
 
-    def _read(self) -> None:
-        """Read the finished run, and what its outputs stand for."""
-        self._classifier = load_classifier(self.run)
-        task, file = self._classifier.task, self._home / DATA
+    def _read(self, made: Classifier) -> None:
+        """Take over a finished run's network, and what its outputs stand for."""
+        file = self._home / DATA
         labels = untrusted.read_arrays(file).get("labels") if file.exists() else None
-        self._labels = task.labels_of(self._classifier.classes) if labels is None else labels
+        self._labels = made.task.labels_of(made.classes) if labels is None else labels
+        self._classifier = made
 
     def _fitted(self) -> Classifier:
-        if self._classifier is None:
-            raise ValueError("This estimator has learned nothing yet. Call `fit` first.")
-        return self._classifier
+        return self._learned(self._classifier)
+
+    def _learned(self, value: _T | None) -> _T:
+        """Return what `fit` has left; scikit-learn's `NotFittedError`, also a ValueError, if that is nothing."""
+        if value is None:
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(f"This {type(self).__name__} has learned nothing yet. Call `fit` first.")
+        return value
 
     def _write(self, data: dict[str, np.ndarray]) -> str:
         """Write the data beside the run, which is resumed with them; return the path.

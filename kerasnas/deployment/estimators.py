@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ class ProbabilityEstimator(Estimator):
     @property
     def classes_(self) -> np.ndarray:
         """The classes, as `fit` was given them; of a table of labels, the numbers of its columns."""
+        self._fitted()
         return self._labels
 
     def predict_proba(self, x: Any = None) -> np.ndarray:
@@ -203,15 +202,6 @@ class GraphClassifier(ProbabilityEstimator):
 
     takes, config = "graphs", GraphConfig
 
-    def __init__(
-        self,
-        minutes: float = 0.0,
-        folder: str | os.PathLike | None = None,
-        log: Callable[[str], Any] = print,
-        **settings: Any,
-    ):
-        self._set(minutes=minutes, folder=folder, log=log, **settings)
-
     def answers(self, x: Any = None) -> np.ndarray:
         self._fitted()
         return super().answers(graph_dataset(self._dataset).x if x is None else x)
@@ -219,10 +209,6 @@ class GraphClassifier(ProbabilityEstimator):
     def evaluate(self, x: None = None, y: None = None) -> dict[str, Any]:
         """Return accuracy, its 95 % interval and loss on the test nodes, as `kerasnas.deployment.evaluate`."""
         return evaluate_nodes(self._fitted(), self._dataset)
-
-    def score(self, x: None = None, y: None = None) -> float:
-        """Return the accuracy on the test nodes."""
-        return self.evaluate()["accuracy"]
 
     @property
     def _dataset(self) -> str:

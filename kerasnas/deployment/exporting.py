@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -127,29 +126,11 @@ def _merged(
     machine = device_name()
     same = before is not None and (before["machine"], before["samples"]) == (machine, samples)
     rows = {row["format"]: row for row in (before["files"] if same and before else ())}
-    keras_threads = next((one.threads for one in found if one.format == "savedmodel"), None) or os.cpu_count()
-    rows["keras"] = {
-        "format": "keras",
-        "title": "Keras",
-        "file": MODEL,
-        "bytes": (path / MODEL).stat().st_size,
-        "latency_ms": network_latency(classifier.model),
-        "threads": keras_threads,
-        "agreement": 1.0,
-        "difference": 0.0,
-    }
-    for one in found:
-        values = dataclasses.asdict(one)
-        rows[one.format] = {
-            "format": one.format,
-            "title": FORMATS[one.format].title,
-            "file": FORMATS[one.format].path,
-            "bytes": one.size,
-            **{name: values[name] for name in ("latency_ms", "threads", "agreement", "difference")},
-        }
-    order = ["keras", *FORMATS]
-    return {
-        "machine": machine,
-        "samples": samples,
-        "files": sorted(rows.values(), key=lambda r: order.index(r["format"])),
-    }
+    threads = next((one.threads for one in found if one.format == "savedmodel"), None) or os.cpu_count() or 1
+    size, latency = (path / MODEL).stat().st_size, network_latency(classifier.model)
+    named = {"keras": ("Keras", MODEL), **{name: (kind.title, kind.path) for name, kind in FORMATS.items()}}
+    for one in (Export("keras", path / MODEL, size, samples, 1.0, 0.0, latency, threads), *found):
+        title, file = named[one.format]
+        measured = {name: getattr(one, name) for name in ("latency_ms", "threads", "agreement", "difference")}
+        rows[one.format] = {"format": one.format, "title": title, "file": file, "bytes": one.size, **measured}
+    return {"machine": machine, "samples": samples, "files": [rows[name] for name in named if name in rows]}

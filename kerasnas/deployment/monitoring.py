@@ -11,12 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS
-from kerasnas.deployment.predictions import (
-    ADAPTATION,
-    finished,
-    labeled_data,
-    run_of,
-)
+from kerasnas.deployment.predictions import ADAPTATION, finished, labeled_data, run_of
 from kerasnas.deployment.readapting import Readaptation, readapt
 from kerasnas.drift import DriftMonitor
 from kerasnas.drift.files import RECORD

@@ -36,6 +36,10 @@ class Comparison:
         """Return the networks that were compared."""
         raise NotImplementedError
 
+    def standings(self, record: Record) -> list[dict[str, Any]]:
+        """Return the candidates, the winner first, as `leaderboard` of an estimator has them. Here: none."""
+        return []
+
     def chart(self, record: Record) -> str:
         """A chart for the page; empty for none."""
         return ""

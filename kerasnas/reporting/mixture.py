@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from kerasnas.records import Record
 from kerasnas.reporting.comparisons import Comparison
@@ -87,6 +88,11 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
             smoothing = "smoothed along the edges" if mixture.smoothed else "not smoothed"
             rows.append([words, *shown, smoothing if weight is None else f"{weight:.2f}"])
         return Table(["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows)
+
+    def standings(self, record: Record) -> list[dict[str, Any]]:
+        """Return the parts of a mixture, by their accuracy on the validation nodes."""
+        scores = {name: record.required("mixture").parts[name]["val_accuracy"] for name in NAMES}
+        return [{"name": NAMES[name], "score": scores[name]} for name in sorted(NAMES, key=lambda one: -scores[one])]
 
     def training(self, record: Record) -> str:
         """Solved, not trained."""

@@ -9,7 +9,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.modalities.lookup import of_result
 from kerasnas.pareto import staircase
-from kerasnas.records import Race, Record
+from kerasnas.records import Contestant, Race, Record
 from kerasnas.reporting.charts import line_chart
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
@@ -131,6 +131,13 @@ def symmetry_table(result: Record) -> Table:
     return Table(["transformation", "accuracy above chance", "augmentation"], rows)
 
 
+def _ranked(race: Race) -> list[tuple[str, Contestant]]:
+    """Return the winner, then the contestants that came furthest, by their held-out scores."""
+    scores = {name: [rung["accuracy"] for rung in one.rungs] for name, one in race.contestants.items()}
+    order = sorted(scores, key=lambda name: (name != race.winner, -len(scores[name]), -sum(scores[name][-1:])))
+    return [(name, race.contestants[name]) for name in order]
+
+
 class RaceComparison(Comparison):
     """Networks of a race."""
 
@@ -188,27 +195,11 @@ class RaceComparison(Comparison):
         """Return the contestants: those that came furthest first."""
         race: Race = record.required("race")
         behind = {one["name"]: one for one in race.comparison}
-        entries = sorted(
-            race.contestants.items(),
-            key=lambda item: (
-                item[0] != race.winner,
-                -len(item[1].rungs),
-                -(item[1].rungs[-1]["accuracy"] if item[1].rungs else 0.0),
-            ),
-        )
         task = task_in(record)
-        header = [
-            "network",
-            "what it is",
-            f"validation {task.score_words}",
-            "after",
-            "behind the winner",
-            "parameters",
-            "MACs",
-            "outcome",
-        ]
+        header = ["network", "what it is", f"validation {task.score_words}", "after", "behind the winner"]
+        header += ["parameters", "MACs", "outcome"]
         rows = []
-        for name, entry in entries:
+        for name, entry in _ranked(race):
             last = entry.rungs[-1] if entry.rungs else None
             lag = behind.get(name)
             rows.append(
@@ -229,19 +220,26 @@ class RaceComparison(Comparison):
             rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
         return Table(header, rows)
 
+    def standings(self, record: Record) -> list[dict[str, Any]]:
+        """Return the contestants: those that came furthest first."""
+        rows = []
+        for name, one in _ranked(record.required("race")):
+            score = one.rungs[-1]["accuracy"] if one.rungs else None
+            row = {"name": name, "score": score, "kind": KINDS[one.kind], "parameters": one.parameters}
+            rows.append({**row, "outcome": one.outcome})
+        return rows
+
     def chart(self, record: Record) -> str:
         """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
         race: Race = record.required("race")
-        if len(raced := race.compared) < 2:
+        if len(race.compared) < 2:
             return ""
-        order = sorted(raced.items(), key=lambda item: (item[0] != race.winner, -item[1].rungs[-1]["accuracy"]))
-        series = {
-            f"{name} (winner)" if name == race.winner else name: [
-                (rung["steps"], rung["accuracy"]) for rung in entry.rungs
-            ]
-            for name, entry in order
-        }
         winner = f"{race.winner} (winner)"
+        series = {
+            winner if name == race.winner else name: [(rung["steps"], rung["accuracy"]) for rung in entry.rungs]
+            for name, entry in _ranked(race)
+            if entry.rungs
+        }
         task = task_in(record)
         title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {race.samples}"
         return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)

@@ -81,23 +81,23 @@ def report_text(folder: Path, result: Record) -> str:
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
         *(
-            _section(one.title, one.chart(result), _table(one.table(result)), plots.get(one.plot, ""))
+            _section(one.title, one.chart(result), html_table(one.table(result)), plots.get(one.plot, ""))
             for one in comparisons_in(result)
         ),
-        _section("Shortlist", _table(tables.shortlist_table(result))),
-        _section("Symmetries of the data", _table(symmetry_table(result))) if result.race else "",
-        _section("Cost", plots["front"], _table(tables.front_table(result))),
+        _section("Shortlist", html_table(tables.shortlist_table(result))),
+        _section("Symmetries of the data", html_table(symmetry_table(result))) if result.race else "",
+        _section("Cost", plots["front"], html_table(tables.front_table(result))),
         _section("Network" if plots["network"] else "Cells", cells),
         _section(
             "Search",
             plots["alphas"],
             sections.curves(search.history),
-            _table(tables.history_table(search.history)),
+            html_table(tables.history_table(search.history)),
         ),
         _section(
             "Training of the searched network",
             sections.curves(result.searched.history),
-            _table(tables.history_table(result.searched.history)),
+            html_table(tables.history_table(result.searched.history)),
         ),
         _section(
             "Genotype",
@@ -107,14 +107,18 @@ def report_text(folder: Path, result: Record) -> str:
             _code(genotype.to_paper_string()),
         ),
         _section("Use the model", _code(tables.usage(result))),
-        _section("Files for other runtimes", _table(tables.exports_table(result)), _note(tables.exports_note(result))),
+        _section(
+            "Files for other runtimes", html_table(tables.exports_table(result)), _note(tables.exports_note(result))
+        ),
         _section("Time by phase", sections.times(result)),
         _section("Samples of the data", sections.samples(result)),
         '<div class="columns">',
-        _section("Dataset", _table(tables.dataset_table(result))),
-        _section("Environment", _table(tables.environment_table(result))),
+        _section("Dataset", html_table(tables.dataset_table(result))),
+        _section("Environment", html_table(tables.environment_table(result))),
         "</div>",
-        _section("Settings", _code(result.command) if result.command else "", _table(tables.settings_table(result))),
+        _section(
+            "Settings", _code(result.command) if result.command else "", html_table(tables.settings_table(result))
+        ),
     ]
     results = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
@@ -139,7 +143,7 @@ def _outputs(result: Record) -> tuple[str, str]:
     if residuals := sections.residuals(result):
         return "Residuals", residuals
     labels = result.searched.labels is not None
-    return "Labels" if labels else "Classes", _table(tables.class_table(result))
+    return "Labels" if labels else "Classes", html_table(tables.class_table(result))
 
 
 def _section(title: str, *parts: str) -> str:
@@ -167,7 +171,8 @@ def _code(text: str) -> str:
     return f"<pre><code>{html.escape(text)}</code></pre>"
 
 
-def _table(table: tables.Table) -> str:
+def html_table(table: tables.Table) -> str:
+    """Return a table in HTML; nothing for one without rows."""
     if not table.rows:
         return ""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.header)

@@ -53,6 +53,8 @@ def test_it_answers_for_every_node_and_is_loaded(fitted):
     again = GraphClassifier.load(fitted.folder)
     np.testing.assert_array_equal(again.predict_proba(), probabilities)
     assert fitted.genotype.space == "graphs"
+    scores = [row["score"] for row in fitted.leaderboard()]
+    assert scores == sorted((part["val_accuracy"] for part in fitted.result["mixture"]["parts"].values()), reverse=True)
     with pytest.raises(ValueError, match=r"`x`. Expected the features of all 150 nodes.*shape \(150, 32\)"):
         again.predict_proba(DATA.x[:10])
 

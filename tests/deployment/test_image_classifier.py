@@ -44,11 +44,25 @@ def test_model_and_report_are_at_hand(fitted, tmp_path):
     assert list(fitted.predict(paths)) == list(fitted.predict(x)) == list(fitted.predict(tmp_path))
 
 
+def test_candidates_and_verdict_are_shown(fitted):
+    best, *others = fitted.leaderboard()
+    contestants = fitted.result["race"]["contestants"]
+    assert [row["name"] for row in (best, *others)] == [
+        fitted.result["race"]["winner"],
+        *(row["name"] for row in others),
+    ]
+    assert len(others) == len(contestants) - 1 and best["parameters"] == contestants[best["name"]]["parameters"]
+    assert best["score"] == contestants[best["name"]]["rungs"][-1]["accuracy"] and best["outcome"]
+    shown = fitted._repr_html_()
+    assert "candidates=1" in shown and f'<th scope="row">{best["name"]}</th>' in shown and "test accuracy" in shown
+
+
 def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
     x, _ = images(30, 1)
     fitted.save(tmp_path / "copy")
     for again in (ImageClassifier.load(tmp_path / "copy"), ImageClassifier.load(fitted.folder)):
         assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.minutes == 3
+        assert again.get_params()["max_parameters"] == 20_000
     with pytest.raises(FileExistsError):
         fitted.save(tmp_path / "copy")
 
@@ -96,15 +110,18 @@ def test_bad_input(fitted):
         ImageClassifier().fit(x, y[:9])
     with pytest.raises(ValueError, match=r"`y`.*labels, as `x` is an array"):
         ImageClassifier().fit(x)
-    with pytest.raises(ValueError, match="None, as `x` is the path"):
-        ImageClassifier().fit("my_images/", y)
+    for labels, test_data in ((y, None), (None, (x, y))):
+        with pytest.raises(
+            ValueError, match=f"`{'y' if test_data is None else 'test_data'}`.*None, as `x` is the path"
+        ):
+            ImageClassifier().fit("my_images/", labels, test_data)
     with pytest.raises(ValueError, match="a class that the training data lacks: 'side'"):
         ImageClassifier().fit(x, y, test_data=(x[:1], ["side"]))
     with pytest.raises(ValueError, match=r"`x`.*images of shape \(12, 12, 1\)"):
         fitted.predict(x[:, :9])
     with pytest.raises(ValueError, match=r"Unknown class 'uper' in `y`\. Did you mean 'upper'"):
         fitted.evaluate(x[:1], ["uper"])
-    with pytest.raises(TypeError, match="minuts"):
+    with pytest.raises(TypeError, match=r"ImageClassifier has no argument `minuts`\. Did you mean 'minutes'"):
         ImageClassifier(minuts=3)
     with pytest.raises(ValueError, match="`test_split`"):
         ImageClassifier(test_split=1.0)

@@ -143,6 +143,10 @@ def test_table_has_those_that_came_furthest_first(result):
     assert rows[1][:5] == ["cnn", "hand-made", "85.0 %", "20 s, 200 steps", "5.0 ± 2.0 points"]
     assert rows[1][5:] == ["3,000", "1,000,000", "out after rung 2"]
     assert all(len(row) == len(header) for row in rows) and rows[3][-1] == "failed: no | room"
+    standings = RaceComparison().standings(Record(result))
+    assert [row["name"] for row in standings] == ["wide", "cnn", "random-1", "broken"]
+    assert (standings[1]["score"], standings[1]["parameters"], standings[1]["kind"]) == (0.85, 3000, "hand-made")
+    assert standings[3]["score"] is None and standings[3]["outcome"] == "failed: no | room"
 
 
 def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):

@@ -1,0 +1,127 @@
+"""First calls in the words of other tools: each works, or one line says what to write here."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasnas import AutoClassifier, AutoRegressor, GraphClassifier, ImageClassifier, TableClassifier, TextClassifier
+from kerasnas.deployment.other_tools import ANSWERS, SAME, silent
+from tests.kit import CLASSES, stripes
+
+X, Y = stripes(60, 0)
+ROWS = np.random.default_rng(0).normal(size=(60, 2)) + 20 * np.searchsorted(sorted(CLASSES), Y)[:, None]
+FRAME = pd.DataFrame({"length": ROWS[:, 0], "width": ROWS[:, 1], "class": Y})
+
+CALLS = {  # tool -> calls as its README and tutorials have them, and our answer, or the arguments that result
+    "AutoKeras": [
+        (lambda: ImageClassifier(overwrite=True, max_trials=1), "Leave out `folder`"),
+        (lambda: ImageClassifier(max_trials=3), "`minutes=5`, and `candidates=3`"),
+        (lambda: TextClassifier(directory="models", project_name="reviews"), "`folder="),
+        (lambda: ImageClassifier(num_classes=10, multi_label=False), "`fit(x, y)` reads the classes"),
+        (lambda: ImageClassifier(loss="binary_crossentropy"), "`task="),
+        (lambda: ImageClassifier(metrics=["accuracy"]), "`task` decides"),
+        (lambda: ImageClassifier(objective="val_accuracy"), "`task` decides"),
+        (lambda: ImageClassifier(tuner="greedy"), "`space` or `genotypes`"),
+        (lambda: ImageClassifier(max_model_size=20_000).fit(X, Y), {"max_parameters": 20_000}),
+        (lambda: ImageClassifier(seed=3).fit(X, Y), {"seed": 3}),
+        (lambda: ImageClassifier().fit(X, Y, epochs=2), "`minutes=5`"),
+        (lambda: ImageClassifier().fit(X, Y, validation_split=0.15), {"validation_split": 0.15}),
+        (lambda: ImageClassifier().fit(X, Y, validation_data=(X[:9], Y[:9])), {"seed": 0}),
+        (lambda: ImageClassifier().fit(X, Y, callbacks=[object()]), '`trackers=["tensorboard"]`'),
+        (lambda: ImageClassifier().fit(X, Y, callbacks=None, verbose=0), {"log": silent}),
+        (lambda: ImageClassifier().fit(X, Y, verbose="auto"), {"log": print}),
+        (lambda: ImageClassifier().export_model(), "`.model`"),
+    ],
+    "Keras": [
+        (lambda: ImageClassifier().fit(X, Y, batch_size=32), "Leave it out: it follows from the data"),
+        (lambda: ImageClassifier().fit(X, Y, class_weight={0: 1.0, 1: 2.0}), "weights are not supported"),
+        (lambda: ImageClassifier().fit(X, Y, sample_weight=np.ones(60)), "weights are not supported"),
+    ],
+    "KerasTuner": [
+        (lambda: ImageClassifier().search(X, Y, epochs=5), "`fit(x, y)`"),
+        (lambda: ImageClassifier().results_summary(), "`.leaderboard()`"),
+        (lambda: ImageClassifier().get_best_models(num_models=2)[0], "`.model`"),
+        (lambda: ImageClassifier().get_best_hyperparameters()[0], "`.genotype`"),
+    ],
+    "AutoGluon": [
+        (lambda: AutoClassifier(label="class"), '`target=["price"]`'),
+        (lambda: TableClassifier(target=["class"]).fit(FRAME, time_limit=60), {"minutes": 1.0, "target": ["class"]}),
+        (lambda: AutoClassifier(time_limit=90, verbosity=0), {"minutes": 1.5, "log": silent}),
+        (lambda: AutoClassifier(eval_metric="f1"), "see `score`"),
+        (lambda: AutoRegressor(problem_type="regression"), "`task="),
+        (lambda: AutoClassifier(path="models"), "`folder="),
+        (lambda: TableClassifier(target=["class"]).fit(FRAME, presets="best_quality"), "`minutes=60, ensemble=4`"),
+        (lambda: TableClassifier(target=["class"]).fit(FRAME, tuning_data=FRAME), "`validation_split=0.2`"),
+        (lambda: TableClassifier().fit(FRAME, hyperparameters={"GBM": {}}), "`space` or `genotypes`"),
+        (lambda: TableClassifier(target=["class"]).fit(FRAME, holdout_frac=0.1), {"validation_split": 0.1}),
+        (lambda: TableClassifier().leaderboard(), "Call `fit` first"),
+        (lambda: TableClassifier().fit_summary(), "`.leaderboard()`"),
+    ],
+    "FLAML": [
+        (lambda: AutoClassifier().fit(ROWS, Y, time_budget=30), {"minutes": 0.5}),
+        (lambda: AutoClassifier().fit(ROWS, Y, task="classification"), {"task": "classification"}),
+        (lambda: AutoClassifier().fit(ROWS, Y, estimator_list=["lgbm"]), "`space` or `genotypes`"),
+        (lambda: AutoClassifier().fit(ROWS, Y, metric="log_loss"), "see `score`"),
+        (lambda: AutoClassifier().best_config, "`.genotype`"),
+    ],
+    "scikit-learn": [
+        (lambda: TableClassifier(random_state=7).fit(ROWS, Y), {"seed": 7}),
+        (lambda: TableClassifier(random_state=None).fit(ROWS, Y), {"seed": 0}),
+        (lambda: TableClassifier(n_jobs=-1), '`executor="processes:4"`'),
+    ],
+    "PyCaret": [
+        (lambda: TableClassifier(data=FRAME, target="class", session_id=1), "`fit(x, y)`"),
+        (lambda: TableClassifier(session_id=123), {"seed": 123}),
+        (lambda: TableClassifier().compare_models(), "`fit(x, y)`"),
+    ],
+    "fastai": [
+        (lambda: ImageClassifier(arch="resnet34", metrics="error_rate"), '`starts="auto"`'),
+        (lambda: ImageClassifier(valid_pct=0.25), {"validation_split": 0.25}),
+        (lambda: ImageClassifier().fine_tune(1), "`fit(x, y)`"),
+        (lambda: ImageClassifier().show_results(), "`.report()`"),
+    ],
+    "ultralytics": [
+        (lambda: ImageClassifier().train(data="mnist160", epochs=100, imgsz=64), "`fit(x, y)`"),
+        (lambda: ImageClassifier(imgsz=64), '`image_size="64x64"`'),
+    ],
+    "a typing error, or twice the same": [
+        (lambda: ImageClassifier(minuts=3), "Did you mean 'minutes'"),
+        (lambda: GraphClassifier(max_parameters=3), "GraphClassifier has no argument `max_parameters`"),
+        (lambda: AutoClassifier(time_limit=0), "`time_limit`. Expected a number above 0"),
+        (lambda: AutoClassifier(time_limit=60, time_budget=60), "Expected one of them"),
+        (lambda: ImageClassifier().fit(X, Y, test_data=(X, Y), validation_data=(X, Y)), "Expected one of them"),
+        (lambda: ImageClassifier().fit("photos/", validation_data=(X, Y)), "`test_data`. Expected None"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [pytest.param(*call, id=f"{tool} {number}") for tool, calls in CALLS.items() for number, call in enumerate(calls)],
+)
+def test_a_first_call_works_or_is_answered_in_a_line(call, expected, solved):
+    if isinstance(expected, dict):
+        params = call().get_params()
+        assert {name: params[name] for name in expected} == expected
+        return
+    with pytest.raises((TypeError, ValueError, AttributeError)) as raised:
+        call()
+    assert expected in str(raised.value) and "\n" not in str(raised.value)
+    assert not solved  # before anything is searched
+
+
+def test_validation_data_are_not_trained_on(solved):
+    fitted = ImageClassifier().fit(X[9:], Y[9:], validation_data=(X[:9], Y[:9]), verbose=0)
+    arrays = np.load(solved[0][0].dataset)
+    np.testing.assert_array_equal(arrays["x_test"], X[:9])
+    assert len(arrays["x_train"]) == 51 and solved[0][1] is fitted.log is silent
+
+
+def test_every_answer_names_what_is_there():
+    """No word is one of ours, and what an answer tells to write is."""
+    ours = {*ImageClassifier().get_params(), "test_data", *dir(ImageClassifier)}
+    assert not ours & {*ANSWERS, *SAME} and set(SAME.values()) <= ours
+    for line in ANSWERS.values():
+        advice = line.partition(". ")[2]
+        names = {part.partition("=")[0].partition("(")[0].lstrip(".") for part in advice.split("`")[1::2]}
+        assert names & ours and names <= ours, line
