@@ -33,6 +33,12 @@ SHELF = {  # the embedded data set stays new to what comes along
     "fractals": "generated",
     "glyphs": "fonts under OFL and Apache-2.0",
 }
+NOTE = (
+    "The photographs: 18 of Budgie's backgrounds (CC0), 10 of Lomiri's wallpapers (CC0; CC BY 4.0 by Aitzol "
+    "Berasategi, Trevor Freespace, Jakub Mede and Abhishek Mudgal), 11 of scikit-image (CC0, public domain), 2 of "
+    "scikit-learn (CC BY 2.0 by danielbuechele and vultilion). The emoji are Noto's; the fonts are 107 files of "
+    "Debian's packages."
+)
 
 
 def meta_learned(arguments, data):
@@ -106,7 +112,7 @@ def main():
     else:
         initializer = meta_learned(arguments, data)
     if arguments.fold == "shelf":
-        initializer.description |= {"licences": SHELF, "command": " ".join(["python", *sys.argv])}
+        initializer.description |= {"licences": SHELF, "note": NOTE, "command": " ".join(["python", *sys.argv])}
     initializer.save(folder)
     print(folder, initializer.description["seconds"])
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import cli, deployment, methods
-from kerasnas.meta.shelf import load_initializer
+from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
 from tests.kit import GENOTYPE_OF_ONE, TINY_TRAINING
@@ -52,7 +52,7 @@ def copied(tmp_path):
 
 def test_the_shelf_is_that_of_the_saved_models_and_of_the_initializations():
     names = kerasnas.presets()
-    assert set(names) == {NAME, "images_vgg_3x3"} and all(names.values())
+    assert set(names) == {NAME, *initializer_names()} and all(names.values())
     check_preset(SHELF / NAME)
     for file in (ROOT / "saved_models" / NAME).iterdir():
         assert file.read_bytes() == (SHELF / NAME / file.name).read_bytes(), file

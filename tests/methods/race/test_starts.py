@@ -6,6 +6,7 @@ import pytest
 from kerasnas.datasets import Dataset
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.starts import find_starts
+from kerasnas.racing.portfolio import named_networks
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
 
@@ -32,6 +33,18 @@ def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(sh
         assert not found and "do not fit made" in said[0]
     else:
         assert found["images_vgg_3x3"] in space.references().values() and not said
+
+
+def test_starts_are_of_networks_as_wide_as_the_limits_allow():
+    space = MacroSpace.for_data((28, 28, 1), 3, 1000)
+    named = named_networks(space)
+    narrow = {genotype for name, genotype in named.items() if name.endswith("_w0.25")}
+    every = starts(space, dataset(), [])
+    assert set(every.values()) & narrow == set() and every["images_vgg_3x3"] == named["vgg_3x3"]
+    found = starts(space, dataset(), [], narrow.__contains__)
+    assert found["images_vgg_narrow"] == named["vgg_3x3_w0.25"] and set(found.values()) <= narrow
+    assert starts(space, dataset(), [], narrow.__contains__, initializer="images_vgg_3x3") == {}
+    assert starts(space, dataset(), [], lambda genotype: False) == {}
 
 
 @pytest.mark.slow
