@@ -36,6 +36,10 @@ class Comparison:
         """Return the networks that were compared."""
         raise NotImplementedError
 
+    def leaderboard(self, record: Record) -> Table:
+        """Return the candidates for a terminal, the best first. Defaults to `table`."""
+        return self.table(record)
+
     def chart(self, record: Record) -> str:
         """A chart for the page; empty for none."""
         return ""

@@ -88,8 +88,4 @@ def exports_text(result: Mapping[str, Any]) -> str:
 difference of a probability. Latency: median of many calls, on a machine.
     """
     record = Record.of(result)
-    table = tables.exports_table(record)
-    rows = [table.header, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, tables.exports_note(record)])
+    return f"{tables.columns_text(tables.exports_table(record))}\n{tables.exports_note(record)}"

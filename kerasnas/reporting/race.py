@@ -14,7 +14,7 @@ from kerasnas.reporting.charts import line_chart
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
-from kerasnas.reporting.tables import Table, show
+from kerasnas.reporting.tables import MISSING, Table, duration, show
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -184,14 +184,6 @@ class RaceComparison(Comparison):
         """Return the contestants: those that came furthest first."""
         race: Race = record.required("race")
         behind = {one["name"]: one for one in race.comparison}
-        entries = sorted(
-            race.contestants.items(),
-            key=lambda item: (
-                item[0] != race.winner,
-                -len(item[1].rungs),
-                -(item[1].rungs[-1]["accuracy"] if item[1].rungs else 0.0),
-            ),
-        )
         task = task_in(record)
         header = [
             "network",
@@ -204,7 +196,7 @@ class RaceComparison(Comparison):
             "outcome",
         ]
         rows = []
-        for name, entry in entries:
+        for name, entry in race.ranked:
             last = entry.rungs[-1] if entry.rungs else None
             lag = behind.get(name)
             rows.append(
@@ -224,6 +216,21 @@ class RaceComparison(Comparison):
         for one in race.references:
             rows.append([one["name"], "no network", f"test {task.show(one['score'])}", "-", "-", "-", "-", ""])
         return Table(header, rows)
+
+    def leaderboard(self, record: Record) -> Table:
+        """Return the contestants with their held-out score and the time of a step, those that came furthest first."""
+        race, task = record.required("race"), task_in(record)
+        rows = [
+            [
+                name,
+                task.show_score(one.last["accuracy"]) if one.last else MISSING,
+                show(one.parameters),
+                duration(one.step_seconds),
+                one.outcome or "in the race",
+            ]
+            for name, one in race.ranked
+        ]
+        return Table(["candidate", f"held-out {task.score_words}", "parameters", "step", "outcome"], rows)
 
     def chart(self, record: Record) -> str:
         """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""

@@ -11,6 +11,7 @@ from kerasnas.intervals import wilson_interval
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Network, Record
 from kerasnas.reporting.measures import finite, task_in
+from kerasnas.wording import printable
 
 MISSING = "-"
 _LINEAR = {"linear": "alone", "network": "network", "both": "combined"}
@@ -21,6 +22,20 @@ class Table(NamedTuple):
 
     header: list[str]
     rows: list[list[str]]
+
+
+def columns_text(table: Table) -> str:
+    r"""Format a table as columns for a terminal.
+
+    Example:
+
+    >>> print(columns_text(Table(["run", "state"], [["runs/first", "finished"]])))
+    run         state
+    runs/first  finished
+    """
+    rows = [[printable(str(cell)) for cell in row] for row in [table.header, *table.rows] if row]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def usage(result: Record) -> str:

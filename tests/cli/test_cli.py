@@ -31,6 +31,8 @@ COMMANDS = (
     "resume",
     "predict",
     "evaluate",
+    "leaderboard",
+    "list",
     "export",
     "push",
     "monitor",

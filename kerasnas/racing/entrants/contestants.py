@@ -55,6 +55,7 @@ class Contestants:
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
         self.progress.setdefault("saved", {})
+        self.progress |= self.task.entry()
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
         self._live: dict[str, Contestant] = {}
 
