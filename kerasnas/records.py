@@ -203,10 +203,11 @@ class Exports(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Part):
-    """Small images of the data, for the report: of the worst mistakes, and of each class."""
+    """Small images of the data, for the report: of the worst mistakes, and of each class; files that were left out."""
 
     mistakes: Sequence[Entries] = ()
     classes: Sequence[Entries] = ()
+    left_out: Sequence[Entries] = ()
 
 
 class Record(Mapping):

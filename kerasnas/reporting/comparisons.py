@@ -20,12 +20,10 @@ class Comparison:
 
     Attributes:
         title: of its section.
-        plot: the name of its plot in the run's folder, without its ending.
         limits: what it does not show, as a sentence of the card.
     """
 
     title: str
-    plot = ""
     limits: str
 
     def sentences(self, record: Record) -> list[str]:

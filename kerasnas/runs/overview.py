@@ -21,8 +21,6 @@ from kerasnas.runs.record import RESULT, read_result
 from kerasnas.runs.settings import Settings
 
 CONFIG = "config.json"
-RUNS = "runs"
-"""The folder that new runs are made in by default."""
 _HEADER = ["run", "date", "data", "test score", "parameters", "state"]
 _LONGEST = 100  # characters of a reason
 
@@ -37,7 +35,7 @@ class Glance:
 
 
 @checks.arguments(folder=checks.path)
-def list_runs(folder: str | os.PathLike = RUNS) -> str:
+def list_runs(folder: str | os.PathLike = "runs") -> str:
     """Return a table of the runs in a folder, the newest first: date, data, test score, parameters, state.
 
     A damaged run, and a folder that holds no run, has a row that says so.
@@ -85,7 +83,9 @@ def _glance(path: Path) -> Glance:
         files = [file for name in (RESULT, FAILED, RECORD, CONFIG) if (file := path / name).is_file()]
         changed = (files[0] if files else path).stat().st_mtime if path.exists() else 0.0
         state = _state(path)
-        data = _data(path)
+        if (path / CONFIG).is_file():  # read as text: the modules that it names are not imported
+            settings = untrusted.read_json(path / CONFIG)["settings"]
+            data = show(settings.get("dataset", settings.get("datasets")))
         if (record := _record(path)) is not None:
             data, parameters = record.dataset.name or data, show(record.searched.parameters)
             task = task_in(record)
@@ -114,14 +114,6 @@ def _state(path: Path) -> str:
         return "running"
 
 
-def _data(path: Path) -> str:
-    """Return the data of the settings; the modules that they name are not imported."""
-    if not (path / CONFIG).is_file():
-        return MISSING
-    settings = untrusted.read_json(path / CONFIG)["settings"]
-    return show(settings.get("dataset", settings.get("datasets")))
-
-
 def _record(path: Path) -> Record | None:
     """Return the record of a finished run, or of a race so far; None where nothing was compared yet."""
     if (path / RESULT).exists():
@@ -129,8 +121,5 @@ def _record(path: Path) -> Record | None:
     stages = Stages(path)
     progress = stages.progress("racing")
     race = stages.stage("race") or {"winner": "", **progress}
-    return (
-        Record({"searched": {}, "dataset": {"task": progress.get("task")}, "race": race})
-        if race.get("contestants")
-        else None
-    )
+    entries = {"searched": {}, "dataset": {"task": progress.get("task")}, "race": race}
+    return Record(entries) if race.get("contestants") else None

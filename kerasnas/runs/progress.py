@@ -183,7 +183,7 @@ class EpochCount:
         self.epochs, self.log, self.clock, self.watch = dict(epochs), log, clock, watch
         self._done = dict.fromkeys(epochs, 0.0)
         self._seconds: dict[str, float] = {}  # of an epoch, by the kind of training
-        self._latest: tuple[str, int, Mapping[str, Any]] = ("", 0, {})  # training, epoch, logs
+        self.latest: tuple[str, int, Mapping[str, Any]] = ("", 0, {})  # training, epoch, logs
 
     def callback(self, name: str) -> keras.callbacks.Callback:
         """A callback for the training of this name."""
@@ -191,14 +191,10 @@ class EpochCount:
 
     def at_work(self) -> str:
         """Describe the training at work: its epoch, its latest loss; `""` before its first step."""
-        name, epoch, logs = self._latest
+        name, epoch, logs = self.latest
         if "loss" not in logs:
             return ""
         return f"{name.partition('-')[0]}, epoch {epoch + 1} of {self.epochs[name]}, loss {float(logs['loss']):.3f}"
-
-    def note(self, name: str, epoch: int, logs: Mapping[str, Any]) -> None:
-        """Note the logs of a step."""
-        self._latest = name, epoch, logs
 
     def finish(self, name: str) -> None:
         """Count the training of this name as done: such as one of an earlier process."""
@@ -249,7 +245,7 @@ class _Counting(keras.callbacks.Callback):
         self.epoch, self.start = epoch, self.count.clock()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.count.note(self.name, self.epoch, logs or {})
+        self.count.latest = self.name, self.epoch, logs or {}
         if steps := self.params.get("steps"):
             self.count.reach(self.name, self.epoch + min(1.0, (batch + 1) / steps))
 

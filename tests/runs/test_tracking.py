@@ -100,7 +100,7 @@ def test_mlflow_has_settings_curves_results_and_files_in_one_run(place, finished
         found = client.get_metric_history(run.info.run_id, f"{group}/loss")
         assert [(one.step, one.value) for one in found] == list(enumerate(curve["loss"]))
     files = {one.path for one in client.list_artifacts(run.info.run_id)}
-    assert {"model.keras", "genotype.json", "report.html", "card.md", "training.png", "cell_reduce.png"} <= files
+    assert {"model.keras", "genotype.json", "report.html", "card.md", "cell_reduce.png"} <= files
     copy = client.download_artifacts(run.info.run_id, "model.keras", str(place))
     assert Path(copy).read_bytes() == (folder / "model.keras").read_bytes()
 
