@@ -57,6 +57,14 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
 
 
+def test_verdict_compares_a_network_with_its_control_once(result):
+    race = result["race"]
+    race["contestants"]["wide"] |= {"kind": "initialized"}
+    lead = {"name": "wide", "control": "cnn", "initializer": "images", "steps": 200, "difference": 0.05, "error": 0.01}
+    said = verdict({**result, "race": {**race, "initialization": [lead]}})
+    assert said.count("ahead of cnn") == 1 and "ahead of random-1" in said
+
+
 def test_verdict_names_the_best_network_beside_a_pretrained_one_and_the_steps_of_both(result):
     race, frozen = result["race"], entry("pretrained", "cnn", 0.95)
     race["contestants"] |= {"photos_frozen": frozen, "photos_tuned": entry("pretrained", "cnn", 0.96, outcome="winner")}

@@ -183,6 +183,7 @@ def test_letters_of_a_chart_are_large_enough_and_nothing_is_fixed(result, tmp_pa
     for width, unit in re.findall(r"(?:min-)?width: ([\d.]+)(px|rem)", style.replace("max-width", "")):
         assert float(width) * (16 if unit == "rem" else 1) <= 390
     assert style.count("prefers-color-scheme: dark") == 3
+    assert "dark) { figure img { filter: invert(" in style  # plots are white
     for chart in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         assert "#" not in chart  # colors are the page's: those of the light or of the dark one
 
