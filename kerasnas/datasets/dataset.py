@@ -24,7 +24,15 @@ DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
 
 
-@checks.fields(name=str, scale=checks.positive, image_fit=checks.known(*FITS), task=Task, modality=Modality)
+@checks.fields(
+    name=str,
+    scale=checks.positive,
+    image_fit=checks.known(*FITS),
+    task=Task,
+    modality=Modality,
+    files=checks.entries(checks.each(str)),
+    left_out=checks.entries(str),
+)
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class Dataset:
     """Labeled samples of one modality, split for training and test.

@@ -148,7 +148,7 @@ def load(
             data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
-            files = {part: read.get(f"files_{part}", ()) for part in ("train", "test")}
+            files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
             more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {})}
             return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
