@@ -95,7 +95,13 @@ class Contestant(Part):
     outcome: str = ""
     parameters: int | None = None
     macs: int | None = None
+    step_seconds: float | None = None
     augment: str = ""
+
+    @property
+    def last(self) -> Entries | None:
+        """What it reached last: in a rung, else in its heat; None before that."""
+        return self.rungs[-1] if self.rungs else self.heat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +135,16 @@ class Race(Part):
     def compared(self) -> dict[str, Contestant]:
         """Contestants that were trained and compared, by name."""
         return {name: contestant for name, contestant in self.contestants.items() if contestant.rungs}
+
+    @property
+    def ranked(self) -> list[tuple[str, Contestant]]:
+        """Contestants by name: the winner, then those that came furthest, the best of them first."""
+
+        def rank(item: tuple[str, Contestant]) -> tuple[bool, int, float]:
+            name, one = item
+            return name != self.winner, -len(one.rungs), -one.last["accuracy"] if one.last else math.inf
+
+        return sorted(self.contestants.items(), key=rank)
 
     @property
     def heats(self) -> int:
@@ -187,10 +203,11 @@ class Exports(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Samples(Part):
-    """Small images of the data, for the report: of the worst mistakes, and of each class."""
+    """Small images of the data, for the report: of the worst mistakes, and of each class; files that were left out."""
 
     mistakes: Sequence[Entries] = ()
     classes: Sequence[Entries] = ()
+    left_out: Sequence[Entries] = ()
 
 
 class Record(Mapping):

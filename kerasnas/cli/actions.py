@@ -124,6 +124,20 @@ def evaluate(values: flags.FlagValues) -> None:
     print(evaluation_text(deployment.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
 
 
+def leaderboard(values: flags.FlagValues) -> None:
+    """Print the candidates of runs."""
+    from kerasnas.runs import overview
+
+    print(overview.leaderboard(values["runs"].value))
+
+
+def list_runs(values: flags.FlagValues) -> None:
+    """Print the runs in a folder."""
+    from kerasnas.runs import overview
+
+    print(overview.list_runs(values["folder"].value))
+
+
 def export(values: flags.FlagValues) -> None:
     """Write the network of a run for other runtimes."""
     from kerasnas.deployment import exporting

@@ -14,7 +14,7 @@ from absl import flags
 from kerasnas.cli.configuration import configure
 from kerasnas.cli.flags import define, flag_of
 
-NO_FOLDER = ("time", "experience", "doctor", "completion")
+NO_FOLDER = ("leaderboard", "list", "time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
 MOST_FLAGS = 15
 """The number of flags up to which `--help` shows all of them."""

@@ -183,6 +183,30 @@ COMMANDS: dict[str, Command] = {
             own=(_EVALUATED,),
         ),
         Command(
+            "leaderboard",
+            "show the candidates of a run, the best first, or compare several runs.",
+            "    kerasnas leaderboard runs/first\n"
+            "    kerasnas leaderboard runs/first runs/second\n"
+            "\n"
+            "Prints of each run the data, the test score and the parameters; of each candidate its held-out score,\n"
+            "its parameters, the time of a step and what became of it. A race may still be running. Writes no file.",
+            actions.leaderboard,
+            places=("runs",),
+            own=(OwnFlag("runs", (), "Folders of runs.", several=True),),
+        ),
+        Command(
+            "list",
+            "list the runs in a folder, the newest first.",
+            "    kerasnas list\n"
+            "    kerasnas list experiments/\n"
+            "\n"
+            "Prints date, data, test score, parameters and state (finished, running, interrupted or failed) of each.\n"
+            "Damaged runs and other folders have a row that says so. Writes no file.",
+            actions.list_runs,
+            places=("folder",),
+            own=(OwnFlag("folder", "runs", "The folder that holds the runs."),),
+        ),
+        Command(
             "export",
             "export the network of a run to other runtimes, and check the exported files.",
             "    kerasnas export runs/first\n"

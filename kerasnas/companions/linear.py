@@ -374,7 +374,8 @@ def join(
     }
     log(
         f"  held-out loss ({len(second):,} {kind.samples}): network {losses['network']:.3f}, "
-        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}{'' if shares[-1] else '; the network is left out'}"
+        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
+        f"{'' if shares[-1] else '; the network is left out'}"
     )
     if taken := parted.get("pretrained"):
         log(

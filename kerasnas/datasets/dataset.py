@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,15 @@ DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
 
 
-@checks.fields(name=str, scale=checks.positive, image_fit=checks.known(*FITS), task=Task, modality=Modality)
+@checks.fields(
+    name=str,
+    scale=checks.positive,
+    image_fit=checks.known(*FITS),
+    task=Task,
+    modality=Modality,
+    files=checks.entries(checks.each(str)),
+    left_out=checks.entries(str),
+)
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class Dataset:
     """Labeled samples of one modality, split for training and test.
@@ -50,6 +58,8 @@ class Dataset:
         raw_train, raw_test: the raw samples, where they are not the inputs times `scale`: texts, recordings. Default to
             None.
         modality: the kind of the samples. Defaults to None: that of arrays of this shape.
+        files: `"train"`, `"test"` -> the file or row of each sample. Defaults to none: samples have numbers.
+        left_out: file that was left out -> reason. Defaults to none.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -72,6 +82,8 @@ class Dataset:
     raw_train: np.ndarray | None = dataclasses.field(default=None, repr=False)
     raw_test: np.ndarray | None = dataclasses.field(default=None, repr=False)
     modality: Modality = None  # type: ignore[assignment]  # filled in below
+    files: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.front is None:
@@ -80,6 +92,9 @@ class Dataset:
         object.__setattr__(self, "classes", checks.names("classes", tuple(map(printable, classes))))
         object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
         object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "files", {part: tuple(map(printable, own)) for part, own in self.files.items()})
+        left_out = {printable(file): printable(reason) for file, reason in self.left_out.items()}
+        object.__setattr__(self, "left_out", left_out)
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
         if self.modality is None:
@@ -106,6 +121,10 @@ class Dataset:
         """Shape of a raw sample; `()` of a text."""
         assert self.front is not None
         return self.front.raw_shape(self.input_shape)
+
+    def names(self, part: str) -> Sequence[str]:
+        """Return the file or row of each sample of `"train"` or `"test"`; else their numbers."""
+        return self.files.get(part) or [str(number) for number in range(len(getattr(self, f"y_{part}")))]
 
     def raw(self, part: str, scale: float | None = None) -> np.ndarray:
         """The raw samples of `"train"` or `"test"`, as a deployed model takes them.

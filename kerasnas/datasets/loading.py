@@ -147,8 +147,11 @@ def load(
             name = path.resolve().name.removesuffix(".npz")
             data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
+            read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
+            files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
-            return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit)
+            more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {})}
+            return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

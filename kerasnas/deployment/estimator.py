@@ -283,8 +283,8 @@ class Estimator:
         """Return the candidates of the search, the winner first, as `pandas.DataFrame` takes them.
 
         Returns:
-            Of each its `"name"`, its `"score"` on the held-out samples, and of a race its `"kind"`, `"parameters"` and
-            `"outcome"`. A candidate that was not trained beyond its heat has the score None.
+            Of each its `"name"`, its `"score"` on the held-out samples, None if it was not trained, and of a race its
+            `"kind"`, `"parameters"`, `"seconds"` of a step and `"outcome"`.
 
         Raises:
             ValueError: before `fit`.

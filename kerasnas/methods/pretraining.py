@@ -37,7 +37,7 @@ DECAY = 0.5  # last part of the training, in which the learning rate falls to 0
 STAGE = "pretrained"
 _RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
 _MOST_TEST = 500  # images of each data set that the initialization is evaluated on
-_PIECE = 30.0  # seconds between two checkpoints
+_PIECE = 25.0  # seconds between two checkpoints, each with a line
 Log = Callable[[str], Any]
 
 

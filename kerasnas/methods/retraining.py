@@ -84,7 +84,7 @@ class FinalTrainings:
         if (finished := context.stages.stage(name)) is not None:
             self.epochs.finish(_TRAINING + name)
             return finished
-        progress.phase("training")
+        progress.phase("training", self.epochs.at_work)
         progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
         record = self.training.run(
             context.stages,

@@ -155,7 +155,9 @@ def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]
         record = method.finished(context)
         if record is None:
             context.budget = method.budget(run.config, run.stages, spent)  # reading the data is part of it
-            context.data = method.load(run.config)
+            progress.phase("reading the data")
+            with progress.following(lambda: (0.0, None)):
+                context.data = method.load(run.config)
             for note in getattr(context.data, "notes", ()):
                 progress(note)
             progress(method.plan(context))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import collections
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
 from kerasnas.modalities.decoding import Reading, is_image, read_pixels
-from kerasnas.modalities.folders import left_out
+from kerasnas.modalities.folders import left_out, reasons
 from kerasnas.modalities.grouping import grouped_columns
 from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
@@ -29,7 +29,7 @@ _FEW_ROWS, _MOST_CLASSES = 20, 0.05  # whole numbers of more values than either,
 
 def read_csv(
     file: Path, target: Sequence[str], task: str, reading: Reading, seed: int, cache: Path
-) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Read the images that a CSV file names, or the texts or rows in it, with their labels.
 
     Args:
@@ -81,8 +81,9 @@ def read_csv(
     kept = [row for row, path in enumerate(paths) if path in read]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
     x, (sizes, *held) = decoded.of(paths[row] for row in kept), decoded.notes
-    left = [*held, *left_out(collections.Counter(), decoded.unreadable, len(paths))]
-    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes)
+    left = [*held, *left_out((), decoded.unreadable, len(paths))]
+    arrays, classes, notes = _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes, place)
+    return arrays | {"left_out": reasons((), decoded.unreadable, file.parent)}, classes, notes
 
 
 def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:
@@ -92,7 +93,7 @@ def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:
 
 def _read_table(
     columns: Mapping[str, Sequence[str]], target: Sequence[str], task: str, seed: int
-) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Return the result of `read_csv` for rows of numbers and categories."""
     known = [name for name in columns if name.lower() not in (_SPLIT, _GROUP)]
     labels = checks.names("target", target, known, least=0)
@@ -141,12 +142,15 @@ def _split_arrays(
     found: str,
     left: Sequence[str],
     sizes: str = "",
-) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
-    """The result of `read_csv`: samples `x` and the columns of their rows, split."""
+    place: str = "",
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    """The result of `read_csv`: samples `x` and the columns of their rows, split; `place` is the column of files."""
     y, classes, kind = _labels({name: own[name] for name in names}, task)
     groups = next((np.array(own[name]) for name in own if name.lower() == _GROUP), None)
     train, test = _split(own, y, kind, groups, seed)
     arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "task": np.array(kind)}
+    files = np.array(own[place] if place else [f"row {number}" for number in range(2, len(x) + 2)], object)
+    arrays |= {"files_train": files[train], "files_test": files[test]}
     if groups is not None:
         arrays["groups"] = groups[train]
     elif hint := grouped_columns({name: values for name, values in own.items() if name not in names}):

@@ -64,15 +64,16 @@ def read_folder(
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 (`LazyImages` if they are many) with one channel if
-        all are grayscale, else three, and `groups` of the training images, if there are any; the names of the classes,
-        sorted; and notes on what was found, and on files that were left out: of another kind, or that cannot be read.
+        all are grayscale, else three; their names, `files_train` and `files_test`; `left_out`, file -> reason; and
+        `groups` of the training images, if there are any; the names of the classes, sorted; and notes on what was
+        found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
         ValueError: if a class has no image, a part has a class that the training part lacks, folders could be parts as
             well as classes, more than 5 % of the files would be left out, or the images do not fit into memory.
     """
     split = _find_split(folder)
-    others: collections.Counter[str] = collections.Counter()
+    others: list[Path] = []
     train, test = ([_list_images(place, folder, others) for place in part] for part in (split.train, split.test))
     classes = tuple(train[0])
     for place, listed in zip((*split.train, *split.test), (*train, *test), strict=True):
@@ -93,6 +94,7 @@ def read_folder(
     sizes, *held = decoded.notes
     notes = [f"Found {len(read):,} images, {len(classes)} classes, {sizes}", *split.notes, *held]
     notes += left_out(others, decoded.unreadable, len(paths))
+    names = [relative((path for files in part.values() for path in files), folder) for part in parts]
     groups = np.array([path.parent.name for files in parts[0].values() for path in files])
     # With a single folder in each class there is nothing to tell apart.
     grouped = all(len({path.parent.name for path in files}) > 1 for files in parts[0].values())
@@ -102,9 +104,22 @@ def read_folder(
         notes.append(hint)
     if not test:
         first, second = grouped_split(y[0], groups, 0.2, seed) if grouped else stratified_split(y[0], 0.2, seed)
-        x, y, groups = [x[0][first], x[0][second]], [y[0][first], y[0][second]], groups[first]
-    arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1]}
+        x, y, names = ([one[0][first], one[0][second]] for one in (x, y, names))
+        groups = groups[first]
+    arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1], "files_train": names[0]}
+    arrays |= {"files_test": names[1], "left_out": reasons(others, decoded.unreadable, folder)}
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
+
+
+def relative(paths: Iterable[Path], root: Path) -> np.ndarray:
+    """Return the names of files, as seen from a folder."""
+    return np.array([path.relative_to(root).as_posix() for path in paths], object)
+
+
+def reasons(others: Iterable[Path], unreadable: Mapping[Path, str], root: Path) -> dict[str, str]:
+    """Return why each file is left out, by its name as seen from a folder."""
+    found = {**dict.fromkeys(others, "not an image"), **unreadable}
+    return dict(zip(relative(found, root).tolist(), found.values(), strict=True))
 
 
 def _find_split(folder: Path) -> _Split:
@@ -212,7 +227,7 @@ def _listed(names: Sequence[str], end: str = "") -> str:
     return f"{shown} and {more} other{'s' if more > 1 else ''}" if more > 0 else shown
 
 
-def left_out(others: collections.Counter[str], unreadable: Mapping[Path, str], images: int) -> list[str]:
+def left_out(others: Collection[Path], unreadable: Mapping[Path, str], images: int) -> list[str]:
     """A line on the files that are left out, if there are some: those of other kinds by suffix, and the unreadable.
 
     Raises:
@@ -220,25 +235,25 @@ def left_out(others: collections.Counter[str], unreadable: Mapping[Path, str], i
     """
     if not others and not unreadable:
         return []
-    parts = [f"{number} {suffix or 'without a suffix'}" for suffix, number in others.most_common()]
+    kinds = collections.Counter(path.suffix.lower() for path in others)
+    parts = [f"{number} {suffix or 'without a suffix'}" for suffix, number in kinds.most_common()]
     if unreadable:
         parts.append(f"{len(unreadable)} that cannot be read (the first: {next(iter(unreadable.values()))})")
-    number, files = others.total() + len(unreadable), images + others.total()
+    number, files = len(others) + len(unreadable), images + len(others)
     line = f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(SUFFIXES)} files."
     if number > max(1, _MOST_LEFT_OUT * files):
         raise ValueError(line)
     return [line]
 
 
-def _list_images(folder: Path, root: Path, others: collections.Counter[str]) -> Classes:
-    """The image files of each class, both in the order of their names; the suffixes of other files are counted."""
+def _list_images(folder: Path, root: Path, others: list[Path]) -> Classes:
+    """Return the image files of each class, both in the order of their names; other files are added to `others`."""
     _check_layout(folder)
     found: Classes = {}
     for child in sorted(filter(_is_place, folder.iterdir())):
         files = [path for place in _places(child) for path in place.iterdir()]
         found[child.name] = sorted(filter(is_image, files))
-        beside = (path for path in files if path.is_file() and not is_image(path) and not path.name.startswith("."))
-        others.update(path.suffix.lower() for path in beside)
+        others += (path for path in files if path.is_file() and not is_image(path) and not path.name.startswith("."))
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"

@@ -60,7 +60,7 @@ def train_winners(
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values())
-        reserve = FINISH_SECONDS + 2 * len(test[0]) * sample  # for the record, and as the reference of drift
+        reserve = FINISH_SECONDS + 3 * len(test[0]) * sample  # for the record, the predictions, the reference of drift
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
         shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}

@@ -43,9 +43,15 @@ Points = Sequence[tuple[float, float]]
 
 
 def line_chart(
-    series: Mapping[str, Points], title: str, across: str, percent: bool = False, strong: str = "", dots: bool = False
+    series: Mapping[str, Points],
+    title: str,
+    across: str,
+    percent: bool = False,
+    strong: str = "",
+    dots: bool = False,
+    powers: bool = False,
 ) -> str:
-    """Curves over common axes, with a legend below where there are several.
+    """Curves over common axes, with a legend below where there are several; `powers` make the first one logarithmic.
 
     Example:
 
@@ -53,10 +59,9 @@ def line_chart(
     >>> chart.count("<polyline"), chart.count("<text") > 3
     (1, True)
     """
+    across_by, up_by = math.log10 if powers else float, 100.0 if percent else 1.0
     clean = {
-        name: [
-            (float(x), 100.0 * y if percent else float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)
-        ]
+        name: [(across_by(x), up_by * y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
         for name, points in series.items()
     }
     clean = {name: points for name, points in clean.items() if points}
@@ -80,7 +85,8 @@ def line_chart(
     for x in x_ticks:
         if left <= x <= right:
             parts.append(
-                f'<text x="{place(x, low)[0]:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{x:,g}</text>'
+                f'<text x="{place(x, low)[0]:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">'
+                f"{float(f'{10**x:.2g}') if powers else x:,g}</text>"
             )
     middle = (WIDTH + _LEFT - _RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(across)}</text>')

@@ -20,12 +20,10 @@ class Comparison:
 
     Attributes:
         title: of its section.
-        plot: the name of its plot in the run's folder, without its ending.
         limits: what it does not show, as a sentence of the card.
     """
 
     title: str
-    plot = ""
     limits: str
 
     def sentences(self, record: Record) -> list[str]:
@@ -39,6 +37,10 @@ class Comparison:
     def standings(self, record: Record) -> list[dict[str, Any]]:
         """Return the candidates, the winner first, as `leaderboard` of an estimator has them. Here: none."""
         return []
+
+    def leaderboard(self, record: Record) -> Table:
+        """Return the candidates for a terminal, the best first. Defaults to `table`."""
+        return self.table(record)
 
     def chart(self, record: Record) -> str:
         """A chart for the page; empty for none."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
@@ -204,48 +203,6 @@ def _alpha_table(
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=colour, fontweight=bold)
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-# Curves -------------------------------------------------------------------------------------------
-@checks.reading("history", "lists of numbers by name")
-def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
-    """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
-
-    Args:
-        history: mapping from `"loss"`, `"accuracy"`, `"mae"`, those with `val_`, and `"alpha_entropy"` to one
-            number an epoch, or for each of its `"steps"`. Keys that are missing are left out, others are ignored.
-        path: the PNG file to write, atomically.
-    """
-    panels = []
-    for title, keys in (
-        ("loss", {"loss": "training", "val_loss": "validation"}),
-        ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
-        ("mean absolute error", {"mae": "training", "val_mae": "validation"}),
-        ("entropy of the alphas", {"alpha_entropy": "alphas"}),
-    ):
-        series = {label: list(history[key]) for key, label in keys.items() if history.get(key) is not None}
-        series = {label: values for label, values in series.items() if values}
-        if series:
-            panels.append((title, series))
-    ratios = [0.7 if "entropy" in title else 1.0 for title, _ in panels] or [1.0]
-    figure = new_figure(max(4.6 * sum(ratios), 4.6), 3.4)
-    grid = figure.subplots(1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
-    if not panels:
-        grid[0].set_axis_off()
-        grid[0].text(0.5, 0.5, "no curves were recorded", ha="center", color=INK)
-    for axes, (title, series) in zip(grid, panels, strict=False):
-        colours = {"training": "#0b66ad", "validation": "#c45100", "alphas": "#00795a"}
-        longest = max(map(len, series.values()))
-        for label, values in series.items():
-            marker = "o" if longest < 25 else None
-            places = history.get("steps") or range(1, len(values) + 1)
-            axes.plot(places, values, color=colours[label], marker=marker, markersize=3.5, linewidth=1.6, label=label)
-        tidy(axes, title, "step" if history.get("steps") else "epoch")
-        if not history.get("steps"):
-            _epoch_axis(axes, 1, longest)
-        if "alphas" not in series:
-            axes.legend(fontsize=8, frameon=False)
-    save(figure, path)
 
 
 # Black-box searches ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
@@ -55,6 +55,34 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
     return "".join("  ".join([*map(str.ljust, row, widths), row[-1]]) + "\n" for row in cells)
 
 
+def samples_csv(
+    columns: Mapping[str, Sequence[str]], answers: Iterable[Sequence[float]], classes: Sequence[str], task: Task
+) -> str:
+    """Format the answers for samples as CSV, one a row.
+
+    Args:
+        columns: what is known of each sample, by the name of its column.
+        answers: of the network, a row for each sample.
+        classes: names of classes, labels or numbers.
+        task: what is predicted.
+
+    Example:
+
+    >>> print(samples_csv({"sample": ["a.png"], "label": ["=cat"]}, [[0.25, 0.75]], ["=cat", "dog"], CLASSIFICATION))
+    sample,label,predicted,'=cat,dog
+    a.png,'=cat,dog,0.25,0.75
+    <BLANKLINE>
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, (known, row) in enumerate(zip(zip(*columns.values(), strict=True), answers, strict=True)):
+        cells = task.sample_cells(dict(zip(classes, row, strict=True)))
+        if not number:
+            writer.writerow(map(csv_cell, [*columns, *(name for name, _ in cells)]))
+        writer.writerow(map(csv_cell, [*known, *(cell for _, cell in cells)]))
+    return text.getvalue()
+
+
 @checks.reading("record", "a record of `kerasnas.deployment.evaluate`")
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """Format an evaluation: metric with its interval, loss, and the classes or labels, the worst first.
@@ -88,8 +116,4 @@ def exports_text(result: Mapping[str, Any]) -> str:
 difference of a probability. Latency: median of many calls, on a machine.
     """
     record = Record.of(result)
-    table = tables.exports_table(record)
-    rows = [table.header, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, tables.exports_note(record)])
+    return f"{tables.columns_text(tables.exports_table(record))}\n{tables.exports_note(record)}"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from kerasnas import checks
-from kerasnas.modalities.lookup import of_result
-from kerasnas.pareto import staircase
-from kerasnas.records import Contestant, Race, Record
+from kerasnas.records import Race, Record
 from kerasnas.reporting.charts import line_chart
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
-from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
-from kerasnas.reporting.tables import Table, show
+from kerasnas.reporting.tables import MISSING, Table, duration, show
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -75,7 +70,7 @@ def _lead(race: Race, task: Task) -> list[str]:
     kinds: dict[str, set[str]] = {"the runner-up": set(KINDS), "the best random network beside it": {"random"}}
     if contestants[winner].kind == "pretrained":
         kinds["the best network without such a start"] = set(KINDS) - {"pretrained"}
-    sentences, told = [], set[str]()
+    sentences, told = [], {gain["control"] for gain in race.initialization if gain["name"] == winner}
     for words, group in kinds.items():
         others = [one for one in race.comparison if contestants[one["name"]].kind in group]
         others = [one for one in others if not contestants[one["name"]].augment]
@@ -131,17 +126,10 @@ def symmetry_table(result: Record) -> Table:
     return Table(["transformation", "accuracy above chance", "augmentation"], rows)
 
 
-def _ranked(race: Race) -> list[tuple[str, Contestant]]:
-    """Return the winner, then the contestants that came furthest, by their held-out scores."""
-    scores = {name: [rung["accuracy"] for rung in one.rungs] for name, one in race.contestants.items()}
-    order = sorted(scores, key=lambda name: (name != race.winner, -len(scores[name]), -sum(scores[name][-1:])))
-    return [(name, race.contestants[name]) for name in order]
-
-
 class RaceComparison(Comparison):
     """Networks of a race."""
 
-    title, plot = "Race", "race_front"
+    title = "Race"
     limits = (
         "A race compares networks on held-out data after part of their training; it says nothing about networks that "
         "did not take part."
@@ -199,7 +187,7 @@ class RaceComparison(Comparison):
         header = ["network", "what it is", f"validation {task.score_words}", "after", "behind the winner"]
         header += ["parameters", "MACs", "outcome"]
         rows = []
-        for name, entry in _ranked(race):
+        for name, entry in race.ranked:
             last = entry.rungs[-1] if entry.rungs else None
             lag = behind.get(name)
             rows.append(
@@ -223,86 +211,51 @@ class RaceComparison(Comparison):
     def standings(self, record: Record) -> list[dict[str, Any]]:
         """Return the contestants: those that came furthest first."""
         rows = []
-        for name, one in _ranked(record.required("race")):
-            score = one.rungs[-1]["accuracy"] if one.rungs else None
-            row = {"name": name, "score": score, "kind": KINDS[one.kind], "parameters": one.parameters}
-            rows.append({**row, "outcome": one.outcome})
+        for name, one in record.required("race").ranked:
+            row = {"name": name, "score": one.last["accuracy"] if one.last else None, "kind": KINDS[one.kind]}
+            rows.append({**row, "parameters": one.parameters, "seconds": one.step_seconds, "outcome": one.outcome})
         return rows
 
+    def leaderboard(self, record: Record) -> Table:
+        """Return the contestants with their held-out score and the time of a step, those that came furthest first."""
+        task = task_in(record)
+        rows = [
+            [
+                one["name"],
+                MISSING if one["score"] is None else task.show_score(one["score"]),
+                show(one["parameters"]),
+                duration(one["seconds"]),
+                one["outcome"] or "in the race",
+            ]
+            for one in self.standings(record)
+        ]
+        return Table(["candidate", f"held-out {task.score_words}", "parameters", "step", "outcome"], rows)
+
     def chart(self, record: Record) -> str:
-        """Return the accuracy of the networks of a race against their steps; nothing where one alone was trained."""
+        """Return the accuracy of the networks against their steps and their size; nothing for a single network."""
         race: Race = record.required("race")
         if len(race.compared) < 2:
             return ""
         winner = f"{race.winner} (winner)"
         series = {
             winner if name == race.winner else name: [(rung["steps"], rung["accuracy"]) for rung in entry.rungs]
-            for name, entry in _ranked(race)
+            for name, entry in race.ranked
             if entry.rungs
         }
         task = task_in(record)
         title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {race.samples}"
-        return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
+        curves = line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
+        sizes = {
+            name: [(one.parameters, one.rungs[0]["accuracy"])]
+            for name, one in race.ranked
+            if one.rungs and one.parameters
+        }
+        title = f"{task.score_words[0].upper()}{task.score_words[1:]} after {race.rungs[0][1]:,} steps of training each"
+        front = line_chart(sizes, title, "parameters", task.percent, powers=True) if race.rungs else ""
+        return f'<div class="charts">{curves}{front}</div>'
 
     def training(self, record: Record) -> str:
         """On from where the race left it."""
         if len(record.required("race").compared) > 1:
             return "it won a race, and was trained on from its weights there"
         return "it was the only candidate"
-
-
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
-def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the contestants' accuracy on held-out samples against their steps, as a PNG.
-
-    Args:
-        result: the record of a run with a `"race"`.
-        path: the PNG file to write, atomically.
-    """
-    record = Record.of(result)
-    race, task = record.required("race"), task_in(record)
-    figure = new_figure(6.6, 4.2)
-    axes = figure.subplots()
-    factor, unit = task.axis_scale
-    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
-    for index, (name, entry) in enumerate(race.compared.items()):
-        won = name == race.winner
-        axes.plot(
-            [rung["steps"] for rung in entry.rungs],
-            [factor * rung["accuracy"] for rung in entry.rungs],
-            "-o",
-            color=SERIES[1 + index % (len(SERIES) - 1)],
-            linewidth=2.4 if won else 1.2,
-            markersize=6 if won else 4,
-            zorder=3 if won else 2,
-            label=f"{name} (winner)" if won else name,
-        )
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
-    save(figure, path)
-
-
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
-def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw accuracies after the first rung against parameters, of the contestants that were built, as a PNG.
-
-    Args:
-        result: the record of a run with a `"race"`.
-        path: the PNG file to write, atomically.
-    """
-    record = Record.of(result)
-    race, task = record.required("race"), task_in(record)
-    built = {name: size for name, entry in race.compared.items() if (size := entry.parameters)}
-    sizes = list(built.values())
-    factor, unit = task.axis_scale
-    values = [factor * race.contestants[name].rungs[0]["accuracy"] for name in built]
-    figure = new_figure(6.6, 4.2)
-    axes = figure.subplots()
-    title = f"after {race.rungs[0][1]:,} steps of training each"
-    tidy(axes, title, "parameters", f"{task.score_words} on held-out {of_result(record).plural}{unit}")
-    front = staircase(sizes, values)
-    axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
-    for name, size, value in zip(built, sizes, values, strict=True):
-        axes.plot([size], [value], "o", color="#00795a" if name == race.winner else GREY, markersize=7, zorder=3)
-        axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
-    axes.set_xscale("log")
-    save(figure, path)

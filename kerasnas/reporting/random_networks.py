@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.records import Lead, Network, Record
 from kerasnas.reporting.charts import bar_chart
 from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import accuracies, task_in
-from kerasnas.reporting.style import INK, new_figure, save, tidy
 from kerasnas.reporting.tables import MISSING, Table, duration, show
 from kerasnas.tasks import Task
 
@@ -145,49 +139,3 @@ def ordinal(number: int) -> str:
     """
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
-
-
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
-def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the searched network's accuracy beside each random network's, with their mean and spread, as a PNG.
-
-    Args:
-        result: the record of a run; see `kerasnas.reporting`.
-        path: the PNG file to write, atomically.
-
-    Raises:
-        ValueError: if a required key is missing.
-    """
-    record = Record.of(result, "genotype")
-    task, (searched, randoms) = task_in(record), accuracies(record)
-    factor, unit = task.axis_scale
-    dots = [("searched", searched, _SEARCHED)] if searched is not None else []
-    dots += [(f"random {i + 1}", value, _RANDOM) for i, value in enumerate(randoms)]
-    figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
-    axes = figure.subplots()
-    beside = axes.get_yaxis_transform()
-    for row, (_, value, colour) in enumerate(dots):
-        # Dots, not bars: the axis does not start at zero, and a bar would be read by its length.
-        axes.plot([factor * value], [row], "o", color=colour, markersize=9, zorder=3)
-        axes.text(1.02, row, task.show(value), transform=beside, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
-    name = f"{record.split} {task.words}"
-    title = name if randoms else f"{name} (no random networks to compare with)"
-    tidy(axes, title, f"{name}{unit}")
-    axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
-    axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
-    values = [factor * value for _, value, _ in dots]
-    if randoms:
-        mean, number = factor * float(np.mean(randoms)), len(randoms)
-        label = f"mean of the random networks: {task.show(mean / factor)}"
-        axes.axvline(mean, color=INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
-        if number > 1:
-            spread = factor * float(np.std(randoms, ddof=1))
-            band = f"one standard deviation: ±{spread:.{2 if task.percent else 3}f} (n={number})"
-            axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.22, linewidth=0, zorder=1, label=band)
-            values += [mean - spread, mean + spread]
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    if values:
-        room = max(0.15 * (max(values) - min(values)), 0.002 * factor)
-        axes.set_xlim(min(values) - room, max(values) + room)
-    save(figure, path)

@@ -18,7 +18,6 @@ _PLOTS = {
     "cell": ("cell_cell.png", "The cell"),
     "chain": ("cell_chain.png", "The chain"),
     "network": ("cell_network.png", "The network"),
-    "race_front": ("race_front.png", "Accuracy of all networks of the race against their parameters"),
     "front": ("front.png", "Accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
 }
@@ -48,6 +47,7 @@ dl { margin: 0; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #ffffff; border-radius: 6px;
   border: 1px solid var(--line); }
+@media (prefers-color-scheme: dark) { figure img { filter: invert(.93) hue-rotate(180deg); } }
 .wide { overflow-x: auto; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; text-align: center; }
 .scroll { overflow-x: auto; max-height: 32rem; overflow-y: auto; border: 1px solid var(--line); border-radius: 6px; }
@@ -69,7 +69,7 @@ def report_text(folder: Path, result: Record) -> str:
     """Return the text of `report.html`.
 
     Curves, bars and images are drawn in the page; the plots that lie in the folder are embedded: those of the cells or
-    the network, `race_front.png`, `front.png` and `alphas.png`. Those that do not are left out.
+    the network, `front.png` and `alphas.png`. Those that do not are left out.
     """
     genotype, search = result.genotype, result.search
     title = f"Architecture search on {result.dataset.name or 'an unnamed dataset'}"
@@ -80,10 +80,8 @@ def report_text(folder: Path, result: Record) -> str:
     parts = [
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
-        *(
-            _section(one.title, one.chart(result), html_table(one.table(result)), plots.get(one.plot, ""))
-            for one in comparisons_in(result)
-        ),
+        _section("Confusion", sections.confusion(result), html_table(tables.pairs_table(result))),
+        *(_section(one.title, one.chart(result), html_table(one.table(result))) for one in comparisons_in(result)),
         _section("Shortlist", html_table(tables.shortlist_table(result))),
         _section("Symmetries of the data", html_table(symmetry_table(result))) if result.race else "",
         _section("Cost", plots["front"], html_table(tables.front_table(result))),
@@ -112,6 +110,7 @@ def report_text(folder: Path, result: Record) -> str:
         ),
         _section("Time by phase", sections.times(result)),
         _section("Samples of the data", sections.samples(result)),
+        _section("Files left out", html_table(tables.left_out_table(result))),
         '<div class="columns">',
         _section("Dataset", html_table(tables.dataset_table(result))),
         _section("Environment", html_table(tables.environment_table(result))),

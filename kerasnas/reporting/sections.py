@@ -22,8 +22,12 @@ STYLE = """
 .gallery img { display: block; width: 100%; aspect-ratio: 1; margin-bottom: .25rem; }
 .samples img { width: 2.2rem; height: 2.2rem; margin-right: .25rem; vertical-align: middle; }
 .samples i { display: block; height: .5rem; border-radius: 2px; min-width: 2px; background: var(--s0); }
+.confusion td { text-align: right; background: color-mix(in srgb, var(--cell) calc(60% * var(--share)), transparent); }
+.confusion .right { --cell: var(--s2); }
+.confusion .wrong { --cell: var(--s7); }
 .samples td:last-child { min-width: 5rem; }
 """
+_MOST_CLASSES = 20  # of a confusion matrix that fits on a page
 _PNG = "data:image/png;base64,"
 
 
@@ -35,8 +39,9 @@ def mistakes(result: Record) -> str:
         image = _image(one.get("image"), f"{one['label']}, taken for {one['taken_for']}")
         if text := one.get("text"):
             image = f"<q>{html.escape(text)}</q><br>"
+        file = f"<br><small>{html.escape(one['file'])}</small>" if one.get("file") else ""
         items.append(
-            f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])}{sure}</li>"
+            f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])}{sure}{file}</li>"
         )
     note = f'<p class="soft">{task_in(result).mistakes_words}</p>'
     return f'{note}<ul class="gallery">{"".join(items)}</ul>' if items else ""
@@ -51,7 +56,7 @@ def samples(result: Record) -> str:
     counts = [one["train"] for one in classes]
     rows = []
     for one in classes:
-        images = "".join(_image(image, "") for image in one["images"])
+        images = "".join(map(_image, one["images"], one.get("files") or [""] * len(one["images"])))
         rows.append(
             f'<tr><th scope="row">{html.escape(one["name"])}</th><td>{images}</td>'
             f"<td>{one['train']:,} + {one['test']:,}"
@@ -82,6 +87,25 @@ def curves(history: Mapping[str, Any] | None) -> str:
     return f'<div class="charts">{content}</div>' if content else ""
 
 
+def confusion(result: Record) -> str:
+    """Return the confusion matrix of up to 20 classes, each row shaded by its shares; nothing for more, or of none."""
+    names, matrix = result.dataset.classes, result.searched.confusion
+    if not matrix or not 2 <= len(names) <= _MOST_CLASSES:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in names)
+    rows = []
+    for index, (name, counts) in enumerate(zip(names, matrix, strict=True)):
+        cells = "".join(
+            f'<td class="{"right" if column == index else "wrong"}" style="--share:{count / (sum(counts) or 1):.3f}">'
+            f"{count or ''}</td>"
+            for column, count in enumerate(counts)
+        )
+        rows.append(f'<tr><th scope="row">{html.escape(str(name))}</th>{cells}</tr>')
+    note = f'<p class="soft">Test {of_result(result).plural}: a row for each true class, a column for each answer.</p>'
+    corner = f"<thead><tr><th></th>{head}</tr></thead>"
+    return f'{note}<div class="scroll confusion"><table>{corner}<tbody>{"".join(rows)}</tbody></table></div>'
+
+
 def residuals(result: Record) -> str:
     """For each number of a regression, what the network found against what is true; nothing of other tasks."""
     found = result.searched.residuals
@@ -104,7 +128,7 @@ def times(result: Record) -> str:
 def _image(source: Any, text: str) -> str:
     if not isinstance(source, str) or not source.startswith(_PNG):
         return ""
-    return f'<img src="{html.escape(source)}" alt="{html.escape(text)}">'
+    return f'<img src="{html.escape(source)}" alt="{html.escape(text)}" title="{html.escape(text)}">'
 
 
 def _numbers(values: Any) -> bool:

@@ -11,8 +11,10 @@ from kerasnas.intervals import wilson_interval
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Network, Record
 from kerasnas.reporting.measures import finite, task_in
+from kerasnas.wording import printable
 
 MISSING = "-"
+_MOST_SHOWN, _MOST_FILES = 20, 200  # confused pairs, files left out
 _LINEAR = {"linear": "alone", "network": "network", "both": "combined"}
 
 
@@ -21,6 +23,20 @@ class Table(NamedTuple):
 
     header: list[str]
     rows: list[list[str]]
+
+
+def columns_text(table: Table) -> str:
+    r"""Format a table as columns for a terminal.
+
+    Example:
+
+    >>> print(columns_text(Table(["run", "state"], [["runs/first", "finished"]])))
+    run         state
+    runs/first  finished
+    """
+    rows = [[printable(str(cell)) for cell in row] for row in [table.header, *table.rows] if row]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def usage(result: Record) -> str:
@@ -210,7 +226,7 @@ def class_table(result: Record) -> Table:
         ordered = sorted(named, key=lambda item: item[1]["f1"] or 0.0)
         keys = ("precision", "recall", "f1")
         found_rows = [[str(name), *(show(one[key]) for key in keys), show(one["samples"])] for name, one in ordered]
-        return Table(["label", "precision", "recall", "F1", "images that have it"], found_rows)
+        return Table(["label", "precision", "recall", "F1", f"{of_result(result).plural} that have it"], found_rows)
     if not matrix or not names:
         return Table([], [])
     rows = []
@@ -227,6 +243,26 @@ def class_table(result: Record) -> Table:
     counted = of_result(result).plural
     header = ["class", "test accuracy", "95 % interval", counted, "taken for (times)"]
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+def pairs_table(result: Record) -> Table:
+    """Return the pairs of classes that are confused most, of more classes than a confusion matrix is shown for."""
+    names, matrix = result.dataset.classes, result.searched.confusion or ()
+    pairs = [
+        (count, count / sum(counts), str(names[i]), str(names[j]))
+        for i, counts in enumerate(matrix if len(matrix) > _MOST_SHOWN else ())
+        for j, count in enumerate(counts)
+        if i != j and count
+    ]
+    rows = [[true, found, str(count), f"{100 * share:.1f} %"] for count, share, true, found in sorted(pairs)[::-1]]
+    return Table(["class", "taken for", "times", "share of the class"], rows[:_MOST_SHOWN])
+
+
+def left_out_table(result: Record) -> Table:
+    """Return the files that were left out, with the reason for each; the first 200 of more."""
+    left = result.samples.left_out
+    rows = [[str(one["file"]), str(one["reason"])] for one in left[:_MOST_FILES]]
+    return Table(["file", "reason"], rows + [["...", f"{len(left):,} files in all"]] * (len(left) > _MOST_FILES))
 
 
 def exports_table(result: Record) -> Table:

@@ -67,7 +67,7 @@ class RunFolder:
         path, config = checks.path("path", path), checks.instance("config", config, Settings)
         leftovers.remove(path)
         if (path / "config.json").exists():
-            reason = _failure(path).get("reason")
+            reason = failure_of(path).get("reason")
             if not _replaceable(path):
                 raise FileExistsError(
                     f"{path} already holds a run{f', which failed: {reason}' if reason else '.'} Continue it with "
@@ -96,7 +96,7 @@ class RunFolder:
         if path.is_file():
             raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
         if not file.exists():
-            reason = _failure(path).get("reason")
+            reason = failure_of(path).get("reason")
             again = f" The last one failed before it found anything; corrected, it can be begun again here: {reason}"
             failed = again if reason else ""
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
@@ -182,11 +182,11 @@ def _clear(path: Path) -> None:
 
 def _replaceable(path: Path) -> bool:
     """True if the run in a folder failed, would fail again, and finished nothing."""
-    settled = _failure(path).get("settled") is True
+    settled = failure_of(path).get("settled") is True
     return settled and not Stages(path).found and not (path / "result.json").exists()
 
 
-def _failure(path: Path) -> dict[str, Any]:
+def failure_of(path: Path) -> dict[str, Any]:
     """Return the record of the last attempt's failure; empty where there is none that can be read."""
     try:
         return untrusted.read_json(path / FAILED)

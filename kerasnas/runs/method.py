@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
 import keras
+import numpy as np
 
 from kerasnas import checks
 from kerasnas.cost import network_latency
@@ -18,16 +19,18 @@ from kerasnas.datasets import Dataset
 from kerasnas.drift.reference import save_reference
 from kerasnas.executors import Executor
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier, save_classifier
+from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.budget import Budget
 from kerasnas.records import Record
 from kerasnas.reporting.closing import closing_text
 from kerasnas.reporting.comparisons import verdict
+from kerasnas.reporting.predictions import samples_csv
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.runs.record import RESULT, SAMPLES, make_record, read_result, write_record
+from kerasnas.runs.record import PREDICTIONS, RESULT, SAMPLES, make_record, read_result, write_record
 from kerasnas.runs.settings import Settings
 from kerasnas.runs.tracking import Tracking
 from kerasnas.training.evidence import evaluation_record, paired, samples_record
@@ -126,6 +129,11 @@ class Context(Generic[S, D]):
         """The trained network, read once."""
         return load_classifier(self._run.path)
 
+    @functools.cached_property
+    def _answers(self) -> np.ndarray:
+        """Answers of the trained network for the test samples."""
+        return self._classifier.answers(self._samples.raw("test"))
+
     @property
     def model_bytes(self) -> int:
         """Size of the trained network's file."""
@@ -154,6 +162,9 @@ class Context(Generic[S, D]):
         except ValueError as error:  # a network that `kerasnas monitor` cannot watch is a finished run too
             self.progress(f"`kerasnas monitor` cannot watch this network: {error}")
         self.stages.finish(SAMPLES, samples_record(data, examined.pop("mistakes")))
+        columns = {"sample": data.names("test"), "label": data.task.true_in_words(data.y_test, data.classes)}
+        text = samples_csv(columns, self._answers.tolist(), data.classes, data.task)
+        storage.write_text(self._run.path / PREDICTIONS, text)
         parts = {**paired(examined, random, len(data.x_test)), **parts}
         return self.write(examined, found, random, _description(data), **parts)
 
@@ -181,7 +192,7 @@ class Context(Generic[S, D]):
         if "mistakes" in searched:
             return dict(searched)
         classifier, data = self._classifier, self._samples
-        examined = evaluation_record(data.task, classifier.answers(data.raw("test")), data.y_test)
+        examined = evaluation_record(data.task, self._answers, data.y_test)
         costs = {"macs": macs(classifier.model), "latency_ms": network_latency(classifier.model)}
         return {**costs, **searched, **{name: value for name, value in examined.items() if name not in searched}}
 

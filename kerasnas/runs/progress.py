@@ -17,9 +17,11 @@ from kerasnas.constraints import Satisfies
 from kerasnas.reporting.tables import duration
 
 MODES = ("auto", "bar", "lines", "none")
+_NOTHING: Callable[[], str] = str  # returns ""
 State = tuple[float, float | None]
 """The share of a run that is done, and the seconds that are left, None where nothing is known of them."""
 _EVERY = 0.5  # seconds between two drawings of the bar
+_SILENCE = 28.0  # seconds without a line until one reports progress: a log is never silent for half a minute
 _STREAM = Satisfies(lambda value: all(hasattr(value, name) for name in ("write", "flush", "isatty")), "a text stream")
 
 
@@ -50,7 +52,8 @@ class Progress:
         self.bar = mode in ("auto", "bar") and terminal and not quiet
         self.lines, self.quiet = mode != "none" and not quiet, quiet
         self.verbosity = 2 if self.lines and not self.bar else 0
-        self._lock, self._drawn, self._phase = threading.Lock(), "", ""
+        self._lock, self._drawn, self._written = threading.Lock(), "", time.monotonic()
+        self._phase, self._work = "", _NOTHING
 
     def __call__(self, line: str) -> None:
         """Tell a line."""
@@ -63,24 +66,36 @@ class Progress:
         if not self.quiet:
             self._write(text)
 
-    @checks.arguments(name=checks.name)
-    def phase(self, name: str) -> None:
-        """Name what is done from here on, beside the bar."""
-        self._phase = name
+    @checks.arguments(name=checks.name, work=checks.function)
+    def phase(self, name: str, work: Callable[[], str] = _NOTHING) -> None:
+        """Name the phase that starts, for the bar and the lines that break a silence.
+
+        Args:
+            name: of the phase.
+            work: returns what is in training and its latest loss, called from another thread; `""` hides it. Defaults
+                to a function that returns `""`.
+        """
+        self._phase, self._work = name, work
 
     @contextlib.contextmanager
     def following(self, state: Callable[[], State]) -> Iterator[None]:
-        """A context in which the bar, if there is one, shows what `state` returns, twice a second."""
-        if not self.bar:
+        """A context in which the bar shows `state()` twice a second; without a bar, a line breaks every silence.
+
+        A thread reads the state; the work itself spends nothing on it.
+        """
+        if not self.lines:
             yield
             return
         ended = threading.Event()
 
         def follow() -> None:
-            while not ended.wait(_EVERY):
-                width = shutil.get_terminal_size().columns - 1
-                with self._lock:
-                    self._draw(bar_text(*state(), self._phase, width))
+            while not ended.wait(_EVERY if self.bar else self._patience()):
+                if self.bar:
+                    width = shutil.get_terminal_size().columns - 1
+                    with self._lock:
+                        self._draw(bar_text(*state(), self._work() or self._phase, width))
+                elif not self._patience():
+                    self._write(line_text(*state(), self._work() or self._phase))
 
         thread = threading.Thread(target=follow, name="progress", daemon=True)
         thread.start()
@@ -92,12 +107,20 @@ class Progress:
             with self._lock:
                 self._draw("")
 
+    def _patience(self) -> float:
+        """Return the seconds until the silence has lasted too long."""
+        return max(0.0, self._written + _SILENCE - time.monotonic())
+
     def _write(self, text: str) -> None:
         with self._lock:
             drawn = self._drawn
             self._draw("")
-            print(text, file=self.stream, flush=True)
+            self._print(text)
             self._draw(drawn)
+            self._written = time.monotonic()
+
+    def _print(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
 
     def _draw(self, text: str) -> None:
         if text == self._drawn:
@@ -115,12 +138,27 @@ def bar_text(share: float, left: float | None, phase: str = "", width: int = 79)
     >>> print(bar_text(0.43, 170, "training", 60))
     [========            ]  43 %  2 min 50 s left  training
     """
-    time_left = "" if left is None else f"  {duration(left) if left >= 60 else f'{left:.0f} s'} left"
-    words = f"{time_left}{f'  {phase}' if phase else ''}"
+    words = "".join(f"  {part}" for part in (_left(left), phase) if part)
     length = max(5, min(20, width - len(words) - 9))
     share = min(1.0, max(0.0, share))
     filled = int(length * share)
     return f"[{'=' * filled}{' ' * (length - filled)}] {100 * share:3.0f} %{words}"[:width]
+
+
+def line_text(share: float, left: float | None, phase: str = "") -> str:
+    """Return the line that breaks a silence.
+
+    Example:
+
+    >>> print(line_text(0.43, 170, "cnn, 1,200 steps, loss 0.412"))
+      43 % done, 2 min 50 s left: cnn, 1,200 steps, loss 0.412
+    """
+    done = ", ".join(filter(None, (f"{100 * min(1.0, share):.0f} % done", _left(left))))
+    return f"  {done}{phase and f': {phase}'}"
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{duration(seconds) if seconds >= 60 else f'{seconds:.0f} s'} left"
 
 
 class EpochCount:
@@ -145,10 +183,18 @@ class EpochCount:
         self.epochs, self.log, self.clock, self.watch = dict(epochs), log, clock, watch
         self._done = dict.fromkeys(epochs, 0.0)
         self._seconds: dict[str, float] = {}  # of an epoch, by the kind of training
+        self.latest: tuple[str, int, Mapping[str, Any]] = ("", 0, {})  # training, epoch, logs
 
     def callback(self, name: str) -> keras.callbacks.Callback:
         """A callback for the training of this name."""
         return _Counting(self, name)
+
+    def at_work(self) -> str:
+        """Describe the training at work: its epoch, its latest loss; `""` before its first step."""
+        name, epoch, logs = self.latest
+        if "loss" not in logs:
+            return ""
+        return f"{name.partition('-')[0]}, epoch {epoch + 1} of {self.epochs[name]}, loss {float(logs['loss']):.3f}"
 
     def finish(self, name: str) -> None:
         """Count the training of this name as done: such as one of an earlier process."""
@@ -199,6 +245,7 @@ class _Counting(keras.callbacks.Callback):
         self.epoch, self.start = epoch, self.count.clock()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.count.latest = self.name, self.epoch, logs or {}
         if steps := self.params.get("steps"):
             self.count.reach(self.name, self.epoch + min(1.0, (batch + 1) / steps))
 
@@ -220,5 +267,5 @@ class _Lines(Progress):
         self._log = log
         self.verbosity = 1 if self.stream.isatty() else 2
 
-    def _write(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._log(text)

@@ -21,13 +21,15 @@ from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.records import FORMAT, VERSION, Record
-from kerasnas.reporting import costs, plots, race, random_networks
+from kerasnas.reporting import costs, plots
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.report import report_text
 from kerasnas.training.search_stage import genotype_of
 
 RESULT = "result.json"
+PREDICTIONS = "predictions.csv"
+"""The file with the prediction for each test sample, or each node of a graph."""
 SAMPLES = "samples"
 """The stage whose record holds small images of the data, which the report shows."""
 
@@ -99,16 +101,8 @@ def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = N
         edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
         plots.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
-        plots.plot_training(found["history"], path / "search.png")
     if record.cost is not None:
         _plot_front(record, path / "front.png")
-    if record.searched.history:
-        plots.plot_training(record.searched.history, path / "training.png")
-    if record.race is not None and len(record.race.compared) > 1:
-        race.plot_race(record, path / "race.png")
-        race.plot_race_front(record, path / "race_front.png")
-    if record.random:
-        random_networks.plot_comparison(record, path / "comparison.png")
     write_pages(path, record)
 
 

@@ -217,6 +217,10 @@ class Task(TaskLabels, TaskWords, abc.ABC):
             for index in order
         ]
 
+    def true_in_words(self, y: np.ndarray, names: Sequence[str]) -> list[str]:
+        """Return the label of each sample in words."""
+        return [self.in_words(dict(zip(names, row, strict=True))) for row in self.raw(y).tolist()]
+
     def evidence(self, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         """Return further entries of the record of an evaluation. Here: `"residuals"`, true and found numbers."""
         shown = np.linspace(0, len(y) - 1, min(_RESIDUALS, len(y))).astype(int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from kerasnas.tasks.class_labels import ClassLabels
 from kerasnas.tasks.readings import Reading
 
 _SMALLEST_ANSWER = 1e-30  # probability whose logarithm is taken in training: its gradient is still finite
+_MOST_COLUMNS = 20  # probabilities in a table of samples
 _MOST_CLASSES = 100  # of a confusion matrix
 
 
@@ -172,6 +174,9 @@ class Classification(ClassLabels, Task):
             for i in wrong[worst]
         ]
 
+    def true_in_words(self, y: np.ndarray, names: Sequence[str]) -> list[str]:
+        return [names[label] for label in y]
+
     def evidence(self, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         """Return the `"confusion"` matrix, a row for each true class; nothing for more than 100 classes."""
         classes = answers.shape[1]
@@ -243,6 +248,16 @@ class Classification(ClassLabels, Task):
         best = self.in_words(answers)
         values = [("probability", answers[best]), *answers.items()]
         return [("class", best), *((name, f"{value:.6f}") for name, value in values)]
+
+    def sample_cells(self, answers: Mapping[str, float]) -> list[tuple[str, str]]:
+        """Return the class and the probability of each; of more than 20 classes, the three most probable ones."""
+        if len(answers) <= _MOST_COLUMNS:
+            return super().sample_cells(answers)
+        best = heapq.nlargest(3, answers, key=lambda name: answers[name])
+        cells = []
+        for place, name in zip(("predicted", "second", "third"), best, strict=True):
+            cells += [(place, name), (f"probability of {place}", f"{answers[name]:.6g}")]
+        return cells
 
     def text_cells(self, answers: Mapping[str, float]) -> tuple[str, ...]:
         best = self.in_words(answers)

@@ -111,6 +111,10 @@ class TaskWords:
         """Return the answers for one sample as pairs of a column's name and its text."""
         return [(name, f"{value:.6g}") for name, value in answers.items()]
 
+    def sample_cells(self, answers: Mapping[str, float]) -> list[tuple[str, str]]:
+        """Return the answers for one test sample as pairs of a column's name and its text."""
+        return [("predicted", self.in_words(answers)), *TaskWords.csv_cells(self, answers)]
+
     def text_cells(self, answers: Mapping[str, float]) -> tuple[str, ...]:
         """Return the answers for one sample as columns of text."""
         return (self.in_words(answers),)

@@ -59,7 +59,7 @@ def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], sam
 
 
 def samples_record(data: Dataset, mistakes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Images of the worst mistakes, and of each class its number of samples and some images.
+    """Images of the worst mistakes, of each class its number of samples and some images, and files left out.
 
     Example:
 
@@ -74,26 +74,23 @@ def samples_record(data: Dataset, mistakes: Sequence[dict[str, Any]]) -> dict[st
     for number, (name, (train, test)) in enumerate(zip(data.classes, members, strict=False)):
         own = np.flatnonzero(train)
         few = own[np.linspace(0, len(own) - 1, min(shown, len(own))).astype(int)] if number < _MOST_EXAMPLES else []
-        images = [data.modality.thumbnail(data.x_train[index]) for index in few]
-        classes.append(
-            {
-                "name": name,
-                "train": len(own),
-                "test": int(test.sum()),
-                "images": [image for image in images if image],
-            }
-        )
+        shown_of = {index: image for index in few if (image := data.modality.thumbnail(data.x_train[index]))}
+        entry = {"name": name, "train": len(own), "test": int(test.sum()), "images": list(shown_of.values())}
+        files = {"files": [data.files["train"][index] for index in shown_of]} if data.files.get("train") else {}
+        classes.append({**entry, **files})
     wrong = [
         {
             "image": data.modality.thumbnail(data.x_test[one["index"]]),
             **_text_of(data, one["index"]),
+            **({"file": data.files["test"][one["index"]]} if data.files.get("test") else {}),
             "label": data.task.label_in_words(one["label"], data.classes),
             "taken_for": data.task.label_in_words(one["taken_for"], data.classes),
             "probability": one.get("probability"),
         }
         for one in mistakes
     ]
-    return {"mistakes": wrong, "classes": classes}
+    left_out = [{"file": file, "reason": reason} for file, reason in data.left_out.items()]
+    return {"mistakes": wrong, "classes": classes, "left_out": left_out}
 
 
 def _text_of(data: Dataset, index: int) -> dict[str, str]:

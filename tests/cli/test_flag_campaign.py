@@ -73,7 +73,11 @@ PLACES = (
     "text.npz",
     "pipe",
 )
-PATHS = ("dataset", "datasets", "genotypes", "genotype", "initializer", "latency_table", "import", "config", "table")
+PATHS = (
+    *("dataset", "datasets", "genotypes", "genotype", "initializer", "latency_table", "import", "config", "table"),
+    *("runs", "folder"),
+)
+
 FOLDERS = ("/proc/nowhere/x", "/dev/null/x", "text.npz/x", "text.npz", "a" * 300, "loop/x", "\x00", "full")
 
 
@@ -125,6 +129,8 @@ BASE = {  # what makes each command a whole one
     "resume": ["--output_dir=nowhere"],
     "predict": ["--output_dir=run", "--images=data.npz"],
     "evaluate": ["--output_dir=run"],
+    "leaderboard": ["--runs=run"],
+    "list": [],
     "export": ["--output_dir=run"],
     "push": ["--output_dir=run", "--target=pushed"],
     "monitor": ["--output_dir=run", "--images=empty"],

@@ -27,6 +27,22 @@ def test_names_are_classes(tmp_path):
         assert (np.rint(x[:, 0, 0, 0] * 255) // 10 % 2 == y).all()  # each image has its own label
 
 
+def test_each_image_is_named_and_so_is_one_that_is_left_out(tmp_path):
+    file = write(tmp_path, ["image", "kind"], [(f"{i}.png", i % 2) for i in range(N)])
+    (tmp_path / "7.png").write_text("no image")
+    data = load(file)
+    for part in ("train", "test"):
+        gray = np.rint(255 * getattr(data, f"x_{part}")[:, 0, 0, 0]).astype(int) // 10
+        assert data.files[part] == tuple(f"{one}.png" for one in gray) == data.names(part)
+    assert list(data.left_out) == ["7.png"] and "cannot be read" in data.left_out["7.png"]
+
+
+def test_rows_of_texts_are_numbered_as_in_the_file(tmp_path):
+    (tmp_path / "words.csv").write_text("text,kind\n" + "".join(f"word{i},{i % 2}\n" for i in range(N)))
+    data = load(tmp_path / "words.csv")
+    assert data.names("test") == tuple(f"row {2 + int(text[4:])}" for text in data.raw_test)
+
+
 def test_class_numbers_are_in_their_order(tmp_path):
     file = write(tmp_path, ["image", "kind"], [(f"{i}.png", (2, 10, 1)[i % 3]) for i in range(N)])
     assert load(file).classes == ("1", "2", "10")

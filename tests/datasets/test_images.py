@@ -388,6 +388,22 @@ def test_photographs_of_every_format_are_read_and_made_small(tmp_path):
     assert load(tmp_path, image_size=(300, 400)).input_shape == (300, 400, 3)
 
 
+@pytest.mark.parametrize("parts", [("",), ("train", "test"), ("train", "val", "test")])
+def test_each_image_of_a_folder_is_named(tmp_path, parts):
+    for part in parts:
+        for label in ("cat", "dog"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for index in range(5, 15):
+                _save(tmp_path / part / label / f"{index}.png", np.full((4, 4), 10 * index + 3 * len(part), np.uint8))
+    data = load(tmp_path)
+    for part in ("train", "test"):
+        assert len(data.files[part]) == len(getattr(data, f"y_{part}"))
+        for name, label, image in zip(data.files[part], *(getattr(data, f"{one}_{part}") for one in "yx"), strict=True):
+            *place, folder, file = name.split("/")
+            assert folder == data.classes[label]
+            assert 255 * image[0, 0, 0] == pytest.approx(10 * int(file[:-4]) + 3 * len("".join(place)))
+
+
 def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
     folder = _grey_folder(tmp_path / "pets", per_class=30)
     (folder / "cat" / "a.heic").write_text("unknown")
@@ -396,6 +412,7 @@ def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
     assert len(data.x_train) + len(data.x_test) == 60 and len(data.notes) == 2
     for words in ("2 of 62 files are left out: 1 .heic, 1 that cannot be read (the first: dog/b.png", ".webp"):
         assert words in data.notes[1]
+    assert data.left_out["cat/a.heic"] == "not an image" and "cannot be read" in data.left_out["dog/b.png"]
     for index in range(3):
         (folder / "cat" / f"{index}.heic").write_text("unknown")
     with pytest.raises(ValueError, match=r"pets: 5 of 65 files are left out: 4 \.heic, 1 that cannot be read"):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import threading
 from types import SimpleNamespace
 
 import keras
@@ -133,6 +135,29 @@ def test_every_network_can_be_watched(uninterrupted):
     winning = f"searched/{found['winner']}"
     assert sorted(rungs, key=str) == sorted((one for one in seen if one[0] != winning), key=str)
     assert seen[-1] == (winning, {name: history[name][-1] for name in ("loss", "accuracy")}, history["steps"][-1])
+
+
+def test_looks_at_the_network_in_training_change_nothing(uninterrupted, tmp_path):
+    """Another thread asks all the time, which the thread of a log does every half a minute."""
+    entrant, looks, ended = race(tmp_path), set(), threading.Event()
+
+    def look():
+        while not ended.wait(0.001):
+            looks.add(entrant.contestants.at_work())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        _, weights = finish(entrant)
+    finally:
+        ended.set()
+        thread.join()
+    for one, other in zip(weights, uninterrupted.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    words = re.compile(r"(\w+), [\d,]+ steps, loss \d\.\d{3}(, held-out accuracy \d+\.\d %)?")
+    found = [words.fullmatch(one) for one in looks - {""}]
+    assert all(found) and {one[1] for one in found} >= {uninterrupted.found["winner"]}
+    assert any(one[2] for one in found) and entrant.contestants.at_work() == ""
 
 
 def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):

@@ -4,13 +4,10 @@ import json
 
 import pytest
 
-from kerasnas.pareto import staircase
 from kerasnas.records import Record
-from kerasnas.reporting import race
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.comparisons import comparisons_in, verdict
-from kerasnas.reporting.plots import plot_training
-from kerasnas.reporting.race import RaceComparison, plot_race, plot_race_front
+from kerasnas.reporting.race import RaceComparison
 from kerasnas.reporting.report import report_text
 from kerasnas.reporting.tables import class_table
 from kerasnas.spaces import MacroSpace
@@ -69,6 +66,14 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
 
 
+def test_verdict_compares_a_network_with_its_control_once(result):
+    race = result["race"]
+    race["contestants"]["wide"] |= {"kind": "initialized"}
+    lead = {"name": "wide", "control": "cnn", "initializer": "images", "steps": 200, "difference": 0.05, "error": 0.01}
+    said = verdict({**result, "race": {**race, "initialization": [lead]}})
+    assert said.count("ahead of cnn") == 1 and "ahead of random-1" in said
+
+
 def test_verdict_names_the_best_network_beside_a_pretrained_one_and_the_steps_of_both(result):
     race, frozen = result["race"], entry("pretrained", "cnn", 0.95)
     race["contestants"] |= {"photos_frozen": frozen, "photos_tuned": entry("pretrained", "cnn", 0.96, outcome="winner")}
@@ -81,14 +86,13 @@ def test_verdict_names_the_best_network_beside_a_pretrained_one_and_the_steps_of
     assert "against 300 (95 %" in said and "1.0 points ahead of photos_frozen, the runner-up, after 100 steps" in said
 
 
-def test_plot_leaves_out_what_was_never_built(result, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(race, "staircase", lambda sizes, values: drawn.extend(sizes) or staircase(sizes, values))
+def test_chart_of_sizes_leaves_out_what_was_never_built(result):
     frozen = entry("pretrained", "cnn", 0.95)
     del frozen["parameters"], frozen["macs"]
     result["race"]["contestants"]["photos_frozen"] = frozen
-    plot_race_front(result, tmp_path / "front.png")
-    assert len(drawn) == 3 and min(drawn) > 0
+    curves, sizes = RaceComparison().chart(Record(result)).split("<figure")[1:]
+    assert "photos_frozen" in curves and "photos_frozen" not in sizes and sizes.count("<circle") == 3
+    assert "after 100 steps" in sizes and ">4,000<" in sizes
 
 
 def test_classes_stand_with_their_accuracy_the_worst_first(result):
@@ -150,14 +154,10 @@ def test_table_has_those_that_came_furthest_first(result):
 
 
 def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):
-    for name, draw in (("race", plot_race), ("race_front", plot_race_front)):
-        draw(result, tmp_path / f"{name}.png")
-    plot_training(result["searched"]["history"], tmp_path / "training.png")
     report = report_text(tmp_path, Record.of(result))
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
         assert words in report
-    # The curves are drawn in the page: of race and training the plots are for other uses.
-    assert report.count("data:image/png") == 1 and report.count("<svg") == 3
+    assert "data:image/png" not in report and report.count("<svg") == 4  # all curves are drawn in the page
     assert report.count("wide (winner)") == 1 and "random networks</h2>" not in report
     card = card_text(Record.of(result))
     assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card

@@ -23,12 +23,12 @@ from kerasnas.records import Record
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.cell_layout import layout_cell
 from kerasnas.reporting.comparisons import verdict
-from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell, plot_training
-from kerasnas.reporting.predictions import predictions_text
-from kerasnas.reporting.random_networks import plot_comparison
+from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell
+from kerasnas.reporting.predictions import predictions_text, samples_csv
 from kerasnas.reporting.report import report_text
 from kerasnas.reporting.tables import usage
 from kerasnas.runs.record import write_pages
+from kerasnas.tasks.known import CLASSIFICATION
 
 PRIMITIVES = [
     "none",
@@ -245,31 +245,11 @@ def test_alphas_plot(tmp_path, epochs):
     assert 1000 < width < 3000 and 700 < height < 2500
 
 
-def test_training_plot(tmp_path):
-    history = make_result()["search"]["history"]
-    widths = []
-    for chosen in (history, {"loss": [1.0], "val_accuracy": [0.5]}, {"loss": np.ones(3), "learning_rate": [0.1]}, {}):
-        plot_training(chosen, tmp_path / "training.png")
-        width, height = png_size(tmp_path / "training.png")
-        assert 400 < height < 700
-        widths.append(width)
-    assert widths[0] > widths[1] > widths[2] == widths[3]  # a panel that has nothing to show is left out
-
-
-@pytest.mark.parametrize("others", [(), (0.9,), (0.9, 0.91, 0.92), (0.9, 0.9)])
-def test_comparison_plot(tmp_path, others):
-    plot_comparison(make_result(others=others), tmp_path / "comparison.png")
-    width, height = png_size(tmp_path / "comparison.png")
-    assert 800 < width < 1200 and 200 < height < 800
-    plot_comparison(minimal_result(), tmp_path / "comparison.png")
-
-
 def test_plots_leave_no_global_trace(tmp_path):
     import matplotlib
 
     before = matplotlib.rcParams.copy()
     plot_cell(genotypes.DARTS_V2, "reduce", tmp_path / "a.png")
-    plot_training({"loss": [1.0]}, tmp_path / "a.png")
     assert matplotlib.rcParams.copy() == before
 
 
@@ -295,7 +275,7 @@ def test_failed_plot_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        plot_training({"loss": [1.0]}, path)
+        plot_cell(genotypes.DARTS_V2, "reduce", path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -378,11 +358,9 @@ def test_report_is_self_contained(tmp_path):
     result = make_result()
     for name in ("cell_normal", "cell_reduce"):
         plot_cell(genotypes.DARTS_V2, name.removeprefix("cell_"), tmp_path / f"{name}.png")
-    plot_training(result["searched"]["history"], tmp_path / "training.png")
-    plot_comparison(result, tmp_path / "comparison.png")
     text = report_text(tmp_path, Record.of(result))
     page = Page(text)
-    assert len(page.addresses) == 2  # alphas.png does not lie there; training and comparison are drawn in the page
+    assert len(page.addresses) == 2  # alphas.png does not lie there; curves are drawn in the page
     assert page.tags.count("svg") >= 2
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(page.tags)
@@ -473,21 +451,13 @@ def test_metrics_of_different_length_and_kind(tmp_path):
     assert '<th scope="col">alphas' not in text
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        verdict,
-        lambda result: plot_comparison(result, "unused.png"),
-    ],
-    ids=["verdict", "plot_comparison"],
-)
-def test_missing_keys_are_named(use):
+def test_missing_keys_are_named():
     with pytest.raises(ValueError, match=r"`result`. Missing: 'genotype', 'searched'. Received keys: \['random'\]"):
-        use({"random": []})
+        verdict({"random": []})
     with pytest.raises(ValueError, match=r"Missing: 'searched'"):
-        use({"genotype": {}})
+        verdict({"genotype": {}})
     with pytest.raises(ValueError, match="Expected a mapping"):
-        use(None)
+        verdict(None)
 
 
 def test_a_damaged_record_is_told(tmp_path):
@@ -553,3 +523,24 @@ def test_predictions_hold_no_formula_and_no_control_characters():
     header, first, second = csv.reader(io.StringIO(predictions_text(rows, "csv")))
     assert header == ["file", "class", "probability", "\\x1b[31mred", "'@sum"]
     assert first[:2] == ["'=cmd|calc", "\\x1b[31mred"] and second[:2] == ["caf\\udce9.png", "'@sum"]
+
+
+# Samples -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("classes", [20, 21])
+def test_samples_have_the_probability_of_each_class_or_of_the_three_best(classes):
+    names = ["=a", *(f"class {n}" for n in range(1, classes))]
+    answers = np.random.default_rng(0).dirichlet(np.ones(classes), 2).tolist()
+    text = samples_csv({"sample": ["-x.png", "a\n.png"], "label": ["=a", "class 1"]}, answers, names, CLASSIFICATION)
+    header, *rows = csv.reader(io.StringIO(text))
+    order = np.argsort(answers, axis=1)[:, ::-1]
+    assert [row[:2] for row in rows] == [["'-x.png", "'=a"], [r"a\n.png", "class 1"]]
+    assert [row[2].lstrip("'") for row in rows] == [names[best] for best in order[:, 0]]
+    if classes == 20:
+        assert header == ["sample", "label", "predicted", "'=a", *names[1:]]
+        np.testing.assert_allclose([list(map(float, row[3:])) for row in rows], answers, rtol=1e-4)
+    else:
+        assert header[2::2] == ["predicted", "second", "third"] and len(header) == 8
+        assert [[cell.lstrip("'") for cell in row[2::2]] for row in rows] == [
+            [names[one] for one in best[:3]] for best in order
+        ]
+        assert [float(cell) for cell in rows[0][3::2]] == pytest.approx(sorted(answers[0])[:-4:-1], rel=1e-4)

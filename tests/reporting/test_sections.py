@@ -1,5 +1,6 @@
 """The parts of a report that are drawn in the page, and how the page looks on a phone, in light and in dark."""
 
+import dataclasses
 import html
 import json
 import re
@@ -95,6 +96,49 @@ def test_samples_are_counted_and_small(result):
     assert thumbnail(np.zeros((128, 1))) is None and thumbnail(np.zeros((8, 8, 2))) is None
 
 
+HOSTILE = "<script>a</script>&"
+
+
+def test_classes_that_are_confused_are_a_matrix_or_the_worst_pairs(result, tmp_path):
+    def page(classes, matrix):
+        searched = {**result["searched"], "confusion": matrix}
+        return report_text(tmp_path, Record({**result, "searched": searched, "dataset": {"classes": classes}}))
+
+    text = page(["cat", HOSTILE], [[8, 2], [0, 0]])
+    row = re.search(r'<h2>Confusion</h2>.*?<tr><th scope="row">cat</th>(.*?)</tr>', text, re.DOTALL)[1]
+    assert re.findall(r'class="(\w+)" style="--share:([\d.]+)">(\d*)', row) == [
+        *(("right", "0.800", "8"), ("wrong", "0.200", "2")),
+    ]
+    assert HOSTILE not in text and text.count(html.escape(HOSTILE)) >= 2
+    many = np.diag(np.full(30, 9))
+    many[3, 4], many[5, 6], many[7, 8] = 1, 3, 2
+    text = page([f"{HOSTILE}{n}" for n in range(30)], many.tolist())
+    table = text.partition("<h2>Confusion</h2>")[2].partition("</table>")[0]
+    found = [html.unescape(cell) for cell in re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", table)][4:]
+    pairs = [(5, 6, "3", "25.0 %"), (7, 8, "2", "18.2 %"), (3, 4, "1", "10.0 %")]
+    assert found == [cell for i, j, *rest in pairs for cell in (f"{HOSTILE}{i}", f"{HOSTILE}{j}", *rest)]
+    assert "Confusion" not in page(["cat"], [[3]])
+
+
+def test_files_are_named_and_those_that_were_left_out_have_a_reason(tmp_path):
+    data = dataclasses.replace(
+        dataset(),
+        files={part: [f"{HOSTILE}{part}{n}\udce9" for n in range(40)] for part in ("train", "test")},
+        left_out={f"{HOSTILE}.txt": "not an image", **{f"{n}.png": "damaged" for n in range(300)}},
+    )
+    record = samples_record(data, [{"index": 7, "label": 0, "taken_for": 1}])
+    genotype = json.loads(genotypes.DARTS_V2.to_json())
+    text = report_text(tmp_path, Record({"genotype": genotype, "searched": {}, "samples": record}))
+    text.encode()
+    shown = html.unescape(text)
+    assert HOSTILE not in text and f"<small>{HOSTILE}test7\\udce9</small>" in shown
+    assert f'title="{HOSTILE}train0' in shown and shown.count('alt="') == 1 + sum(
+        len(one["images"]) for one in record["classes"]
+    )
+    assert f'<th scope="row">{HOSTILE}.txt</th><td>not an image' in shown and "301 files in all" in shown
+    assert "198.png" in text and "199.png" not in text
+
+
 def test_report_shows_mistakes_samples_and_times(result, tmp_path):
     text = report_text(tmp_path, Record.of(result))
     mistakes = result["samples"]["mistakes"]
@@ -138,7 +182,8 @@ def test_letters_of_a_chart_are_large_enough_and_nothing_is_fixed(result, tmp_pa
     assert all(float(width) <= 340 for width in re.findall(r"viewBox=\"0 0 (\d+)", text))
     for width, unit in re.findall(r"(?:min-)?width: ([\d.]+)(px|rem)", style.replace("max-width", "")):
         assert float(width) * (16 if unit == "rem" else 1) <= 390
-    assert style.count("prefers-color-scheme: dark") == 2
+    assert style.count("prefers-color-scheme: dark") == 3
+    assert "dark) { figure img { filter: invert(" in style  # plots are white
     for chart in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         assert "#" not in chart  # colors are the page's: those of the light or of the dark one
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerasnas.runs import Progress
+from kerasnas.runs import progress as progress_module
 from kerasnas.runs.progress import EpochCount, bar_text, progress_of
 
 
@@ -52,6 +53,27 @@ def test_lines_where_there_is_no_terminal(mode):
         progress("first")
     progress.conclude("last")
     assert stream.getvalue() == "first\nlast\n" and progress.verbosity == 2
+
+
+def test_no_silence_lasts_longer_than_half_a_minute(monkeypatch):
+    assert progress_module._SILENCE < 30
+    monkeypatch.setattr(progress_module, "_SILENCE", 0.2)
+    lines = []
+    progress = progress_of(lambda line: lines.append((time.monotonic(), line)))
+    progress.phase("training", lambda: "cnn, 12 steps, loss 0.500")
+    with progress.following(lambda: (0.25, 61.0)):
+        for _ in range(5):  # these are no silence
+            progress("first")
+            time.sleep(0.05)
+        until = time.monotonic() + 20
+        while len(lines) < 7 and time.monotonic() < until:
+            time.sleep(0.01)
+        progress.phase("report")
+        while len(lines) < 8 and time.monotonic() < until:
+            time.sleep(0.01)
+    at, said = zip(*lines[4:8], strict=True)
+    assert said == ("first", *["  25 % done, 1 min 1 s left: cnn, 12 steps, loss 0.500"] * 2, said[3])
+    assert said[3] == "  25 % done, 1 min 1 s left: report" and min(np.diff(at)) >= 0.19
 
 
 def test_less_and_nothing():
@@ -100,7 +122,9 @@ def test_epochs_of_a_training_are_counted():
         x = np.zeros((4, 2))
         model.fit(x, x[:, 0], batch_size=2, epochs=epochs, verbose=0, callbacks=[count.callback(name), Clock()])
 
+    assert count.at_work() == ""
     train("search", 1)
+    assert count.at_work() == "search, epoch 1 of 2, loss 0.000"
     assert states[0] == (0.5 / 8, None)  # half an epoch of eight, and nothing is known of the time
     assert count.state() == (1 / 8, 70.0) and lines == ["  at most about 1 min 10 s left for everything"]
     count.finish("search")  # a guard stopped it

@@ -100,7 +100,7 @@ def test_mlflow_has_settings_curves_results_and_files_in_one_run(place, finished
         found = client.get_metric_history(run.info.run_id, f"{group}/loss")
         assert [(one.step, one.value) for one in found] == list(enumerate(curve["loss"]))
     files = {one.path for one in client.list_artifacts(run.info.run_id)}
-    assert {"model.keras", "genotype.json", "report.html", "card.md", "training.png", "cell_reduce.png"} <= files
+    assert {"model.keras", "genotype.json", "report.html", "card.md", "cell_reduce.png"} <= files
     copy = client.download_artifacts(run.info.run_id, "model.keras", str(place))
     assert Path(copy).read_bytes() == (folder / "model.keras").read_bytes()
 
@@ -116,7 +116,7 @@ def test_wandb_has_them_too_and_continues_its_run(finished):
     assert losses == pytest.approx(result["searched"]["history"]["loss"])
     assert [row["searched/step"] for row in history(records) if "searched/step" in row] == [0, 1]
     shown = {name.split(".")[0] for row in history(records) for name in row}
-    assert {"training", "cell_reduce", "report"} <= shown
+    assert {"cell_reduce", "report"} <= shown
     (artifact,) = [one.request.log_artifact.artifact for one in records if one.request.HasField("log_artifact")] or [
         one.artifact for one in records if one.HasField("artifact")
     ]
@@ -129,7 +129,7 @@ def test_tensorboard_has_curves_alphas_plots_and_texts(finished):
     events = EventAccumulator(str(folder / "tracking" / "tensorboard")).Reload()
     tags = events.Tags()
     assert {"search/loss", "searched/loss", "result/test_accuracy", "settings", "genotype"} <= {*tags["tensors"]}
-    assert len(events.Tensors("searched/loss")) == 2 and "plots/training" in tags["images"]
+    assert len(events.Tensors("searched/loss")) == 2 and "plots/cell_reduce" in tags["images"]
     assert (folder / "tracking" / "tensorboard" / "architecture").is_dir()
 
 

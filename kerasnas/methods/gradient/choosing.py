@@ -63,6 +63,7 @@ def choose_genotype(
     weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
     earlier = remembering.consult(stages, config, space, data, None, within.__contains__, log)
     others = "others near it, and what did well on similar data before" if earlier.genotypes else "others near it"
+    context.progress.phase("shortlist")
     log(f"Choosing among {shortlist.size} networks: the derived one and {others}, trained for a short time.")
     record = run_shortlist(
         stages,

@@ -82,8 +82,9 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
             searched = trainings.run("searched", genotype)
             others = random_others(stages, config, space, genotype)
             random = trainings.run_all(dict(zip(names, others, strict=False)), executor)
-        experience = stages.stage(EXPERIENCE)
-        record = context.finish(searched, found, random, shortlist=chosen, experience=experience)
+            experience = stages.stage(EXPERIENCE)
+            progress.phase("report")
+            record = context.finish(searched, found, random, shortlist=chosen, experience=experience)
         if chosen is not None:
             remember_search(config, context.data, found, chosen, searched, experience, progress)
         return record
@@ -97,7 +98,7 @@ def search_stage(
     if (found := stages.stage("search")) is not None:
         epochs.finish("search")
         return found
-    progress.phase("search")
+    progress.phase("search", epochs.at_work)
     progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
     objective = make_objective(stages, config, space, data)
     fit = {

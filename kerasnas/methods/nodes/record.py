@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,11 @@ from kerasnas.datasets.smoothing import smoothed
 from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.records import Record
+from kerasnas.reporting.predictions import samples_csv
 from kerasnas.runs.method import Context
-from kerasnas.runs.record import SAMPLES
+from kerasnas.runs.record import PREDICTIONS, SAMPLES
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.evidence import evaluation_record
-from kerasnas.wording import csv_cell
 
 _LEAST = 0.02  # of a weight: what counts for less is left out
 
@@ -65,10 +63,6 @@ def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> 
     along = smoothed(data, together)
     helps = data.accuracy(along, "validation") > data.accuracy(together, "validation")
     return Mixed(weights, helps, {name: CLASSIFICATION.answers(one) for name, one in outputs.items()})
-
-
-PREDICTIONS = "predictions.csv"
-"""The file with the prediction for each node."""
 
 
 def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> Record:
@@ -144,11 +138,6 @@ def write_predictions(folder: Path, data: GraphDataset, answers: np.ndarray) -> 
     parts = np.full(len(data.y), "", object)
     for part, nodes in data.parts.items():
         parts[nodes] = part
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(csv_cell, ["node", "part", "label", "predicted", *data.classes]))
-    for node, row in enumerate(answers):
-        label = data.classes[data.y[node]] if data.y[node] >= 0 else ""
-        named = map(csv_cell, (parts[node], label, data.classes[row.argmax()]))
-        writer.writerow([node, *named, *(f"{one:.6f}" for one in row)])
-    storage.write_text(folder / PREDICTIONS, text.getvalue())
+    labels = [data.classes[label] if label >= 0 else "" for label in data.y]
+    columns = {"node": [str(node) for node in range(len(labels))], "part": parts.tolist(), "label": labels}
+    storage.write_text(folder / PREDICTIONS, samples_csv(columns, answers.tolist(), data.classes, CLASSIFICATION))

@@ -87,8 +87,8 @@ class NodeSearch:
         """Return the search stage: scores of networks, kept one by one."""
         if (finished := self.stages.stage("search")) is not None:
             return finished
-        progress.phase("search")
         strategy = PredictorSearch(self.space, seed=self.config.seed, initial=_INITIAL, batch_size=_BATCH)
+        progress.phase("search", lambda: f"{len(strategy.observations)} networks scored")
         before = self.stages.progress("search")
         if before:
             strategy.set_state(before["strategy"])

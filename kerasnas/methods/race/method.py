@@ -61,20 +61,21 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         # Closed before the winner is trained, which gets all cores.
         with context.executor() as executor, progress.following(context.state):
             race = make_race(context, executor)
-            progress.phase("race")
+            progress.phase("race", race.contestants.at_work)
             found = race.run()
         with progress.following(context.state):
-            progress.phase("training")
+            progress.phase("training", race.contestants.at_work)
             beside = companion_of(context.settings, data)
             searched = train_winners(race, (data.x_test, data.y_test), context.keep_classifier, beside)
-        context.keep_genotype(genotype_of(searched))
-        progress(
-            f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
-            f"{duration(searched['seconds'])} of training"
-        )
-        if references := compare_references(context):
-            found = {**found, "references": references}
-        record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
+            context.keep_genotype(genotype_of(searched))
+            progress(
+                f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
+                f"{duration(searched['seconds'])} of training"
+            )
+            progress.phase("report")
+            if references := compare_references(context):
+                found = {**found, "references": references}
+            record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
         remember(with_space(context.settings, data), data, found, searched, context.settings.budget(), progress)
         return record
 

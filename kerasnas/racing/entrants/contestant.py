@@ -45,6 +45,7 @@ class Contestant:
     Attributes:
         steps: how many it has been trained for.
         seconds: how long that took, by the clock of `advance`.
+        latest: logs of the latest step, within a call of `advance`; empty otherwise.
         history: loss and metrics on the training batches of each call of `advance`, and `"steps"` at its end.
 
     Example:
@@ -67,6 +68,7 @@ class Contestant:
         self.warmup = checks.integer("warmup", warmup, 0)
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
+        self.latest: Mapping[str, Any] = {}
         self.history: dict[str, list[float]] = {}
         if self.learns:
             training_loop.prepare(model, batches)
@@ -99,19 +101,19 @@ class Contestant:
         if not self.learns:
             self._fit(clock)
             return
-        logs: Mapping[str, Any] = {}
         self.model.reset_metrics()
         with self._computing():
             step = training_loop.stepper(self.model)
             while past < seconds and done < steps:
                 warm = min(1.0, (self.steps + 1) / self.warmup) if self.warmup else 1.0
                 self.model.optimizer.learning_rate.assign(self.learning_rate * warm * schedule(past))
-                logs = step(self._batch())
+                self.latest = step(self._batch())
                 self.steps += 1
                 done += 1
                 self.average.update(self.steps)
                 past = clock() - start
         self.seconds += past
+        logs, self.latest = self.latest, {}
         if not done:
             return
         self.history.setdefault("steps", []).append(self.steps)

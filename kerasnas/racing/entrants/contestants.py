@@ -55,6 +55,7 @@ class Contestants:
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
         self.progress.setdefault("saved", {})
+        self.progress |= self.task.entry()
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
         self._live: dict[str, Contestant] = {}
 
@@ -103,6 +104,18 @@ class Contestants:
     def _begin(self, initializer: str, model: keras.Model, x: Any, y: Any) -> None:
         assert self.initialize is not None
         self.initialize(model, initializer, x, y)
+
+    def at_work(self) -> str:
+        """Describe the contestant in training: its steps, its latest loss, its held-out score; `""` between trainings.
+
+        Another thread may call it at any time: it reads what the training leaves anyway.
+        """
+        for name, contestant in self._live.copy().items():
+            if latest := contestant.latest:
+                score = [self.task.show_score(one["accuracy"]) for one in self.entries[name].get("curve", ())[-1:]]
+                held_out = f", held-out {self.task.score_words} {score[0]}" if score else ""
+                return f"{name}, {contestant.steps:,} steps, loss {float(latest['loss']):.3f}{held_out}"
+        return ""
 
     @property
     def lessons(self) -> dict[str, np.ndarray]:

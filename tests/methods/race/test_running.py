@@ -1,5 +1,6 @@
 """A run by a race, from settings to report: as a function and as a command."""
 
+import csv
 import json
 import time
 
@@ -16,7 +17,7 @@ from kerasnas.racing.race import stage
 from tests.kit import count_steps
 
 FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
-PLOTS = ("cell_network.png", "race.png", "race_front.png", "training.png")
+PLOTS = ("cell_network.png", "predictions.csv")
 
 
 def images(number, rng):
@@ -93,6 +94,18 @@ def test_folder_holds_everything(finished):
     assert result["race"]["rungs"] and len(result["race"]["contestants"]) == 2
     assert result["searched"]["test_accuracy"] > 0.5
     assert not (folder / "checkpoints" / "racing").exists()
+
+
+def test_predictions_of_the_test_samples_are_those_of_the_report(finished, dataset):
+    rows = list(csv.DictReader((finished / "predictions.csv").read_text().splitlines()))
+    with np.load(dataset) as arrays:
+        assert [row["label"] for row in rows] == arrays["y_test"].astype(str).tolist()
+        model = keras.models.load_model(finished / "model.keras")
+        probabilities = model.predict(arrays["x_test"], verbose=0)
+    assert [row["sample"] for row in rows] == [str(number) for number in range(60)]
+    right = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert right == pytest.approx(read(finished)["searched"]["test_accuracy"])
+    np.testing.assert_allclose([[float(row[name]) for name in "012"] for row in rows], probabilities, atol=1e-5)
 
 
 def test_model_is_plain_keras_and_scores_what_the_report_says(finished, dataset):

@@ -130,7 +130,7 @@ def test_the_supernet_starts_from_an_initialization_in_a_folder_and_the_trial_le
     assert "Warm start:" in capsys.readouterr().out
     result, folder = tuner.result("0"), tuner.trial_folder("0")
     assert "variables start from the initialization" in result["warm_start"]
-    names = {"report.html", "card.md", "history.csv", "alphas.png", "search.png", "training.png", "cell_reduce.png"}
+    names = {"report.html", "card.md", "history.csv", "alphas.png", "cell_reduce.png"}
     assert names <= {path.name for path in folder.iterdir()}
     score = 100 * tuner.oracle.trials["0"].score
     for name in ("report.html", "card.md"):

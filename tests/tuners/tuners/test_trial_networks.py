@@ -136,7 +136,7 @@ def test_a_report_is_left_of_the_best_fold_alone(tmp_path):
     best = result["folds"][result["best_fold"]]
     assert best["val_loss"] == min(one["val_loss"] for one in result["folds"]) != metrics["val_loss"]
     assert result["searched"]["val_loss"] == best["val_loss"]
-    assert {"report.html", "card.md", "training.png", "history.csv"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"report.html", "card.md", "history.csv"} <= {path.name for path in tmp_path.iterdir()}
     assert not list(tmp_path.glob("fold_*/report.html"))
     part = parts[result["best_fold"]]
     model = keras.models.load_model(tmp_path / "model.keras")
