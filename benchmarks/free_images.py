@@ -97,9 +97,8 @@ def clusters(seen, number):
     space = AdaptationSpace.for_data((SEEN, SEEN, 3), 2, 1000, starts=names)
     model = space.build_network(space.network(names[0], SEEN, ("frozen",) * 5, "last"), (SEEN, SEEN, 3), 2)
     features = [features_of(model, seen[first : first + 1000] / np.float32(255)) for first in range(0, len(seen), 1000)]
-    features = PCA(64, whiten=True, random_state=0).fit_transform(
-        StandardScaler().fit_transform(np.concatenate(features))
-    )
+    features = StandardScaler().fit_transform(np.concatenate(features))
+    features = PCA(min(64, *features.shape), whiten=True, random_state=0).fit_transform(features)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     return MiniBatchKMeans(number, batch_size=4096, n_init=3, random_state=0).fit_predict(features)
 
