@@ -62,7 +62,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]
     flushed, which saves milliseconds: the file survives a kill, not a power cut.
 
     Raises:
-        FileExistsError: if a device, a pipe or a socket is there, which a rename would destroy.
+        FileExistsError: if a folder, a device, a pipe or a socket is there: a rename would destroy all but the first.
 
     Example:
 
@@ -73,11 +73,9 @@ def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]
     >>> target.read_text()
     'whole'
     """
-    path = checks.path("path", path)
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise FileExistsError(f"{path} is a device, a pipe or a socket, not a regular file. Name another one.")
+    path = _target(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is a folder, a device, a pipe or a socket, not a regular file. Name another.")
     # The suffix stays last, since Keras, NumPy and matplotlib choose the format by it.
     temporary = leftovers.name_temporary(path.parent, path.stem[:40], path.suffix)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
@@ -97,8 +95,8 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
 
     A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both. Of a
-    process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions as for
-    `atomic_path`.
+    process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions and links
+    as for `atomic_path`.
 
     Example:
 
@@ -109,7 +107,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     >>> [file.name for file in target.iterdir()]
     ['b.txt']
     """
-    path = checks.path("path", path)
+    path = _target(path)
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file, where a folder is to be written. Move it away first.")
     place = leftovers.name_temporary(path.parent, path.name)
@@ -128,6 +126,12 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _target(path: str | os.PathLike) -> Path:
+    """Return the path that a writer of `path` replaces: of a link, where it leads."""
+    path = checks.path("path", path)
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _keep_mode(path: Path, temporary: Path) -> None:
