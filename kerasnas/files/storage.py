@@ -30,10 +30,10 @@ def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: str | os.PathLike) -> Iterator[None]:
-    """A context that one process at a time is in, for each lock file `path`; others wait, where the system has locks.
+def locked(path: str | os.PathLike, busy: str = "") -> Iterator[None]:
+    """A context that one process at a time is in, for each lock file `path`, where the system has locks.
 
-    The file stays: whoever removed it would let two in.
+    The file stays: whoever removed it would let two in. Others wait, or raise a BlockingIOError with the words `busy`.
 
     Example:
 
@@ -45,7 +45,9 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
     with open(checks.path("path", path), "a", encoding="utf-8") as file:
         try:
             if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise BlockingIOError(busy) from None
         except OSError:  # a file system without locks
             pass
         yield

@@ -134,7 +134,7 @@ def resume(
         FileNotFoundError: if there is no run.
         ValueError, NonFiniteError, OSError: as for `search`.
     """
-    run = RunFolder.open(folder)
+    run = RunFolder.open(folder, log)
     run = run if executor is None else run.on(executor)
     with run.working():
         return _continue(run, log, spent)
