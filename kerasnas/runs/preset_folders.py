@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,31 @@ def preset_folder(name_or_folder: str | os.PathLike) -> Path:
     if len(folder.parts) == 1 and hint.startswith("Did"):
         raise FileNotFoundError(f"There is neither a folder nor a preset '{text}'. {hint}")
     return folder
+
+
+def as_run(folder: str | os.PathLike, log: Callable[[str], Any], target: str | os.PathLike | None = None) -> Path:
+    """Return the folder of a run that may be written to: a preset is copied, so that its own files stay as they are.
+
+    Args:
+        folder: the folder of a run, or a preset.
+        log: called with the folder of the copy.
+        target: folder of the copy, which must not exist. Defaults to None: the preset's name here, with a number if
+            that is taken.
+    """
+    source = preset_folder(folder)
+    if not (source / MANIFEST).exists():
+        return source
+    names = itertools.chain([source.name], (f"{source.name}-{number}" for number in itertools.count(1)))
+    place = next(Path(name) for name in names if not Path(name).exists()) if target is None else Path(target)
+    if place.exists():
+        raise FileExistsError(f"{place} exists. Choose another --output, a new folder that the preset is copied to.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with storage.atomic_folder(place) as copy:
+        for name in FILES:
+            if (source / name).exists():
+                shutil.copyfile(source / name, copy / name)
+    log(f"The preset is copied to {place}, as a run.")
+    return place
 
 
 def address(text: str) -> tuple[str, str | None]:
