@@ -76,8 +76,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.front is None:
             object.__setattr__(self, "front", Scaling(self.scale))
-        classes = checks.names("classes", self.classes)
-        object.__setattr__(self, "classes", checks.names("classes", tuple(map(printable, classes))))
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
         object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
         object.__setattr__(self, "name", printable(self.name))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)

@@ -192,12 +192,7 @@ def write_config(path: Path, config: Settings, directory: str | None = None) -> 
 
 
 def read_config(file: str | os.PathLike, log: Callable[[str], Any] | None = None) -> Settings:
-    """Read the settings of a run from its `config.json`, as `kerasnas.runs.trust` admits them.
-
-    Args:
-        file: the file.
-        log: called with a line on settings that are left out. Defaults to None: nothing is logged.
-    """
+    """Read the settings of a run from its `config.json`, as `trust.admit` does, which logs what it leaves out."""
     file = checks.path("file", file)
     record = untrusted.read_json(file, object)
     if not isinstance(record, dict) or record.get("format") != _FORMAT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import shutil
@@ -85,19 +84,17 @@ def preset_folder(name_or_folder: str | os.PathLike) -> Path:
 
 
 def as_run(folder: str | os.PathLike, log: Callable[[str], Any], target: str | os.PathLike | None = None) -> Path:
-    """Return the folder of a run that may be written to: a preset is copied, so that its own files stay as they are.
+    """Return the folder of a run, to be written to: a preset is copied to `target`, and its own files stay as they are.
 
-    Args:
-        folder: the folder of a run, or a preset.
-        log: called with the folder of the copy.
-        target: folder of the copy, which must not exist. Defaults to None: the preset's name here, with a number if
-            that is taken.
+    `target` must not exist. Defaults to None: the preset's name here, with a number if that is taken.
     """
     source = preset_folder(folder)
     if not (source / MANIFEST).exists():
         return source
-    names = itertools.chain([source.name], (f"{source.name}-{number}" for number in itertools.count(1)))
-    place = next(Path(name) for name in names if not Path(name).exists()) if target is None else Path(target)
+    place, number = Path(source.name if target is None else target), 0
+    while target is None and place.exists():
+        number += 1
+        place = Path(f"{source.name}-{number}")
     if place.exists():
         raise FileExistsError(f"{place} exists. Choose another --output, a new folder that the preset is copied to.")
     place.parent.mkdir(parents=True, exist_ok=True)

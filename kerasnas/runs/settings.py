@@ -95,10 +95,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], file: Path | None = None) -> Any:
-        """Return the inverse of `to_dict`, as `kerasnas.runs.trust` admits what stands in `file`.
-
-        An unknown setting is an error that names the nearest one.
-        """
+        """Return the inverse of `to_dict`, of what `trust.admit` admits; an error names the nearest known setting."""
         record = trust.admit(record, file)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in record:

@@ -27,16 +27,10 @@ _REACHES: dict[str, Callable[[str], bool]] = {
 
 
 def write(file: Path, record: Mapping[str, Any], changed: Iterable[str]) -> None:
-    """Write the settings of a run, and remember that this user did: `owned` then holds of this file, here.
-
-    Args:
-        file: of the run's folder.
-        record: what is written.
-        changed: names of the settings that are not at their default.
-    """
+    """Write the settings of a run, with the names of those that are `changed`, so that `owned` is true of the file."""
     text = json.dumps(record, indent=2) + "\n"
     if not {"imports", *ELSEWHERE}.isdisjoint(changed):
-        _remember(file, text.encode())  # first: a run killed in between is either absent or owned
+        _remember(file, text.encode())  # first: a run killed in between is absent, or owned
     storage.write_text(file, text)
 
 
@@ -120,9 +114,9 @@ def _mark(file: Path, content: bytes) -> str:
     return hashlib.sha256(b"\0".join((os.fsencode(file.resolve()), run, content))).hexdigest()
 
 
-def _marks() -> Path:
-    return storage.cache_folder() / f"started-{_user()}.txt"  # the folder may be shared by several users
-
-
 def _user() -> int:
     return getattr(os, "getuid", int)()  # on Windows 0, as of the owner of any file
+
+
+def _marks() -> Path:
+    return storage.cache_folder() / f"started-{_user()}.txt"  # the folder may be shared by several users

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import inspect
 import json
+import os
 import re
 import shutil
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasnas import cli, methods
 from kerasnas.runs import method as runs_method
@@ -229,3 +231,35 @@ def test_no_loader_runs_what_a_folder_names(stranger, canary, capsys):
                 if canary.heard():
                     heard.append((name, path))
     assert not heard and tried > 50, (heard, tried)
+
+
+def has_names(folder, canary):
+    """Of classes, candidates and files: escape sequences, formulas, and what is not Unicode."""
+    change(folder)
+    for file in (folder / "model.json", folder / "result.json"):
+        text = file.read_text().replace("vgg_3x3", r"vgg\u001b[31m").replace('"Bag"', r'"=1+1\u009b31m"')
+        file.write_text(text.replace('"Coat"', r'"caf\udce9\u001b]0;x\u0007"'))
+    for name in (os.fsdecode(b"caf\xe9\x1b[31m.png"), "=1+1.png"):
+        Image.new("L", (28, 28), 90).save(name)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")  # of plots
+@pytest.mark.parametrize("stranger", [has_names], indirect=True)
+def test_names_reach_the_terminal_and_tables_escaped(stranger, canary, capsys):
+    images = [f"--images={name}" for name in os.listdir() if name.endswith(".png")]
+    printed = ""
+    for command in (*(f"predict --format={form}" for form in ("text", "csv", "json")), "plot", "resume", "export"):
+        name, *flags = command.split()
+        flags += (
+            images if name == "predict" else ["--format=savedmodel", "--dataset=theirs"] if name == "export" else []
+        )
+        cli.main([name, f"--output_dir={stranger}", *flags])
+        out, err = capsys.readouterr()
+        printed += out + err
+        if "json" in command:
+            assert len(json.loads(out)) == 2
+        if "csv" in command:
+            assert not re.search(r"(^|,)[=+@]", out, re.MULTILINE)
+    assert r"vgg\x1b[31m" in printed and r"caf\udce9\x1b]0;x\x07" in printed
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", printed)
+    printed.encode()
