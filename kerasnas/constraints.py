@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerasnas.wording import invalid, invalid_array, nearest
+from kerasnas.wording import invalid, invalid_array, nearest, printable
 
 NUMBERS = "iuf"
 
@@ -294,7 +294,7 @@ class Entries(Constraint):
 
 @dataclasses.dataclass(frozen=True)
 class Names(Constraint):
-    """A sequence of at least `least` distinct strings, each one of `known`."""
+    """A sequence of at least `least` distinct strings, each one of `known`; control characters are escaped."""
 
     known: tuple[str, ...] | None = None
     least: int = 1
@@ -309,6 +309,7 @@ class Names(Constraint):
             raise ValueError(invalid(argument, expected or str(self), value))
         for name in found if self.known is not None else ():
             Options(self.known or ())(argument, name)
+        found = tuple(map(printable, found))  # of files: no name disturbs a terminal, or a writer of UTF-8
         if len(set(found)) != len(found):
             raise ValueError(invalid(argument, "distinct names", list(found)))
         return found

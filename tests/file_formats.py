@@ -206,17 +206,14 @@ _MINI = {"x": np.zeros((6, 84, 84, 3), "uint8"), "y": np.arange(6) % 3, "split":
 _MINI |= {"classes": np.array(["a", "b", "c"])}
 _REBUILT = Rebuilt(DARTS_V2, TrainingConfig(space="darts", num_nodes=4)).to_dict()
 
+_NOTES = ("kerasnas_version", "directory", "secret")  # of a run's config.json: no settings
 FORMATS: dict[str, FileFormat] = {
     "genotype.json": FileFormat(_genotype, Genotype.load, may_lack=("normal", "reduce")),
-    "config.json of a race": FileFormat(_run(RaceConfig()), read_config, ("kerasnas_version", "directory")),
-    "config.json of a search": FileFormat(_run(SearchConfig()), read_config, ("kerasnas_version", "directory")),
-    "config.json of a search on a graph": FileFormat(
-        _run(GraphConfig(dataset="graph.npz")), read_config, ("kerasnas_version", "directory")
-    ),
-    "config.json of a training": FileFormat(_run(TrainingConfig()), read_config, ("kerasnas_version", "directory")),
-    "config.json of a pre-training": FileFormat(
-        _run(PretrainingConfig(datasets=("cifar10",))), read_config, ("kerasnas_version", "directory")
-    ),
+    "config.json of a race": FileFormat(_run(RaceConfig()), read_config, _NOTES),
+    "config.json of a search": FileFormat(_run(SearchConfig()), read_config, _NOTES),
+    "config.json of a search on a graph": FileFormat(_run(GraphConfig(dataset="graph.npz")), read_config, _NOTES),
+    "config.json of a training": FileFormat(_run(TrainingConfig()), read_config, _NOTES),
+    "config.json of a pre-training": FileFormat(_run(PretrainingConfig(datasets=("cifar10",))), read_config, _NOTES),
     "given.json": FileFormat(
         _json(GIVEN, {"mine": _REBUILT}), lambda path: read_given(path.parent), may_lack=_GIVEN, optional=True
     ),

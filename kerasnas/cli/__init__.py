@@ -14,7 +14,8 @@ from kerasnas.cli.commands import COMMANDS
 from kerasnas.cli.failures import how_to_resume, in_one_line
 from kerasnas.cli.flags import parse
 from kerasnas.cli.quiet import quieten
-from kerasnas.wording import nearest
+from kerasnas.cli.terminal import Terminal
+from kerasnas.wording import nearest, printable
 
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     folder, values = None, None
     try:
-        with _terminating():
+        with _terminating(), contextlib.redirect_stdout(Terminal(sys.stdout)):
             if argv is None and name != "completion":  # which imports no TensorFlow
                 quieten()
             values = command.flags(rest)
@@ -85,5 +86,5 @@ def _terminating() -> Iterator[None]:
 
 
 def _fail(message: str) -> int:
-    print(f"kerasnas: {message}", file=sys.stderr)
+    print(f"kerasnas: {printable(message)}", file=sys.stderr)
     return _FAILED

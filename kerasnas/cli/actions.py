@@ -36,9 +36,7 @@ def method_options() -> tuple[str, ...]:
 def _search_method(values: flags.FlagValues) -> Any:
     """Return the method that the flags ask for."""
     from kerasnas.methods import search_methods
-    from kerasnas.runs import plugins
 
-    plugins.load(values["import"].value)  # before the name of a space is looked up
     space = values["space"].value if values["space"].present else None
     option, dataset = values["method"].value, values["dataset"].value
     known = search_methods()
@@ -73,7 +71,6 @@ def retrain(values: flags.FlagValues) -> None:
     from kerasnas.methods.rebuilding import fitting, read_network
 
     name, own = values["genotype"].value, given(methods.TrainingConfig, values)
-    runs.plugins.load(own.get("imports", ()))
     published = _published().get(name)
     found = read_network(_existing(name), **own) if published is None else fitting(published, **own)
     progress = _progress(values)

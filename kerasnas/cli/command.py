@@ -61,11 +61,16 @@ class OwnFlag:
             define(self.name, self.default, self.help, values)
 
 
+_IMPORT = OwnFlag(
+    "import",
+    (),
+    "Modules to import first, comma-separated, which the network of the run needs: names, or paths of .py files.",
+)
 _CONFIG = OwnFlag(
     "config",
     None,
     "A file of flags and their values, YAML or JSON: one that you wrote, the config.json of a run, or its folder. "
-    "Flags on the command line take precedence.",
+    "Flags on the command line take precedence; modules, trackers and addresses of clusters are given only there.",
 )
 
 
@@ -110,11 +115,15 @@ class Command:
         return {self.name: getattr(importlib.import_module(f"kerasnas.diagnostics.{module}"), name)}
 
     def complete(self, values: flags.FlagValues) -> None:
-        """Read the file of `--config`, and choose the folder of a new search, if none is given.
+        """Import modules, read the file of `--config`, and choose the folder of a new search, if none is given.
 
         Raises:
             OSError, ValueError: if the file cannot be read, or another command lacks its folder or a flag.
         """
+        if "import" in values and values["import"].value:
+            from kerasnas.runs import plugins
+
+            plugins.load(values["import"].value)  # before a name of theirs is looked up
         if "config" in values and values["config"].value is not None:
             configure(values, self.name, values["config"].value)
         for own in self.own:
@@ -154,6 +163,8 @@ class Command:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In {words}: {other} Default there: {default}."
             _CONFIG.define(values)
+        elif "output_dir" in values:
+            _IMPORT.define(values)
         for own in self.own:
             own.define(values)
         return values

@@ -253,7 +253,9 @@ COMMANDS: dict[str, Command] = {
         Command(
             "plot",
             "redraw the plots of a run, or plot a genotype.",
-            "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
+            "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots\n"
+            "\n"
+            "A preset is copied to a new folder here first, as export and monitor do too.",
             actions.plot,
             places=("output_dir",),
             own=(OwnFlag("genotype", None, _GENOTYPE),),

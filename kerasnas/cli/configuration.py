@@ -21,12 +21,15 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 def configure(values: flags.FlagValues, command: str, path: str) -> None:
     """Give the flags of a command the values that a file has for them; those that were typed keep theirs."""
+    from kerasnas.runs import trust
+
     file = Path(path, "config.json") if Path(path).is_dir() else Path(path)
     for name, value in _read(file, command).items():
         if name not in values or name == "config":
             known = [other for other in values if other != "config"]
             raise ValueError(f"{file}: unknown flag '{name}' of `kerasnas {command}`. {nearest(name, known)}")
         if not values[name].present:
+            trust.check(name, value, file)
             _set(values[name], value, file)
 
 
@@ -71,7 +74,7 @@ def _read(file: Path, command: str) -> dict[str, Any]:
     from kerasnas import runs
     from kerasnas.runs.settings import method_of
 
-    config = runs.folder.read_config(file)
+    config = runs.folder.read_config(file, log=print)
     of = method_of(config)
     if of.command != command:
         raise ValueError(f"{file} is the configuration of `kerasnas {of.command}`. Received: `kerasnas {command}`")

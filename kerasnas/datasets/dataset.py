@@ -88,8 +88,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.front is None:
             object.__setattr__(self, "front", Scaling(self.scale))
-        classes = checks.names("classes", self.classes)
-        object.__setattr__(self, "classes", checks.names("classes", tuple(map(printable, classes))))
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
         object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
         object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "files", {part: tuple(map(printable, own)) for part, own in self.files.items()})

@@ -12,6 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.batches import PairedBatches
 from kerasnas.primitives.graph import Graph
+from kerasnas.wording import printable
 
 PARTS = ("train", "validation", "test")
 
@@ -90,7 +91,8 @@ class GraphDataset:
         seen = np.unique(y[parts["train"]])
         if len(seen) < 2:
             raise ValueError(checks.invalid("y", "at least two classes among the training nodes", seen.tolist()))
-        for name, value in (("x", x), ("y", y), ("parts", parts), ("classes", classes)):
+        own = {"name": printable(self.name), "x": x, "y": y, "parts": parts, "classes": classes}
+        for name, value in own.items():
             object.__setattr__(self, name, value)
 
     def _checked_labels(self, nodes: int, classes: int) -> np.ndarray:

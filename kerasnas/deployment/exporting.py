@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from kerasnas.export.formats import FORMATS, Export, check_convertible, check_fo
 from kerasnas.files import storage
 from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.preset_folders import FILES, MANIFEST, preset_folder
+from kerasnas.runs.preset_folders import as_run
 from kerasnas.runs.record import RESULT, read_result, write_pages
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
@@ -70,10 +69,7 @@ def export(
         kerasnas.deployment.export("runs/first", ["litert", "litert-int8"])
     """
     names = check_formats(formats)
-    source = preset_folder(folder)
-    if (source / MANIFEST).exists():
-        source = _copied(source, Path(source.name if output is None else output))
-        output = None
+    source = as_run(folder, log, output)
     target = source if output is None else checks.path("output", output)
     run = RunFolder.open(source)
     if target.exists() and not target.is_dir():
@@ -100,18 +96,6 @@ def export(
                 write_pages(run.path, record)
     log(exports_text(record))
     return record["exports"]
-
-
-def _copied(preset: Path, target: Path) -> Path:
-    """Copy a preset to `target` as a run, so that its own files stay as in its manifest."""
-    if target.exists():
-        raise FileExistsError(f"{target} exists. Choose another --output, a new folder that the preset is copied to.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with storage.atomic_folder(target) as place:
-        for name in FILES:
-            if (preset / name).exists():
-                shutil.copyfile(preset / name, place / name)
-    return target
 
 
 def _spread(x: np.ndarray, number: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from kerasnas.drift.report import DriftReport
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
+from kerasnas.runs.preset_folders import as_run
 
 Log = Callable[[str], Any]
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -54,7 +55,7 @@ def monitor(
     `evaluate` and `monitor`; the run's own network stays. Without drift or an improvement none is written.
 
     Args:
-        folder: the run's folder, or that of an adapted network in it.
+        folder: the run's folder, or that of an adapted network in it; a preset is copied here first.
         new: image files and folders of them; for text networks texts, and `.txt` files of one text a line; or one
             name or path of a dataset with labels, all parts of which count.
         labels: use the labels of `new`: a folder for each class, an `.npz` or a `.csv` file. Defaults to False.
@@ -85,6 +86,7 @@ def monitor(
     x, y = _new_samples(folder, classifier, new, labels, log)
     if len(x) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} samples to detect drift. Received: {len(x)}")
+    folder = as_run(folder, log)
     watching = _monitor_of(folder, classifier, dataset)
     if y is not None and not watching.labeled:
         raise ValueError(f"The reference in {folder} has no labels. Leave out --labels.")

@@ -163,8 +163,7 @@ def finished(folder: str | os.PathLike) -> Classifier:
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
     """
-    folder = preset_folder(folder)
-    run = run_of(folder)
+    folder, run = preset_folder(folder), run_of(folder)
     if (folder / ADAPTATION).exists():
         return load_classifier(folder)
     if not (run.path / METADATA).exists():

@@ -18,6 +18,7 @@ from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.measures import task_in
+from kerasnas.runs import trust
 from kerasnas.runs.folder import RunFolder, write_config
 from kerasnas.runs.preset_folders import (
     FILES,
@@ -113,9 +114,10 @@ def _assemble(source: Path, folder: Path) -> None:
 
 
 def _without_paths(config: Settings) -> Settings:
-    """Return settings with the last names of paths, and without modules to import."""
+    """Return settings with the last names of paths, and without modules, trackers and machines."""
     values = config.to_dict()
-    changed: dict[str, Any] = {name: () for name in ("imports", "trackers") if values.get(name)}
+    fields = {field.name: field.default for field in dataclasses.fields(config)}
+    changed: dict[str, Any] = {name: fields[name] for name in ("imports", *trust.ELSEWHERE) if name in fields}
     for name in ("dataset", "initializer", "latency_table"):
         if values.get(name) and values[name] not in DATASETS:
             changed[name] = Path(values[name]).name

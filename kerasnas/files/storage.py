@@ -30,10 +30,10 @@ def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: str | os.PathLike) -> Iterator[None]:
-    """A context that one process at a time is in, for each lock file `path`; others wait, where the system has locks.
+def locked(path: str | os.PathLike, busy: str = "") -> Iterator[None]:
+    """A context that one process at a time is in, for each lock file `path`, where the system has locks.
 
-    The file stays: whoever removed it would let two in.
+    The file stays: whoever removed it would let two in. Others wait, or raise a BlockingIOError with the words `busy`.
 
     Example:
 
@@ -45,7 +45,9 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
     with open(checks.path("path", path), "a", encoding="utf-8") as file:
         try:
             if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise BlockingIOError(busy) from None
         except OSError:  # a file system without locks
             pass
         yield
@@ -62,7 +64,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]
     flushed, which saves milliseconds: the file survives a kill, not a power cut.
 
     Raises:
-        FileExistsError: if a device, a pipe or a socket is there, which a rename would destroy.
+        FileExistsError: if a folder, a device, a pipe or a socket is there: a rename would destroy all but the first.
 
     Example:
 
@@ -73,11 +75,9 @@ def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]
     >>> target.read_text()
     'whole'
     """
-    path = checks.path("path", path)
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise FileExistsError(f"{path} is a device, a pipe or a socket, not a regular file. Name another one.")
+    path = _target(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is a folder, a device, a pipe or a socket, not a regular file. Name another.")
     # The suffix stays last, since Keras, NumPy and matplotlib choose the format by it.
     temporary = leftovers.name_temporary(path.parent, path.stem[:40], path.suffix)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
@@ -97,8 +97,8 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
 
     A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both. Of a
-    process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions as for
-    `atomic_path`.
+    process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions and links
+    as for `atomic_path`.
 
     Example:
 
@@ -109,7 +109,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     >>> [file.name for file in target.iterdir()]
     ['b.txt']
     """
-    path = checks.path("path", path)
+    path = _target(path)
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file, where a folder is to be written. Move it away first.")
     place = leftovers.name_temporary(path.parent, path.name)
@@ -128,6 +128,12 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _target(path: str | os.PathLike) -> Path:
+    """Return the path that a writer of `path` replaces: of a link, where it leads."""
+    path = checks.path("path", path)
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _keep_mode(path: Path, temporary: Path) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets
-from kerasnas.files import storage, untrusted
+from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.runs import trust
 from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
 from kerasnas.spaces import SPACES
 from kerasnas.wording import nearest
@@ -53,9 +54,10 @@ class Rebuilt:
 
     @classmethod
     @checks.reading("record", "what `to_dict` returns")
-    def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
-        """Return the inverse of `to_dict`."""
-        return cls(Genotype.from_json(json.dumps(record["genotype"])), TrainingConfig.from_dict(record["settings"]))
+    def from_dict(cls, record: dict[str, Any], file: Path | None = None) -> Rebuilt:
+        """Return the inverse of `to_dict`; `file` as for the settings' `from_dict`."""
+        genotype = Genotype.from_json(json.dumps(record["genotype"]))
+        return cls(genotype, TrainingConfig.from_dict(record["settings"], file))
 
 
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
@@ -149,11 +151,12 @@ def read_given(folder: Path) -> dict[str, Rebuilt]:
     if not file.exists():
         return {}
     try:
-        return {name: Rebuilt.from_dict(one) for name, one in untrusted.read_json(file).items()}
+        return {name: Rebuilt.from_dict(one, file) for name, one in untrusted.read_json(file).items()}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is malformed: {error}") from None
 
 
 def write_given(folder: Path, networks: Mapping[str, Rebuilt]) -> None:
     """Inverse of `read_given`."""
-    storage.write_json(folder / GIVEN, {name: network.to_dict() for name, network in networks.items()})
+    record = {name: network.to_dict() for name, network in networks.items()}
+    trust.write(folder / GIVEN, record, {name for network in networks.values() for name in network.config.changed()})

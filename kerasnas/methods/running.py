@@ -13,6 +13,7 @@ from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.method import Context, conclude
+from kerasnas.runs.preset_folders import as_run
 from kerasnas.runs.progress import progress_of
 from kerasnas.runs.record import read_result, write_report
 from kerasnas.runs.settings import METHODS, Settings
@@ -134,7 +135,7 @@ def resume(
         FileNotFoundError: if there is no run.
         ValueError, NonFiniteError, OSError: as for `search`.
     """
-    run = RunFolder.open(folder)
+    run = RunFolder.open(folder, log)
     run = run if executor is None else run.on(executor)
     with run.working():
         return _continue(run, log, spent)
@@ -167,13 +168,13 @@ def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]
 
 
 def plot(folder: str | os.PathLike, log: Log = print) -> None:
-    """Draw the plots of a finished run, and write its report and its card, again.
+    """Draw the plots of a finished run, and write its report and its card, again; a preset is copied here first.
 
     Raises:
         FileNotFoundError: if the run is not finished.
     """
     checks.function("log", log)
-    run = RunFolder.open(checks.path("folder", folder))
+    run = RunFolder.open(as_run(folder, log))
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
     conclude(progress_of(log), record, run.path)

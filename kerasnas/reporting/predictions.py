@@ -39,6 +39,7 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
     file,class,probability,cat,dog
     a.png,dog,0.750000,0.250000,0.750000
     """
+    rows = [(printable(file), answers) for file, answers in rows]
     if form == "json":
         records = [{"file": file, **task.json_entries(answers)} for file, answers in rows]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
@@ -50,7 +51,7 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
         for file, answers in rows:
             writer.writerow(map(csv_cell, [file, *(cell for _, cell in task.csv_cells(answers))]))
         return text.getvalue()
-    cells = [tuple(map(printable, (file, *task.text_cells(answers)))) for file, answers in rows]
+    cells = [(file, *map(printable, task.text_cells(answers))) for file, answers in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
     return "".join("  ".join([*map(str.ljust, row, widths), row[-1]]) + "\n" for row in cells)
 

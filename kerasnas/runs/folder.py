@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import secrets
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,12 +16,8 @@ from kerasnas import __version__, checks
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
+from kerasnas.runs import trust
 from kerasnas.runs.settings import METHODS, Settings, method_of
-
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
 
 GENOTYPE = "genotype.json"
 """The file of the architecture."""
@@ -89,8 +86,8 @@ class RunFolder:
         return cls(path, config)
 
     @classmethod
-    def open(cls, path: str | os.PathLike) -> RunFolder:
-        """Open the run in `path`: import its modules, and remove what killed processes left."""
+    def open(cls, path: str | os.PathLike, log: Callable[[str], Any] | None = None) -> RunFolder:
+        """Open the run in `path`, and remove what killed processes left; `log` as for `read_config`."""
         path = checks.path("path", path)
         file = path / "config.json"
         if path.is_file():
@@ -101,7 +98,7 @@ class RunFolder:
             failed = again if reason else ""
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
         leftovers.remove(path)
-        return cls(path, read_config(file))
+        return cls(path, read_config(file, log))
 
     @classmethod
     def begin(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
@@ -110,7 +107,8 @@ class RunFolder:
             return cls.create(path, config, log)
         run = cls.open(path)
         there, here = ({"kind": one.method.name, **one.config.to_dict()} for one in (run, cls(run.path, config)))
-        there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
+        elsewhere = {name: here[name] for name in trust.ELSEWHERE if name in here}
+        there |= elsewhere
         if _same_place(run.config, config):
             here["dataset"] = there["dataset"]
         if different := checks.differences(there, here):
@@ -120,7 +118,7 @@ class RunFolder:
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.methods.resume({str(path)!r})`."
             )
-        return run.on(executor) if (executor := getattr(config, "executor", None)) is not None else run
+        return cls(run.path, dataclasses.replace(run.config, **elsewhere))
 
     def on(self, executor: str) -> RunFolder:
         """Return the run, to be continued on another executor than it was begun with."""
@@ -138,16 +136,8 @@ class RunFolder:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """A context in which no other process works in the folder, where the system has locks of files."""
-        with open(self.path / "config.json", encoding="utf-8") as file:
-            try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BlockingIOError(
-                    f"Another process works in {self.path}. Wait for it, or choose another folder."
-                ) from None
-            except OSError:  # a file system without locks
-                pass
+        busy = f"Another process works in {self.path}. Wait for it, or choose another folder."
+        with storage.locked(self.path / trust.CONFIG, busy):
             yield
 
     @contextlib.contextmanager
@@ -197,12 +187,12 @@ def failure_of(path: Path) -> dict[str, Any]:
 def write_config(path: Path, config: Settings, directory: str | None = None) -> None:
     """Write the settings of a run to `config.json` in a folder."""
     record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": method_of(config).name}
-    place = {} if directory is None else {"directory": directory}
-    storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
+    own = {} if directory is None else {"directory": directory, "secret": secrets.token_hex(16)}
+    trust.write(path / trust.CONFIG, {**record, **own, "settings": config.to_dict()}, config.changed() if own else ())
 
 
-def read_config(file: str | os.PathLike) -> Settings:
-    """Read the settings of a run from its `config.json`; the modules that it imports are imported."""
+def read_config(file: str | os.PathLike, log: Callable[[str], Any] | None = None) -> Settings:
+    """Read the settings of a run from its `config.json`, as `trust.admit` does, which logs what it leaves out."""
     file = checks.path("file", file)
     record = untrusted.read_json(file, object)
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
@@ -214,9 +204,9 @@ def read_config(file: str | os.PathLike) -> Settings:
             f"this KerasNAS reads version {_VERSION}. Upgrade KerasNAS to continue it."
         )
     try:
+        settings: Any = trust.admit(record.get("settings"), file, log)  # it may register the method
         method = METHODS[record.get("kind")]()  # type: ignore[index]
-        settings: Any = record.get("settings")
-        config = method.settings.from_dict(settings)
+        config = method.settings.from_dict(settings, file)
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file}: {error}") from None
     if (directory := record.get("directory")) is None:

@@ -33,6 +33,24 @@ def load(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(_load(name) for name in names)
 
 
+def loaded(name: str) -> str | None:
+    """Return the name by which `load` finds a module that is imported already, wherever it lies; None if none is.
+
+    Example:
+
+    >>> import json.decoder
+    >>> loaded("json.decoder"), loaded("/tmp/not_yet.py"), loaded("/tmp/decoder.py")
+    ('json.decoder', None, None)
+    """
+    load_installed()
+    file_name = Path(name).name
+    module = sys.modules.get(file_name.removesuffix(".py") if name.endswith(".py") else name)
+    if module is None or not name.endswith(".py"):
+        return None if module is None else name
+    file = Path(getattr(module, "__file__", None) or ".").resolve()
+    return str(file) if file.name == file_name else None
+
+
 @functools.cache
 def load_installed() -> None:
     """Import what installed distributions name in the group `kerasnas.plugins`; one that fails is a warning."""

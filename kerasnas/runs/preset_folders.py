@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,29 @@ def preset_folder(name_or_folder: str | os.PathLike) -> Path:
     return folder
 
 
+def as_run(folder: str | os.PathLike, log: Callable[[str], Any], target: str | os.PathLike | None = None) -> Path:
+    """Return the folder of a run, to be written to: a preset is copied to `target`, and its own files stay as they are.
+
+    `target` must not exist. Defaults to None: the preset's name here, with a number if that is taken.
+    """
+    source = preset_folder(folder)
+    if not (source / MANIFEST).exists():
+        return source
+    place, number = Path(source.name if target is None else target), 0
+    while target is None and place.exists():
+        number += 1
+        place = Path(f"{source.name}-{number}")
+    if place.exists():
+        raise FileExistsError(f"{place} exists. Choose another --output, a new folder that the preset is copied to.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with storage.atomic_folder(place) as copy:
+        for name in FILES:
+            if (source / name).exists():
+                shutil.copyfile(source / name, copy / name)
+    log(f"The preset is copied to {place}, as a run.")
+    return place
+
+
 def address(text: str) -> tuple[str, str | None]:
     """Return the repository of an address of the Hub, and its revision.
 
@@ -129,10 +154,6 @@ def check_preset(folder: Path) -> None:
             raise ValueError(f"The preset in {folder} lacks its file {name}.")
         if _sum(folder / name) != files.get(name):
             raise ValueError(f"The preset in {folder} is damaged: {name} has not the size and checksum of {MANIFEST}.")
-    if (folder / "config.json").exists():
-        settings: Any = untrusted.read_json(folder / "config.json").get("settings")
-        if not isinstance(settings, dict) or settings.get("imports"):
-            raise ValueError(f"The preset in {folder} wants to import modules, which none may.")
 
 
 def _sum(file: Path) -> dict[str, Any]:

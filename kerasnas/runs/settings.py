@@ -6,11 +6,12 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from kerasnas.constraints import Interval
 from kerasnas.registry import Registry
-from kerasnas.runs import plugins
+from kerasnas.runs import plugins, trust
 from kerasnas.wording import invalid, nearest
 
 METHODS = Registry("method")
@@ -93,8 +94,9 @@ class Settings:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Any:
-        """Return the inverse of `to_dict`; an unknown setting is an error that names the nearest one."""
+    def from_dict(cls, record: Mapping[str, Any], file: Path | None = None) -> Any:
+        """Return the inverse of `to_dict`, of what `trust.admit` admits; an error names the nearest known setting."""
+        record = trust.admit(record, file)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in record:
             if name not in known:

@@ -13,6 +13,7 @@ import keras
 from kerasnas import __version__
 from kerasnas.files import storage, untrusted
 from kerasnas.platforms import Tracker, load_tracker
+from kerasnas.runs import trust
 from kerasnas.runs.folder import TRACKING, RunFolder
 
 _TRACKED = "tracked.json"
@@ -48,7 +49,7 @@ class Tracking:
         self._run, self._log, self._folder = run, log, run.path / TRACKING
         self._trackers: dict[str, Tracker] = {}
         names: tuple[str, ...] = tuple(dict.fromkeys(getattr(run.config, "trackers", ())))
-        self._tracked = self._read() if names else {}
+        self._tracked = self._read() if names and trust.owned(run.path / trust.CONFIG) else {}
         for name in names:
             if ended and self._tracked.get(name, {}).get("told"):
                 continue

@@ -93,6 +93,28 @@ def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
     assert cli.main(["push", NAME, "mine"]) == 0 and kerasnas.load("mine").classes == kerasnas.load(NAME).classes
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_commands_write_nothing_into_a_preset(by_name, copied, tmp_path, capsys, monkeypatch):
+    """Of those that export, `test_an_exported_preset_is_a_copy`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number in range(20):
+        Image.new("L", (28, 28), 10 * number).save(f"photos/{number}.png")
+    name, folder = (NAME, SHELF / NAME) if by_name else ("copied", copied)
+    before = contents(folder)
+    for arguments in (["plot", name], ["monitor", name, "photos"], ["resume", str(folder)]):
+        assert cli.main(arguments) == 0, capsys.readouterr().err
+    assert contents(folder) == before and kerasnas.load(folder).classes
+    made = [tmp_path / NAME] if by_name else [tmp_path / "copied-1", tmp_path / "copied-2"]
+    assert (made[0] / "report.html").exists() and (made[-1] / "drift.npz").exists()
+    assert f"The preset is copied to {made[0].name}, as a run." in capsys.readouterr().out
+    assert cli.main(["predict", str(made[0]), "photos/1.png"]) == 0
+
+
 def test_an_exported_preset_is_a_copy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exported = deployment.export(NAME, ["savedmodel"], samples=20, log=lambda line: None)
@@ -204,9 +226,9 @@ def test_no_preset_imports_a_module(copied, tmp_path, monkeypatch):
     (tmp_path / "of_a_stranger.py").write_text("raise SystemExit")
     write(copied, "config.json", lambda value: value["settings"].update(imports=["of_a_stranger"]))
     write_manifest(copied)  # its checksums are right
-    for use in (kerasnas.load, deployment.evaluate):
-        with pytest.raises(ValueError, match="wants to import modules"):
-            use(copied)
+    assert kerasnas.load(copied).classes
+    with pytest.raises(ValueError, match=r"wants to import of_a_stranger\. If it is yours, name it: --import=of_a_str"):
+        deployment.evaluate(copied)
 
 
 def test_pushed_to_a_folder(run, tmp_path):

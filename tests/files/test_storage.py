@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 
 import numpy as np
@@ -36,15 +37,52 @@ def test_atomic_path_follows_links(tmp_path):
     assert link.is_symlink() and target.read_text() == "new" and names(tmp_path) == ["a.txt", "link.txt"]
 
 
-def test_atomic_path_destroys_no_device_and_no_pipe(tmp_path):
-    pipe, link = tmp_path / "pipe", tmp_path / "link"
-    os.mkfifo(pipe)
-    link.symlink_to("/dev/null")
-    for path in (pipe, link, "/dev/null"):
-        with pytest.raises(FileExistsError, match="a device, a pipe or a socket"):
-            storage.write_text(path, "text")
-    assert stat.S_ISFIFO(os.stat(pipe).st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    assert names(tmp_path) == ["link", "pipe"]
+@pytest.fixture(params=["pipe", "socket", "device", "folder"])
+def special(request, tmp_path):
+    """A path where something stands that is no regular file; the device is a node with the numbers of /dev/null."""
+    path = tmp_path / request.param
+    if request.param == "pipe":
+        os.mkfifo(path)
+    elif request.param == "folder":
+        path.mkdir()
+    elif request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind(str(path))
+    else:
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("makes no devices")
+    return path
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_atomic_path_replaces_regular_files_only(special, linked, tmp_path):
+    mode, path = special.lstat().st_mode, special
+    if linked:
+        path = tmp_path / "link"
+        path.symlink_to(special)
+    before = names(tmp_path)
+    with pytest.raises(FileExistsError, match="a folder, a device, a pipe or a socket, not a regular file"):
+        storage.write_text(path, "text")
+    assert special.lstat().st_mode == mode and names(tmp_path) == before
+
+
+def test_permissions_are_kept_also_of_a_file_that_is_read_only(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    target.chmod(0o440)
+    storage.write_text(target, "new")
+    assert target.read_text() == "new" and stat.S_IMODE(target.stat().st_mode) == 0o440
+
+
+def test_atomic_folder_follows_links(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    with storage.atomic_folder(tmp_path / "link") as temporary:
+        (temporary / "a.txt").write_text("new")
+    assert (tmp_path / "link").is_symlink() and names(tmp_path / "there") == ["a.txt"]
+    assert names(tmp_path) == ["link", "there"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])

@@ -13,6 +13,7 @@ from kerasnas.export import savedmodel
 # in which layers have numbers, of which a process that builds fewer networks gives out smaller ones.
 TIMES = {
     *("seconds", "spent", "cost", "step_seconds", "latency_ms", "peak_memory_gib", "command", "directory", "display"),
+    "secret",
     *("longest", "checksum", "bytes", "events", "text"),  # the last four also of what seals say of other files
 }
 UNORDERED = "savedmodel"  # TensorFlow writes its parts in an order that is another one in each process
