@@ -38,6 +38,7 @@ from kerasnas.training.recipe import TrainingRecipe
 
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
+_FEW, _FEW_RATE = 100, 0.02  # images, below which pretrained weights are trained at a rate of their own
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
 _LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
@@ -129,6 +130,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(no_network(config, space, data, build))
+        if len(data.x_train) < _FEW:
+            gentle = {one: dataclasses.replace(one, learning_rate=_FEW_RATE) for one in found if one.initializer}
+            found = [gentle.get(one, one) for one in found]
         for one in found:
             if one.initializer:
                 start = f"starts from the pretrained weights {one.initializer}"

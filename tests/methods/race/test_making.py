@@ -1,5 +1,7 @@
 """From settings and data to a race: which candidates race, and for how long."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,16 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
     alone = made(digits(unlike=True), tmp_path / "one", candidates=1)
     assert alone.most == 1 and not alone.duel  # nothing races
+
+
+@pytest.mark.parametrize(("images", "rate"), [(99, 0.02), (100, 0.0)])
+def test_on_few_images_pretrained_weights_are_trained_gently(images, rate, tmp_path):
+    data = digits(unlike=False)
+    rows = np.arange(images) % len(data.x_train)
+    few = dataclasses.replace(data, x_train=data.x_train[rows], y_train=data.y_train[rows])
+    first, *others = made(few, tmp_path / "few").candidates(6)
+    assert (first.kind, first.learning_rate) == ("initialized", rate)
+    assert not any(one.learning_rate for one in others)
 
 
 def test_the_users_own_networks_take_no_room_of_the_duel(tmp_path):
