@@ -6,7 +6,6 @@ import inspect
 import os
 import traceback
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,6 @@ class DistributedTuner(BaseTuner):
     Raises:
         TypeError: if there is a chief, and the oracle is not one of this package.
         ValueError: for an invalid environment variable, with its name and value.
-        ValueError: if one of the environment variables has a value that cannot be; says which, and the value.
     """
 
     oracle: Any  # a client of the chief's on a worker
@@ -151,7 +149,7 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
         max_trials: maximum number of trials. Defaults to None: 20.
         seed: seed of the search. Defaults to None: 0.
         oracle: any oracle, in place of objective, trials and seed. Defaults to None: a `PredictorOracle` of the
-            hypermodel's space.
+            hypermodel's space, or of the hyperparameters of a `build(hp)`.
         kwargs: as for `keras_tuner.Tuner`, and for the oracle that is made, such as `max_retries_per_trial`.
 
     Raises:
@@ -172,7 +170,7 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     def __init__(
         self,
         hypermodel: Any = None,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        objective: ObjectiveLike | None = None,
         max_trials: int | None = None,
         seed: int | None = None,
         oracle: keras_tuner.Oracle | None = None,
