@@ -26,6 +26,7 @@ from tuners.persistence.trial_store import FINISHED
 Values = dict[str, Any]
 Cost = CostModel | Callable[[Genotype], float]
 Search = SearchStrategy | MultiFidelitySearch
+_SEARCHES = (SearchStrategy, MultiFidelitySearch)
 
 
 class Proposals:
@@ -161,7 +162,8 @@ class StrategyOracle(ProjectOracle):
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        self._given = strategy
+        expected = "a `kerasnas.search.SearchStrategy`, or a function that makes one of a space"
+        self._given = checks.instance("strategy", strategy, (*_SEARCHES, Callable), expected)  # type: ignore[type-abstract]
         self._start(kwargs.get("hyperparameters") or keras_tuner.HyperParameters())
         self.objectives, self.costs = as_objectives(objective), dict(costs or {})
         for name, cost in self.costs.items():
@@ -184,8 +186,10 @@ class StrategyOracle(ProjectOracle):
     def _start(self, hyperparameters: keras_tuner.HyperParameters) -> None:
         """Use the search that was given, or make it for these hyperparameters."""
         self._tuned = len(hyperparameters.space)
-        search = self._given(HyperParameterSpace(hyperparameters)) if callable(self._given) else self._given
-        checks.instance("strategy", search, (SearchStrategy, MultiFidelitySearch), "a `kerasnas.search.SearchStrategy`")
+        search: Any = self._given
+        if callable(search):
+            made = search(HyperParameterSpace(hyperparameters))
+            search = checks.instance("strategy", made, _SEARCHES, "a function that makes a search of a space")
         self.proposals = (BudgetedProposals if isinstance(search, MultiFidelitySearch) else Proposals)(search)
         self.strategy, self.space = self.proposals.strategy, self.proposals.space
 

@@ -281,6 +281,6 @@ def test_results_come_back_from_the_wire(tmp_path):
 
 
 def test_a_function_that_makes_no_search():
-    with pytest.raises(TypeError, match=r"argument `strategy`. Expected a `kerasnas.search.SearchStrategy`"):
+    with pytest.raises(TypeError, match=r"argument `strategy`. Expected a function that makes a search of a space"):
         StrategyOracle(lambda space: space, OBJECTIVE)
     assert type(StrategyOracle(RandomSearch, OBJECTIVE).space) is HyperParameterSpace
