@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -69,7 +69,7 @@ class HyperParameterSpace(SearchSpace):
     def encode(self, genotype: Genotype) -> Indices:
         return self._indices(self._read(genotype))
 
-    def decode(self, indices: Indices) -> Genotype:
+    def decode(self, indices: Sequence[int]) -> Genotype:
         return self._genotype(self._active(indices.__getitem__))
 
     def key(self, indices: Indices) -> Indices:

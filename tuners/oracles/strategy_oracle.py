@@ -163,7 +163,7 @@ class StrategyOracle(ProjectOracle):
         **kwargs: Any,
     ):
         expected = "a `kerasnas.search.SearchStrategy`, or a function that makes one of a space"
-        self._given = checks.instance("strategy", strategy, (*_SEARCHES, Callable), expected)  # type: ignore[type-abstract]
+        self._given = checks.instance("strategy", strategy, (*_SEARCHES, Callable), expected)  # type: ignore[arg-type]
         self._start(kwargs.get("hyperparameters") or keras_tuner.HyperParameters())
         self.objectives, self.costs = as_objectives(objective), dict(costs or {})
         for name, cost in self.costs.items():

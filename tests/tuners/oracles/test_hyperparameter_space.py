@@ -210,16 +210,22 @@ def first(hp):
     return hp.Int("a", 1, 4) / 10
 
 
-def growing(hp):
-    """Returns more for a high `b`, which is not declared before the first trial."""
+def both(hp):
     return first(hp) + hp.Int("b", 1, 8, default=2) / 10
+
+
+def growing(hp):
+    """Returns more for a high `b`, which is not declared before a trial has `a=2`."""
+    return both(hp) if first(hp) == 0.2 else first(hp)
 
 
 def test_new_hyperparameters_are_searched_and_results_are_kept(tmp_path):
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=30)
     tuner = Formula(oracle, tmp_path / "whole", first, growing)
-    assert tuner.asked[0]["b"] == 2 and {values["b"] for values in tuner.asked[1:]} >= {1, 8}
-    assert oracle.get_best_trials()[0].score == pytest.approx(1.2)
+    early = [values for values in tuner.asked if "b" not in values]
+    assert early and tuner.asked[: len(early) + 1] == [*early, {"a": 2, "b": 2}]
+    assert {values["b"] for values in tuner.asked[len(early) :]} == {*range(1, 9)}
+    assert oracle.get_best_trials()[0].score == pytest.approx(1.0)
     assert len(oracle.strategy.observations) == 30 and len({tuple(values.items()) for values in tuner.asked}) == 30
     with contextlib.suppress(KeyboardInterrupt):
         Formula(PredictorOracle(objective=OBJECTIVE, max_trials=30), tmp_path, first, growing, stop_after=14)
@@ -228,7 +234,7 @@ def test_new_hyperparameters_are_searched_and_results_are_kept(tmp_path):
 
 
 def test_a_search_without_a_hypermodel_declares_in_its_first_trial(tmp_path):
-    tuner = Formula(PredictorOracle(objective=OBJECTIVE, max_trials=6), tmp_path, None, growing)
+    tuner = Formula(PredictorOracle(objective=OBJECTIVE, max_trials=6), tmp_path, None, both)
     assert tuner.asked[0] == {"a": 1, "b": 2} and len({tuple(values.items()) for values in tuner.asked}) == 6
 
 
@@ -246,9 +252,9 @@ def test_hyperparameters_that_are_given(given, tmp_path):
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=3, hyperparameters=parameters(first), **given)
     if "allow_new_entries" in given:
         with pytest.raises(RuntimeError, match="`allow_new_entries` is `False`, but found new entries"):
-            Formula(oracle, tmp_path, growing, growing)
+            Formula(oracle, tmp_path, both, both)
     else:
-        tuner = Formula(oracle, tmp_path, growing, growing)
+        tuner = Formula(oracle, tmp_path, both, both)
         assert [values["b"] for values in tuner.asked] == [2, 2, 2] and list(oracle.space.choices) == ["a"]
 
 
