@@ -31,7 +31,7 @@ def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
     hypermodel = tuners.GenotypeHyperModel(space, data.input_shape, data.num_classes)
     oracle = tuners.PredictorOracle(space, "val_accuracy", max_trials=2 if tiny else 20, lease=30)
     tuner = tuners.GenotypeTuner(
-        oracle, hypermodel, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
+        hypermodel, oracle=oracle, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
     )
     fit = {"validation_split": 0.2, "epochs": 10 if tiny else 3, "batch_size": 16 if tiny else 32, "verbose": 2}
     tuner.search(data.x_train[:size], data.y_train[:size], **fit)

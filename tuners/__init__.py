@@ -1,6 +1,7 @@
 """Architecture search through KerasTuner: `tuner.search(...)`.
 
-`GenotypeTuner` is KerasTuner's own `Tuner`. `SupernetTuner` and `OneShotTuner` differ from it:
+`GenotypeTuner` is KerasTuner's own `Tuner`, with the arguments of its `RandomSearch`. `SupernetTuner` and
+`OneShotTuner` differ from it:
 
 | | KerasTuner's tuners | these |
 |---|---|---|

@@ -64,6 +64,7 @@ class SearchSpace(abc.ABC):
         resizes: whether networks bring images to a size of their own. Defaults to False.
         padded: whether steps of zeros at the end of a sample are padding. Defaults to False.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
+        ordered: names of choices whose options are steps on a scale, near ones being alike. Defaults to none.
     """
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -80,6 +81,7 @@ class SearchSpace(abc.ABC):
     sizes: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = {}
     depth = "num_cells"
+    ordered: frozenset[str] = frozenset()
 
     @property
     @abc.abstractmethod
@@ -116,7 +118,7 @@ class SearchSpace(abc.ABC):
         Raises:
             ValueError: if the space serves a table of published results alone.
         """
-        raise ValueError(f"Space '{self.name}' serves its table alone: its networks are not built here.")
+        raise ValueError(f"Space '{self.name}' does not build its networks: they come from elsewhere.")
 
     def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
         """Return the parts of this space's networks, for cost models; `sizes` as for `build_network`.

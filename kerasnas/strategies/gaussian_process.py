@@ -39,8 +39,9 @@ class MatchKernel:
     `k(a, b) = exp(-d / 4) + exp(-o / 2) + 0.1`
 
     with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b lacks (as
-    multisets of names: three convolutions match three convolutions, in whichever choices). Called with the results of
-    `encode` for n and m architectures, it returns an array `(n, m)`.
+    multisets of names: three convolutions match three convolutions, in whichever choices). Of an `ordered` choice, two
+    options that are a part r of its scale apart count as `1 - exp(-3 r)` in both. Called with the results of `encode`
+    for n and m architectures, it returns an array `(n, m)`.
 
     Example:
 
@@ -62,6 +63,12 @@ class MatchKernel:
         self._named = np.zeros((len(names), len(unique)), np.float32)
         self._named[np.arange(len(names)), [unique[name] for name in names]] = 1
         most = [sum(name in options for options in space.choices.values()) for name in unique]
+        self._steps, self._ordered = np.eye(len(names), dtype=np.float32), np.zeros(len(names), bool)
+        for (name, options), start in zip(space.choices.items(), self._offsets, strict=True):
+            if name in space.ordered:
+                own, place = slice(start, start + len(options)), np.linspace(0, 1, len(options))
+                self._steps[own, own] = np.linalg.cholesky(np.exp(-3 * np.abs(place[:, None] - place)))
+                self._ordered[own], self._named[own] = True, 0
         # An option that occurs n times is n ones: products of such codes count shared options.
         self._column = np.repeat(np.arange(len(unique)), most)
         self._level = np.concatenate([np.arange(count) for count in most])
@@ -72,6 +79,9 @@ class MatchKernel:
         in_place = np.zeros((len(indices), len(self._named)), np.float32)
         np.put_along_axis(in_place, indices, 1, axis=1)
         anywhere = (in_place @ self._named)[:, self._column] > self._level
+        if self._ordered.any():
+            in_place = in_place @ self._steps
+            anywhere = np.concatenate([anywhere, in_place[:, self._ordered]], axis=1)
         return in_place, anywhere.astype(np.float32)
 
     def __call__(self, first: Codes, second: Codes) -> np.ndarray:

@@ -483,14 +483,18 @@ call(racing.Shortlist)
 HYPERMODEL = tuners.SupernetHyperModel(SPACE, SHAPE, 3)
 TUNER = {"training": TrainingRecipe(epochs=1, batch_size=12), "report": False, "directory": str(FOLDER)}
 TUNER |= {"project_name": "one", "overwrite": True}
-call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle)
-call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, tuners.RandomOracle)
-call(tuners.StrategyOracle)
+for space in (SPACE, None):  # None: the hyperparameters of the hypermodel
+    call(tuners.ControllerOracle, tuners.PredictorOracle, tuners.EvolutionOracle, tuners.LocalSearchOracle, space=space)
+    call(tuners.ASHAOracle, tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.BOHBOracle, space=space)
+call(tuners.RandomOracle, tuners.StrategyOracle)
+call(tuners.StrategyOracle, strategy=search.RandomSearch)
 GOALS = ["val_accuracy", keras_tuner.Objective("parameters", "min")]
-call(tuners.ParetoOracle, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
+call(tuners.ParetoOracle, space=SPACE, objective=GOALS, costs={"parameters": lambda genotype: 1.0})
 call(tuners.SupernetHyperModel, relaxation="softmax", architecture_learning_rate=0.1)
 call(tuners.SharedWeights, controller=search.RandomSearch(ENAS, unique=False))
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)
 call(tuners.OneShotTuner, space=ENAS, **TUNER)
 ORACLE = tuners.StrategyOracle(search.RandomSearch(SPACE), "val_accuracy", max_trials=1)
 call(tuners.GenotypeTuner, oracle=ORACLE, hypermodel=tuners.GenotypeHyperModel(SPACE, SHAPE, 3), project_name="one")
+OWN = {"objective": "val_accuracy", "max_trials": 1, "seed": 0}
+call(tuners.GenotypeTuner, hypermodel=lambda hp: None, **OWN, directory=str(FOLDER), project_name="own")

@@ -74,7 +74,7 @@ def test_a_project_is_of_one_seed(tmp_path):
     def tuner(seed):
         oracle = EvolutionOracle(SPACE, "val_accuracy", max_trials=2, seed=seed)
         hypermodel = GenotypeHyperModel(SPACE, X.shape[1:], CLASSES)
-        return GenotypeTuner(oracle, hypermodel, directory=tmp_path, project_name="project")
+        return GenotypeTuner(hypermodel, oracle=oracle, directory=tmp_path, project_name="project")
 
     tuner(0).save()
     tuner(0)

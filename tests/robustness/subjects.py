@@ -124,7 +124,7 @@ def trial():
     """KerasTuner's own trials, which begin again from their first epoch; with one order of the batches."""
     oracle = tuners.EvolutionOracle(CELLS, "val_accuracy", max_trials=5)
     hypermodel = tuners.GenotypeHyperModel(CELLS, (8, 8, 1), 3, compile)
-    tuner = tuners.GenotypeTuner(oracle, hypermodel, directory=FOLDER, project_name="project")
+    tuner = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=FOLDER, project_name="project")
     tuner.search(**arrays(), epochs=3, batch_size=8, shuffle=False)
     assert tuner.remaining_trials == 0 and len(tuner.get_best_models(1)) == 1
 

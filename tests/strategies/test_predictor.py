@@ -21,6 +21,7 @@ from kerasnas.strategies.gaussian_process import (
     normal_quantiles,
 )
 from kerasnas.tabular import NASBench201
+from kerasnas.testing.strategies import GridSpace
 from tests.strategies.kit import SPACE, additive, architectures, run
 
 
@@ -41,6 +42,19 @@ def test_the_kernel_counts_what_is_shared(space):
             assert values[i, j] == pytest.approx(math.exp(-differ / 4) + math.exp(-lack / 2) + 0.1, rel=1e-5)
     assert np.diag(values) == pytest.approx(kernel.variance)
     assert np.linalg.eigvalsh(values.astype(float)).min() > -1e-5
+
+
+def test_the_kernel_compares_the_steps_of_ordered_choices():
+    space = GridSpace((5, 3, 1))
+    space.ordered = frozenset({"choice/0", "choice/2"})
+    kernel, found = MatchKernel(space), list(space)
+    values = kernel(kernel.encode(found), kernel.encode(found))
+    for i, first in enumerate(found):
+        for j, second in enumerate(found):
+            steps, differ = 1 - math.exp(-3 * abs(first[0] - second[0]) / 4), first[1] != second[1]
+            # The first three options of both choices have the same names, which ordered ones do not share.
+            expected = math.exp(-(steps + differ) / 4) + math.exp(-(steps + differ) / 2) + 0.1
+            assert values[i, j] == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_observation_has_a_closed_form():

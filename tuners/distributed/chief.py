@@ -99,7 +99,7 @@ def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
         Exception: any error of the oracle's methods, also reported to all workers.
         RuntimeError: if the address is not free.
     """
-    if oracle.is_over() or (not oracle.has_unfinished() and read_status(folder, oracle.max_trials)[0] == OVER):
+    if oracle.is_over() or (not oracle.leases.has_unfinished() and read_status(folder, oracle.max_trials)[0] == OVER):
         write_status(folder, OVER, oracle.max_trials)
         return
     write_status(folder, RUNNING, oracle.max_trials)

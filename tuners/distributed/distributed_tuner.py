@@ -19,6 +19,8 @@ from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.files import leftovers
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
+from tuners.oracles.named import PredictorOracle, divided
+from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence import json_files, seals
 from tuners.persistence.trial_store import TrialStore
@@ -49,7 +51,6 @@ class DistributedTuner(BaseTuner):
     Raises:
         TypeError: if there is a chief, and the oracle is not one of this package.
         ValueError: for an invalid environment variable, with its name and value.
-        ValueError: if one of the environment variables has a value that cannot be; says which, and the value.
     """
 
     oracle: Any  # a client of the chief's on a worker
@@ -142,20 +143,49 @@ def _restore_state(folder: Path) -> None:
 class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     """`keras_tuner.Tuner`, which trains what a hypermodel builds, as chief and workers that may be killed.
 
-    Args: as for `keras_tuner.Tuner`.
+    Args:
+        hypermodel: as for `keras_tuner.Tuner`.
+        objective: as for `PredictorOracle`. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
+        max_trials: maximum number of trials. Defaults to None: 20.
+        seed: seed of the search. Defaults to None: 0.
+        oracle: any oracle, in place of objective, trials and seed. Defaults to None: a `PredictorOracle` of the
+            hypermodel's space, or of the hyperparameters of a `build(hp)`.
+        kwargs: as for `keras_tuner.Tuner`, and for the oracle that is made, such as `max_retries_per_trial`.
+
+    Raises:
+        ValueError: for an oracle together with arguments of the one that would be made.
+        TypeError: for an oracle as the hypermodel.
 
     Example:
 
     >>> import tempfile
     >>> import tuners
     >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space()
-    >>> oracle = tuners.PredictorOracle(space, objective="val_accuracy", max_trials=20)
-    >>> hypermodel = tuners.GenotypeHyperModel(space, input_shape=(8, 8, 1), num_classes=2)
-    >>> tuner = GenotypeTuner(oracle, hypermodel, directory=tempfile.mkdtemp())
-    >>> tuner.remaining_trials
-    20
+    >>> hypermodel = tuners.GenotypeHyperModel(NASBench201Space(), input_shape=(8, 8, 1), num_classes=2)
+    >>> tuner = GenotypeTuner(hypermodel, objective="val_accuracy", max_trials=30, directory=tempfile.mkdtemp())
+    >>> type(tuner.oracle).__name__, tuner.remaining_trials
+    ('PredictorOracle', 30)
     """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: ObjectiveLike | None = None,
+        max_trials: int | None = None,
+        seed: int | None = None,
+        oracle: keras_tuner.Oracle | None = None,
+        **kwargs: Any,
+    ):
+        if isinstance(hypermodel, keras_tuner.Oracle):
+            raise TypeError(checks.invalid("hypermodel", "what builds models; an oracle is `oracle=`", hypermodel))
+        options, own = divided(kwargs)
+        own |= {"objective": objective, "max_trials": max_trials, "seed": seed}
+        given = {name: value for name, value in own.items() if value is not None}
+        if oracle is None:
+            oracle = PredictorOracle(getattr(hypermodel, "space", None), **{"max_trials": 20, **given})
+        elif given:
+            raise ValueError(checks.invalid("oracle", f"None with {', '.join(map('`{}`'.format, given))}", oracle))
+        super().__init__(oracle=oracle, hypermodel=hypermodel, **options)
 
     def on_trial_end(self, trial: Trial) -> None:
         folder = Path(self.get_trial_dir(trial.trial_id))

@@ -220,7 +220,7 @@ class WorkerOracle(internals.OracleClient):
     def _beat(self, trial_id: str) -> None:
         stop = self._stop_beating = threading.Event()
         request = internals.service_messages().GetTrialRequest(trial_id=trial_id)
-        every, metadata = self.local.lease / _BEATS, self.stub.metadata()
+        every, metadata = self.local.leases.lease / _BEATS, self.stub.metadata()
 
         def beat() -> None:
             while not stop.wait(every):

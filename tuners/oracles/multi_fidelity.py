@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasnas.search import ASHA, BOHB, Hyperband, SearchStrategy, SuccessiveHalving
 from kerasnas.spaces import SearchSpace
-from tuners.oracles.named import divided, make_strategy
+from tuners.oracles.named import divided, in_space, make_strategy
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
@@ -35,7 +35,7 @@ def _by_budgets(kind: Callable[..., Any], default: Callable[..., Hyperband] | No
 
     def __init__(
         self: Any,
-        space: SearchSpace,
+        space: SearchSpace | None = None,
         objective: ObjectiveLike | None = None,
         max_trials: int | None = None,
         seed: int = 0,
@@ -45,10 +45,12 @@ def _by_budgets(kind: Callable[..., Any], default: Callable[..., Hyperband] | No
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen, options = make_strategy(strategy, space, seed, kwargs)
-        self.search = kind(chosen, budgets, eta)
-        trials = trials_of_a_round((default or kind)(chosen, budgets, eta)) if max_trials is None else max_trials
-        StrategyOracle.__init__(self, self.search, objective, trials, costs, **options)
+        further, options = divided(kwargs)
+        space = getattr(strategy, "space", space)  # a search has one already
+        search = in_space(lambda space: kind(make_strategy(strategy, space, seed, further), budgets, eta), space)
+        StrategyOracle.__init__(self, search, objective, 1 if max_trials is None else max_trials, costs, **options)
+        if max_trials is None:
+            self.max_trials = trials_of_a_round((default or kind)(self.strategy, budgets, eta))
 
     return __init__
 
@@ -61,7 +63,7 @@ class HyperbandOracle(StrategyOracle):
     The best trials are those of the most epochs.
 
     Args:
-        space: where to search.
+        space: as for `PredictorOracle`.
         objective: as for `StrategyOracle`.
         max_trials: maximum number of trials, over all epochs. Defaults to None: those of one round of brackets.
         seed: seed of the search. Defaults to 0.
@@ -139,7 +141,7 @@ class BOHBOracle(StrategyOracle):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: SearchSpace | None = None,
         objective: ObjectiveLike | None = None,
         max_trials: int | None = None,
         seed: int = 0,
@@ -149,6 +151,7 @@ class BOHBOracle(StrategyOracle):
         **kwargs: Any,
     ):
         further, options = divided(kwargs)
-        self.search = BOHB(space, budgets, eta, seed, **further)
-        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
-        super().__init__(self.search, objective, trials, costs, **options)
+        search = in_space(lambda space: BOHB(space, budgets, eta, seed, **further), space)
+        super().__init__(search, objective, 1 if max_trials is None else max_trials, costs, **options)
+        if max_trials is None:
+            self.max_trials = trials_of_a_round(self.proposals.search)

@@ -11,14 +11,8 @@ from kerasnas.spaces import SearchSpace
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
-_ORACLE_ARGUMENTS = (
-    "hyperparameters",
-    "allow_new_entries",
-    "tune_new_entries",
-    "max_retries_per_trial",
-    "max_consecutive_failed_trials",
-    "lease",
-)
+_OF_PROJECTS = ("max_retries_per_trial", "max_consecutive_failed_trials", "lease")
+_ORACLE_ARGUMENTS = ("hyperparameters", "allow_new_entries", "tune_new_entries", *_OF_PROJECTS)
 
 
 def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -35,8 +29,8 @@ def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 def make_strategy(
     strategy: str | SearchStrategy, space: SearchSpace, seed: int, arguments: Mapping[str, Any]
-) -> tuple[SearchStrategy, dict[str, Any]]:
-    """Make a strategy by its registered name; return it and the oracle's part of the arguments.
+) -> SearchStrategy:
+    """Make a strategy by its registered name.
 
     Raises:
         TypeError: if `space` is not a space, or the strategy has no such argument.
@@ -45,18 +39,21 @@ def make_strategy(
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space
-    >>> strategy, own = make_strategy("evolution", NASBench201Space(), 0, {"population_size": 4, "lease": 30})
-    >>> strategy.population_size, own
-    (4, {'lease': 30})
+    >>> make_strategy("evolution", NASBench201Space(), 0, {"population_size": 4}).population_size
+    4
     """
     checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
-    further, options = divided(arguments)
-    if isinstance(strategy, SearchStrategy):
-        if further:
-            names = ", ".join(map(repr, further))
-            raise TypeError(f"{type(strategy).__name__} is an instance already, and takes no {names}.")
-        return strategy, options
-    return STRATEGIES[strategy](space, seed=seed, **further), options
+    if not isinstance(strategy, SearchStrategy):
+        return STRATEGIES[strategy](space, seed=seed, **arguments)
+    if arguments:
+        names = ", ".join(map(repr, arguments))
+        raise TypeError(f"{type(strategy).__name__} is an instance already, and takes no {names}.")
+    return strategy
+
+
+def in_space(make: Callable[[SearchSpace], Any], space: SearchSpace | None) -> Any:
+    """Make a search of `space`; without one, return `make`, from which `StrategyOracle` makes it."""
+    return make if space is None else make(space)
 
 
 def _by_name(strategy: str) -> Callable[..., None]:
@@ -64,24 +61,25 @@ def _by_name(strategy: str) -> Callable[..., None]:
 
     def __init__(
         self: Any,
-        space: SearchSpace,
+        space: SearchSpace | None = None,
         objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
         max_trials: int = 100,
         seed: int = 0,
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen, options = make_strategy(strategy, space, seed, kwargs)
-        StrategyOracle.__init__(self, chosen, objective, max_trials, costs, **options)
+        further, options = divided(kwargs)
+        search = in_space(lambda space: make_strategy(strategy, space, seed, further), space)
+        StrategyOracle.__init__(self, search, objective, max_trials, costs, **options)
 
     return __init__
 
 
 class PredictorOracle(StrategyOracle):
-    """Bayesian optimization with a Gaussian process on categorical choices; the default oracle.
+    """Bayesian optimization with a Gaussian process on choices; the default oracle.
 
     Args:
-        space: where to search.
+        space: where to search. Defaults to None: the hyperparameters of the hypermodel, such as a `build(hp)`.
         objective: as for `StrategyOracle`.
         max_trials: maximum number of trials. Defaults to 100.
         seed: seed of the search. Defaults to 0.

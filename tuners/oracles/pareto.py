@@ -14,7 +14,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.pareto import non_dominated
 from kerasnas.reporting import costs
 from kerasnas.spaces import SearchSpace
-from tuners.oracles.named import make_strategy
+from tuners.oracles.named import divided, in_space, make_strategy
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
@@ -37,7 +37,7 @@ class ParetoOracle(StrategyOracle):
     """Several objectives at once, by NSGA-II or expected hypervolume improvement: the result is a front, not a sum.
 
     Args:
-        space: where to search.
+        space: as for `PredictorOracle`.
         objective: a metric that the model reports, such as `"val_accuracy"`; or a list. Trials are scored by the first.
         max_trials: maximum number of trials. Defaults to 100.
         seed: seed of the search. Defaults to 0.
@@ -71,8 +71,8 @@ class ParetoOracle(StrategyOracle):
     @checks.arguments(costs=checks.mapping)
     def __init__(
         self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike],
+        space: SearchSpace | None = None,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] = "val_accuracy",
         max_trials: int = 100,
         seed: int = 0,
         costs: Mapping[str, Cost] | None = None,
@@ -85,8 +85,9 @@ class ParetoOracle(StrategyOracle):
                 f"A Pareto front needs at least two objectives and costs. Received: objective={objective!r}, "
                 f"costs={dict(costs or {})}"
             )
-        chosen, options = make_strategy(strategy, space, seed, {"objectives": count, **kwargs})
-        super().__init__(chosen, objective, max_trials, costs, **options)
+        further, options = divided({"objectives": count, **kwargs})
+        search = in_space(lambda space: make_strategy(strategy, space, seed, further), space)
+        super().__init__(search, objective, max_trials, costs, **options)
 
     def front(self) -> list[ParetoTrial]:
         """Return the completed trials that no other one dominates, the best by the first objective first."""

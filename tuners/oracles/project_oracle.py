@@ -90,11 +90,6 @@ class ProjectOracle(keras_tuner.Oracle):
 
     # Workers -----------------------------------------------------------------------------------------
     @property
-    def lease(self) -> float:
-        """Seconds that a worker may be silent."""
-        return self.leases.lease
-
-    @property
     def ongoing_trials(self) -> dict[str, Trial]:
         """Worker -> its trial: KerasTuner's view of the leases."""
         with self.lock:
@@ -125,13 +120,9 @@ class ProjectOracle(keras_tuner.Oracle):
     def tuner_ids(self, names: Iterable[str]) -> None:
         self.leases.forget_workers(names)
 
-    def has_unfinished(self) -> bool:
-        """Return True if trials are with workers, or wait to be run again."""
-        return self.leases.has_unfinished()
-
     def is_over(self) -> bool:
         """Return True if nothing is left to do, as far as can be decided without asking the search."""
-        return self._over or (len(self.leases.ended) >= self.max_trials and not self.has_unfinished())
+        return self._over or (len(self.leases.ended) >= self.max_trials and not self.leases.has_unfinished())
 
     def heartbeat(self, tuner_id: str, trial_id: str) -> None:
         """Record that a worker is alive, and at work on a trial."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
@@ -13,14 +14,19 @@ from kerasnas import checks
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.search import SearchStrategy
+from kerasnas.spaces import SearchSpace
 from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 from tuners.hypermodels.checked_hypermodel import EPOCHS
+from tuners.oracles.hyperparameter_space import HyperParameterSpace
 from tuners.oracles.objectives import ObjectiveLike, as_objectives, record_metrics
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence.trial_store import FINISHED
 
 Values = dict[str, Any]
+Cost = CostModel | Callable[[Genotype], float]
+Search = SearchStrategy | MultiFidelitySearch
+_SEARCHES = (SearchStrategy, MultiFidelitySearch)
 
 
 class Proposals:
@@ -61,7 +67,7 @@ class Proposals:
 
     def own(self, values: Mapping[str, Any]) -> Values:
         """Return those of a trial's values that `ask` gave."""
-        return {name: values[name] for name in self.space.choices if name in values}
+        return self.space.assignment(self.genotype(values))
 
     def budget(self, values: Mapping[str, Any]) -> int:
         """Return the epochs that a trial was asked to train for, 0 without any: trials of more rank higher."""
@@ -107,14 +113,6 @@ class BudgetedProposals(Proposals):
         return {**super().identity(), **search}
 
 
-def proposals_of(search: SearchStrategy | MultiFidelitySearch) -> Proposals:
-    """Make the proposals of a search, with budgets if it has them."""
-    return BudgetedProposals(search) if isinstance(search, MultiFidelitySearch) else Proposals(search)
-
-
-Cost = CostModel | Callable[[Genotype], float]
-
-
 class StrategyOracle(ProjectOracle):
     """An ask/tell search as an oracle: the trials are exactly what the search asks for, in order.
 
@@ -122,9 +120,12 @@ class StrategyOracle(ProjectOracle):
     hyperparameters keep their defaults. The search receives the objective (negated if it is minimized), or NaN for a
     trial that failed. The saved state contains the search's own, so that a reloaded search continues identically.
 
+    A function in place of the strategy makes it for the hyperparameters of any `build(hp)`, as a
+    `HyperParameterSpace`. When new ones appear, it is called again, and the new search receives all results so far.
+
     Args:
         strategy: a search, fresh or warm, such as one of `kerasnas.search.STRATEGIES`, or
-            `kerasnas.search.Hyperband`, `ASHA` or `BOHB`.
+            `kerasnas.search.Hyperband`, `ASHA` or `BOHB`; or a function that makes one of a space, such as the class.
         objective: a metric that the model reports, by name or as `keras_tuner.Objective`; a list if the search has
             several objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
         max_trials: maximum number of trials. Defaults to 100.
@@ -155,17 +156,15 @@ class StrategyOracle(ProjectOracle):
     @checks.arguments(costs=checks.mapping)
     def __init__(
         self,
-        strategy: SearchStrategy | MultiFidelitySearch,
+        strategy: Search | Callable[[SearchSpace], Search],
         objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
         max_trials: int = 100,
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        checks.instance(
-            "strategy", strategy, (SearchStrategy, MultiFidelitySearch), "a `kerasnas.search.SearchStrategy`"
-        )
-        self.proposals = proposals_of(strategy)
-        self.strategy, self.space = self.proposals.strategy, self.proposals.space
+        expected = "a `kerasnas.search.SearchStrategy`, or a function that makes one of a space"
+        self._given = checks.instance("strategy", strategy, (*_SEARCHES, Callable), expected)  # type: ignore[arg-type]
+        self._start(kwargs.get("hyperparameters") or keras_tuner.HyperParameters())
         self.objectives, self.costs = as_objectives(objective), dict(costs or {})
         for name, cost in self.costs.items():
             if not isinstance(cost, CostModel) and not callable(cost):
@@ -181,8 +180,18 @@ class StrategyOracle(ProjectOracle):
                 "for their Pareto front there is `ParetoOracle`."
             )
         super().__init__(self.objectives[0], max_trials, seed=self.strategy.seed, **kwargs)
-        self._declared = False
+        self._declared = callable(strategy)
         self._orphans: list[dict[str, Any]] = []  # asked for, but without a trial
+
+    def _start(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Use the search that was given, or make it for these hyperparameters."""
+        self._tuned = len(hyperparameters.space)
+        search: Any = self._given
+        if callable(search):
+            made = search(HyperParameterSpace(hyperparameters))
+            search = checks.instance("strategy", made, _SEARCHES, "a function that makes a search of a space")
+        self.proposals = (BudgetedProposals if isinstance(search, MultiFidelitySearch) else Proposals)(search)
+        self.strategy, self.space = self.proposals.strategy, self.proposals.space
 
     def genotype(self, trial: Trial) -> Genotype:
         """Return the genotype of a trial."""
@@ -193,6 +202,15 @@ class StrategyOracle(ProjectOracle):
         return [self.genotype(trial) for trial in self.get_best_trials(num_genotypes)]
 
     # Overridden parts of an oracle -------------------------------------------------------------------
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Add new hyperparameters; a search that was made for fewer is made again, and receives all results."""
+        with self.lock:
+            super().update_space(hyperparameters)
+            if callable(self._given) and self._tuned < len(self.hyperparameters.space):
+                self._start(self.hyperparameters)
+                for trial_id in self.leases.ended:
+                    self.trial_finished(self.trials[trial_id])
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._check_declared()
         if self._orphans:
@@ -245,30 +263,31 @@ class StrategyOracle(ProjectOracle):
         for name, options in self.space.choices.items():
             if not declared:  # no hypermodel: `run_trial` does all
                 self.hyperparameters.Choice(name, list(options), ordered=False)
-            elif name not in declared:
-                raise FatalValueError(
-                    f"The hypermodel does not declare choice '{name}' of the oracle's space '{self.space.name}': is it "
-                    f"of another space? {checks.nearest(name, declared)}"
-                )
-            elif list(getattr(declared[name], "values", [])) != list(options):
+            elif list(getattr(declared.get(name), "values", [])) != list(options):
                 raise FatalValueError(
                     f"Choice '{name}' of the oracle's space '{self.space.name}' has the options {list(options)}; the "
-                    f"hypermodel declares {declared[name]}."
+                    f"hypermodel declares {declared.get(name) or 'no such hyperparameter'}. Is it of another space? "
+                    f"{checks.nearest(name, declared)}"
                 )
         self._declared = True
 
     # Saving and reading ------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        return {**self.proposals.identity(), "objectives": self.directions(), "seed": self.seed}
+        identity = {**self.proposals.identity(), "objectives": self.directions(), "seed": self.seed}
+        if callable(self._given):
+            del identity["choices"]  # a program that resumes has not declared them yet
+        return identity
 
     def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "search": self.proposals.search.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
+        self._start(self.hyperparameters)
         self.proposals.search.set_state(state["search"])
 
     def trial_recovered(self, trial: Trial) -> None:
+        self.update_space(trial.hyperparameters)  # without a state, they are known from the trials alone
         # The search chooses by what was reported to it alone: asked again, it asks for this trial.
         proposal = self.proposals.own(trial.hyperparameters.values)
         if any(values == proposal for values in self.proposals.pending()):

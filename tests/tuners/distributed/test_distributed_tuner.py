@@ -15,8 +15,10 @@ from pathlib import Path
 import keras_tuner
 import pytest
 
+from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
-from tuners import DistributedTuner, GenotypeTuner, OneShotTuner, PredictorOracle
+from tests.tuners.small import OBJECTIVE
+from tuners import DistributedTuner, GenotypeHyperModel, GenotypeTuner, OneShotTuner, PredictorOracle
 from tuners.persistence import json_files
 from tuners.persistence.seals import DamagedFileError
 
@@ -176,7 +178,7 @@ class Untrained(GenotypeTuner):
 
 def untrained(folder, name):
     oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
-    tuner = Untrained(oracle, lambda hp: None, directory=str(folder), project_name=name)
+    tuner = Untrained(lambda hp: None, oracle=oracle, directory=str(folder), project_name=name)
     tuner.search(verbose=0)
     return tuner, oracle.trials["0"], folder / name / "trial_0"
 
@@ -203,6 +205,19 @@ def test_a_seal_that_cannot_be_written_does_not_end_a_search(tmp_path, monkeypat
     with pytest.warns(UserWarning, match="trial_0 could not be sealed .*No space left"):
         _, trial, _ = untrained(tmp_path, "project")
     assert trial.score == 0.5
+
+
+def test_a_tuner_makes_its_own_oracle(tmp_path):
+    hypermodel = GenotypeHyperModel(NASBench201Space(), (8, 8, 1), 2)
+    made = Untrained(hypermodel, OBJECTIVE, 7, seed=3, max_retries_per_trial=1, directory=tmp_path).oracle
+    assert type(made) is PredictorOracle and made.space is hypermodel.space and made.objective.name == "val_accuracy"
+    assert (made.max_trials, made.seed, made.max_retries_per_trial) == (7, 3, 1)
+    default = Untrained(hypermodel, OBJECTIVE, directory=tmp_path / "default").oracle
+    assert (default.max_trials, default.seed) == (20, 0)
+    with pytest.raises(ValueError, match=r"argument `oracle`. Expected None with `lease`, `max_trials`. Received"):
+        Untrained(hypermodel, max_trials=7, lease=5, oracle=made, directory=tmp_path)
+    with pytest.raises(TypeError, match=r"argument `hypermodel`. Expected what builds models; an oracle is `oracle=`"):
+        Untrained(made, hypermodel, directory=tmp_path)
 
 
 def test_overwriting_needs_no_state(tmp_path):
@@ -352,7 +367,7 @@ def compile(model, hp):
 
 oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
 hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
-first = tuners.GenotypeTuner(oracle, hypermodel, directory=sys.argv[1], project_name="first")
+first = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=sys.argv[1], project_name="first")
 first.search(**data, epochs=1)
 hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
 second = tuners.SupernetTuner(

@@ -55,7 +55,7 @@ def test_stock_random_search_and_its_best_model(space, tmp_path):
 def test_own_oracles_search_it(space, tmp_path):
     hypermodel = AdaptationHyperModel(space, SHAPE, CLASSES)
     oracle = EvolutionOracle(space, "val_accuracy", max_trials=3, seed=0)
-    tuner = GenotypeTuner(oracle, hypermodel, directory=tmp_path)
+    tuner = GenotypeTuner(hypermodel, oracle=oracle, directory=tmp_path)
     tuner.search(X, Y, validation_data=HELD_OUT, epochs=1, batch_size=10, verbose=0)
     assert set(oracle.get_best_trials(1)[0].hyperparameters.values) == set(space.choices)
     assert oracle.get_best_genotypes()[0] == hypermodel.genotype(tuner.get_best_hyperparameters()[0])

@@ -51,7 +51,7 @@ def test_a_tuner_builds_one_network_to_learn_of_the_choices(tmp_path):
     built = []
     hypermodel = make(compile=lambda model, hp: built.append(model) or model.compile("sgd", "mse"))
     oracle = PredictorOracle(SPACE, "val_accuracy", 4)
-    tuner = GenotypeTuner(oracle, hypermodel, directory=tmp_path, project_name="tiny")
+    tuner = GenotypeTuner(hypermodel, oracle=oracle, directory=tmp_path, project_name="tiny")
     assert len(built) == 1 and {hp.name for hp in tuner.oracle.get_space().space} == set(SPACE.choices)
 
 
@@ -83,7 +83,7 @@ def test_stock_hyperband(tmp_path):
 def test_a_trial_leaves_no_graph_in_memory(tmp_path):
     """TensorFlow keeps those of models whose optimizer has a custom gradient, as Keras' have."""
     before = set(gradient_registry())
-    tuner = GenotypeTuner(PredictorOracle(SPACE, "val_accuracy", 1), make(), directory=tmp_path)
+    tuner = GenotypeTuner(make(), "val_accuracy", 1, directory=tmp_path)
     tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=12, verbose=0)
     assert tuner.oracle.get_best_trials()[0].score is not None
     assert set(gradient_registry()) <= before

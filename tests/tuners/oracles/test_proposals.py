@@ -4,7 +4,7 @@ import pytest
 
 from kerasnas.search import STRATEGIES, Hyperband
 from kerasnas.testing.strategies import GridSpace
-from tuners.oracles.strategy_oracle import BudgetedProposals, Proposals, proposals_of
+from tuners.oracles.strategy_oracle import BudgetedProposals, Proposals
 
 SPACE = GridSpace((3, 3))
 
@@ -13,9 +13,13 @@ def strategy():
     return STRATEGIES["random"](SPACE, seed=0)
 
 
-@pytest.mark.parametrize("make", [strategy, lambda: Hyperband(strategy(), (1, 3))], ids=["strategy", "hyperband"])
+def budgeted():
+    return BudgetedProposals(Hyperband(strategy(), (1, 3)))
+
+
+@pytest.mark.parametrize("make", [lambda: Proposals(strategy()), budgeted], ids=["strategy", "hyperband"])
 def test_values_are_proposed_reported_and_pending(make):
-    proposals, again = proposals_of(make()), proposals_of(make())
+    proposals, again = make(), make()
     first, second = proposals.ask(), proposals.ask()
     assert proposals.pending() == [first, second]
     # A trial has further values, which are none of the search's.
@@ -27,14 +31,13 @@ def test_values_are_proposed_reported_and_pending(make):
 
 
 def test_budgets_are_epochs():
-    proposals = proposals_of(Hyperband(strategy(), (1, 3)))
-    assert isinstance(proposals, BudgetedProposals)
+    proposals = budgeted()
     values = proposals.ask()
     assert values["tuner/epochs"] == proposals.budget(values) == 1
     identity = proposals.identity()
     assert (identity["search"], identity["budgets"], identity["eta"]) == ("Hyperband", [1, 3], 3)
-    plain = proposals_of(strategy())
-    assert type(plain) is Proposals and plain.budget(plain.ask()) == 0
+    plain = Proposals(strategy())
+    assert plain.budget(plain.ask()) == 0
     assert plain.identity() == {
         "space": SPACE.name,
         "choices": {name: list(options) for name, options in SPACE.choices.items()},

@@ -48,7 +48,7 @@ def formula(folder):
 def genotype(folder):
     oracle = tuners.EvolutionOracle(DARTS, "val_accuracy", 3)
     hypermodel = tuners.GenotypeHyperModel(DARTS, (8, 8, 1), 3, eager)
-    tuner = tuners.GenotypeTuner(oracle, hypermodel, directory=folder, project_name="project")
+    tuner = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=folder, project_name="project")
 
     def search(tuner, killed):
         last = killed and len(tuner.oracle.get_best_trials(9)) == 0
