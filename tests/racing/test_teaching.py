@@ -48,7 +48,7 @@ def test_all_networks_learn_what_the_teacher_says_and_it_does_not_take_part(tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most", [1, 4])
+@pytest.mark.parametrize("most", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_it_teaches_a_single_network_too(most, tmp_path):
     one = taught(tmp_path, most=most, candidates=lambda number: candidates(most))
     finish(one, colors(60, 2))  # the first, which began with labels, goes on with what the teacher says
@@ -64,7 +64,7 @@ def test_one_that_is_behind_does_not_teach(tmp_path):
     assert one.lessons[0][1].shape == (96,)
 
 
-@pytest.mark.parametrize("at", [20, 45])
+@pytest.mark.parametrize("at", [pytest.param(20, marks=pytest.mark.slow), 45])
 def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
     expected, weights = finish(taught(tmp_path / "whole"), colors(30, 2))
     with monkeypatch.context() as patch:
