@@ -24,6 +24,7 @@ _NORM = 100.0  # squared length of standardized features: the head learns at the
 _FLOOR = 0.01  # added to the deviation of each feature
 _SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs fitted to -1 and 1, as logits: the usual one; in samples
 _BATCH = 100
+_GROWTH = 1.5  # exponent by which the time of a fit grows with the number of features, at most
 MOST = 4000  # samples that a head is fitted to: the time of the fit grows with the cube of their number
 
 
@@ -162,7 +163,7 @@ class Prober:
 
     def __post_init__(self) -> None:
         self._heads: dict[tuple[Any, ...], Head] = {}
-        self._answers: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._answers: dict[tuple[str, int, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def network(self, start: str, size: int) -> keras.Model:
         """Return the frozen network of a start for images of a size, whose head reads all that any head reads."""
@@ -170,7 +171,13 @@ class Prober:
         return self.space.build_network(genotype, self.input_shape, self.num_classes)
 
     def probe(
-        self, start: str, size: int, data: tuple[Any, Any], held_out: tuple[Any, Any], clock: Callable[[], float]
+        self,
+        start: str,
+        size: int,
+        data: tuple[Any, Any],
+        held_out: tuple[Any, Any],
+        clock: Callable[[], float],
+        limit: float = math.inf,
     ) -> dict[str, Any]:
         """Return what the frozen features of a start are worth, for images of a size.
 
@@ -179,6 +186,8 @@ class Prober:
             size: of the images that enter it.
             data, held_out: `(x, y)` to learn from, and to score on.
             clock: returns seconds.
+            limit: seconds for all of it; heads that would take longer are left out, but not the narrowest. Defaults to
+                infinity.
 
         Returns:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
@@ -192,31 +201,35 @@ class Prober:
         held = predicted(reader, held_out[0], _BATCH)  # traces
         traced = clock()
         features = predicted(reader, x, _BATCH)
-        pace, scores, merits, answers = (clock() - traced) / len(x), {}, {}, {}
+        pace, scores, merits = (clock() - traced) / len(x), {}, {}
+        narrower, taken = 1, 0.0
         for name, width in widths(model).items():
+            begun = clock()
+            if begun - before + taken * (width / narrower) ** _GROWTH > limit:
+                break
             head = Head.fitted(features[:, :width], y, self.task, self.num_classes)
             self._heads[start, size, width, len(data[0])] = head
-            answers[name] = head.left_out, head.outputs(held[:, :width])
-            scores[name] = self.task.scores(answers[name][1], np.asarray(held_out[1]))
+            self._answers[start, size, name] = head.left_out, head.outputs(held[:, :width])
+            scores[name] = self.task.scores(self._answers[start, size, name][1], np.asarray(held_out[1]))
             merits[name] = float(np.concatenate([self.task.scores(head.left_out, y), scores[name]]).mean())
+            narrower, taken = width, clock() - begun
         best = max(merits, key=lambda name: merits[name])
-        self._answers[start, size] = answers[best]
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
         found |= {"scores": scores[best], "merit": merits[best]}
         return {**found, "seconds": clock() - before, "pace": pace}
 
     def answers(
-        self, start: str, size: int, data: tuple[Any, Any], held_out: tuple[Any, Any]
+        self, start: str, size: int, head: str, data: tuple[Any, Any], held_out: tuple[Any, Any]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the best head on a start says of samples that it was not fitted to; arguments as for `probe`.
+        """Return what a head on a start says of samples that it was not fitted to; arguments as for `probe`.
 
         Returns:
             Outputs `(samples, outputs)` for each of `data`, by regressions on all others of them, NaN where it was not
             read; and for each of `held_out`.
         """
-        if (start, size) not in self._answers:  # of an earlier process
+        if (start, size, head) not in self._answers:  # of an earlier process
             self.probe(start, size, data, held_out, lambda: 0.0)
-        known, held = self._answers[start, size]
+        known, held = self._answers[start, size, head]
         left_out = np.full((len(data[0]), self.num_classes), np.nan)
         left_out[spread_rows(len(left_out))] = known
         return left_out, held

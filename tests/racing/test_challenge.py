@@ -155,6 +155,24 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
     assert counts[found["head"]] > least and found["score"] == 0.75 and found["merit"] == pytest.approx(15 / 16)
 
 
+@pytest.mark.parametrize(("limit", "tried"), [(0.0, 1), (82.0, 1), (83.0, 3)])
+def test_a_wider_head_is_tried_where_there_is_time(limit, tried, monkeypatch):
+    STARTS.register("tiny", TinyStart)
+    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    assert [*widths(prober.network("tiny", 32)).values()] == [8, 30, 38]
+    clock, fit, widths_tried = [0.0], Head.fitted, []
+
+    def fitted(features, *options):
+        clock[0] += 10.0
+        widths_tried.append(features.shape[1])
+        return fit(features, *options)
+
+    monkeypatch.setattr(Head, "fitted", fitted)
+    found = prober.probe("tiny", 32, colors(12, 0), colors(4, 1), lambda: clock[0], limit)
+    assert widths_tried == sorted(widths_tried) and len(widths_tried) == tried
+    assert found["seconds"] == 10 * tried and (tried > 1 or found["head"] == "last")
+
+
 def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     found = entrant(tmp_path, Blind).run()
     assert not found["winner"].startswith("tiny_") and "starts" not in found

@@ -105,10 +105,10 @@ class Race(Field):
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 if self.prober is not None:  # others wait
                     spare = min(spare, SLICE * self.budget.seconds)
-                until = self.budget.spent() + spare
-                for end in (steps // 2, steps):
-                    left = max(0.0, until - self.budget.spent())
-                    contestant.advance(self.budget.clock, left, max(0, end - contestant.steps))
+                start = self.budget.spent()
+                for part in (0.5, 1.0):  # two looks, however short the time: one says nothing of a curve
+                    left = max(0.0, start + part * spare - self.budget.spent())
+                    contestant.advance(self.budget.clock, left, max(0, int(part * steps) - contestant.steps))
                     self.trace(candidate.name, contestant)
                 kept = self._kept(contestant) if self.augment is None else {}
                 break

@@ -35,7 +35,7 @@ def teach(field: Field, probe: dict[str, Any]) -> None:
         field.log(f"  {name} does not teach: {field.progress['first']} is as good already.")
         return
     field.log(f"  {name} teaches.")
-    said, held = prober.answers(probe["start"], probe["size"], field.data, field.held_out)
+    said, held = prober.answers(probe["start"], probe["size"], probe["head"], field.data, field.held_out)
     lessons = {"data": lesson(field.task, said, field.data[1]), "held_out": lesson(field.task, held, field.held_out[1])}
     genotype = prober.space.network(probe["start"], probe["size"], (FROZEN,) * STAGES, probe["head"])
     field.learn(lessons, {**prober.describe(genotype), "score": probe["score"]})
