@@ -11,7 +11,7 @@ from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
-from kerasnas.racing.race import challenge
+from kerasnas.racing.race import challenge, stage
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
@@ -92,6 +92,19 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     assert any("tiny, frozen, 64x64" in line for line in said)
     record, _ = finish(one, colors(60, 2))
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
+
+
+def test_a_first_candidate_is_looked_at_twice_however_short_its_time(tmp_path, monkeypatch):
+    def stop(field):
+        raise StopIteration
+
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 10_000)
+    monkeypatch.setattr(stage, "challenge", stop)
+    one = entrant(tmp_path, TinyStart)
+    with pytest.raises(StopIteration):
+        one.run()
+    early, late = (look["steps"] for look in one.entries[one.progress["first"]]["curve"])
+    assert 0 < early < late < 100  # a sixteenth of the budget
 
 
 def test_a_handicap_is_taken_off_what_a_tuned_network_is_hoped_to_reach():
