@@ -250,8 +250,9 @@ class RaceComparison(Comparison):
             for name, one in race.ranked
             if one.rungs and one.parameters
         }
-        title = f"{task.score_words[0].upper()}{task.score_words[1:]} after {race.rungs[0][1]:,} steps of training each"
-        front = line_chart(sizes, title, "parameters", task.percent, powers=True) if race.rungs else ""
+        steps = next((one[1] for one in race.rungs), 0)
+        title = f"{task.score_words[0].upper()}{task.score_words[1:]} after {steps:,} steps of training each"
+        front = line_chart(sizes, title, "parameters", task.percent, powers=True) if len(sizes) > 1 else ""
         return f'<div class="charts">{curves}{front}</div>'
 
     def training(self, record: Record) -> str:

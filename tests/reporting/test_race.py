@@ -93,6 +93,9 @@ def test_chart_of_sizes_leaves_out_what_was_never_built(result):
     curves, sizes = RaceComparison().chart(Record(result)).split("<figure")[1:]
     assert "photos_frozen" in curves and "photos_frozen" not in sizes and sizes.count("<circle") == 3
     assert "after 100 steps" in sizes and ">4,000<" in sizes
+    for name in ("wide", "random-1"):
+        del result["race"]["contestants"][name]["parameters"]
+    assert RaceComparison().chart(Record(result)).count("<figure") == 1  # one point is no chart
 
 
 def test_classes_stand_with_their_accuracy_the_worst_first(result):
