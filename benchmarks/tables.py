@@ -31,7 +31,8 @@ PAGES = {
         "Images: what a search reaches",
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
-            *("first_run", "value", "value_limits", "hybrid", "initializations_free", "value_small"),
+            *("first_run", "value", "value_limits", "hybrid", "initializations_free"),
+            *("value_free", "value_small"),
             *("initializations", "initializations_domains", "starts_short", "value_precision", "value_starts"),
             *("value_adapted", "value_whole", "value_few_5", "value_few_20", "value_few_20_long", "value_parts"),
             *("value_lines", "value_tiles", "headroom", "main_job", "export"),
