@@ -100,7 +100,7 @@ class Contestant(Part):
 
     @property
     def last(self) -> Entries | None:
-        """What it reached last: in a rung, else in its heat; None before that."""
+        """Latest entry: of its last rung, else of its heat; None before either."""
         return self.rungs[-1] if self.rungs else self.heat
 
 

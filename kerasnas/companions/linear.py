@@ -323,9 +323,9 @@ def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companio
         used = used if record[name]["used"] else others
     shares = np.zeros(len(outputs))
     shares[used] = mix(task, [outputs[model] for model in used], y, prior[used] / prior[used].sum())
-    if record:
+    if "network" in record:
         record["network"]["used"] = bool(shares[-1])  # the bound of the mix may be 0 as well
-    if kind.pretrained and record:
+    if "pretrained" in record:
         record["pretrained"]["name"] = kind.pretrained
     return shares, record
 

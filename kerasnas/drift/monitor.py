@@ -44,10 +44,11 @@ class DriftMonitor:
         classes: names of the classes, labels or numbers, for the report. Defaults to None: their numbers.
         seed: of what is drawn. Defaults to 0.
         task: name of the task in `kerasnas.tasks.TASKS`. Defaults to `"classification"`.
+        outputs: what the model answers for `x_reference`, where that is known. Defaults to None: it is asked.
 
     Raises:
         TypeError: if `model` is no Keras model.
-        ValueError: if the reference does not fit the model, or a number is out of range.
+        ValueError: if the reference or the outputs do not fit the model, or a number is out of range.
 
     Attributes:
         alarms: number of reports of drift so far, by any of the `observe` methods.
@@ -86,16 +87,21 @@ class DriftMonitor:
         classes: Sequence[str] | None = None,
         seed: int = 0,
         task: str = "classification",
+        outputs: Any = None,
     ) -> None:
         self._set(false_alarms=false_alarms, window=window, rise=rise, seed=seed)
         self._view = ModelView(model, classes, task=task)
         reading = self._view.reading
         x = self._view.samples("x_reference", x_reference, least=2 * FEWEST)
         y = None if y_reference is None else reading.labels("y_reference", y_reference, len(x))
+        outputs = None if outputs is None else self._view.checked("outputs", outputs)
+        if outputs is not None and len(outputs) != len(x):
+            raise ValueError(checks.invalid("outputs", f"those for {len(x)} samples", f"shape {outputs.shape}"))
         if len(x) > _MOST_REFERENCE:
             chosen = np.sort(np.random.default_rng(self.seed).permutation(len(x))[:_MOST_REFERENCE])
             x, y = x[chosen], None if y is None else y[chosen]
-        outputs = self._view.outputs(x)
+            outputs = None if outputs is None else outputs[chosen]
+        outputs = self._view.outputs(x) if outputs is None else outputs
         reading.watch(outputs)
         errors = None
         if y is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from kerasnas import datasets
 from kerasnas.drift.files import RECORD
 from kerasnas.drift.monitor import DriftMonitor
@@ -20,13 +22,16 @@ def check_watched(classifier: Classifier) -> None:
         raise ValueError(f"Drift detection supports {known}. This network takes {classifier.modality.plural}.")
 
 
-def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.Dataset) -> bool:
+def save_reference(
+    folder: str | os.PathLike, classifier: Classifier, data: datasets.Dataset, answers: np.ndarray | None = None
+) -> bool:
     """Write the drift reference of a run's test data to its folder, unless it exists.
 
     Args:
         folder: the run's folder.
         classifier: its network.
         data: its data.
+        answers: what it answers for the test samples. Defaults to None: it is asked.
 
     Returns:
         False for fewer than 40 test samples, which are too few; else True.
@@ -37,6 +42,7 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
         return False
     check_watched(classifier)
     x, y = data.raw("test", classifier.scale), classifier.labels(data, "test")
-    made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=classifier.task.name)
+    task = classifier.task.name
+    made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=task, outputs=answers)
     made.save(folder)
     return True

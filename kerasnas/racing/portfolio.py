@@ -140,13 +140,10 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
     """Candidates that begin from initializations, the best first, and behind them the first of them without one."""
     named = {candidate.genotype: candidate for candidate in reversed(known) if not candidate.learning_rate}
     places = {candidate.genotype: place for place, candidate in enumerate(known)}
-    found, controls = [], []
-    for name in sorted(starts, key=lambda name: places.get(starts[name], len(places))):
-        genotype = starts[name]
-        plain = named.get(genotype, Candidate(f"plain-{name}", genotype, "default"))
-        found.append(Candidate(f"{plain.name}@{name}", genotype, "initialized", name))
-        controls.append(plain)
-    return [*found, *controls[:1]]
+    order = sorted(starts, key=lambda name: places.get(starts[name], len(places)))
+    plain = [named.get(starts[name], Candidate(f"plain-{name}", starts[name], "default")) for name in order]
+    pairs = zip(order, plain, strict=True)
+    return [*(Candidate(f"{one.name}@{name}", starts[name], "initialized", name) for name, one in pairs), *plain[:1]]
 
 
 @functools.cache

@@ -60,7 +60,9 @@ def train_winners(
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values())
-        reserve = FINISH_SECONDS + 3 * len(test[0]) * sample  # for the record, the predictions, the reference of drift
+        reserve = (
+            FINISH_SECONDS + 2 * len(test[0]) * sample
+        )  # for the record, and for predictions and drift's reference
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
         shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}
@@ -80,7 +82,7 @@ def train_winners(
     record = {
         **evaluation_record(race.task, race.task.answers(logits), test[1]),
         "parameters": parameters(model),
-        "macs": sum(macs(winner.model) for winner in winners.values()),
+        "macs": macs(model),  # of what is handed over: linear models may be beside its networks, or alone
         "latency_ms": network_latency(model),
         "seconds": sum(winner.seconds for winner in winners.values()),
         "spent": budget.spent(),

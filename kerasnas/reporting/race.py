@@ -171,11 +171,11 @@ class RaceComparison(Comparison):
         accuracy = finite(record.searched.metrics.get(f"test_{task.metric}"))
         if accuracy is not None:
             interval = task.interval_in_words(record["searched"], accuracy, record.dataset.test_examples)
-            how = "Trained on all of the data"
-            if linear := record.searched.linear:
-                alone = not linear.get("network", {}).get("used", True)
+            linear, how = record.searched.linear, "Trained on all of the data"
+            if linear and linear.get("network", {}).get("used", True):
                 how = "With a linear model next to it"
-                how = "The network adds nothing to the linear model. Handed over alone" if alone else how
+            elif linear:
+                how = "The network adds nothing to the linear model. Handed over alone"
             sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
         return sentences
 

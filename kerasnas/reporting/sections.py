@@ -11,7 +11,7 @@ from kerasnas.records import Record
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
 from kerasnas.reporting.measures import task_in
-from kerasnas.reporting.tables import duration
+from kerasnas.reporting.tables import MOST_CLASSES, duration
 
 STYLE = """
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .8rem; margin: .6rem 0;
@@ -27,7 +27,6 @@ STYLE = """
 .confusion .wrong { --cell: var(--s7); }
 .samples td:last-child { min-width: 5rem; }
 """
-_MOST_CLASSES = 20  # of a confusion matrix that fits on a page
 _PNG = "data:image/png;base64,"
 
 
@@ -90,7 +89,7 @@ def curves(history: Mapping[str, Any] | None) -> str:
 def confusion(result: Record) -> str:
     """Return the confusion matrix of up to 20 classes, each row shaded by its shares; nothing for more, or of none."""
     names, matrix = result.dataset.classes, result.searched.confusion
-    if not matrix or not 2 <= len(names) <= _MOST_CLASSES:
+    if not matrix or not 2 <= len(names) <= MOST_CLASSES:
         return ""
     head = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in names)
     rows = []

@@ -14,7 +14,9 @@ from kerasnas.reporting.measures import finite, task_in
 from kerasnas.wording import printable
 
 MISSING = "-"
-_MOST_SHOWN, _MOST_FILES = 20, 200  # confused pairs, files left out
+MOST_CLASSES = 20
+"""Classes of a confusion matrix that fits on a page; of more, the pairs that are confused most are listed."""
+_MOST_PAIRS, _MOST_FILES = 20, 200  # that are listed: confused pairs, files left out
 _LINEAR = {"linear": "alone", "network": "network", "both": "combined"}
 
 
@@ -250,12 +252,12 @@ def pairs_table(result: Record) -> Table:
     names, matrix = result.dataset.classes, result.searched.confusion or ()
     pairs = [
         (count, count / sum(counts), str(names[i]), str(names[j]))
-        for i, counts in enumerate(matrix if len(matrix) > _MOST_SHOWN else ())
+        for i, counts in enumerate(matrix if len(matrix) > MOST_CLASSES else ())
         for j, count in enumerate(counts)
         if i != j and count
     ]
     rows = [[true, found, str(count), f"{100 * share:.1f} %"] for count, share, true, found in sorted(pairs)[::-1]]
-    return Table(["class", "taken for", "times", "share of the class"], rows[:_MOST_SHOWN])
+    return Table(["class", "taken for", "times", "share of the class"], rows[:_MOST_PAIRS])
 
 
 def left_out_table(result: Record) -> Table:

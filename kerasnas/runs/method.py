@@ -157,13 +157,14 @@ class Context(Generic[S, D]):
     ) -> Record:
         """Evaluate the trained network, and write the record of the run with its report."""
         data, examined = self._samples, {**self._examined(searched), "bytes": self.model_bytes}
+        answers = self._answers
         try:
-            save_reference(self._run.path, self._classifier, data)
+            save_reference(self._run.path, self._classifier, data, answers)
         except ValueError as error:  # a network that `kerasnas monitor` cannot watch is a finished run too
             self.progress(f"`kerasnas monitor` cannot watch this network: {error}")
         self.stages.finish(SAMPLES, samples_record(data, examined.pop("mistakes")))
         columns = {"sample": data.names("test"), "label": data.task.true_in_words(data.y_test, data.classes)}
-        text = samples_csv(columns, self._answers.tolist(), data.classes, data.task)
+        text = samples_csv(columns, answers.tolist(), data.classes, data.task)
         storage.write_text(self._run.path / PREDICTIONS, text)
         parts = {**paired(examined, random, len(data.x_test)), **parts}
         return self.write(examined, found, random, _description(data), **parts)

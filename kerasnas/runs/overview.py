@@ -19,8 +19,8 @@ from kerasnas.reporting.tables import MISSING, Table, columns_text, show
 from kerasnas.runs.folder import FAILED, RunFolder, failure_of
 from kerasnas.runs.record import RESULT, read_result
 from kerasnas.runs.settings import Settings
+from kerasnas.runs.trust import CONFIG
 
-CONFIG = "config.json"
 _HEADER = ["run", "date", "data", "test score", "parameters", "state"]
 _LONGEST = 100  # characters of a reason
 

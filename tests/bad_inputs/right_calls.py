@@ -381,7 +381,9 @@ of(lambda: MaximumTest(POINTS), "statistics threshold", sample=POINTS, size=20)
 call(error_run_length, error=0.1, down=1, up=6, threshold=31)
 call(ErrorSum, error=0.1)
 of(lambda: ErrorSum(0.1), "observe", errors=np.array([True, False]))
-call(drift.DriftMonitor, model=NETWORK, x_reference=POINTS, y_reference=SIDES, classes=("left", "right"))
+call(
+    drift.DriftMonitor, model=NETWORK, x_reference=POINTS, y_reference=SIDES, classes=("left", "right"), outputs=POINTS
+)
 of(lambda: MONITOR, "observe examine", x=POINTS, y=SIDES)
 of(lambda: MONITOR, "observe_errors", errors=SIDES > 0)
 of(lambda: MONITOR, "observe_outputs", outputs=POINTS)

@@ -5,6 +5,7 @@ import pytest
 
 from kerasnas import ImageClassifier, SignalClassifier, TextClassifier
 from kerasnas.companions import linear
+from kerasnas.cost.counting import macs
 from kerasnas.methods.rebuilding import read_network
 from kerasnas.racing import winners
 from tests.kit import count_steps
@@ -86,7 +87,10 @@ def test_it_is_a_race_within_the_budget_with_linear_models_next_to_its_winner(ra
     assert {"cnn", "bag"} <= set(race["contestants"])
     assert sum("linear model on runs of 2" in line for line in said) == 1
     assert "up to 2 candidates on texts of 4 tokens" in "\n".join(said)
-    assert any("linear model" in line and "it reaches" in line for line in said)
+    used = searched["linear"]["network"]["used"]
+    words = "With a linear model next to it" if used else "to the linear model. Handed over alone"
+    assert any(f"{words}, it reaches" in line for line in said)
+    assert searched["macs"] == macs(fitted.model) and (searched["macs"] > 0) == used  # of what is handed over
 
 
 def test_no_network_has_seen_the_texts_that_say_how_much_it_counts(raced):

@@ -8,6 +8,7 @@ import pytest
 
 from kerasnas import DriftMonitor
 from kerasnas.drift.report import Change, DriftReport
+from kerasnas.drift.view import ModelView
 
 CLASSES = ("low", "high")
 
@@ -92,6 +93,19 @@ def test_of_a_large_reference_some_are_drawn():
     monitor = DriftMonitor(MODEL, x, y)
     report = monitor.examine(samples(400, 1)[0])
     assert monitor.reference_accuracy == 1 and report.threshold == pytest.approx(1.9, abs=0.3) and not report.drift
+
+
+def test_outputs_that_are_known_are_not_asked_for_again(monkeypatch):
+    x, y = samples(5000, 0)
+    asked = DriftMonitor(MODEL, x, y)
+    known = MODEL.predict(x, verbose=0)
+    monkeypatch.setattr(ModelView, "outputs", None)
+    told = DriftMonitor(MODEL, x, y, outputs=known)
+    np.testing.assert_allclose(told._reference, asked._reference, atol=1e-6)
+    assert told.reference_accuracy == 1
+    for wrong in (known[:-1], known[:, :1], np.where(known > 0.5, np.nan, known)):
+        with pytest.raises(ValueError, match="outputs"):
+            DriftMonitor(MODEL, x, y, outputs=wrong)
 
 
 def test_a_loaded_monitor_continues_the_stream(monitor, tmp_path):

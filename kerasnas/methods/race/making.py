@@ -113,9 +113,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
-    allowed = within(config, space, data, build)
-
-    read = cache(partial(initializer_of, config))
+    # Either is asked twice of a network: a latency takes long to measure, and weights to read.
+    allowed, read = cache(within(config, space, data, build)), cache(partial(initializer_of, config))
 
     def initialize(model: keras.Model, name: str, x: Any, y: Any) -> None:
         if prober is not None and name in STARTS:
@@ -131,8 +130,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         if not found:
             raise ValueError(no_network(config, space, data, build))
         if len(data.x_train) < _FEW:
-            gentle = {one: dataclasses.replace(one, learning_rate=_FEW_RATE) for one in found if one.initializer}
-            found = [gentle.get(one, one) for one in found]
+            found = [dataclasses.replace(one, learning_rate=_FEW_RATE) if one.initializer else one for one in found]
         for one in found:
             if one.initializer:
                 start = f"starts from the pretrained weights {one.initializer}"

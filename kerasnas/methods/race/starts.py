@@ -46,13 +46,14 @@ def find_starts(
     for name in (Path(config.initializer).resolve().name,) if asked else _bundled(space, allowed):
         initializer = initializer_of(config, name)
         try:
-            found[name] = _network(space, initializer)
-            warm_start(build(found[name]), initializer)
+            genotype = _network(space, initializer)
+            warm_start(build(genotype), initializer)
         except ValueError as error:
             if asked:
                 raise ValueError(f"The initialization {config.initializer} does not fit {data.name}. {error}") from None
             log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
-            found.pop(name, None)
+        else:
+            found[name] = genotype
     return {name: genotype for name, genotype in found.items() if allowed(genotype)}
 
 

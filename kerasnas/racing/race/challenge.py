@@ -21,7 +21,7 @@ from kerasnas.starts.base import STAGES, StartError
 from kerasnas.starts.probes import MOST, spread
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
-HEADS = 0.2  # share of the budget above which a probe tries no wider head
+_WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
@@ -107,7 +107,7 @@ def _read(field: Field) -> int:
 def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[str, Any]:
     """Probe a start for images of a size, and note what it is worth."""
     assert field.prober is not None
-    limit = HEADS * field.budget.seconds
+    limit = _WIDER * field.budget.seconds
     probe = field.prober.probe(name, size, field.data, field.held_out, field.budget.clock, limit)
     probe["scores"] = packed(probe["scores"])
     plan["probes"].append(probe)

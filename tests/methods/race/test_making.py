@@ -7,6 +7,7 @@ import pytest
 
 from kerasnas.datasets import Dataset, load
 from kerasnas.methods import RaceConfig
+from kerasnas.methods.race import making
 from kerasnas.methods.race.making import companion_of, make_race
 from kerasnas.methods.race.method import race_plan
 from kerasnas.racing.budget import Budget
@@ -63,6 +64,13 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert cells.most == 12 and cells.share == 0.0 and len(cells.candidates(3)) == 3
     alone = made(digits(unlike=True), tmp_path / "one", candidates=1)
     assert alone.most == 1 and not alone.duel  # nothing races
+
+
+def test_limits_are_asked_once_for_each_network(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(making, "within", lambda *settings: lambda genotype: asked.append(genotype) or True)
+    made(digits(unlike=False), tmp_path / "once").candidates(6)
+    assert len(asked) == len(set(asked)) >= 6
 
 
 @pytest.mark.parametrize(("images", "rate"), [(99, 0.02), (100, 0.0)])
