@@ -59,7 +59,7 @@ def train_winners(
     winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
-        sample = sum(_evaluation_seconds(race, one) for one in winners.values())
+        sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
         reserve = (
             FINISH_SECONDS + 2 * len(test[0]) * sample
         )  # for the record, and for predictions and drift's reference

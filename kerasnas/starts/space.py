@@ -19,7 +19,7 @@ from kerasnas.starts.base import STAGES, STARTS, available_starts, start
 from kerasnas.starts.supernet import AdaptationSupernet
 from kerasnas.wording import nearest
 
-SIZES = (64, 96, 128, 176, 224)
+SIZES = (64, 96, 128, 176, 224, 288)
 
 
 @keras.saving.register_keras_serializable(package="kerasnas.spaces")
@@ -33,7 +33,7 @@ class AdaptationSpace(SearchSpace):
 
     Args:
         starts: names of `kerasnas.starts.STARTS`. Defaults to None: all whose weights are here, or all.
-        sizes: sides of the images that enter the start, in pixels. Defaults to 64, 96, 128, 176 and 224.
+        sizes: sides of the images that enter the start, in pixels. Defaults to 64, 96, 128, 176, 224 and 288.
         depths: numbers of stages that are kept. Defaults to 3, 4 and 5, all of them.
         modes: options of each stage. Defaults to all five.
         heads: options of the head. Defaults to all three.

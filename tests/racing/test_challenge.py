@@ -124,7 +124,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
     entered, sizes = [], (32, 64, 96)
     monkeypatch.setattr(challenge, "_first_size", lambda field: 32)
     monkeypatch.setattr(challenge, "_affordable", lambda *options: True)
-    for step in ("_continue", "_decide"):
+    for step in ("_continue", "_decide", "_resize"):
         monkeypatch.setattr(challenge, step, lambda *options: None)
     monkeypatch.setattr(challenge, "_tunable", lambda field, probe: 0)
     monkeypatch.setattr(challenge, "_enter_frozen", lambda field, probe: entered.append(probe["size"]))
@@ -137,7 +137,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
     monkeypatch.setattr(challenge, "_probed", probed)
     plan = {"probes": [], "done": False}
     field = types.SimpleNamespace(
-        progress={"challenge": plan},
+        progress={"challenge": plan, "standing": ["conv"]},
         prober=types.SimpleNamespace(
             teaches=False, space=types.SimpleNamespace(starts=("tiny",), sizes_of_images=sizes)
         ),
@@ -147,6 +147,43 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
     )
     challenge.challenge(field)
     assert len(plan["probes"]) == tried and entered == [size]
+
+
+@pytest.mark.parametrize(
+    ("merits", "seconds", "tried", "size"),
+    [
+        # With a reading of 4, 16 and 36 s each; three of the last, and what was spent and is reserved, come to 133.
+        ((0.6, 0.7, 0.8), 134, [32, 64, 96], 96),
+        ((0.6, 0.7, 0.8), 132, [32, 64], 64),
+        ((0.6, 0.5, 0.8), 500, [32, 64], 32),
+    ],
+)
+def test_a_frozen_network_that_stands_sees_larger_images_while_that_helps(merits, seconds, tried, size, monkeypatch):
+    sizes, spent = (32, 64, 96), [0.0]
+
+    def probed(field, plan, name, size):
+        spent[0] += 4 * (size / 32) ** 2
+        probe = {"start": name, "size": size, "merit": merits[sizes.index(size)], "score": 0.5, "head": "last"}
+        plan["probes"].append({**probe, "pace": (size / 32) ** 2, "seconds": 4 * (size / 32) ** 2})
+        return plan["probes"][-1]
+
+    entries = {"tiny_32_frozen": {}}
+    field = types.SimpleNamespace(
+        progress={"standing": ["tiny_32_frozen"]},
+        entries=entries,
+        prober=types.SimpleNamespace(space=types.SimpleNamespace(sizes_of_images=sizes)),
+        data=(np.zeros(3), None),
+        held_out=(np.zeros(1), None),
+        budget=types.SimpleNamespace(left=lambda: seconds - spent[0]),
+    )
+    entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731
+    monkeypatch.setattr(challenge, "_enter_frozen", entered)
+    plan = {"probes": []}
+    probed(field, plan, "tiny", 32)
+    monkeypatch.setattr(challenge, "_probed", probed)
+    challenge._resize(field, plan, plan["probes"][0])
+    assert [one["size"] for one in plan["probes"]] == tried
+    assert [*entries] == field.progress["standing"] == [f"tiny_{size}_frozen"]
 
 
 def test_all_samples_say_which_head_is_the_best(monkeypatch):
@@ -329,6 +366,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
 
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(challenge, "PROBES", 1e-9)
+    monkeypatch.setattr(challenge, "_resize", lambda *options: None)  # takes what nothing else takes
     said = []
     entrant(tmp_path, TinyStart, said=said).run()
     assert sum("frozen," in line for line in said) == 1  # one for each start, whatever it takes

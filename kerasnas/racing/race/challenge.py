@@ -37,18 +37,20 @@ def challenge(field: Field) -> None:
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
-    to the end of the budget by power laws.
+    to the end of the budget by power laws. Where the frozen one stands, larger images are tried for it.
     """
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
         return
     if prober is None or (field.most == 1 and not prober.teaches):
         return
-    try:
-        _probe(field, plan)
-    except StartError as error:
-        field.log(f"  No pretrained network takes part: {error}")
-    best = max(plan["probes"], key=lambda probe: probe["merit"], default=None)
+    if "best" not in plan:
+        try:
+            _probe(field, plan)
+        except StartError as error:
+            field.log(f"  No pretrained network takes part: {error}")
+        plan["best"] = max(plan["probes"], key=lambda probe: probe["merit"], default=None)
+    best = plan["best"]
     if best and prober.teaches:
         teach(field, best)
     elif best:
@@ -58,7 +60,10 @@ def challenge(field: Field) -> None:
             plan["tuned"] = _tunable(field, best)
         if plan["tuned"]:
             _tune(field, plan, best)
-        _decide(field, plan)
+        if "ends" not in plan:
+            _decide(field, plan)
+        if field.progress["standing"] == [_name(best, tuned=0)]:
+            _resize(field, plan, best)
     plan["done"] = True
     field.contestants.write(field.budget.spent())
 
@@ -93,10 +98,14 @@ def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, A
     spent = sum(one["seconds"] for one in plan["probes"])
     if not tried:
         return spent < PROBES * field.budget.seconds
+    return spent + _expected(field, tried, size) <= PROBES * field.budget.seconds
+
+
+def _expected(field: Field, tried: dict[int, dict[str, Any]], size: int, passes: int = 1) -> float:
+    """Return the seconds that a probe will take by the largest one so far; more where images are read several times."""
     largest = tried[max(tried)]
     pace = largest["pace"] * (size / largest["size"]) ** 2
-    seconds = largest["seconds"] + (pace - largest["pace"]) * _read(field)
-    return spent + seconds <= PROBES * field.budget.seconds
+    return largest["seconds"] + (passes * pace - largest["pace"]) * _read(field)
 
 
 def _read(field: Field) -> int:
@@ -115,6 +124,28 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     field.log(f"  {name}, frozen, {size}x{size}: {words}, in {probe['seconds']:.1f} s")
     field.contestants.write(field.budget.spent())
     return probe
+
+
+def _resize(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> None:
+    """Let a frozen network that stands see larger images while that helps: nothing else takes the time that is left.
+
+    Not smaller ones: of few samples, one size in several is ahead by chance. All are read again for the final head,
+    and those to test, which may be half as many, twice.
+    """
+    assert field.prober is not None
+    stood, left = best, lambda: field.budget.left() - FINISH_SECONDS
+    for size in sorted(size for size in field.prober.space.sizes_of_images if size > stood["size"]):
+        tried = {one["size"]: one for one in plan["probes"] if one["start"] == stood["start"]}
+        if size not in tried and _expected(field, tried, size, passes=3) > left():
+            break
+        probe = tried.get(size) or _probed(field, plan, stood["start"], size)
+        if probe["merit"] <= best["merit"]:
+            break
+        best = probe
+    if best is not stood:
+        del field.entries[_name(stood, tuned=0)]
+        _enter_frozen(field, best)
+        field.progress["standing"] = [_name(best, tuned=0)]
 
 
 def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
