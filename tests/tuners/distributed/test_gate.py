@@ -40,7 +40,7 @@ def test_a_stranger_changes_nothing_and_learns_nothing(stranger, search, tmp_pat
 
 @pytest.fixture
 def short_handshakes(monkeypatch):
-    monkeypatch.setitem(LIMITS, "server_handshake_timeout_ms", 1000)
+    monkeypatch.setitem(LIMITS, "server_handshake_timeout_ms", LIMITS["server_handshake_timeout_ms"] // 10)
 
 
 def test_strangers_that_send_nothing_keep_no_thread(short_handshakes, search, peer):
@@ -68,3 +68,10 @@ def test_a_rogue_chief_is_not_believed(secure, answer, rogue, worker, tmp_path):
     with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"There was no chief .*no chief with") as raised:
         worker().create_trial("worker")
     assert "Leave" not in str(raised.value)
+
+
+def test_after_an_error_of_the_oracle_no_call_is_answered(search, worker, gates):
+    gates[0].error = ArithmeticError("out of numbers")
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"its chief:\nArithmeticError: out of numbers"):
+        worker().get_space()
+    gates[0].error = None

@@ -69,6 +69,8 @@ def test_malformed_messages_are_refused_and_end_nothing(search, peer, gates):
 def test_a_refused_message_is_the_workers_error_alone(search, worker):
     with pytest.raises(ValueError, match=r"The chief rejects .*.*`metrics`. Expected names"):
         worker().update_trial("0", {"a" * 501: 0.5})
+    with pytest.raises(KeyError, match="There is no trial '7'"):
+        worker().get_trial("7")
 
 
 def test_messages_have_a_largest_size(search, peer, worker):
