@@ -5,7 +5,8 @@ In one process it is an ordinary search:
 python examples/chief_and_workers.py            # some minutes on two cores
 python examples/chief_and_workers.py --tiny     # under a minute, a smoke test
 
-With KerasTuner's environment variables it runs in several processes with the same `--directory`:
+With KerasTuner's environment variables it runs in several processes with the same `--directory`
+(`pip install 'kerasnas[distributed]'`):
 
 export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
 KERASTUNER_TUNER_ID=chief python examples/chief_and_workers.py --directory=runs/chief &

@@ -64,6 +64,7 @@ ROOMS = {
     "huggingface_hub": ("kerasnas/platforms/hub.py",),
     "wandb": ("kerasnas/platforms/wandb_run.py",),
     "flwr": ("kerasnas/federated/flower.py",),
+    "cryptography": ("tuners/distributed/certificate.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_hub": ("kerasnas/starts/kerashub.py",),
     "keras_tuner": ("tuners/",),

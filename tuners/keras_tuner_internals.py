@@ -17,7 +17,7 @@ from keras_tuner.src.engine import conditions, tuner_utils
 # Dotted name -> why it is needed. Tests name those that a release of KerasTuner has removed.
 PRIVATE = {
     "keras_tuner.src.protos.get_service": "the messages of the chief's service, which heartbeats are made of",
-    "keras_tuner.src.protos.get_service_grpc": "the chief's service, behind our gate, and a worker's calls, signed",
+    "keras_tuner.src.protos.get_service_grpc": "the chief's service, behind our gate, and a worker's calls, over TLS",
     "keras_tuner.src.distribute.oracle_chief.OracleServicer": "the service's methods, which ours add heartbeats to",
     "keras_tuner.src.distribute.oracle_client.OracleClient": "a worker's oracle, which ours makes wait for the chief",
     "keras_tuner.src.engine.conditions.Parent.to_proto": "it prints; see `silent_conditions`",
@@ -41,7 +41,7 @@ def service_messages() -> Any:
 
 
 def service_calls(channel: Any) -> Any:
-    """Return the calls of the chief's service over a channel, such as a `SignedChannel`, in place of KerasTuner's."""
+    """Return the calls of the chief's service over a channel, in place of KerasTuner's, which is insecure."""
     return protos.get_service_grpc().OracleStub(channel)
 
 

@@ -14,10 +14,10 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalRuntimeError
 
 from tuners import keras_tuner_internals as internals
+from tuners.distributed.certificate import require_certificate
 from tuners.distributed.environment import address
 from tuners.distributed.gate import CALLS, LIMITS, Gate, RefusedError, in_words
 from tuners.distributed.messages import BESIDE, TUNER, read_beside
-from tuners.distributed.secret import require_secret
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence import json_files
 
@@ -57,7 +57,7 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
 class Servicer(internals.OracleServicer):
     """KerasTuner's service, with heartbeats and errors, which our workers add to its messages.
 
-    A `Gate` precedes it: callers are workers of this project, and their messages well-formed.
+    TLS and a `Gate` precede it: callers are workers of this project, and their messages well-formed.
     """
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
@@ -93,17 +93,19 @@ class Servicer(internals.OracleServicer):
 
 
 def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
-    """Serve `oracle` to workers with the folder's secret, until all trials have ended and all workers know.
+    """Serve `oracle` to workers with the folder's certificate, until all trials have ended and all workers know.
 
     Raises:
         Exception: any error of the oracle's methods, also reported to all workers.
+        ModuleNotFoundError: if the extra `kerasnas[distributed]` is needed to make a certificate.
         RuntimeError: if the address is not free.
     """
     if oracle.is_over() or (not oracle.leases.has_unfinished() and read_status(folder, oracle.max_trials)[0] == OVER):
         write_status(folder, OVER, oracle.max_trials)
         return
+    credentials = require_certificate(folder).of_chief()
     write_status(folder, RUNNING, oracle.max_trials)
-    gate = Gate(require_secret(folder))
+    gate = Gate()
     # Two chiefs at one port would each get a part of the calls.
     options = [(f"grpc.{name}", value) for name, value in {"so_reuseport": 0, **LIMITS}.items()]
     server = grpc.server(
@@ -111,7 +113,7 @@ def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
     )
     internals.add_service(Servicer(oracle), server)
     try:
-        server.add_insecure_port(address())
+        server.add_secure_port(address(), credentials)
     except RuntimeError as error:
         raise RuntimeError(f"The chief cannot listen at {address()}: is another one running there?") from error
     with internals.silent_conditions():

@@ -33,9 +33,9 @@ class DistributedTuner(BaseTuner):
 
     The same program runs in every process, with KerasTuner's environment variables: `KERASTUNER_ORACLE_IP` and
     `KERASTUNER_ORACLE_PORT`, the chief's address, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and
-    is unique for each worker. All use the same `directory`, where the chief leaves a secret that authenticates it and
-    its workers; nobody else can take part, see SECURITY.md. Without these variables it is an ordinary tuner, and a
-    project may be resumed either way.
+    is unique for each worker. All use the same `directory`, where the chief creates a certificate, with the extra
+    `kerasnas[distributed]`: it and its workers use TLS, and nobody else can take part, see SECURITY.md. Without these
+    variables it is an ordinary tuner, and a project may be resumed either way.
 
     Any process may be killed. A dead worker's trial is run again by another one after the oracle's `lease`; workers may
     come late, or again; workers wait for a chief that is restarted, which resumes. When all trials have ended, all

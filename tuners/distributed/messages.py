@@ -22,7 +22,7 @@ LONGEST_TEXT = 3000  # bytes of a traceback, the last ones
 
 _TRIAL = re.compile(r"[0-9]{1,20}")
 _WORKER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_FILES = ("oracle", "search", "secret")  # next to which a worker's own file lies
+_FILES = ("oracle", "search", "certificate")  # next to which a worker's own file lies
 _LONGEST_NAME = 500
 _MOST_TRIALS = 1_000_000
 _ENDS = (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
 import os
 import sys
 import threading
@@ -12,97 +10,18 @@ import time
 import warnings
 from typing import Any
 
-import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalRuntimeError
 
 from tuners import keras_tuner_internals as internals
-from tuners.distributed.chief import FAILED, OVER, read_status
-from tuners.distributed.environment import address
-from tuners.distributed.messages import BESIDE, TUNER, check_answer, shortened
-from tuners.distributed.signed_channel import ChiefError, NoChiefError, SignedChannel
+from tuners.distributed.messages import shortened
+from tuners.distributed.stub import NoChiefError, PatientStub, SearchOverError
 from tuners.oracles.project_oracle import ProjectOracle
 
-_ANSWER = 120.0  # seconds that an answer may take
-_AGAIN = 0.3  # seconds before a chief that is not there is asked again
 _IDLE = 0.5  # seconds before a worker without a trial asks again
 _BEATS = 5  # heartbeats in a lease
-_SILENCE = 10.0  # seconds without a chief before a warning
 _KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "required_metrics", "identity")
-
-
-class SearchOverError(Exception):
-    """Raised when the chief has left, as the search is over."""
-
-
-class PatientStub:
-    """Calls of the service, which wait for a chief that was killed, and do not wait for one that has left.
-
-    With `overwrite`, the folder's files are an earlier search's until a chief has answered; `patience` is in seconds.
-    """
-
-    def __init__(self, tuner_id: str, folder: str, max_trials: int, overwrite: bool, patience: float):
-        self.folder, self.max_trials, self.patience = folder, max_trials, patience
-        self.tuner_id = tuner_id
-        self.calls = internals.service_calls(SignedChannel(address(), folder))
-        self.beside: dict[str, Any] = {}  # for the next call
-        self._overwrite, self._reached = overwrite, False
-
-    def __getattr__(self, name: str) -> Any:
-        return functools.partial(self._call, getattr(self.calls, name))
-
-    def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
-        """Return the metadata of a call."""
-        pairs = [(TUNER, self.tuner_id)]
-        return [*pairs, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else pairs
-
-    def _call(self, call: Any, request: Any, **_: Any) -> Any:
-        metadata, start, warned = self.metadata(**self.beside), time.monotonic(), False
-        self.beside = {}
-        while True:
-            try:
-                answer = call(request, timeout=_ANSWER, metadata=metadata)
-                self._reached = True
-                check_answer(answer)
-                return answer
-            except ChiefError as error:
-                raise _meaning(error) from None
-            except NoChiefError as error:
-                waited = time.monotonic() - start
-                self._require_patience(waited, str(error))
-                if waited > _SILENCE and not warned:
-                    warned = True
-                    warnings.warn(
-                        f"Worker {self.tuner_id!r} has waited {waited:.0f} s for the chief at {address()}: {error}. It "
-                        f"continues for {self.patience - waited:.0f} s.",
-                        stacklevel=3,
-                    )
-            time.sleep(_AGAIN)
-
-    def _require_patience(self, waited: float, reason: str) -> None:
-        """Raise unless a chief may still come."""
-        status, message = read_status(self.folder, self.max_trials)
-        if status == OVER and (self._reached or not self._overwrite):
-            raise SearchOverError
-        if status == FAILED and self._reached:  # a worker that comes later waits for the next chief
-            raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
-        if waited > self.patience:
-            raise FatalRuntimeError(
-                f"There was no chief at {address()} for {self.patience:.0f} s ({reason}), and {self.folder} does not "
-                "say that the search is over. Start it again, and then this worker: what is finished is kept."
-            )
-
-
-def _meaning(error: ChiefError) -> Exception:
-    """Translate an error of the chief for a worker."""
-    if error.code is grpc.StatusCode.NOT_FOUND:
-        return KeyError(error.words)
-    if error.code is grpc.StatusCode.ABORTED:
-        return FatalRuntimeError(f"The search has ended with an error of its chief:\n{error.words}")
-    if error.code is grpc.StatusCode.INVALID_ARGUMENT:
-        return ValueError(f"The chief rejects this worker's message. {error.words}")
-    return error
 
 
 class WorkerOracle(internals.OracleClient):
@@ -224,8 +143,9 @@ class WorkerOracle(internals.OracleClient):
 
         def beat() -> None:
             while not stop.wait(every):
-                with contextlib.suppress(ChiefError, NoChiefError):  # the chief may be away
-                    self.stub.calls.GetTrial(request, timeout=every, metadata=metadata)
+                # The chief may be away, have ended, or have another search.
+                with contextlib.suppress(NoChiefError, FatalRuntimeError, KeyError):
+                    self.stub.call_once("GetTrial", request, every, metadata)
 
         threading.Thread(target=beat, name=f"heartbeat of trial {trial_id}", daemon=True).start()
 

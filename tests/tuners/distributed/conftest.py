@@ -7,14 +7,14 @@ from concurrent import futures
 import grpc
 import pytest
 
-from tests.tuners.distributed.peers import CALLS, MESSAGES, SERVICE, Recorder
+from tests.tuners.distributed.peers import SERVICE, channel
 from tests.tuners.small import GRID, OBJECTIVE
 from tuners import PredictorOracle
-from tuners.distributed import chief, secret
+from tuners.distributed import chief
+from tuners.distributed.certificate import read_certificate, require_certificate
 from tuners.distributed.chief import serve
 from tuners.distributed.environment import address
 from tuners.distributed.messages import TUNER
-from tuners.distributed.signed_channel import ChiefError, SignedChannel
 from tuners.distributed.worker import WorkerOracle
 
 
@@ -76,7 +76,7 @@ def served(environment, oracle_of, tmp_path):
 def gates(monkeypatch):
     """The gates of the chiefs of a test."""
     made, kind = [], chief.Gate
-    monkeypatch.setattr(chief, "Gate", lambda own: made.append(kind(own)) or made[-1])
+    monkeypatch.setattr(chief, "Gate", lambda: made.append(kind()) or made[-1])
     return made
 
 
@@ -94,46 +94,32 @@ def search(gates, served, oracle_of, tmp_path, finish):
 
 
 @pytest.fixture
-def signed(search, tmp_path):
-    """Send bytes, signed with the project's secret, and return the status of the answer."""
-    channel = SignedChannel(address(), tmp_path / "project")
+def peer(search, tmp_path):
+    """Send bytes with the project's certificate, and return the answer, or words, and the status."""
 
     def send(method, message, metadata=((TUNER, "worker"),)):
-        call = channel.unary_unary(SERVICE + method, lambda message: message, lambda answer: answer)
         try:
-            return call(message, timeout=10, metadata=list(metadata)), "OK"
-        except ChiefError as error:
-            return error.words, error.code.name
+            return calls.unary_unary(SERVICE + method)(message, timeout=10, metadata=metadata), "OK"
+        except grpc.RpcError as error:
+            return error.details(), error.code().name
 
-    return send
-
-
-@pytest.fixture
-def recorded(search, tmp_path):
-    """A signed call that the chief has answered, as somebody on the way has seen it."""
-    channel = SignedChannel(address(), tmp_path / "project")
-    call = channel.unary_unary(SERVICE + "GetTrial", bytes, bytes)
-    call(CALLS["GetTrial"].SerializeToString(), timeout=10, metadata=[(TUNER, "worker")])
-    recorder = channel._channel = Recorder(channel._channel)
-    call = channel.unary_unary(SERVICE + "UpdateTrial", bytes, bytes)
-    message = MESSAGES.UpdateTrialRequest(trial_id="0", metrics={"val_accuracy": 0.5}).SerializeToString()
-    call(message, timeout=10, metadata=[(TUNER, "worker")])
-    return recorder
+    with channel(read_certificate(tmp_path / "project").of_worker()) as calls:
+        yield send
 
 
 @pytest.fixture
 def rogue(environment):
-    """Listen at the chief's port and answer every call by a function `(method, context) -> message`."""
+    """Listen at the chief's port, insecure without credentials; `(method, context) -> message` answers every call."""
     servers = []
 
-    def start(answer):
+    def start(answer, credentials=None):
         class Every(grpc.GenericRpcHandler):
             def service(self, details):
                 return grpc.unary_unary_rpc_method_handler(lambda message, context: answer(details.method, context))
 
         server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((Every(),))
-        assert server.add_insecure_port(address())
+        assert server.add_secure_port(address(), credentials) if credentials else server.add_insecure_port(address())
         server.start()
         servers.append(server)
 
@@ -151,5 +137,5 @@ def worker(oracle_of, tmp_path):
         own._set_project_dir(str(tmp_path), "project")
         return WorkerOracle(own, "worker", tmp_path / "project", patience=0.2)
 
-    secret.require_secret(tmp_path / "project")
+    require_certificate(tmp_path / "project")
     return make

@@ -4,10 +4,10 @@ import json
 
 import grpc
 import keras_tuner
-import pytest
 from keras_tuner.engine.trial import Trial
 
 from tuners import keras_tuner_internals as internals
+from tuners.distributed.certificate import HOST
 from tuners.distributed.environment import address
 
 MESSAGES = internals.service_messages()
@@ -37,16 +37,11 @@ CALLS = {
 }
 
 
-def raw(method, message, metadata=(), timeout=10):
-    """The answer to bytes that are sent as they are."""
-    with grpc.insecure_channel(address()) as channel:
-        return channel.unary_unary(SERVICE + method)(message, metadata=metadata, timeout=timeout, wait_for_ready=True)
-
-
-def refusal(method, message, metadata=()):
-    with pytest.raises(grpc.RpcError) as raised:
-        raw(method, message, metadata)
-    return raised.value.code(), raised.value.details()
+def channel(credentials=None):
+    """A channel to the chief's address, insecure without credentials."""
+    if credentials is None:
+        return grpc.insecure_channel(address())
+    return grpc.secure_channel(address(), credentials, [("grpc.ssl_target_name_override", HOST)])
 
 
 def everything(oracle):
@@ -54,23 +49,6 @@ def everything(oracle):
     trials = {name: trial.get_state() for name, trial in oracle.trials.items()}
     held = {worker: trial.trial_id for worker, trial in oracle.ongoing_trials.items()}
     return json.dumps([trials, held, sorted(oracle.tuner_ids), oracle.hyperparameters.get_config()])
-
-
-class Recorder:
-    """A gRPC channel that keeps what is sent through it, and what comes back."""
-
-    def __init__(self, channel):
-        self.channel, self.sent, self.proofs = channel, [], []
-
-    def unary_unary(self, method):
-        call = self.channel.unary_unary(method)
-        return type("Call", (), {"with_call": lambda _, *sent, **how: self.keep(call, method, *sent, **how)})()
-
-    def keep(self, call, method, message, timeout, metadata):
-        self.sent.append((method.removeprefix(SERVICE), message, metadata))
-        answer, how = call.with_call(message, timeout=timeout, metadata=metadata)
-        self.proofs.append(how.trailing_metadata())
-        return answer, how
 
 
 def created(trial_id):

@@ -3,8 +3,8 @@
 import keras_tuner
 import pytest
 
+from tuners.distributed.certificate import require_certificate
 from tuners.distributed.chief import FAILED, OVER, RUNNING, read_status, serve, write_status
-from tuners.distributed.secret import require_secret
 from tuners.distributed.worker import WorkerOracle
 from tuners.persistence import json_files
 
@@ -68,11 +68,14 @@ def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path
     oracle = oracle_of(1)
     client = served(oracle)()
     trial = client.create_trial("worker")
-    require_secret(tmp_path / "other")
+    require_certificate(tmp_path / "other")
     own = oracle_of(1)
     own._set_project_dir(str(tmp_path), "other")
     stranger = WorkerOracle(own, "worker", tmp_path / "other", patience=0.2)
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="another project's chief, or a stranger"):
+    with pytest.raises(
+        keras_tuner.errors.FatalRuntimeError,
+        match=r"no chief with the certificate in .*other.certificate.json .*CERTIFICATE_VERIFY_FAILED",
+    ):
         stranger.get_space()
     finish(client, trial)
     assert client.create_trial("worker").status == "STOPPED"

@@ -55,7 +55,7 @@ def test_addresses(host, port, expected, monkeypatch):
         ("TUNER_ID", ["", "../chief", "a/b", "a\\b", ".", "..", "-a", "a b", "a\nb", "a" * 101], "a name of up to 100"),
         (
             "TUNER_ID",
-            ["oracle", "search", "secret", "oracle.previous"],
+            ["oracle", "search", "certificate", "oracle.previous"],
             "a name other than those of the project's files",
         ),
     ],

@@ -3,9 +3,8 @@
 import keras_tuner
 import pytest
 
-from tests.tuners.distributed.peers import BAD_IDS, CALLS, MESSAGES, ended, everything
+from tests.tuners.distributed.peers import BAD_IDS, CALLS, MESSAGES, ended, everything, hyperparameters
 from tuners.distributed.messages import BESIDE, TUNER, shortened
-from tuners.distributed.signed_channel import NoChiefError
 
 
 def space_of(**numbers):
@@ -56,28 +55,28 @@ MALFORMED = {
 }
 
 
-def test_malformed_messages_are_refused_and_end_nothing(search, signed, gates):
-    """Even those of workers that know the secret."""
+def test_malformed_messages_are_refused_and_end_nothing(search, peer, gates):
+    """Even those of workers with the project's certificate."""
     before = everything(search)
-    answers = {name: signed(*malformed)[1] for name, malformed in MALFORMED.items()}
+    answers = {name: peer(*malformed)[1] for name, malformed in MALFORMED.items()}
     assert answers == dict.fromkeys(MALFORMED, "INVALID_ARGUMENT")
     assert everything(search) == before and gates[0].error is None
-    assert signed("GetTrial", MESSAGES.GetTrialRequest(trial_id="7").SerializeToString())[1] == "NOT_FOUND"
-    assert signed("EndTrial", ended("7").SerializeToString())[1] == "NOT_FOUND"
-    assert signed("GetTrial", CALLS["GetTrial"].SerializeToString())[1] == "OK"
+    assert peer("GetTrial", MESSAGES.GetTrialRequest(trial_id="7").SerializeToString())[1] == "NOT_FOUND"
+    assert peer("EndTrial", ended("7").SerializeToString())[1] == "NOT_FOUND"
+    assert peer("GetTrial", CALLS["GetTrial"].SerializeToString())[1] == "OK"
 
 
 def test_a_refused_message_is_the_workers_error_alone(search, worker):
     with pytest.raises(ValueError, match=r"The chief rejects .*.*`metrics`. Expected names"):
         worker().update_trial("0", {"a" * 501: 0.5})
+    with pytest.raises(KeyError, match="There is no trial '7'"):
+        worker().get_trial("7")
 
 
-def test_messages_have_a_largest_size(search, signed, monkeypatch):
-    with pytest.raises(ValueError, match=r"UpdateSpace: a message to the chief has at most 4194304 bytes, not 4194305"):
-        signed("UpdateSpace", bytes((4 << 20) + 1))
-    monkeypatch.setattr("tuners.distributed.signed_channel.LARGEST_CALL", 1 << 30)
-    with pytest.raises(NoChiefError, match="RESOURCE_EXHAUSTED"):
-        signed("UpdateSpace", bytes((4 << 20) + 1))
+def test_messages_have_a_largest_size(search, peer, worker):
+    with pytest.raises(ValueError, match=r"UpdateSpace: a message to the chief has at most 4194304 bytes: 41943"):
+        worker().update_space(hyperparameters(rate="a" * (2 << 20)))
+    assert peer("UpdateSpace", bytes((4 << 20) + 1))[1] == "RESOURCE_EXHAUSTED"
 
 
 def test_a_long_traceback_of_any_characters_reaches_the_chief(search, worker):
@@ -85,4 +84,4 @@ def test_a_long_traceback_of_any_characters_reaches_the_chief(search, worker):
     own = worker()
     for character in ("\U0001f525", "\x1b"):
         metadata = own.stub.metadata(message=shortened(character * 5000))
-        assert own.stub.calls.GetTrial(CALLS["GetTrial"], timeout=10, metadata=metadata).trial.trial_id == "0"
+        assert own.stub.call_once("GetTrial", CALLS["GetTrial"], 10, metadata).trial.trial_id == "0"
