@@ -152,7 +152,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
 @pytest.mark.parametrize(
     ("merits", "seconds", "tried", "size"),
     [
-        # With a reading of 4, 16 and 36 s each; three of the last, and what was spent and is reserved, come to 133.
+        # Probes take 4, 16 and 36 s; the last with what follows it, 72, what was spent, 20, and the end, 5, comes to 133.
         ((0.6, 0.7, 0.8), 134, [32, 64, 96], 96),
         ((0.6, 0.7, 0.8), 132, [32, 64], 64),
         ((0.6, 0.5, 0.8), 500, [32, 64], 32),
@@ -174,6 +174,7 @@ def test_a_frozen_network_that_stands_sees_larger_images_while_that_helps(merits
         prober=types.SimpleNamespace(space=types.SimpleNamespace(sizes_of_images=sizes)),
         data=(np.zeros(3), None),
         held_out=(np.zeros(1), None),
+        test_samples=2,
         budget=types.SimpleNamespace(left=lambda: seconds - spent[0]),
     )
     entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731

@@ -164,6 +164,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         precision=config.precision,
         small=_small(build) if space.tolerant and len(seen) == 3 and not parts else None,
         duel=bool(parts),
+        test_samples=len(data.x_test),
     )
 
 

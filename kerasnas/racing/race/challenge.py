@@ -98,14 +98,14 @@ def _affordable(field: Field, plan: dict[str, Any], tried: dict[int, dict[str, A
     spent = sum(one["seconds"] for one in plan["probes"])
     if not tried:
         return spent < PROBES * field.budget.seconds
-    return spent + _expected(field, tried, size) <= PROBES * field.budget.seconds
+    return spent + _expected(field, tried, size)[0] <= PROBES * field.budget.seconds
 
 
-def _expected(field: Field, tried: dict[int, dict[str, Any]], size: int, passes: int = 1) -> float:
-    """Return the seconds that a probe will take by the largest one so far; more where images are read several times."""
+def _expected(field: Field, tried: dict[int, dict[str, Any]], size: int) -> tuple[float, float]:
+    """Return the seconds of a probe, and those of the way of one image, by the largest probe so far."""
     largest = tried[max(tried)]
     pace = largest["pace"] * (size / largest["size"]) ** 2
-    return largest["seconds"] + (passes * pace - largest["pace"]) * _read(field)
+    return largest["seconds"] + (pace - largest["pace"]) * _read(field), pace
 
 
 def _read(field: Field) -> int:
@@ -130,14 +130,16 @@ def _resize(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> None:
     """Let a frozen network that stands see larger images while that helps: nothing else takes the time that is left.
 
     Not smaller ones: of few samples, one size in several is ahead by chance. All are read again for the final head,
-    and those to test, which may be half as many, twice.
+    and those to test twice.
     """
     assert field.prober is not None
-    stood, left = best, lambda: field.budget.left() - FINISH_SECONDS
+    stood, later = best, _read(field) + 2 * field.test_samples
     for size in sorted(size for size in field.prober.space.sizes_of_images if size > stood["size"]):
         tried = {one["size"]: one for one in plan["probes"] if one["start"] == stood["start"]}
-        if size not in tried and _expected(field, tried, size, passes=3) > left():
-            break
+        if size not in tried:
+            seconds, pace = _expected(field, tried, size)
+            if seconds + later * pace > field.budget.left() - FINISH_SECONDS:
+                break
         probe = tried.get(size) or _probed(field, plan, stood["start"], size)
         if probe["merit"] <= best["merit"]:
             break
