@@ -151,6 +151,8 @@ def load(
             files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
             more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {})}
+            if "weights" in arrays:
+                more["weights"] = arrays["weights"].reshape(-1)
             return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
