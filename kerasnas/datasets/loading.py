@@ -47,10 +47,11 @@ def load(
     `waveforms`), or one registered with `DATASETS.register`. A path is one of:
 
     - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names), `weights` (how much each
-      training sample counts) and `groups` (the group of each training sample). Images are `(samples, height, width)` or
-      `(samples, height, width, channels)`. Integers are read as 0..255 and divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
-      are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are not scaled; shorter ones end in NaN, which become
+      training sample counts) and `groups` (the group of each training sample). Images are `(samples, height, width)`
+      or `(samples, height, width, channels)`. Integers are read as 0..255 and divided by 255. Floats are assumed to
+      be in [0, 1], unless one of them is above 1.5: then they are read as 0..255 too. With a further array `kind =
+      "signals"`, the samples are signals instead, `(samples, length, channels)` or `(samples, length)`, and their
+      values are not scaled; shorter ones end in NaN, which become
       zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
       `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
       log-mel spectrograms. Labels are class numbers, or a table

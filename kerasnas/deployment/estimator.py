@@ -267,7 +267,7 @@ class Estimator:
         """Return the setting `metric` on labeled data, by default accuracy or R2; arguments as for `evaluate`."""
         return self.evaluate(x, y)[self._fitted().task.metric]
 
-    def _arrays(self, x: Any, y: Any, test_data: Any, sample_weight: Any) -> dict[str, np.ndarray]:
+    def _arrays(self, x: Any, y: Any, test_data: Any, sample_weight: Any = None) -> dict[str, np.ndarray]:
         """Return the arrays of a dataset, and `labels`: what its outputs stand for."""
         return self._samples.dataset(x, y, test_data, self.makes, self.test_split, sample_weight)
 

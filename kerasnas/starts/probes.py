@@ -118,7 +118,11 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task, weights: Weight
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
         2202.10054); the linear model is logistic there.
     """
-    data = (x if isinstance(x, LazyImages) else checks.array("x", x), y, *(() if weights is None else (weights,)))
+    data = (
+        x if isinstance(x, LazyImages) else checks.array("x", x),
+        y,
+        *(() if weights is None else (checks.weights("weights", weights, len(x)),)),
+    )
     x, y, *rest = spread(data)
     head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units, *rest)
     head.give(model)

@@ -84,6 +84,7 @@ class Task(TaskLabels, TaskWords, abc.ABC):
 
     def __post_init__(self) -> None:
         own = type(self).metric
+        checks.instance("metric", self.metric, str, "the name of a metric")
         if self.metric in ("", "auto", own):
             object.__setattr__(self, "metric", own)
             return
