@@ -47,9 +47,8 @@ class Metric:
         changes = np.zeros(parts.max() + 1)
         for number in range(len(changes)):
             half = np.where(parts == number, 0.5, 1.0)
-            lost = 1 - (half * weights).sum() / weights.sum()
-            if lost:  # a part of a mean counts `(whole - rest) * (1 - lost) / lost` more than that
-                changes[number] = (whole - self.value(answers, y, half * weights)) * (1 - lost) / lost
+            kept = (half * weights).sum() / weights.sum()
+            changes[number] = 2 * len(changes) * kept * (whole - self.value(answers, y, half * weights))
         deviations = np.sqrt(samples / len(changes)) * changes[parts]
         return whole + deviations - deviations.mean()
 

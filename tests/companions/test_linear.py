@@ -192,3 +192,13 @@ def test_texts_without_a_weight_are_not_learned():
     )
     model, record = linear.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
     assert (model.predict(ids, verbose=0).argmax(axis=1) == y).mean() > 0.9 and record["losses"]["linear"] < 0.3
+
+
+def test_ratios_of_runs_count_by_weights():
+    """Of texts that have both labels, one of them without a weight."""
+    ids, y = texts(100)
+    twice, labels, weights = np.concatenate([ids, ids]), np.append(y, 1 - y), np.repeat([2.0, 0.0], 100)
+    _, ratios = linear.fit(twice, labels, CLASSIFICATION, 2, 1, weights)
+    assert (ratios.outputs(ids).argmax(axis=1) == y).mean() > 0.9
+    _, ratios = linear.fit(twice, labels, CLASSIFICATION, 2, 1)
+    assert np.ptp(ratios.outputs(ids), axis=0).max() < 0.01

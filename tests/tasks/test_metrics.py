@@ -121,3 +121,21 @@ def test_an_evaluation_shows_the_chosen_metric():
     record = task.summary(probabilities(OUTPUTS), Y, ("a", "b", "c"), "data")
     assert f", balanced accuracy {record['balanced_accuracy']:.4g}, loss" in task.summary_in_words(record)
     assert task.result_in_words(0.5, 10, "test") == "50.00 % on 10 test samples"
+
+
+def test_scores_of_a_mean_are_those_of_its_samples():
+    task, y, weights = Classification(metric="log_loss"), Y[:20] + np.arange(20) % 2, np.arange(20.0)
+    losses = -np.log(probabilities(OUTPUTS)[np.arange(20), y])
+    np.testing.assert_allclose(task.metric_scores(OUTPUTS[:20], y), 1 - losses)
+    mean, share = np.average(losses, weights=weights), weights / weights.mean()
+    np.testing.assert_allclose(task.metric_scores(OUTPUTS[:20], y, weights), 1 - mean - share * (losses - mean))
+    assert task.metric_scores(OUTPUTS, Y, WEIGHTS.astype(float)).mean() < 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_that_samples_lack_counts_for_nothing():
+    y, found = Y[:280], OUTPUTS[:280].argmax(axis=1)
+    assert 2 in found
+    recalls = [(found[y == label] == label).mean() for label in (0, 1)]
+    task = Classification(metric="balanced_accuracy")
+    assert task.measures(probabilities(OUTPUTS)[:280], y)["balanced_accuracy"] == pytest.approx(np.mean(recalls))
