@@ -196,6 +196,21 @@ numpy.unique(y, return_inverse=True)[1]
     return found
 
 
+def weights(argument: str, value: object, samples: int) -> np.ndarray:
+    """Return `value` as a float32 array if it has a finite weight of at least 0 for each sample, and not only zeros."""
+    found = array(argument, value, kinds="iufb", finite=False)
+    if found.shape != (samples,):
+        raise ValueError(invalid(argument, f"one weight for each of the {samples} samples", f"shape {found.shape}"))
+    with np.errstate(over="ignore"):
+        found = found.astype("float32")
+    wrong = found[~(np.isfinite(found) & (found >= 0))]
+    if wrong.size:
+        raise ValueError(invalid(argument, "finite weights of at least 0", wrong[:3].tolist()))
+    if not found.any():
+        raise ValueError(invalid_array(argument, "a weight above 0", "zeros alone"))
+    return found
+
+
 def ids(samples: int, largest: int, argument: str = "y") -> tuple[str, str]:
     """The words for labels of which there would be more classes than samples: what is expected, and what came."""
     return (

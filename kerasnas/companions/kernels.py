@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import Companion, Learned, Parts, mix
+from kerasnas.companions.linear import Companion, Learned, Parts, Weights, mix
 from kerasnas.networks.random_kernels import KERNELS, RandomKernels
 from kerasnas.tasks import Task
 
 _USUAL, _FEW_SAMPLES, _FEWER, _VALUES = 9_996, 3_000, 2_940, 30_000_000
 _FLOOR = 0.01  # added to the deviation of each feature
+_LEAST_WEIGHT = 1e-9  # of a sample, whose own output is asked for too
 _STRENGTHS = np.logspace(-4, 2, 13)  # of the penalty, times the number of features
 _SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs that were fitted to -1 and 1, as logits: the usual one; in samples
 
@@ -70,13 +71,15 @@ class KernelCompanion(Companion):
     samples = "signals"
     prior = (0.9, 0.1)
 
-    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
+    ) -> Learned:
         kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
         targets = task.ridge_targets(task.targets(y, outputs))
-        weights, bias, left_out = ridge(kernels.features(x), targets)
-        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH)[0])
+        kernel, bias, left_out = ridge(kernels.features(x), targets, weights)
+        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])
         return [scale * left_out[parts[1]]], lambda shares: KernelModel(
-            kernels, shares[0] * scale * weights, shares[0] * scale * bias
+            kernels, shares[0] * scale * kernel, shares[0] * scale * bias
         )
 
     def __str__(self) -> str:
@@ -86,12 +89,13 @@ class KernelCompanion(Companion):
         return {"kernels": self.features // KERNELS * KERNELS}
 
 
-def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A ridge regression on standardized features, with the penalty that is best where each sample is left out.
 
     Args:
         x: the features `(samples, features)`.
         y: the targets `(samples, outputs)`.
+        weights: of the samples. Defaults to None: they count alike.
 
     Returns:
         The weights of the features as they are, `(features, outputs)`; the bias; and the outputs for each sample of the
@@ -100,26 +104,33 @@ def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     Example:
 
     >>> x = np.random.default_rng(0).standard_normal((50, 3))
-    >>> weights, bias, left_out = ridge(x, x @ [[1.0], [2.0], [0.0]] + 3)
-    >>> weights.ravel().round(2).tolist(), bias.round(2).tolist(), left_out.shape
+    >>> kernel, bias, left_out = ridge(x, x @ [[1.0], [2.0], [0.0]] + 3)
+    >>> kernel.ravel().round(2).tolist(), bias.round(2).tolist(), left_out.shape
     ([1.0, 2.0, 0.0], [3.0], (50, 1))
     """
     middle, mean, deviation = y.mean(axis=0), x.mean(axis=0, dtype=float), x.std(axis=0, dtype=float) + _FLOOR
+    root = np.ones((len(x), 1))
+    if weights is not None:
+        root = np.sqrt(np.maximum(weights, _LEAST_WEIGHT))[:, None]
+        middle, mean = (np.average(part, axis=0, weights=root[:, 0] ** 2) for part in (y, x))
     z = (x - mean) / deviation
+    z *= root
     wide = len(z) <= z.shape[1]
     squares, vectors = np.linalg.eigh(z @ z.T if wide else z.T @ z)
     kept = squares > squares[-1] * 1e-10
     squares, vectors = squares[kept], vectors[:, kept]
     left = vectors if wide else z @ vectors / np.sqrt(squares)  # the left singular vectors of z
-    turned = left.T @ (y - middle)
+    turned = left.T @ (root * (y - middle))
     best = None
     for strength in _STRENGTHS * z.shape[1]:
         shrunk = squares / (squares + strength)
-        own = 1 - 1 / len(z) - np.square(left) @ shrunk  # 1 less what each sample's target counts in its own output
-        errors = (y - middle - left @ (shrunk[:, None] * turned)) / np.maximum(own, 1e-6)[:, None]
+        own = (
+            1 - (root**2 / (root**2).sum())[:, 0] - np.square(left) @ shrunk
+        )  # 1 less what each sample's target counts in its own output
+        errors = (root * (y - middle) - left @ (shrunk[:, None] * turned)) / np.maximum(own, 1e-6)[:, None]
         if best is None or np.square(errors).sum() < best[0]:
             best = np.square(errors).sum(), strength, errors
     assert best is not None
     _, strength, errors = best
-    weights = (z.T @ (left @ (turned / (squares + strength)[:, None]))) / deviation[:, None]
-    return weights, middle - mean @ weights, y - errors
+    kernel = (z.T @ (left @ (turned / (squares + strength)[:, None]))) / deviation[:, None]
+    return kernel, middle - mean @ kernel, y - errors / root

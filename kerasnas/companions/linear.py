@@ -22,6 +22,8 @@ _STEPS = 60
 _MOST_WEIGHTS = 2_000_000  # of which L-BFGS holds twenty copies
 _PRIOR, _PRIOR_STRENGTH = (0.35, 0.35, 0.3), 5.0  # of the mix: the two linear models, the network; in samples
 
+Weights = np.ndarray | None
+"""Weights of the samples; None where they count alike."""
 Parts = tuple[np.ndarray, np.ndarray]
 """Indices of the samples that the network learns from, and of those that are held out."""
 Learned = tuple[list[np.ndarray], Callable[[np.ndarray], "Linear"]]
@@ -51,6 +53,11 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
     return stratified_split(strata, share, seed)
 
 
+def rows_of(weights: Weights, rows: np.ndarray) -> Weights:
+    """Return the weights of some samples."""
+    return None if weights is None else weights[rows]
+
+
 class Linear(Protocol):
     """A linear model, given a share: `apply` makes its outputs but for the bias, in standard Keras layers."""
 
@@ -77,8 +84,10 @@ class Companion(abc.ABC):
     prior: tuple[float, ...]
 
     @abc.abstractmethod
-    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
-        """Fit the models.
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
+    ) -> Learned:
+        """Fit the models, to samples that count by their weights.
 
         Returns:
             The outputs of each for the held-out samples, of which it has not learned; and a function which, of a share
@@ -136,10 +145,13 @@ class NGramCompanion(Companion):
     samples = "texts"
     prior = _PRIOR
 
-    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
+    ) -> Learned:
         first, second = parts
-        held = [model.outputs(x[second]) for model in fit(x[first], y[first], task, outputs, self.longest)]
-        final = fit(x, y, task, outputs, self.longest)
+        early = fit(x[first], y[first], task, outputs, self.longest, rows_of(weights, first))
+        held = [model.outputs(x[second]) for model in early]
+        final = fit(x, y, task, outputs, self.longest, weights)
 
         def whole(shares: np.ndarray) -> LinearModel:
             weights = sum(share * one.weights for share, one in zip(shares, final, strict=True))
@@ -155,7 +167,9 @@ class NGramCompanion(Companion):
         return {"longest": self.longest}
 
 
-def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) -> tuple[LinearModel, ...]:
+def fit(
+    ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int, weights: Weights = None
+) -> tuple[LinearModel, ...]:
     """Two linear models of texts: regressions on TF-IDF with a penalty on the squares of the weights.
 
     A text is the vector of its runs' inverse document frequencies, divided by its length. Of the first model it is as
@@ -168,6 +182,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
         task: what is predicted.
         outputs: number of classes, labels or numbers.
         longest: number of tokens of the longest runs.
+        weights: of the samples. Defaults to None: they count alike.
 
     Example:
 
@@ -185,11 +200,12 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     targets = task.targets(y, outputs)
     scales = [(np.ones((runs.size, outputs)), PLAIN)]
     if task.logits:
-        with_label, without = (once.T @ part + _SMOOTHING for part in (targets, 1 - targets))
+        counted = 1.0 if weights is None else weights[:, None]
+        with_label, without = (once.T @ (part * counted) + _SMOOTHING for part in (targets, 1 - targets))
         scales.append((np.log(with_label / with_label.sum(0)) - np.log(without / without.sum(0)), _RATIOS))
     models = []
     for scale, strength in scales:
-        found, bias = regression(x, targets, task, scale, strength)
+        found, bias = regression(x, targets, task, scale, strength, weights)
         models.append(LinearModel(runs, frequency**2, frequency[:, None] * found, bias))
     return tuple(models)
 
@@ -226,7 +242,7 @@ def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.n
 
 
 def regression(
-    x: Any, targets: np.ndarray, task: Task, scale: np.ndarray, strength: float
+    x: Any, targets: np.ndarray, task: Task, scale: np.ndarray, strength: float, weights: Weights = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The weights and the bias of a linear model with a penalty on the squares of its weights, by 60 steps of L-BFGS.
 
@@ -236,12 +252,13 @@ def regression(
         task: whose loss it is.
         scale: what each column is multiplied by for each output, `(features, outputs)`.
         strength: the inverse of the penalty's, which is on the weights of the scaled columns.
+        weights: of the samples. Defaults to None: they count alike.
     """
     shape, transposed = scale.shape, x.T.tocsr()
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         free, bias = values[: scale.size].reshape(shape), values[scale.size :]
-        found, gradient = task.linear_loss(x @ (scale * free) + bias, targets)
+        found, gradient = task.linear_loss(x @ (scale * free) + bias, targets, weights)
         of_free = strength * scale * (transposed @ gradient) + free
         both = np.concatenate([of_free.ravel(), strength * gradient.sum(axis=0)])
         return strength * found + 0.5 * float(np.square(free).sum()), both
@@ -256,6 +273,7 @@ def mix(
     y: np.ndarray,
     prior: Sequence[float] | None = None,
     strength: float = _PRIOR_STRENGTH,
+    weights: Weights = None,
 ) -> np.ndarray:
     """The weights of several models in the sum of their outputs, by which the loss of held-out data is least.
 
@@ -267,6 +285,7 @@ def mix(
         y: the labels of these samples.
         prior: what was best on other data. Defaults to None: that of linear models of texts.
         strength: how many samples that counts as. Defaults to 5.
+        weights: of the samples. Defaults to None: they count alike.
 
     Example:
 
@@ -281,30 +300,38 @@ def mix(
         prior = _PRIOR if len(outputs) == len(_PRIOR) else (1 - _PRIOR[-1], _PRIOR[-1])
     usual = np.array(prior)
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        found, gradient = task.linear_loss(np.tensordot(weights, values, 1), targets)
-        off = weights - usual
-        of_weights = np.einsum("mso,so->m", values, gradient) + strength * off
-        return found + 0.5 * strength * float(off @ off), of_weights
+    def loss(shares: np.ndarray) -> tuple[float, np.ndarray]:
+        found, gradient = task.linear_loss(np.tensordot(shares, values, 1), targets, weights)
+        off = shares - usual
+        of_shares = np.einsum("mso,so->m", values, gradient) + strength * off
+        return found + 0.5 * strength * float(off @ off), of_shares
 
     return _minimum(loss, usual, bounds=[(0, None)] * len(usual))
 
 
 def crossed_loss(
-    task: Task, outputs: Sequence[np.ndarray], y: np.ndarray, prior: Sequence[float] | None = None
+    task: Task,
+    outputs: Sequence[np.ndarray],
+    y: np.ndarray,
+    prior: Sequence[float] | None = None,
+    weights: Weights = None,
 ) -> float:
     """Return the mean loss of mixes of held-out outputs, each learned from the half that it is not measured on."""
     halves = np.arange(len(y)) % 2
     losses = []
     for half in (0, 1):
         learned, measured = halves != half, halves == half
-        shares = mix(task, [part[learned] for part in outputs], y[learned], prior)
+        seen = rows_of(weights, learned)
+        shares = mix(task, [part[learned] for part in outputs], y[learned], prior, weights=seen)
         mixed = np.tensordot(shares, np.stack(outputs)[:, measured], 1)
-        losses.append(task.linear_loss(mixed, task.targets(y[measured], mixed.shape[1]))[0])
+        targets = task.targets(y[measured], mixed.shape[1])
+        losses.append(task.linear_loss(mixed, targets, rows_of(weights, measured))[0])
     return float(sum(losses) / len(y))
 
 
-def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companion) -> tuple[np.ndarray, dict[str, Any]]:
+def _shares(
+    task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companion, weights: Weights
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Return how much each model counts, and the losses that decided whether two of them take part.
 
     A model that is pretrained, and then the network, count only where cross-validated mixes are better with them.
@@ -313,7 +340,8 @@ def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companio
     used, record = list(range(len(outputs))), dict[str, Any]()
 
     def loss(models: list[int]) -> float:
-        return crossed_loss(task, [outputs[model] for model in models], y, prior[models] / prior[models].sum())
+        share = prior[models] / prior[models].sum()
+        return crossed_loss(task, [outputs[model] for model in models], y, share, weights)
 
     optional = {"pretrained": len(outputs) - 2} if kind.pretrained else {}
     for name, model in ({**optional, "network": len(outputs) - 1} if len(y) > 1 else {}).items():
@@ -322,7 +350,8 @@ def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companio
         record[name] = {"used": losses["with"] < losses["without"], **losses}
         used = used if record[name]["used"] else others
     shares = np.zeros(len(outputs))
-    shares[used] = mix(task, [outputs[model] for model in used], y, prior[used] / prior[used].sum())
+    share = prior[used] / prior[used].sum()
+    shares[used] = mix(task, [outputs[model] for model in used], y, share, weights=weights)
     if "network" in record:
         record["network"]["used"] = bool(shares[-1])  # the bound of the mix may be 0 as well
     if "pretrained" in record:
@@ -332,7 +361,7 @@ def _shares(task: Task, outputs: list[np.ndarray], y: np.ndarray, kind: Companio
 
 def join(
     network: keras.Model,
-    data: tuple[np.ndarray, np.ndarray],
+    data: tuple[np.ndarray, ...],
     parts: Parts,
     task: Task,
     kind: Companion,
@@ -346,7 +375,7 @@ def join(
 
     Args:
         network: trained on the first part of the data.
-        data: `(x, y)`, of which the linear models learn from all in the end.
+        data: `(x, y)`, or `(x, y, weights)`, of which the linear models learn from all in the end.
         parts: indices, as `held_out` returns them.
         task: what is predicted.
         kind: of the linear models.
@@ -359,17 +388,18 @@ def join(
         samples, how much each model counts, and the mean loss of the linear models, of the network, and of both
         together.
     """
-    x, y = (np.asarray(part) for part in data)
+    x, y, *rest = (np.asarray(part) for part in data)
     _, second = parts
     outputs = int(network.output_shape[-1])
-    held, whole = learned or kind.learn(x, y, parts, task, outputs)
+    weights = rows_of(rest[0], second) if rest else None
+    held, whole = learned or kind.learn(x, y, parts, task, outputs, *rest)
     found = [*held, network.predict(x[second], batch_size=batch_size, verbose=0)]
-    shares, parted = _shares(task, found, y[second], kind)
+    shares, parted = _shares(task, found, y[second], kind, weights)
     targets = task.targets(y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
     losses = {
-        name: task.linear_loss(np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
+        name: task.linear_loss(np.tensordot(one, np.stack(found), 1), targets, weights)[0] / len(second)
         for name, one in mixes.items()
     }
     log(

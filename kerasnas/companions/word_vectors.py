@@ -15,8 +15,10 @@ from kerasnas.companions.linear import (
     LinearModel,
     NGramCompanion,
     Parts,
+    Weights,
     counts,
     regression,
+    rows_of,
     runs_of,
     weighted,
 )
@@ -41,14 +43,16 @@ class VectorCompanion(NGramCompanion):
     prior = (0.1, 0.3, 0.3, 0.3)  # type: ignore[assignment]  # one model more
     pretrained = "word vectors"
 
-    def learn(self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int) -> Learned:
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
+    ) -> Learned:
         first, second = parts
-        held, runs = super().learn(learned(x, self.vocabulary), y, parts, task, outputs)
-        held.append(self.fit(x[first], y[first], task, outputs).outputs(x[second]))
-        final = self.fit(x, y, task, outputs)
+        held, runs = super().learn(learned(x, self.vocabulary), y, parts, task, outputs, weights)
+        held.append(self.fit(x[first], y[first], task, outputs, rows_of(weights, first)).outputs(x[second]))
+        final = self.fit(x, y, task, outputs, weights)
         return held, lambda shares: final.added(runs(shares[:-1]), shares[-1])  # type: ignore[arg-type]
 
-    def fit(self, ids: np.ndarray, y: np.ndarray, task: Task, outputs: int) -> VectorModel:
+    def fit(self, ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, weights: Weights = None) -> VectorModel:
         """Fit a regression on TF-IDF and on the sum of the vectors of a text's tokens, with a penalty on the weights.
 
         Each vector counts by the inverse document frequency of its token. What remains of the vectors is a weight for
@@ -59,6 +63,7 @@ class VectorCompanion(NGramCompanion):
             y: the labels.
             task: what is predicted.
             outputs: number of classes, labels or numbers.
+            weights: of the samples. Defaults to None: they count alike.
 
         Example:
 
@@ -79,7 +84,8 @@ class VectorCompanion(NGramCompanion):
         means = weighted(tokens_there, importance) @ vectors
         means /= (length := np.sqrt(np.square(means).sum(axis=1).mean()) or 1.0)
         x = sparse.hstack([weighted(there, frequency), sparse.csr_matrix(means)]).tocsr()
-        found, bias = regression(x, task.targets(y, outputs), task, np.ones((x.shape[1], outputs)), PLAIN)
+        scale = np.ones((x.shape[1], outputs))
+        found, bias = regression(x, task.targets(y, outputs), task, scale, PLAIN, weights)
         of_runs, of_vectors = found[: runs.size], vectors @ found[runs.size :] / length
         return VectorModel(
             self.vocabulary,

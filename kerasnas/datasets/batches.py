@@ -90,6 +90,11 @@ class ArrayBatches(keras.utils.PyDataset):
         self.set_epoch(checks.integer("initial_epoch", initial_epoch, 0))
         self._other = self._epoch_and_order  # for `at`
 
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The arrays, `(x, y)` or `(x, y, sample_weight)`."""
+        return (self.x, self.y) if self.sample_weight is None else (self.x, self.y, self.sample_weight)
+
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_remainder)

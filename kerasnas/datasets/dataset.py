@@ -49,6 +49,8 @@ class Dataset:
         classes: the name of every class, where a label is an index into it; of every label, or of every number.
         groups: the group of each training sample (its speaker, patient, site), an array `(samples,)`: samples of one
             group are never on both sides of a validation split. Defaults to None: there are none.
+        weights: how much each training sample counts, an array `(samples,)`; scaled to a mean of 1, so that a learning
+            rate keeps its meaning. Defaults to None: all count alike.
         scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
             over divides raw samples by it. Defaults to 1.
         notes: lines on how they were read, for a person. Defaults to none.
@@ -74,6 +76,7 @@ class Dataset:
     y_test: np.ndarray = dataclasses.field(repr=False)
     classes: tuple[str, ...]
     groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    weights: np.ndarray | None = dataclasses.field(default=None, repr=False, kw_only=True)
     scale: float = 1.0
     notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     image_fit: str = "stretch"
@@ -101,6 +104,9 @@ class Dataset:
         if self.groups is not None and np.shape(self.groups) != (len(self.x_train),):
             expected = f"a group for each of the {len(self.x_train)} training samples"
             raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))
+        if self.weights is not None:
+            found = checks.weights("weights", self.weights, len(self.x_train))
+            object.__setattr__(self, "weights", found / np.float32(found.mean(dtype="float64")))
         if self.x_test.shape[1:] != self.x_train.shape[1:]:
             expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
             raise ValueError(checks.invalid("x_test", expected, self.x_test.shape[1:]))
@@ -120,6 +126,18 @@ class Dataset:
         """Shape of a raw sample; `()` of a text."""
         assert self.front is not None
         return self.front.raw_shape(self.input_shape)
+
+    def training(self, rows: np.ndarray) -> tuple[Any, ...]:
+        """Return some training samples as `(x, y)`, or `(x, y, weights)`."""
+        own = (self.x_train, self.y_train) if self.weights is None else (self.x_train, self.y_train, self.weights)
+        return tuple(part[rows] for part in own)
+
+    def counted(self, metric: str, class_weight: Sequence[str]) -> Dataset:
+        """Return the data with another metric of the task, and weights of the classes times those of the samples."""
+        found = (self.weights, self.task.class_weights(self.y_train, self.classes, class_weight))
+        given = [weights for weights in found if weights is not None]
+        weights = np.prod(given, axis=0) if given else None
+        return dataclasses.replace(self, task=dataclasses.replace(self.task, metric=metric), weights=weights)
 
     def names(self, part: str) -> Sequence[str]:
         """Return the file or row of each sample of `"train"` or `"test"`; else their numbers."""

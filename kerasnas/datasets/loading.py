@@ -46,12 +46,12 @@ def load(
     Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
     `waveforms`), or one registered with `DATASETS.register`. A path is one of:
 
-    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names) and `groups` (the group of
-      each training sample). Images are
-      `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
-      divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
-      are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are not scaled; shorter ones end in NaN, which become
+    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names), `weights` (how much each
+      training sample counts) and `groups` (the group of each training sample). Images are `(samples, height, width)`
+      or `(samples, height, width, channels)`. Integers are read as 0..255 and divided by 255. Floats are assumed to
+      be in [0, 1], unless one of them is above 1.5: then they are read as 0..255 too. With a further array `kind =
+      "signals"`, the samples are signals instead, `(samples, length, channels)` or `(samples, length)`, and their
+      values are not scaled; shorter ones end in NaN, which become
       zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
       `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
       log-mel spectrograms. Labels are class numbers, or a table
@@ -151,6 +151,8 @@ def load(
             files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
             more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {})}
+            if "weights" in arrays:
+                more["weights"] = arrays["weights"].reshape(-1)
             return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None

@@ -165,7 +165,7 @@ class Estimator:
             parts += [f"<p>{html.escape(verdict(record))}</p>", html_table(comparison_of(record).table(record))]
         return "\n".join(parts)
 
-    def fit(self, x: Any, y: Any = None, test_data: Any = None, **arguments: Any) -> Self:
+    def fit(self, x: Any, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
@@ -176,6 +176,8 @@ class Estimator:
             y: their labels; see the class. Defaults to None: `x` has them.
             test_data: samples and labels, or a table, for the one evaluation at the end. Defaults to None: a share of
                 those above.
+            sample_weight: how much each of the samples counts in training and in comparisons, at least 0; times the
+                setting `class_weight`. Defaults to None: all count alike.
             **arguments: passed to `set_params`. Words of other tools keep their meaning, or the error names ours:
                 `time_limit=60` is in seconds, `verbose=0` logs nothing, `validation_data` is `test_data`.
 
@@ -191,12 +193,12 @@ class Estimator:
         if arguments:
             self.set_params(**arguments)
         if isinstance(x, str | os.PathLike):
-            for name, value in (("y", y), ("test_data", test_data)):
+            for name, value in (("y", y), ("test_data", test_data), ("sample_weight", sample_weight)):
                 if value is not None:
                     raise ValueError(checks.invalid(name, "None, as `x` is the path of labeled data", value))
             dataset, data = os.fspath(x), None
         else:
-            data = self._arrays(x, y, test_data)
+            data = self._arrays(x, y, test_data, sample_weight)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
         self._temporary = None if self.folder else tempfile.TemporaryDirectory(prefix="kerasnas-")  # from scratch
@@ -249,22 +251,25 @@ class Estimator:
 
         Returns:
             For classes `"accuracy"` and `"loss"`, for several labels also `"f1"` and `"exact"`, for numbers `"r2"`,
-            `"mae"`, `"rmse"`, and the loss on standardized numbers; for a dataset, as `kerasnas.deployment.evaluate`.
+            `"mae"`, `"rmse"`, and the loss on standardized numbers; and the setting `metric`, if it is another one. For
+            a dataset, as `kerasnas.deployment.evaluate`.
         """
         network = self._fitted()
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
         x, y = self._samples.arrays(x, y, network)
         y = network.task.given(y, self._labels)
-        return network.task.evaluation(self.answers(x), y)
+        if line := network.task.unmeasured(y, network.classes, "samples"):
+            self.log(line)
+        return network.task.measures(self.answers(x), y)
 
     def score(self, x: Any = None, y: Any = None) -> float:
-        """Return the metric of the task on labeled data, such as accuracy or R2; arguments as for `evaluate`."""
+        """Return the setting `metric` on labeled data, by default accuracy or R2; arguments as for `evaluate`."""
         return self.evaluate(x, y)[self._fitted().task.metric]
 
-    def _arrays(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
+    def _arrays(self, x: Any, y: Any, test_data: Any, sample_weight: Any = None) -> dict[str, np.ndarray]:
         """Return the arrays of a dataset, and `labels`: what its outputs stand for."""
-        return self._samples.dataset(x, y, test_data, self.makes, self.test_split)
+        return self._samples.dataset(x, y, test_data, self.makes, self.test_split, sample_weight)
 
     @property
     def model(self) -> keras.Model:

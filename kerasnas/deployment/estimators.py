@@ -216,8 +216,8 @@ class GraphClassifier(ProbabilityEstimator):
         file = self._home / DATA
         return str(file) if file.exists() else getattr(RunFolder.open(self.run).config, "dataset", "")
 
-    def _arrays(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
-        for name, value in (("y", y), ("test_data", test_data)):
+    def _arrays(self, x: Any, y: Any, test_data: Any, sample_weight: Any = None) -> dict[str, np.ndarray]:
+        for name, value in (("y", y), ("test_data", test_data), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(checks.invalid(name, "None, as a graph has its labels and its test nodes", value))
         return graph_arrays(

@@ -19,22 +19,25 @@ _OURS = {
     "validation_split": "holdout_frac valid_pct",
     "test_data": "validation_data",
     "max_parameters": "max_model_size",
+    "metric": "eval_metric objective",
 }
 SAME = {word: ours for ours, words in _OURS.items() for word in words.split()}
 """Words of other tools: the argument here that has their meaning."""
+_METRICS = {"acc": "accuracy", "val_accuracy": "accuracy", "f1_macro": "f1", "roc_auc_ovr_macro": "roc_auc"}
+_METRICS |= {"mean_absolute_error": "mae", "root_mean_squared_error": "rmse"}
 _VALUES: dict[str, Callable[[str, Any], Any]] = {
     "minutes": lambda word, seconds: checks.number(word, seconds, above=0) / 60,
     "log": lambda word, level: silent if level == 0 else print,
+    "metric": lambda word, name: _METRICS.get(name, name) if isinstance(name, str) else name,
 }
 _ROWS = (
     ("AutoKeras", "max_trials epochs", "Write a budget, `minutes=5`, and `candidates=3` for 3 networks at most."),
     ("Keras", "batch_size", "Leave it out: it follows from the data, and the training lasts for `minutes=5`."),
     ("Keras", "callbacks", 'Write `log=print` for progress, `trackers=["tensorboard"]` for curves.'),
-    ("Keras and scikit-learn", "class_weight sample_weight", "Write `fit(x, y)`: weights are not supported."),
     ("FLAML and AutoGluon", "X_val tuning_data", "Write `validation_split=0.2`, and `test_data` for the report."),
     ("AutoKeras and AutoGluon", "directory path project_name", 'Write `folder="runs/mine"`, which is resumed.'),
     ("AutoKeras and KerasTuner", "overwrite", "Leave out `folder`: each `fit` then starts from scratch."),
-    ("AutoKeras and AutoGluon", "eval_metric metric metrics objective", "Leave it out: `task` decides; see `score`."),
+    ("AutoKeras and fastai", "metrics", 'Write `metric="f1"`, one metric that fits the task; see `score`.'),
     ("AutoKeras and AutoGluon", "loss multi_label problem_type", 'Write `task="multilabel"`, or another, or nothing.'),
     ("AutoKeras", "num_classes", "Leave it out: `fit(x, y)` reads the classes from the labels."),
     ("AutoGluon", "auto_stack presets", "Write `minutes=60, ensemble=4`, or `max_parameters=20_000` to be small."),

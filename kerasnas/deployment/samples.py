@@ -61,15 +61,19 @@ class Samples:
             raise ValueError(checks.invalid("y", expected, f"shape {y.shape}"))
         return x, y
 
-    def dataset(self, x: Any, y: Any, test_data: Any, makes: str, test_split: float) -> dict[str, np.ndarray]:
+    def dataset(
+        self, x: Any, y: Any, test_data: Any, makes: str, test_split: float, sample_weight: Any = None
+    ) -> dict[str, np.ndarray]:
         """Return the arrays of a dataset, and `labels`: what its outputs stand for.
 
         Args:
             x, y: as for `arrays`.
             test_data: samples and labels, or a table; None if `test_split`, a share of those above, is held out.
             makes: `"classifier"` or `"regressor"`.
+            sample_weight: of each sample. Defaults to None: all count alike.
         """
         x, y = self.arrays(x, y)
+        weights = {} if sample_weight is None else {"weights": checks.weights("sample_weight", sample_weight, len(x))}
         more, test = self.named, None
         if test_data is not None:
             samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
@@ -81,12 +85,16 @@ class Samples:
         task = task_class(self._task_of(y, makes))
         y, test_y, labels = task.encoded(y, None if test is None else test[1])
         named = {**more, "classes": np.atleast_1d(labels).astype(str), "labels": labels}
+        # Before anything is written.
+        task(metric=self._setting("metric", ""))
+        task().class_weights(y, named["classes"].tolist(), self._setting("class_weight", ()))
         if task().entry():
             named["task"] = np.array(task.name)
         if test is not None and test_y is not None:
-            return {"x_train": x, "y_train": y, "x_test": test[0], "y_test": test_y, **named}
+            return {"x_train": x, "y_train": y, "x_test": test[0], "y_test": test_y, **weights, **named}
         train, other = split_samples(task(), y, test_split, self.settings.seed)
-        return {"x_train": x[train], "y_train": y[train], "x_test": x[other], "y_test": y[other], **named}
+        weights = {name: value[train] for name, value in weights.items()}
+        return {"x_train": x[train], "y_train": y[train], "x_test": x[other], "y_test": y[other], **weights, **named}
 
     def _task_of(self, y: np.ndarray, makes: str) -> str:
         """Return the name of the task of labels, floats `(samples,)` among them, which scikit-learn has for classes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from kerasnas import checks, datasets
 from kerasnas.files.stages import STARTS, Stages
 from kerasnas.methods.assembly import check_kind, checked_data
@@ -21,6 +23,9 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
         expected = f"at most the number of training samples, {len(data.x_train)}"
         raise ValueError(checks.invalid("retrain_batch_size", expected, config.retrain_batch_size, what="setting"))
     make_augmentation(config, data)
+    if data.weights is not None:
+        line = "The weights of the samples do not count here: races alone train by them."
+        data = dataclasses.replace(data, weights=None, notes=(*data.notes, line))
     return data
 
 

@@ -142,6 +142,9 @@ def remember(
     """Leave a finished race to later ones, if the user consents; a failure is only logged, as the run is done."""
     if not consent(config):
         return
+    if data.task.chosen or data.weights is not None:
+        log("This search is not remembered: its scores are by another metric, or weighted.")
+        return
     store = ExperienceStore()
     try:
         store.append(experience_of(data, race, searched, budget))

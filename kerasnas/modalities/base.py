@@ -296,7 +296,7 @@ class Modality:
         return None
 
     def references(self, task: Task, seed: int) -> dict[str, Callable[..., np.ndarray]]:
-        """Return models without a network to compare with: name -> `(x, y, x_test) -> answers`; none by default."""
+        """Return models without a network to compare with: name -> `(x, y, x_test, weights) -> answers`. Here: none."""
         return {}
 
     # Description ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.companions.linear import regression
+from kerasnas.companions.linear import Weights, regression, rows_of
 from kerasnas.modalities import table_columns
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
@@ -221,38 +221,43 @@ def _named(columns: Mapping[str, Any], name: str) -> Any:
     return columns[name]
 
 
-def _some(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _some(x: np.ndarray, y: np.ndarray, weights: Weights, seed: int) -> tuple[np.ndarray, np.ndarray, Weights]:
     rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_ROWS])
-    return x[rows], np.asarray(y)[rows]
+    return x[rows], np.asarray(y)[rows], rows_of(weights, rows)
 
 
-def _linear_answers(task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
+def _linear_answers(
+    task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, weights: Weights = None
+) -> np.ndarray:
     """Return the answers of a linear model with the task's loss, whose penalty held-out rows choose."""
     from scipy.sparse import csr_matrix
 
-    x, y = _some(x, y, seed)
+    x, y, weights = _some(x, y, weights, seed)
     targets = task.targets(y, int(y.max()) + 1 if y.ndim == 1 else y.shape[1])
     scale = np.ones((x.shape[1], targets.shape[1]))
     first, second = split_samples(task, y, _HELD, seed)
     losses = []
     for strength in _STRENGTHS:
-        weights, bias = regression(csr_matrix(x[first]), targets[first], task, scale, strength)
-        losses.append(task.linear_loss(x[second] @ weights + bias, targets[second])[0])
-    weights, bias = regression(csr_matrix(x), targets, task, scale, _STRENGTHS[int(np.argmin(losses))])
-    return np.asarray(task.answers(x_test @ weights + bias))
+        early = rows_of(weights, first)
+        kernel, bias = regression(csr_matrix(x[first]), targets[first], task, scale, strength, early)
+        losses.append(task.linear_loss(x[second] @ kernel + bias, targets[second], rows_of(weights, second))[0])
+    kernel, bias = regression(csr_matrix(x), targets, task, scale, _STRENGTHS[int(np.argmin(losses))], weights)
+    return np.asarray(task.answers(x_test @ kernel + bias))
 
 
-def _boosted_answers(task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
+def _boosted_answers(
+    task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, weights: Weights = None
+) -> np.ndarray:
     """Return the answers of gradient boosting: of classes as one model, of labels and numbers a model for each."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    x, y = _some(x, y, seed)
+    x, y, weights = _some(x, y, weights, seed)
     if not task.logits:
         columns = task.raw(y).T
-        models = [HistGradientBoostingRegressor(random_state=seed).fit(x, column) for column in columns]
+        models = [HistGradientBoostingRegressor(random_state=seed).fit(x, column, weights) for column in columns]
         return np.stack([model.predict(x_test) for model in models], axis=1)
     if y.ndim == 1:
-        model = HistGradientBoostingClassifier(random_state=seed).fit(x, y)
+        model = HistGradientBoostingClassifier(random_state=seed).fit(x, y, weights)
         answers = np.zeros((len(x_test), int(y.max()) + 1))
         answers[:, model.classes_] = model.predict_proba(x_test)
         return answers
@@ -260,6 +265,7 @@ def _boosted_answers(task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test
     for label in y.T:
         constant = np.full(len(x_test), label[0])  # a label that all rows have, or none
         if label.min() < label.max():
-            constant = HistGradientBoostingClassifier(random_state=seed).fit(x, label).predict_proba(x_test)[:, 1]
+            model = HistGradientBoostingClassifier(random_state=seed).fit(x, label, weights)
+            constant = model.predict_proba(x_test)[:, 1]
         probabilities.append(constant)
     return np.stack(probabilities, axis=1)

@@ -55,8 +55,8 @@ def train_winners(
     contestants, budget, names = race.contestants, race.budget, found["winners"]
     joined = None if companion is None else _joining(race, companion)
     lessons = race.lessons if joined is None else race.lessons[:1]
-    x, y = (np.concatenate(pair) for pair in zip(*lessons, strict=True))
-    winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
+    data = tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True))
+    winners = {name: contestants.get(name, race.batches(data, race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
@@ -101,11 +101,12 @@ def _joining(race: Race, kind: Companion) -> Callable[[keras.Model], tuple[keras
 
     What the race holds out says how much each model counts.
     """
-    (x, y), (x_held, y_held) = race.data, race.held_out
-    data, rows = (np.concatenate([x, x_held]), np.concatenate([y, y_held])), np.arange(len(x) + len(x_held))
-    parts = rows[: len(x)], rows[len(x) :]
-    learned = kind.learn(*data, parts, race.task, race.num_classes)
-    return lambda network: join(network, data, parts, race.task, kind, EVALUATION_BATCH, learned, race.log)
+    x, y, *weights = data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+    parts = np.split(np.arange(len(x)), [len(race.data[0])])
+    learned = kind.learn(x, y, (parts[0], parts[1]), race.task, race.num_classes, *weights)
+    return lambda network: join(
+        network, data, (parts[0], parts[1]), race.task, kind, EVALUATION_BATCH, learned, race.log
+    )
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:
@@ -144,8 +145,7 @@ def _useful_seconds(race: Race, name: str, winner: Contestant) -> float:
 
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:
     """Seconds of the evaluation of one sample."""
-    x, y = race.held_out
-    contestant.scores(x, y)  # traces
+    contestant.scores(*race.held_out)  # traces
     start = race.budget.clock()
-    contestant.scores(x, y)
-    return (race.budget.clock() - start) / len(x)
+    contestant.scores(*race.held_out)
+    return (race.budget.clock() - start) / len(race.held_out[0])

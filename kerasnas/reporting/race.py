@@ -50,9 +50,10 @@ def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
     models, reached = race.references, result.searched.metrics.get(f"test_{task.metric}")
     if not models or reached is None:
         return []
-    best = max(models, key=lambda one: one["score"])
+    best = max(models, key=lambda one: task.merit(one["score"]))
     others = ", ".join(f"{one['name']} {task.show(one['score'])}" for one in models)
-    lead = "The network wins" if reached > best["score"] else f"No network is needed: {best['name']} wins"
+    ahead = task.merit(reached) > task.merit(best["score"])
+    lead = "The network wins" if ahead else f"No network is needed: {best['name']} wins"
     if reached == best["score"]:
         lead = f"The network and {best['name']} are equal"
     return [f"{lead}. Test {task.words}: network {task.show(reached)}, {others}."]
@@ -160,8 +161,8 @@ class RaceComparison(Comparison):
         if baseline := race.baseline:
             last = contestants[winner].rungs[-1]
             # The winner was at the start of its training then: what it reaches in the end counts.
-            ended = record.searched.metrics.get(f"test_{task.score_metric}") or 0.0
-            ahead = baseline["accuracy"] > max(last["accuracy"], ended)
+            ended = record.searched.metrics.get(f"test_{task.score_metric}")
+            ahead = baseline["accuracy"] > max(last["accuracy"], 0.0 if ended is None else task.merit(ended))
             gets, beside = (task.show_score(one["accuracy"]) for one in (baseline, last))
             sentences.append(
                 f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
@@ -210,9 +211,10 @@ class RaceComparison(Comparison):
 
     def standings(self, record: Record) -> list[dict[str, Any]]:
         """Return the contestants: those that came furthest first."""
-        rows = []
+        rows, task = [], task_in(record)
         for name, one in record.required("race").ranked:
-            row = {"name": name, "score": one.last["accuracy"] if one.last else None, "kind": KINDS[one.kind]}
+            score = task.value_of(one.last["accuracy"]) if one.last else None
+            row = {"name": name, "score": score, "kind": KINDS[one.kind]}
             rows.append({**row, "parameters": one.parameters, "seconds": one.step_seconds, "outcome": one.outcome})
         return rows
 
@@ -222,7 +224,7 @@ class RaceComparison(Comparison):
         rows = [
             [
                 one["name"],
-                MISSING if one["score"] is None else task.show_score(one["score"]),
+                MISSING if one["score"] is None else task.show_score(task.merit(one["score"])),
                 show(one["parameters"]),
                 duration(one["seconds"]),
                 one["outcome"] or "in the race",
@@ -236,17 +238,18 @@ class RaceComparison(Comparison):
         race: Race = record.required("race")
         if len(race.compared) < 2:
             return ""
-        winner = f"{race.winner} (winner)"
+        winner, task = f"{race.winner} (winner)", task_in(record)
         series = {
-            winner if name == race.winner else name: [(rung["steps"], rung["accuracy"]) for rung in entry.rungs]
+            winner if name == race.winner else name: [
+                (rung["steps"], task.value_of(rung["accuracy"])) for rung in entry.rungs
+            ]
             for name, entry in race.ranked
             if entry.rungs
         }
-        task = task_in(record)
         title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out {race.samples}"
         curves = line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
         sizes = {
-            name: [(one.parameters, one.rungs[0]["accuracy"])]
+            name: [(one.parameters, task.value_of(one.rungs[0]["accuracy"]))]
             for name, one in race.ranked
             if one.rungs and one.parameters
         }

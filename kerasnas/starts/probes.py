@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.companions.kernels import ridge
-from kerasnas.companions.linear import mix
+from kerasnas.companions.linear import Weights, mix
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages, predicted
 from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
@@ -49,12 +49,12 @@ class Head:
     left_out: np.ndarray
 
     @classmethod
-    def fitted(cls, features: np.ndarray, y: np.ndarray, task: Task, outputs: int) -> Head:
-        """Return the head that is fitted to features `(samples, features)` and labels."""
+    def fitted(cls, features: np.ndarray, y: np.ndarray, task: Task, outputs: int, weights: Weights = None) -> Head:
+        """Return the head that is fitted to features `(samples, features)` and labels, which count by their weights."""
         mean, deviation = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float) + _FLOOR
-        weights, bias, left_out = ridge(features, task.ridge_targets(task.targets(y, outputs)))
-        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH)[0])
-        return cls(mean, deviation, scale * weights, scale * bias, scale * left_out)
+        kernel, bias, left_out = ridge(features, task.ridge_targets(task.targets(y, outputs)), weights)
+        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])
+        return cls(mean, deviation, scale * kernel, scale * bias, scale * left_out)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
         """Return the outputs for features of other samples."""
@@ -94,7 +94,7 @@ def widths(model: keras.Model) -> dict[str, int]:
 
 
 @checks.arguments(model=keras.Model, y=checks.array, task=Task)
-def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
+def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task, weights: Weights = None) -> Head:
     """Give a network the head that ridge regression finds on its features, as they are.
 
     A tuned network that begins so keeps what its start knows: a drawn head would first destroy some of it.
@@ -104,6 +104,7 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
         x: images to learn from, from 0 to 1; beyond 4000, that many evenly spread.
         y: their labels.
         task: what they are.
+        weights: of the images. Defaults to None: they count alike.
 
     Returns:
         The head.
@@ -117,18 +118,26 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task) -> Head:
         Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022 (arXiv
         2202.10054); the linear model is logistic there.
     """
-    x, y = spread(x if isinstance(x, LazyImages) else checks.array("x", x), y)
-    head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units)
+    data = (
+        x if isinstance(x, LazyImages) else checks.array("x", x),
+        y,
+        *(() if weights is None else (checks.weights("weights", weights, len(x)),)),
+    )
+    x, y, *rest = spread(data)
+    head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units, *rest)
     head.give(model)
     return head
 
 
-def spread(x: Any, y: np.ndarray, most: int = MOST) -> tuple[Any, np.ndarray]:
-    """Return so many samples at most, evenly spread; by default as many as a head is fitted to."""
-    if len(x) <= most:  # no copy
-        return x, y
-    rows = spread_rows(len(x), most)
-    return x[rows], np.asarray(y)[rows]
+def spread(data: tuple[Any, ...], most: int = MOST) -> tuple[Any, ...]:
+    """Return so many samples at most of `(x, y)`, or `(x, y, weights)`, evenly spread.
+
+    By default as many as a head is fitted to.
+    """
+    if len(data[0]) <= most:  # no copy
+        return data
+    rows = spread_rows(len(data[0]), most)
+    return data[0][rows], *(np.asarray(part)[rows] for part in data[1:])
 
 
 def spread_rows(samples: int, most: int = MOST) -> np.ndarray:
@@ -174,8 +183,8 @@ class Prober:
         self,
         start: str,
         size: int,
-        data: tuple[Any, Any],
-        held_out: tuple[Any, Any],
+        data: tuple[Any, ...],
+        held_out: tuple[Any, ...],
         clock: Callable[[], float],
         limit: float = math.inf,
     ) -> dict[str, Any]:
@@ -184,7 +193,7 @@ class Prober:
         Args:
             start: its name.
             size: of the images that enter it.
-            data, held_out: `(x, y)` to learn from, and to score on.
+            data, held_out: `(x, y)` to learn from, and to score on, or `(x, y, weights)`.
             clock: returns seconds.
             limit: seconds for all of it; heads that would take longer are left out, but not the narrowest. Defaults to
                 infinity.
@@ -195,7 +204,7 @@ class Prober:
             all samples say: those held out, and those to learn from by regressions on all others of them; `merit` is
             their mean score.
         """
-        before, (x, y) = clock(), spread(*data)
+        before, (x, y, *weights) = clock(), spread(data)
         model = self.network(start, size)
         reader = _reader(model)
         held = predicted(reader, held_out[0], _BATCH)  # traces
@@ -207,11 +216,13 @@ class Prober:
             begun = clock()
             if begun - before + taken * (width / narrower) ** _GROWTH > limit:
                 break
-            head = Head.fitted(features[:, :width], y, self.task, self.num_classes)
+            head = Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights)
             self._heads[start, size, width, len(data[0])] = head
             self._answers[start, size, name] = head.left_out, head.outputs(held[:, :width])
-            scores[name] = self.task.scores(self._answers[start, size, name][1], np.asarray(held_out[1]))
-            merits[name] = float(np.concatenate([self.task.scores(head.left_out, y), scores[name]]).mean())
+            held_labels = (np.asarray(part) for part in held_out[1:])
+            scores[name] = self.task.metric_scores(self._answers[start, size, name][1], *held_labels)
+            learned = self.task.metric_scores(head.left_out, np.asarray(y), *weights)
+            merits[name] = float(np.concatenate([learned, scores[name]]).mean())
             narrower, taken = width, clock() - begun
         best = max(merits, key=lambda name: merits[name])
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
@@ -219,7 +230,7 @@ class Prober:
         return {**found, "seconds": clock() - before, "pace": pace}
 
     def answers(
-        self, start: str, size: int, head: str, data: tuple[Any, Any], held_out: tuple[Any, Any]
+        self, start: str, size: int, head: str, data: tuple[Any, ...], held_out: tuple[Any, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what a head on a start says of samples that it was not fitted to; arguments as for `probe`.
 
@@ -240,11 +251,11 @@ class Prober:
         stages = {"size": adaptation.size, "stages": list(adaptation.stages), "head": adaptation.head}
         return {**adaptation.start.description, **stages}
 
-    def begin(self, model: keras.Model, start: str, x: Any, y: np.ndarray) -> None:
+    def begin(self, model: keras.Model, start: str, x: Any, y: np.ndarray, weights: Weights = None) -> None:
         """Give a network of the space the head to begin with; see `begin`."""
         size, width = model.get_layer(BODY).input_shape[1], model.get_layer(FEATURES).input.shape[-1]
         known = self._heads.get((start, size, width, len(x)))
         if known is None:
-            self._heads[start, size, width, len(x)] = begin(model, x, y, self.task)
+            self._heads[start, size, width, len(x)] = begin(model, x, y, self.task, weights)
         else:
             known.give(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.registry import Registry
 from kerasnas.tasks.labels import TaskLabels
+from kerasnas.tasks.metrics import PROBABLE, Metric
 from kerasnas.tasks.readings import NumberReading, Reading
 from kerasnas.tasks.words import TaskWords
 
@@ -47,7 +48,12 @@ class Task(TaskLabels, TaskWords, abc.ABC):
     learn; `raw` labels are those that users have. Subclasses are frozen dataclasses whose fields are their
     configuration, registered in `TASKS`; `kerasnas.testing.check_task` checks them.
 
+    Args:
+        metric: one of `known_metrics`, which states results and chooses between networks. Defaults to "": the task's
+            own, as for "auto".
+
     Attributes:
+        known_metrics: metrics by name, other than the task's own. Defaults to none.
         score_metric: the entry of `evaluation` that is nearest to the mean of `scores`. Defaults to `metric`.
         metric_is_mean: True if the metric is the mean of `scores`. Defaults to False.
         least_score: the lowest mean score. Defaults to None: there is none.
@@ -60,6 +66,9 @@ class Task(TaskLabels, TaskWords, abc.ABC):
     The attributes of `TaskWords` are its texts.
     """
 
+    metric: str = dataclasses.field(default="", kw_only=True, repr=False)
+
+    known_metrics: ClassVar[Mapping[str, Metric]] = {}
     score_metric: ClassVar[str] = ""
     metric_is_mean: ClassVar[bool] = False
     least_score: ClassVar[float | None] = None
@@ -72,6 +81,70 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         super().__init_subclass__(**kwargs)
         cls.score_metric = cls.score_metric or getattr(cls, "metric", "")
         cls.score_words = cls.score_words or getattr(cls, "words", "")
+
+    def __post_init__(self) -> None:
+        own = type(self).metric
+        checks.instance("metric", self.metric, str, "the name of a metric")
+        if self.metric in ("", "auto", own):
+            object.__setattr__(self, "metric", own)
+            return
+        if self.metric not in self.known_metrics:
+            hint = checks.nearest(self.metric, {own, *self.known_metrics})
+            raise ValueError(checks.invalid("metric", f"a metric of {self.name}", self.metric, hint))
+        chosen = self.known_metrics[self.metric]
+        words = dict.fromkeys(("words", "score_words"), chosen.words) | {"scored_on": f"{chosen.words} on the"}
+        further = {name: words for name, words in {own: self.words, **self.further}.items() if name != self.metric}
+        values = {"percent": chosen.percent, "further": further, "score_metric": self.metric, "metric_is_mean": False}
+        for name, value in {**values, **words}.items():
+            object.__setattr__(self, name, value)
+
+    # Metrics -------------------------------------------------------------------------------------
+    @property
+    def chosen(self) -> Metric | None:
+        """The metric in place of the task's own; None if there is none."""
+        return self.known_metrics.get(self.metric)
+
+    def merit(self, value: Any) -> Any:
+        """Return the mean score that a value of the metric stands for, the inverse of `value_of`: higher is better."""
+        return 1 - value / self._unit if self._unit else value
+
+    def value_of(self, score: float) -> float:
+        return self._unit * (1 - score) if self._unit else score
+
+    @property
+    def _unit(self) -> float:
+        """The value of a metric of which lower is better at a score of 0; 0 of others."""
+        return float(np.mean(getattr(self, "scale", 1.0))) if self.chosen and self.chosen.lower else 0.0
+
+    def measures(self, answers: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        """Return `evaluation`, and the metric that was chosen."""
+        found = self.evaluation(answers, y)
+        return {**found, self.metric: self.chosen.value(answers, self.raw(y), None)} if self.chosen else found
+
+    def metric_scores(self, outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return scores whose mean is the merit of the metric, of samples that count by their weights.
+
+        They are `scores`, times the weights, unless another metric was chosen; see `Metric.spread`.
+        """
+        if self.chosen:
+            return self.merit(self.chosen.spread(self.answers(outputs), self.raw(y), self.strata(y), weights))
+        scores = self.scores(outputs, y)
+        return scores if weights is None else scores * (weights / weights.mean())
+
+    def metric_chance(self, y: np.ndarray, outputs: int) -> float:
+        """Return the merit of a network that has learned nothing of the samples."""
+        if not self.chosen:
+            return self.chance(y, outputs)
+        usual = (self.targets(y, outputs) if self.logits else self.raw(y)).mean(axis=0)
+        return float(self.merit(self.chosen.value(np.tile(usual, (len(y), 1)), self.raw(y), None)))
+
+    def unmeasured(self, y: np.ndarray, names: Sequence[str], samples: str) -> str:
+        """Return a line on classes that `samples` lack and the metric is a mean over; empty where there is none."""
+        members = zip(names, self.members(y, len(names)), strict=False)
+        missing = ", ".join(f"'{name}'" for name, of in members if not of.any())
+        if not missing or not self.chosen or not self.chosen.by_class:
+            return ""
+        return f"The {self.words} of the {samples} is {self.chosen.by_class}, as they lack {missing}."
 
     # Training ------------------------------------------------------------------------------------
     @classmethod
@@ -170,7 +243,15 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         return y.mean(axis=0)
 
     def interval(self, answers: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
-        """Return the 95 % interval of `metric`, by 400 bootstrap samples that are drawn from `seed`."""
+        """Return the 95 % interval of `metric`, by 400 bootstrap samples that are drawn from `seed`.
+
+        Of a metric that was chosen, by `Metric.spread`.
+        """
+        if self.chosen:
+            values = self.chosen.spread(answers, self.raw(y), self.strata(y))
+            value, half = values.mean(), PROBABLE * values.std() / np.sqrt(len(values))
+            least, most = (0.0, np.inf) if self._unit else (-np.inf, 1.0)
+            return float(max(value - half, least)), float(min(value + half, most))
         rng = np.random.default_rng(checks.seed(seed))
         draws = (rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLED))
         low, high = np.quantile(
@@ -188,9 +269,18 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         y = np.asarray(y)
         return y.reshape(len(y), -1).astype(float)
 
-    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the sum of the loss over all samples, and its gradient with respect to outputs."""
-        return 0.5 * float(np.square(outputs - targets).sum()), outputs - targets
+    def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return terms whose sum over each row is the loss of a sample, and its gradient with respect to outputs."""
+        return 0.5 * np.square(outputs - targets), outputs - targets
+
+    def linear_loss(
+        self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[float, np.ndarray]:
+        """Return the sum of the loss over all samples, times their weights, and its gradient."""
+        losses, gradient = self.linear_losses(outputs, targets)
+        if weights is None:
+            return float(losses.sum()), gradient
+        return float((losses.sum(axis=1) * weights).sum()), gradient * weights[:, None]
 
     def ridge_targets(self, targets: np.ndarray) -> np.ndarray:
         """Return `targets` as a regression with squared errors fits them."""
@@ -228,7 +318,7 @@ class Task(TaskLabels, TaskWords, abc.ABC):
 
     def summary(self, answers: np.ndarray, y: np.ndarray, names: Sequence[str], dataset: str) -> dict[str, Any]:
         """Return the record of `kerasnas evaluate`."""
-        found = {"dataset": dataset, "task": self.name, "samples": len(y), **self.evaluation(answers, y)}
+        found = {"dataset": dataset, "task": self.name, "samples": len(y), **self.measures(answers, y)}
         return {**found, "interval": list(self.interval(answers, y))}
 
     def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
@@ -239,6 +329,8 @@ class Task(TaskLabels, TaskWords, abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """Return the configuration, from which `task_of` makes the task again."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.chosen:
+            del values["metric"]
         return {"name": self.name, **{key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}}
 
     def entry(self) -> dict[str, Any]:

@@ -93,6 +93,21 @@ class ClassLabels(TaskLabels):
             )
         return np.array([list(wanted).index(name) for name in names])[y]
 
+    def class_weights(self, y: np.ndarray, names: Sequence[str], given: Sequence[str]) -> np.ndarray | None:
+        if not given:
+            return None
+        counts = np.bincount(y, minlength=len(names))
+        own = len(y) / np.maximum(counts, 1)
+        if tuple(given) != ("balanced",):
+            pairs = dict(text.rpartition("=")[::2] for text in given)
+            if unknown := [name for name in pairs if name not in names]:
+                expected = "names of classes, with their weights"
+                raise ValueError(
+                    checks.invalid("class_weight", expected, unknown[0], checks.nearest(unknown[0], names))
+                )
+            own = np.array([float(pairs.get(name, 1)) for name in names])
+        return checks.weights("class_weight", own[y], len(y))
+
     def output_names(self, parts: Sequence[np.ndarray]) -> tuple[str, ...]:
         checks.labels("labels", np.concatenate(list(parts)))  # ids would make as many classes
         return tuple(map(str, range(1 + max(y.max() for y in parts))))

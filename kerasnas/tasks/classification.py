@@ -15,6 +15,7 @@ from kerasnas.annotations import Tensor
 from kerasnas.intervals import wilson_interval
 from kerasnas.tasks.base import MISTAKES, PENALTY, SMALLEST, TASKS, Loss, Task
 from kerasnas.tasks.class_labels import ClassLabels
+from kerasnas.tasks.metrics import OF_CLASSES
 from kerasnas.tasks.readings import Reading
 
 _SMALLEST_ANSWER = 1e-30  # probability whose logarithm is taken in training: its gradient is still finite
@@ -74,7 +75,7 @@ class Classification(ClassLabels, Task):
 
     name, metric, words, percent = "classification", "accuracy", "accuracy", True
     metric_is_mean, least_score, logits = True, 0.0, True
-    further = {}
+    scored_on, further, known_metrics = "of the", {}, OF_CLASSES
     outputs_words = ("class", "classes")
     described_as = deployed_as = "classifier"
     deployed = ("sparse_categorical_crossentropy", ("accuracy",))
@@ -144,10 +145,10 @@ class Classification(ClassLabels, Task):
         """Return one-hot rows."""
         return np.eye(outputs)[np.asarray(y)]
 
-    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         shifted = outputs - outputs.max(axis=1, keepdims=True)
         log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return -float((targets * log).sum()), np.exp(log) - targets
+        return -(targets * log), np.exp(log) - targets
 
     def machine(self) -> Any:
         from sklearn.svm import SVC
@@ -196,7 +197,7 @@ class Classification(ClassLabels, Task):
         return {
             "dataset": dataset,
             **share(np.ones(len(y), bool)),
-            "loss": self.evaluation(answers, y)["loss"],
+            **self.measures(answers, y),
             "classes": {name: share(of) for name, of in classes.items() if of.any()},
         }
 
@@ -210,26 +211,25 @@ class Classification(ClassLabels, Task):
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         return names[label]
 
-    def score_in_words(self, score: float, samples: str) -> str:
-        return f"{100 * score:.1f} % of the {samples}"
-
     def interval_in_words(self, record: Mapping[str, Any], value: float | None, samples: int | None) -> str:
-        if not samples or value is None:
+        if not samples or value is None or not self.metric_is_mean:
             return super().interval_in_words(record, value, samples)
         low, high = wilson_interval(value, samples)
         return f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
 
     def result_in_words(self, value: float, samples: int, data: str) -> str:
-        return f"{self.show(value)} of {samples:,} {data} samples"
+        return f"{self.show(value)} {'of' if self.metric_is_mean else 'on'} {samples:,} {data} samples"
 
     def summary_in_words(self, record: Mapping[str, Any]) -> str:
         def interval(of: Mapping[str, Any]) -> str:
             low, high = of["interval"]
             return f"{100 * low:.1f} to {100 * high:.1f} %"
 
+        known = {name: one for name, one in self.known_metrics.items() if name in record and name != "accuracy"}
+        others = "".join(f", {one.words} {record[name]:.4g}" for name, one in known.items())
         lines = [
             f"{record['dataset']}: {100 * record['accuracy']:.2f} % of {record['samples']:,} samples (95 % interval "
-            f"{interval(record)}), loss {record['loss']:.4f}"
+            f"{interval(record)}){others}, loss {record['loss']:.4f}"
         ]
         classes = sorted(record["classes"].items(), key=lambda item: item[1]["accuracy"])
         width = max((len(name) for name, _ in classes), default=0)
@@ -267,7 +267,7 @@ class Classification(ClassLabels, Task):
         return max(answers)
 
     def entry(self) -> dict[str, Any]:
-        return {}
+        return super().entry() if self.chosen else {}
 
 
 class ClassReading(Reading):

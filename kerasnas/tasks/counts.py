@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.tasks.base import SMALLEST, TASKS, Loss, Task
 from kerasnas.tasks.labels import wrong_labels
+from kerasnas.tasks.metrics import OF_NUMBERS
 from kerasnas.tasks.regression import check_columns
 
 _LARGEST = 80.0  # logarithm of a rate: float32 overflows at 88.7
@@ -70,7 +71,8 @@ class Counts(Task):
     rate: tuple[float, ...] = (1.0,)
     deviance: tuple[float, ...] = (1.0,)
 
-    name, metric, words = "counts", "d2", "D2"
+    name, metric, words, scored_on = "counts", "d2", "D2", "of the deviance of the"
+    known_metrics = OF_NUMBERS
     losses = ("poisson",)
     outputs_words = ("count", "counts")
     deployed = ("poisson", ("mae",))
@@ -78,6 +80,7 @@ class Counts(Task):
     mistakes_words = "Test samples whose counts are furthest off, and the rates that the network found."
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_columns(self, "rate", "deviance")
         for name in ("rate", "deviance"):
             if not all(value > 0 for value in getattr(self, name)):
@@ -90,6 +93,11 @@ class Counts(Task):
         rate = np.where(y.mean(axis=0) > 0, y.mean(axis=0), 1.0)
         deviance = poisson_deviance(y, rate).mean(axis=0)
         return cls(tuple(rate.tolist()), tuple(np.where(deviance > 0, deviance, 1.0).tolist()))
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Standard deviations of Poisson distributions with the mean rates."""
+        return np.sqrt(self.rate)
 
     @classmethod
     def of_loss(cls, loss: Any) -> Self:
@@ -145,9 +153,9 @@ class Counts(Task):
         """Return counts as multiples of the mean rate."""
         return super().targets(y, outputs) / np.array(self.rate)
 
-    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         relative = np.exp(np.minimum(outputs, _LARGEST))
-        return float((relative - targets * outputs).sum()), relative - targets
+        return relative - targets * outputs, relative - targets
 
     def ridge_targets(self, targets: np.ndarray) -> np.ndarray:
         """Return logarithms of the counts plus a half, which stay finite at 0."""
@@ -161,9 +169,6 @@ class Counts(Task):
 
     def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
         return float(self.answer_scores(predicted, y).mean())
-
-    def score_in_words(self, score: float, samples: str) -> str:
-        return f"{score:.3f} of the deviance of the {samples}"
 
 
 def poisson_deviance(y: np.ndarray, rates: np.ndarray) -> np.ndarray:

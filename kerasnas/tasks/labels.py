@@ -112,6 +112,12 @@ class TaskLabels(abc.ABC):
         """Return numbers as names of the outputs, given the labels of all parts of a dataset."""
         return tuple(map(str, range(parts[0].shape[1])))
 
+    def class_weights(self, y: np.ndarray, names: Sequence[str], given: Sequence[str]) -> np.ndarray | None:
+        """Return the weight that each of `y` has by those `given`, as the setting `class_weight`; None without any."""
+        if given:
+            raise ValueError(checks.invalid("class_weight", f"nothing, as {self.name} has no classes", tuple(given)))
+        return None
+
     # Estimators ----------------------------------------------------------------------------------
     @classmethod
     def encoded(cls, y: np.ndarray, test: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:

@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.tasks.base import MISTAKES, PENALTY, SMALLEST, TASKS, Loss, Task
 from kerasnas.tasks.labels import check_numbers, labels_message, wrong_labels
+from kerasnas.tasks.metrics import OF_LABELS
 from kerasnas.tasks.readings import Reading
 
 
@@ -41,6 +42,7 @@ class Multilabel(Task):
 
     name, metric, words, percent = "multilabel", "f1", "micro-F1", True
     score_metric, score_words, least_score, logits = "accuracy", "accuracy of labels", 0.0, True
+    scored_on, known_metrics = "of the labels of the", OF_LABELS
     further = {"accuracy": "accuracy of labels", "exact": "all labels right"}
     losses = ("binary",)
     outputs_words, answer_name = ("label", "labels"), "labels"
@@ -148,9 +150,8 @@ class Multilabel(Task):
         return LabelReading(names, watched)
 
     # Companions and baseline ---------------------------------------------------------------------
-    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        total = np.logaddexp(0, outputs) - targets * outputs
-        return float(total.sum()), self.answers(outputs) - targets
+    def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.logaddexp(0, outputs) - targets * outputs, self.answers(outputs) - targets
 
     def machine(self) -> Any:
         from sklearn.multioutput import MultiOutputClassifier
@@ -205,9 +206,6 @@ class Multilabel(Task):
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         return self.in_words({name: float(number in label) for number, name in enumerate(names)})
-
-    def score_in_words(self, score: float, samples: str) -> str:
-        return f"{100 * score:.1f} % of the labels of the {samples}"
 
     def summary_in_words(self, record: Mapping[str, Any]) -> str:
         lines = [super().summary_in_words(record)]

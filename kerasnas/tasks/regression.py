@@ -11,6 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.tasks.base import TASKS, Loss, Task
 from kerasnas.tasks.labels import check_numbers, labels_message, wrong_labels
+from kerasnas.tasks.metrics import OF_NUMBERS
 
 
 @TASKS.register("regression")
@@ -40,10 +41,12 @@ class Regression(Task):
     scale: tuple[float, ...] = (1.0,)
 
     name, metric, words = "regression", "r2", "R2"
+    known_metrics = OF_NUMBERS
     asked_last = True
     losses = ("mse", "mae", "meansquared", "meanabsolute", "huber", "logcosh", "mape", "msle")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_columns(self, "offset", "scale")
         if not all(value > 0 for value in self.scale):
             raise ValueError(checks.invalid("scale", f"{len(self.offset)} numbers above 0", self.scale))

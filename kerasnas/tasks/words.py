@@ -11,10 +11,11 @@ class TaskWords:
 
     Attributes:
         name: the name in `TASKS`.
-        metric: name of the metric that a result is stated by, such as `"accuracy"` or `"r2"`; higher is better.
+        metric: name of the metric that a result is stated by, such as `"accuracy"` or `"r2"`.
         words: that metric in words.
         percent: True if the metric is shown in per cent. Defaults to False.
         score_words: the mean of `scores` in words. Defaults to `words`.
+        scored_on: what follows a mean score in a sentence, before the samples. Defaults to `"of the variance of the"`.
         further: the other entries of `evaluation` that a report shows, in words.
         outputs_words: one output and several, such as `("class", "classes")`.
         described_as: a network of this task, such as `"multi-label classifier"`.
@@ -24,11 +25,12 @@ class TaskWords:
     """
 
     name: ClassVar[str]
-    metric: ClassVar[str]
-    words: ClassVar[str]
-    percent: ClassVar[bool] = False
-    score_words: ClassVar[str] = ""
-    further: ClassVar[Mapping[str, str]] = {"mae": "mean absolute error", "rmse": "root mean squared error"}
+    metric: str
+    words: str
+    percent: bool = False
+    score_words: str = ""
+    scored_on: str = "of the variance of the"
+    further: Mapping[str, str] = {"mae": "mean absolute error", "rmse": "root mean squared error"}
     outputs_words: ClassVar[tuple[str, str]] = ("number", "numbers")
     described_as: ClassVar[str] = "regressor"
     answer_name: ClassVar[str] = "values"
@@ -39,9 +41,14 @@ class TaskWords:
         """Format a value of `metric`."""
         return f"{100 * value:.2f} %" if self.percent else f"{value:.3f}"
 
+    def value_of(self, score: float) -> float:
+        """Return the value of the metric that a mean score stands for. Here: the score."""
+        return score
+
     def show_score(self, score: float) -> str:
-        """Format a mean score."""
-        return f"{100 * score:.1f} %" if self.percent else f"{score:.3f}"
+        """Format a mean score, as the value of the metric that it stands for."""
+        value = self.value_of(score)
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
 
     def show_lead(self, difference: float, error: float, digits: int = 1) -> tuple[str, str]:
         """Format a difference of mean scores without its sign, and half of its 95 % interval.
@@ -53,7 +60,8 @@ class TaskWords:
         """
         if self.percent:
             return f"{100 * abs(difference):.{digits}f} points", f"{196 * error:.{digits}f}"
-        return f"{abs(difference):.3f}", f"{1.96 * error:.3f}"
+        unit = abs(self.value_of(1.0) - self.value_of(0.0))
+        return f"{unit * abs(difference):.3f}", f"{1.96 * unit * error:.3f}"
 
     @property
     def axis_scale(self) -> tuple[float, str]:
@@ -71,7 +79,7 @@ class TaskWords:
 
     def score_in_words(self, score: float, samples: str) -> str:
         """Format a mean score and what it is of; `samples` such as `"held-out images"`."""
-        return f"{score:.3f} of the variance of the {samples}"
+        return f"{self.show_score(score)} {self.scored_on} {samples}"
 
     def interval_in_words(self, record: Mapping[str, Any], value: float | None, samples: int | None) -> str:
         """Format the 95 % interval of `metric`, in brackets; `""` if it is not known.

@@ -63,13 +63,7 @@ def pair_halves(
     x = unit_pixels(x)
     weight = None
     if sample_weight is not None:
-        weight = checks.array("sample_weight", sample_weight, kinds="iufb", finite=False).astype("float32")
-        if weight.shape != y.shape[:1]:
-            expected_weights = f"one weight for each of the {len(y)} samples"
-            raise ValueError(checks.invalid("sample_weight", expected_weights, f"shape {weight.shape}"))
-        wrong = weight[~(np.isfinite(weight) & (weight >= 0))]
-        if wrong.size:
-            raise ValueError(checks.invalid("sample_weight", "finite weights of at least 0", wrong[:3].tolist()))
+        weight = checks.weights("sample_weight", sample_weight, len(y))
     if validation_data is not None:
         if validation_split is not None:
             raise ValueError("Pass `validation_split` or `validation_data`, not both.")

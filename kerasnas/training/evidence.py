@@ -20,7 +20,7 @@ _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes
 
 def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Return the test metrics of a network, with an interval if it has no closed form, and what it got wrong."""
-    record: dict[str, Any] = {f"test_{name}": value for name, value in task.evaluation(answers, y).items()}
+    record: dict[str, Any] = {f"test_{name}": value for name, value in task.measures(answers, y).items()}
     if not task.metric_is_mean:
         record["interval"] = list(task.interval(answers, y))
     return record | {"mistakes": task.mistakes(answers, y), **task.evidence(answers, y)}

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
+from scipy.sparse import csr_matrix
 
 from kerasnas.companions import linear
 from kerasnas.files.stages import Stages
@@ -160,3 +161,44 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     np.testing.assert_allclose(model(ids, training=False), expected, rtol=1e-3, atol=1e-4)
     assert recipe.ngrams == 0 == recipe.settings()["ngrams"]
     assert TrainingRecipe(ngrams=2).settings()["ngrams"] == 2
+
+
+def test_weights_are_repetitions():
+    ids, y = texts(60)
+    weights = np.random.default_rng(0).integers(1, 4, 60)
+    again = np.repeat(np.arange(60), weights)
+    held = np.random.default_rng(1).normal(size=(3, 60, 2))
+    found = linear.mix(CLASSIFICATION, list(held), y, weights=weights)
+    np.testing.assert_allclose(found, linear.mix(CLASSIFICATION, list(held[:, again]), y[again]), atol=1e-4)
+    x, targets, scale = np.eye(30)[ids].sum(axis=1), CLASSIFICATION.targets(y, 2), np.ones((30, 2))
+    one = linear.regression(csr_matrix(x), targets, CLASSIFICATION, scale, 1.0, weights)
+    other = linear.regression(csr_matrix(x[again]), targets[again], CLASSIFICATION, scale, 1.0)
+    for part, expected in zip(one, other, strict=True):
+        np.testing.assert_allclose(part, expected, atol=1e-3)
+
+
+def test_texts_without_a_weight_are_not_learned():
+    """Of each pair of runs' models, and in the mix with the network."""
+    ids, y = texts(400)
+    wrong = np.arange(400) // 2 % 3 > 0
+    labels, weights = np.where(wrong, 1 - y, y), np.where(wrong, 0.0, 3.0)
+    parts = np.arange(300), np.arange(300, 400)
+    companion = linear.NGramCompanion(1)
+    for given, right in ((weights, True), (None, False)):
+        held, _ = companion.learn(ids, labels, parts, CLASSIFICATION, 2, given)
+        assert [(one.argmax(axis=1) == y[300:]).mean() > 0.9 for one in held] == [right] * 2
+    network = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Embedding(30, 2), keras.layers.GlobalAveragePooling1D()]
+    )
+    model, record = linear.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
+    assert (model.predict(ids, verbose=0).argmax(axis=1) == y).mean() > 0.9 and record["losses"]["linear"] < 0.3
+
+
+def test_ratios_of_runs_count_by_weights():
+    """Of texts that have both labels, one of them without a weight."""
+    ids, y = texts(100)
+    twice, labels, weights = np.concatenate([ids, ids]), np.append(y, 1 - y), np.repeat([2.0, 0.0], 100)
+    _, ratios = linear.fit(twice, labels, CLASSIFICATION, 2, 1, weights)
+    assert (ratios.outputs(ids).argmax(axis=1) == y).mean() > 0.9
+    _, ratios = linear.fit(twice, labels, CLASSIFICATION, 2, 1)
+    assert np.ptp(ratios.outputs(ids), axis=0).max() < 0.01

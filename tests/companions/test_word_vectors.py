@@ -103,3 +103,12 @@ def test_each_half_is_measured_by_a_mix_of_the_other():
     assert good < 0.1 < linear.crossed_loss(CLASSIFICATION, [wrong, wrong], y)
     turned = np.where((np.arange(400) % 2)[:, None] == 0, right, wrong)  # right on one half alone
     assert linear.crossed_loss(CLASSIFICATION, [turned, 0 * wrong], y) > 0.69
+
+
+def test_texts_without_a_weight_are_not_learned():
+    x, y = texts(240, 2, LEARNED)
+    wrong = np.arange(240) // 2 % 3 > 0
+    weights, parts = np.where(wrong, 0.0, 3.0), (np.arange(180), np.arange(180, 240))
+    kind = VectorCompanion(1, vectors(1.0), LEARNED)
+    held, _ = kind.learn(x, np.where(wrong, 1 - y, y), parts, CLASSIFICATION, 2, weights)
+    assert (held[-1].argmax(axis=1) == y[180:]).mean() > 0.8

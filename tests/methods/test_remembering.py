@@ -101,6 +101,13 @@ def test_nothing_is_remembered_or_used_without_consent(stages, home):
     assert consult(stages, off).genotypes == (WINNER.genotype, SECOND.genotype)
 
 
+def test_scores_by_another_metric_or_by_weights_are_not_remembered(home):
+    lines = []
+    for data in (DATA.counted("log_loss", ()), DATA.counted("auto", ("balanced",))):
+        remember(WINNER, SECOND, data=data, log=lines.append)
+    assert not home.exists() and all("is not remembered" in line for line in lines) and len(lines) == 2
+
+
 def test_an_empty_store_advises_nothing(stages):
     assert consult(stages) == remembering.Earlier()
     assert stages.stage("experience")["networks"] == []

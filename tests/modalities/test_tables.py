@@ -210,3 +210,13 @@ def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(
         samples.dataset(frame, labels, (frame[["color", "size"]], labels), "classifier", 0.1)
     arrays = samples.dataset(frame.assign(target=labels), None, None, "classifier", 0.1)
     assert arrays["columns"].tolist() == ["size", "color"] and str(arrays["kind"]) == "tables"
+
+
+def test_references_learn_by_weights():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(120, 2)), np.arange(120) % 2
+    x[:, 0] += 6 * y
+    wrong = np.arange(120) // 2 % 3 > 0
+    for fit in modality("tables").references(CLASSIFICATION, 0).values():
+        answers = fit(x, np.where(wrong, 1 - y, y), x, np.where(wrong, 0.0, 3.0))
+        assert (answers.argmax(axis=1) == y).mean() > 0.9

@@ -156,6 +156,22 @@ def test_table_has_those_that_came_furthest_first(result):
     assert standings[3]["score"] is None and standings[3]["outcome"] == "failed: no | room"
 
 
+def test_a_metric_of_which_lower_is_better_is_shown_as_it_is(result, tmp_path):
+    result["dataset"]["task"] = {"name": "classification", "metric": "log_loss"}
+    result["searched"] |= {"test_log_loss": 0.3, "interval": [0.2, 0.4]}
+    result["race"]["references"] = [{"name": "a line", "score": 0.25}, {"name": "trees", "score": 0.5}]
+    record, race = Record(result), RaceComparison()
+    assert [row["score"] for row in race.standings(record)[:2]] == pytest.approx([0.1, 0.15])
+    leaders = race.leaderboard(record)
+    assert leaders.header[1] == "held-out log loss" and [row[1] for row in leaders.rows[:2]] == ["0.100", "0.150"]
+    assert [row[2] for row in race.table(record).rows[:2]] == ["0.100", "0.150"]
+    said = verdict(result)
+    assert "0.050 ahead of cnn" in said and "0.300 test log loss (95 % interval 0.200 to 0.400)" in said
+    assert "No network is needed: a line wins. Test log loss: network 0.300, a line 0.250, trees 0.500." in said
+    assert "log loss" in report_text(tmp_path, Record.of(result))
+    assert ">0.1<" in race.chart(record) and ">Log loss on held-out images<" in race.chart(record)
+
+
 def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):
     report = report_text(tmp_path, Record.of(result))
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):

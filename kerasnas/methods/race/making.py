@@ -100,6 +100,11 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     held_out = _held_out(config, len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
     first, second = split_samples(data.task, data.y_train, held_out, config.seed, data.groups)
+    learned, held = data.training(first), data.training(second)
+    if not all(part.any() for part in (*learned[2:], *held[2:])):
+        raise ValueError("The samples to learn from, or those held out, weigh nothing. Give more of them a weight.")
+    if line := data.task.unmeasured(data.y_train[second], data.classes, f"held-out {data.modality.plural}"):
+        log(line)
     recipe = dataclasses.replace(RECIPE, task=data.task)
     most, share, parts = breadth(config, data)
     if parts:
@@ -116,9 +121,9 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     # Either is asked twice of a network: a latency takes long to measure, and weights to read.
     allowed, read = cache(within(config, space, data, build)), cache(partial(initializer_of, config))
 
-    def initialize(model: keras.Model, name: str, x: Any, y: Any) -> None:
+    def initialize(model: keras.Model, name: str, *samples: Any) -> None:
         if prober is not None and name in STARTS:
-            prober.begin(model, name, x, y)
+            prober.begin(model, name, *samples)
         else:
             warm_start(model, read(name))
 
@@ -143,8 +148,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         budget,
         candidates,
         build,
-        (data.x_train[first], data.y_train[first]),
-        (data.x_train[second], data.y_train[second]),
+        learned,
+        held,
         data.num_classes,
         augment=_augmentations(config, data),
         seed=config.seed,
@@ -159,7 +164,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         baseline=f"{data.modality.value}s" if data.modality.baseline else "",
         most_epochs=data.modality.most_epochs,
         share=share,
-        samples=data.modality.plural,
+        samples=data.modality.plural + ("" if data.weights is None else " by weight"),
         prober=prober,
         precision=config.precision,
         small=_small(build) if space.tolerant and len(seen) == 3 and not parts else None,

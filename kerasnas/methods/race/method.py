@@ -43,7 +43,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         """Return the data of the settings, checked."""
         data = checked_data(settings, longest=longest_side(settings))
         check_kind(with_space(settings, data), data)
-        return data
+        return data.counted(settings.metric, settings.class_weight)
 
     def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
         """Return the budget of the settings, less what this process and an interrupted run have spent."""
@@ -72,6 +72,8 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
                 f"{duration(searched['seconds'])} of training"
             )
+            if line := task.unmeasured(data.y_test, data.classes, f"test {data.modality.plural}"):
+                progress(line)
             progress.phase("report")
             if references := compare_references(context):
                 found = {**found, "references": references}

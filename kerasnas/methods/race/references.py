@@ -21,8 +21,8 @@ def compare_references(context: Context) -> list[dict[str, Any]]:
         models = []
         for name, fit in references.items():
             start = time.perf_counter()
-            answers = fit(data.x_train, data.y_train, data.x_test)
-            score = float(task.evaluation(answers, data.y_test)[task.metric])
+            answers = fit(data.x_train, data.y_train, data.x_test, data.weights)
+            score = task.measures(answers, data.y_test)[task.metric]
             models.append({"name": name, "score": score, "seconds": time.perf_counter() - start})
             context.progress(f"  {name}, no network: test {task.words} {task.show(score)}")
         record = context.stages.finish(_STAGE, {"models": models})

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
 
+from kerasnas import checks
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.lookup import of_space
 from kerasnas.modalities.token_vectors import STARTS as VECTORS
@@ -23,6 +27,21 @@ from kerasnas.starts import STARTS
 from kerasnas.starts.saved import is_saved
 
 
+def _weight_texts(given: Any) -> Any:
+    """Return weights of classes as scikit-learn has them, `"balanced"` or a mapping, as texts; others as they are."""
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={checks.number('class_weight', weight, least=0)!r}" for name, weight in given.items())
+    return () if given is None else (given,) if isinstance(given, str) else given
+
+
+def _is_weight(text: str) -> bool:
+    name, _, weight = str(text).rpartition("=")
+    try:
+        return bool(name) and 0 <= float(weight) < math.inf
+    except ValueError:
+        return False
+
+
 @dataclasses.dataclass(frozen=True)
 class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, TextSettings, DataSettings, ImportSettings):
     """Settings of `kerasnas search` by a race: whole networks, within a budget of time."""
@@ -39,6 +58,19 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         "Networks of your own that take part, comma-separated: genotype files, or folders of runs (a gradient search, "
         "a race, a training), at the size that the run trained them at. They may be of any space of images, take part "
         "whatever --candidates says, and must be within the limits.",
+    )
+    metric: str = setting(
+        "auto",
+        "Metric that networks are compared by and the result is stated by: accuracy, balanced_accuracy, f1, roc_auc or "
+        "log_loss of classes; f1 or roc_auc of labels; r2, mae or rmse of numbers; d2, mae or rmse of counts; or "
+        "auto, the first of these.",
+    )
+    class_weight: tuple[str, ...] = setting(
+        (),
+        "Weight of each class in training and in comparisons: balanced, the inverse of its frequency, or NAME=WEIGHT, "
+        "comma-separated; others have 1.",
+        right=lambda texts: texts == ("balanced",) or all(map(_is_weight, texts)),
+        expected="balanced, or NAME=WEIGHT, with weights of at least 0",
     )
     candidates: int = setting(
         12,
@@ -95,6 +127,7 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
     executor: str = executor_setting("local", "The trainings of the candidates do, all but the last one of the winner.")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weight", _weight_texts(self.class_weight))
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")

@@ -39,8 +39,8 @@ class Contestant:
         warmup: steps. Defaults to 50.
         task: what the network predicts. Defaults to classification.
         precision: in which it is computed, `"float32"` or `"bfloat16"`. Defaults to the former.
-        fit: called with a network without trainable variables, samples and labels: what it learns, it learns in closed
-            form. Defaults to None: there is none such.
+        fit: called with a network without trainable variables, samples, labels and weights, if there are any: what it
+            learns, it learns in closed form. Defaults to None: there is none such.
 
     Attributes:
         steps: how many it has been trained for.
@@ -61,7 +61,7 @@ class Contestant:
         batches: ArrayBatches,
         warmup: int = WARMUP,
         task: Task = CLASSIFICATION,
-        fit: Callable[[keras.Model, Any, Any], Any] | None = None,
+        fit: Callable[..., Any] | None = None,
         precision: str = FLOAT32,
     ):
         self.model, self.batches, self.task, self.fit, self.precision = model, batches, task, fit, precision
@@ -158,7 +158,7 @@ class Contestant:
         """Learn in closed form what the samples of the batches teach."""
         start = clock()
         if self.fit is not None:
-            self.fit(self.model, self.batches.x, self.batches.y)
+            self.fit(self.model, *self.batches.arrays)
         self.average = WeightAverage(self.model)
         self.seconds += clock() - start
 
@@ -168,8 +168,8 @@ class Contestant:
             self.batches.set_epoch(epoch)
         return self.batches[index]
 
-    def scores(self, x: Any, y: Any) -> np.ndarray:
-        """For each sample, how right the network of the averaged weights is: the scores of the task.
+    def scores(self, x: Any, y: Any, weights: np.ndarray | None = None) -> np.ndarray:
+        """For each sample, how right the network of the averaged weights is: `metric_scores` of the task.
 
         Raises:
             NonFiniteError: if an output is not finite.
@@ -178,7 +178,7 @@ class Contestant:
             outputs = predicted(self.model, x, training_loop.EVALUATION_BATCH)
         if not np.isfinite(outputs).all():
             raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")
-        return self.task.scores(outputs, np.asarray(y))
+        return self.task.metric_scores(outputs, np.asarray(y), weights)
 
     # To be resumed -------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -34,7 +34,8 @@ class Contestants:
         build: genotype -> its network, compiled with a constant learning rate.
         log: called with each line of progress.
         initialize: called with a new network, the name of its initialization, which it is to begin from, and the
-            samples and labels that it learns from. Defaults to None: there are none.
+            samples and labels that it learns from, and their weights, if they have any. Defaults to None: there are
+            none.
         task: what the networks predict. Defaults to classification.
 
     Attributes:
@@ -48,7 +49,7 @@ class Contestants:
         stages: Stages,
         build: Callable[[Genotype], keras.Model],
         log: Callable[[str], Any],
-        initialize: Callable[[keras.Model, str, Any, Any], Any] | None = None,
+        initialize: Callable[..., Any] | None = None,
         task: Task = CLASSIFICATION,
     ):
         self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
@@ -90,7 +91,7 @@ class Contestants:
         if self.initialize is not None and entry.get("initializer"):
             begin = functools.partial(self._begin, entry["initializer"])
             if saved is None:
-                begin(model, batches.x, batches.y)
+                begin(model, *batches.arrays)
         warmup, precision = entry.get("warmup", WARMUP), self.progress.get("precision", FLOAT32)
         contestant = Contestant(model, batches, warmup, self.task, begin, precision)
         if saved is not None:
@@ -101,9 +102,9 @@ class Contestants:
         self._live[name] = contestant
         return contestant
 
-    def _begin(self, initializer: str, model: keras.Model, x: Any, y: Any) -> None:
+    def _begin(self, initializer: str, model: keras.Model, *data: Any) -> None:
         assert self.initialize is not None
-        self.initialize(model, initializer, x, y)
+        self.initialize(model, initializer, *data)
 
     def at_work(self) -> str:
         """Describe the contestant in training: its steps, its latest loss, its held-out score; `""` between trainings.

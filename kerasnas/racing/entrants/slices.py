@@ -32,10 +32,12 @@ FINISH_SECONDS = 5.0
 State = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 
 
-def batches_of(data: tuple[Any, Any], size: int, seed: int, augment: tuple[str, ...]) -> ArrayBatches:
+def batches_of(data: tuple[Any, ...], size: int, seed: int, augment: tuple[str, ...]) -> ArrayBatches:
     """Batches of `data` for a training, to whose images the named augmentations are done."""
     functions = [AUGMENTATIONS[name] for name in augment]
-    return ArrayBatches(*data, size, seed=seed, augment=compose(*functions))
+    x, y, *weights = data
+    own = {"sample_weight": weights[0]} if weights else {}
+    return ArrayBatches(x, y, size, seed=seed, augment=compose(*functions), **own)
 
 
 def network_of(entry: Mapping[str, Any], build: Callable[[Genotype], keras.Model]) -> keras.Model:
@@ -57,8 +59,8 @@ class Work:
     """
 
     build: Callable[[Genotype], keras.Model]
-    data: tuple[Any, Any]
-    held_out: tuple[Any, Any]
+    data: tuple[Any, ...]
+    held_out: tuple[Any, ...]
     batch_size: int
     seed: int
     task: Task

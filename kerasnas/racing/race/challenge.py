@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestants import packed
@@ -15,7 +13,7 @@ from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.racing.race.teaching import teach
-from kerasnas.racing.symmetries import found, kept_accuracies
+from kerasnas.racing.symmetries import found
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 from kerasnas.starts.probes import MOST, spread
@@ -248,10 +246,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
     if field.augment is not None:
         return field.augment
     if "augment" not in plan:
-        x, y = spread(*field.held_out, _JUDGES)
-        contestant = field.begun(name, ())
-        chance = field.task.chance(np.asarray(y), field.num_classes)
-        plan["kept"] = kept_accuracies(contestant.scores, x, y, chance)
+        plan["kept"] = field.kept(field.begun(name, ()), spread(field.held_out, _JUDGES))
         plan["augment"] = ["shift", *found(plan["kept"])] if field.tolerant else list(found(plan["kept"]))
         field.log(f"  Augmentations of pretrained networks: {', '.join(plan['augment']) or 'none'}.")
     return tuple(plan["augment"])

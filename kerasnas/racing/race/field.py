@@ -24,11 +24,13 @@ from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import MOST, fitting_batch_size
+from kerasnas.racing.symmetries import kept_accuracies
 from kerasnas.starts.probes import Prober
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
-Arrays = tuple[Any, Any]
+Arrays = tuple[Any, ...]
+"""`(x, y)`, or `(x, y, weights)`."""
 
 
 def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
@@ -57,7 +59,7 @@ class Field:
         budget: what it all must fit in.
         candidates: number -> so many candidates at most, the one to begin with first.
         build: genotype -> its network, compiled with a constant learning rate.
-        data: `(x, y)` to train on.
+        data: `(x, y)` to train on, or `(x, y, weights)`: of each sample, by which its loss and its score count.
         held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
         num_classes: number of outputs.
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
@@ -101,7 +103,7 @@ class Field:
     most: int = MOST
     winners: int = 1
     log: Callable[[str], Any] = print
-    initialize: Callable[[keras.Model, str, Any, Any], Any] | None = None
+    initialize: Callable[..., Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
     baseline: str = "pixels"
@@ -136,20 +138,26 @@ class Field:
     def note(self, name: str, scores: np.ndarray, steps: int, seconds: float) -> None:
         """Note how a contestant did in a rung."""
         entry = self.entries[name]
-        progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
+        progress: dict[str, Any] = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
         entry["rungs"].append({**progress, **packed(scores)})
         self._look(entry, steps, progress["accuracy"])
         self.log(
             f"  {name}: {self.task.score_in_words(scores.mean(), f'held-out {self.samples}')} after {steps:,} steps, "
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
-        self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
+        self.watch(f"race/{name}", {f"val_{self.task.metric}": self.task.value_of(progress["accuracy"])}, steps)
 
     def trace(self, name: str, contestant: Contestant) -> np.ndarray:
         """Note a point of a contestant's learning curve; return its score on each held-out sample."""
         scores = contestant.scores(*self.held_out)
         self._look(self.entries[name], contestant.steps, float(scores.mean()))
         return scores
+
+    def kept(self, contestant: Contestant, held_out: Arrays) -> dict[str, float]:
+        """Return the share of a contestant's merit that is left on transformed images; see `kept_accuracies`."""
+        x, y, *weights = held_out
+        chance = self.task.metric_chance(np.asarray(y), self.num_classes)
+        return kept_accuracies(lambda x, y: contestant.scores(x, y, *weights), x, y, chance)
 
     @staticmethod
     def _look(entry: dict[str, Any], steps: int, accuracy: float) -> None:
@@ -183,7 +191,7 @@ class Field:
         if not self._lessons:
             kept = self.contestants.lessons
             parts = {"data": self.data, "held_out": self.held_out}
-            self._lessons.extend((x, kept.get(name, y)) for name, (x, y) in parts.items())
+            self._lessons.extend((x, kept.get(name, y), *rest) for name, (x, y, *rest) in parts.items())
         return self._lessons[0], self._lessons[1]
 
     def learn(self, lessons: Mapping[str, np.ndarray], teacher: Mapping[str, Any]) -> None:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from kerasnas import checks
 from kerasnas.files.stages import Stages
 from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16, dense
@@ -22,7 +20,7 @@ from kerasnas.racing.race.heats import heats
 from kerasnas.racing.race.ranking import comparison, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
 from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
-from kerasnas.racing.symmetries import found, kept_accuracies
+from kerasnas.racing.symmetries import found
 
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _HANDICAP = 0.005  # of those: they have to help visibly
@@ -71,9 +69,11 @@ class Race(Field):
         if starts := self.starts_of(winners):
             record |= {"starts": starts}
         record |= {"contestants": {}, "seconds": self.budget.spent()}
+        # A machine answers classes, by which not every metric can be told, and is fitted without weights.
+        compared = len(self.entries) > 1 and self.baseline and not self.task.chosen and not self.data[2:]
         record |= {
             "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task, self.baseline)
-            if len(self.entries) > 1 and self.baseline
+            if compared
             else None
         }
         for name, entry in self.entries.items():
@@ -110,7 +110,7 @@ class Race(Field):
                     left = max(0.0, start + part * spare - self.budget.spent())
                     contestant.advance(self.budget.clock, left, max(0, int(part * steps) - contestant.steps))
                     self.trace(candidate.name, contestant)
-                kept = self._kept(contestant) if self.augment is None else {}
+                kept = self.kept(contestant, self.held_out) if self.augment is None else {}
                 break
             except FAILURES as error:
                 self.contestants.drop(candidate.name, error)
@@ -146,10 +146,6 @@ class Race(Field):
         contestant.precision = self.progress["precision"] = BFLOAT16
         self.log(f"Convolutions are computed in bfloat16: {1000 * other:.0f} ms a step, {1000 * step:.0f} in float32.")
         return other
-
-    def _kept(self, contestant: Contestant) -> dict[str, float]:
-        x, y = self.held_out
-        return kept_accuracies(contestant.scores, x, y, self.task.chance(np.asarray(y), self.num_classes))
 
     def _check_budget(self, step: float) -> None:
         least = self.budget.spent() + 2 * TIMED * step + FINISH_SECONDS

@@ -26,10 +26,10 @@ def digits(unlike):
     return Dataset("made", x, np.arange(120) % 3, x[:9], np.arange(9) % 3, tuple("abc"))
 
 
-def made(data, folder, **settings):
+def made(data, folder, log=str, **settings):
     config = RaceConfig(cpu_minutes=3.0, starts="none", **settings)
     run = RunFolder.create(folder, config)
-    return make_race(Context(run, progress_of(list), Tracking(run, list), data, Budget(3.0, cpu=True)))
+    return make_race(Context(run, progress_of(log), Tracking(run, list), data, Budget(3.0, cpu=True)))
 
 
 def parts(race):
