@@ -57,6 +57,7 @@ class _Part:
         raw, self.y = getattr(data, f"raw_{part}"), getattr(data, f"y_{part}")
         raw = self.raw = getattr(data, f"x_{part}") if raw is None else raw
         self.of = f"of {len(raw):,} {words} {data.modality.plural}"
+        self.groups = np.arange(len(raw)) if data.groups is None else data.groups  # of training samples
         self.names = [f"{words} {name}" for name in data.names(part)]
         size, shape = int(np.prod(raw.shape[1:])), raw.shape[1:]
         self.rows = np.arange(len(raw))[:: 1 + len(raw) // max(_ENOUGH, min(_ROWS, _VALUES // size))]
@@ -70,7 +71,7 @@ class _Part:
             texts = [tuple(re.findall(r"\w+", text.casefold())) for text in raw]
             self.keys, self.few = np.array([*map(hash, texts)]), np.zeros((len(texts), 1), np.float32)
             self.empty, self.columns = np.array([not words for words in texts]), np.zeros((0, 0))
-            some = [frozenset(texts[row]) for row in self.rows]
+            some = [dict.fromkeys(texts[row]) for row in self.rows]
             self.features = [word for word, _ in Counter(word for words in some for word in words).most_common(_WORDS)]
             self.values = np.array([[word in words for word in self.features] for words in some])
 
@@ -97,7 +98,7 @@ def _constants(data: Dataset, train: _Part, test: _Part) -> Faults:
         if len(rows := np.flatnonzero(part.empty)):
             yield "Constant or empty samples", f"{len(rows):,} {part.of}", part.names[rows[0]]
     columns = train.columns
-    same = np.flatnonzero(np.ptp(columns, axis=0) == 0) if columns.shape[1] > 1 else np.arange(0)
+    same = np.flatnonzero(np.ptp(columns, axis=0) == 0) if columns.size else np.arange(0)
     for some in in_parts(train.raw, _AT_ONCE) if len(same) else ():
         same = same[(some[..., same] == columns[0, same]).all(axis=tuple(range(some.ndim - 1)))]
     if len(same):
@@ -110,10 +111,11 @@ def _copies(data: Dataset, train: _Part, test: _Part) -> Faults:
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     rows, first, y, names = np.arange(len(keys)), first[group], y.reshape(len(keys), -1), train.names + test.names
     again, tested, across = (first < rows) & ~empty, rows >= len(train.y), first < len(train.y)
+    apart = np.append(train.groups != train.groups[first[~tested]], tested[tested])
     least = 0 if data.task.members(train.y, data.num_classes) else train.y.std() / 2
     for fault, of, found in (
         ("Copies of training samples", test.of, again & tested & across),
-        ("Copies of other samples", train.of, again & ~tested),
+        ("Copies of other samples", train.of, again & apart & ~tested),
         ("Copies of other samples", test.of, again & ~across),
         ("Copies with another label", data.modality.plural, again & (np.abs(y - y[first]) > least).any(axis=1)),
     ):
@@ -134,7 +136,8 @@ def _near_copies(data: Dataset, train: _Part, test: _Part) -> Faults:
             close = alike.max(axis=1) > 1 - _SLACK * (1 - near)
             pairs += [*zip(some[close], kept[alike[close].argmax(axis=1)], strict=True)]
         wholes = (np.nan_to_num([part.raw[row].ravel(), train.raw[other].ravel()]) for row, other in pairs)
-        if found := [pair for pair, whole in zip(pairs, wholes, strict=True) if np.corrcoef(whole)[0, 1] > near]:
+        found = [pair for pair, whole in zip(pairs, wholes, strict=True) if np.corrcoef(whole)[0, 1] > near]
+        if found := [(i, j) for i, j in found if part is test or train.groups[i] != train.groups[j]]:
             first = f"{part.names[found[0][0]]}, {train.names[found[0][1]]}"
             yield "Near copies of training samples", f"{len(found):,} of {len(rows):,} compared, {part.of}", first
 

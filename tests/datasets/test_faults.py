@@ -107,11 +107,11 @@ def same_channel(a):
 
 
 def blank(a):
-    a["x_train"][9] = 128
+    a["x_train"][9:11] = 128  # of two classes, and no copies
 
 
 def blank_text(a):
-    a["x_train"][9] = "?!"
+    a["x_train"][9:11] = "?!", ""
 
 
 def empty_class(a):
@@ -149,6 +149,11 @@ def word(a):
     a["x_train"] = np.array([f"{x} {'abc'[y]}mark" for x, y in zip(a["x_train"], a["y_train"], strict=True)])
 
 
+def other_number(a):
+    numbers(a)
+    a["x_train"][3], a["y_train"][3] = a["x_train"][0], a["y_train"][0] + 2
+
+
 def several(a):
     for part in ("train", "test"):
         a[f"y_{part}"] = np.random.default_rng(3).integers(0, 2, (len(a[f"y_{part}"]), 4))
@@ -166,6 +171,7 @@ PLANTED = [  # kind, fault, words of the line, words of its first samples
     ("tables", repeated_test, "Copies of other samples: 1 of 60 test rows", "test 3, test 0"),
     ("images", relabelled, "Copies with another label: 1 images", "training 1, training 0"),
     ("texts", relabelled, "Copies with another label: 1 texts", "training 1, training 0"),
+    ("tables", other_number, "Copies with another label: 1 rows", "training 3, training 0"),
     ("images", nearly, "Near copies of training samples: 1 of 60 compared, of 60 test images", "test 5, training 8"),
     (
         "images",
@@ -185,9 +191,9 @@ PLANTED = [  # kind, fault, words of the line, words of its first samples
     ("tables", other_labels, "Another scale in test data: 1 of 5", "0: median"),
     ("images", same_channel, "Constant in all training samples: 1 of 3 channels", "channel 2"),
     ("tables", same_channel, "Constant in all training samples: 1 of 4 columns", "column 'column 3'"),
-    ("images", blank, "Constant or empty samples: 1 of 120 training images", "training 9"),
-    ("signals", blank, "Constant or empty samples: 1 of 120 training signals", "training 9"),
-    ("texts", blank_text, "Constant or empty samples: 1 of 120 training texts", "training 9"),
+    ("images", blank, "Constant or empty samples: 2 of 120 training images", "training 9"),
+    ("signals", blank, "Constant or empty samples: 2 of 120 training signals", "training 9"),
+    ("texts", blank_text, "Constant or empty samples: 2 of 120 training texts", "training 9"),
     ("images", empty_class, "No training samples: 1 of 4 classes", "d"),
     ("texts", tiny_class, "Fewer than 5 training samples: 1 of 4 classes", "d"),
     ("tables", untested_class, "No test samples: 1 of 3 classes", "2"),
@@ -208,7 +214,48 @@ def test_a_planted_fault_is_named_and_no_other(kind, plant, words, first):
     found = find_faults(read(arrays))
     own = [line for line in found if line.startswith(words)]
     assert own and first in found[own[0]], found
-    assert len(found) == 1 + (plant is several) + (plant is relabelled), found
+    assert len(found) == 1 + (plant in (several, relabelled, other_number)), found
+
+
+def measured_twice(a):
+    numbers(a)
+    a["x_test"][3], a["y_test"][3] = a["x_test"][0] + 1e-3, a["y_test"][0]
+    a["x_train"][3], a["y_train"][3], a["groups"] = a["x_train"][0], a["y_train"][0] + 0.1, np.arange(TRAIN) // 4
+
+
+def row_of_one_value(a):
+    a["x_train"][7] = 5
+
+
+def good_column(a):
+    a["x_train"][:, 1] = 5 + a["y_train"] + np.random.default_rng(4).normal(0, 0.2, TRAIN)
+
+
+def rare_column(a):
+    a["y_train"][:6], a["y_test"][:6], a["classes"] = 3, 3, np.array(["a", "b", "c", "d"])
+    a["x_train"][:, 1] = a["x_test"][:, 1] = 0
+    a["x_train"][:6, 1] = 1
+
+
+def shuffled_numbers(a):
+    a["x_train"][:, 0] = np.random.default_rng(5).permutation(TRAIN)
+    a["x_test"][:, 0] = np.arange(TEST)
+
+
+def nearly_constant(a):
+    a["x_train"][:, 2] = a["x_test"][:, 2] = 7
+    a["x_train"][1, 2] = 8
+
+
+@pytest.mark.parametrize(
+    "change", [measured_twice, row_of_one_value, good_column, rare_column, shuffled_numbers, nearly_constant]
+)
+def test_what_looks_like_a_fault_may_be_none(change, monkeypatch):
+    monkeypatch.setattr(faults, "_ROWS", 20 if change is nearly_constant else 5000)  # rows in between are read too
+    arrays = arrays_of("tables")
+    change(arrays)
+    data = read(arrays)
+    assert find_faults(dataclasses.replace(data, groups=arrays.get("groups"))) == {}
 
 
 @pytest.mark.parametrize("kind", ["images", "signals", "audio", "texts", "tables"])
@@ -226,6 +273,15 @@ def test_what_files_have_besides_pixels_may_give_the_label_away(tmp_path):
             Image.fromarray(pixels).save(tmp_path / label / f"{number}.{'png' if label == 'a' else 'bmp'}")
     (line, first), *_ = find_faults(datasets.load(tmp_path)).items()
     assert line.startswith("Label given away: 4 of 64 features") and "image height" in first
+
+
+def test_copies_in_one_group_are_no_fault():
+    arrays = arrays_of("images")
+    repeated(arrays)
+    nearly_twice(arrays)
+    data, groups = read(arrays), np.arange(TRAIN)
+    groups[3], groups[5] = groups[0], groups[8]
+    assert len(find_faults(data)) == 2 and find_faults(dataclasses.replace(data, groups=groups)) == {}
 
 
 def test_lazy_images_are_read_as_arrays():
