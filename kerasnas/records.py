@@ -45,6 +45,7 @@ class Data(Part):
     test_examples: int | None = None
     classes: Sequence[str] = ()
     input_shape: Sequence[int] = ()
+    faults: Sequence[str] = ()
 
     def examples(self, split: str) -> int | None:
         """Return the number of samples of the test or the validation part."""

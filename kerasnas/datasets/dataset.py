@@ -32,6 +32,7 @@ DATASETS = Registry("dataset")
     modality=Modality,
     files=checks.entries(checks.each(str)),
     left_out=checks.entries(str),
+    faults=checks.each(str),
 )
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class Dataset:
@@ -62,6 +63,8 @@ class Dataset:
         modality: the kind of the samples. Defaults to None: that of arrays of this shape.
         files: `"train"`, `"test"` -> the file or row of each sample. Defaults to none: samples have numbers.
         left_out: file that was left out -> reason. Defaults to none.
+        traits: what training files have besides samples, `(samples, len(TRAITS))`. Defaults to None.
+        faults: what makes results worth less than they look, as `find_faults` returns it. Defaults to none.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -87,6 +90,8 @@ class Dataset:
     modality: Modality = None  # type: ignore[assignment]  # filled in below
     files: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    traits: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    faults: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.front is None:

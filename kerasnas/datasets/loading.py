@@ -150,7 +150,7 @@ def load(
             read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
             files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
-            more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {})}
+            more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {}), "traits": read.get("traits")}
             if "weights" in arrays:
                 more["weights"] = arrays["weights"].reshape(-1)
             return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from kerasnas import datasets
 from kerasnas.datasets.dataset import DATASETS
+from kerasnas.datasets.faults import find_faults
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.modalities.lookup import of_space
 from kerasnas.spaces import SPACES, SearchSpace
@@ -108,4 +110,16 @@ def checked_data(config: Any, **how: Any) -> datasets.Dataset:
     expected: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
     data.modality.check(data.x_train, data.y_train, **expected, what="training")
     data.modality.check(data.x_test, data.y_test, **expected, what="test")
-    return data
+    return _examined(data, config.strict)
+
+
+def _examined(data: datasets.Dataset, strict: bool) -> datasets.Dataset:
+    """Return the data with their faults; with `strict`, raise ValueError if there are any."""
+    try:
+        faults = find_faults(data)
+    except Exception as error:  # noqa: BLE001 - a look at the data ends no run
+        faults = {f"The data could not be examined for faults: {type(error).__name__}: {error}": ""}
+    lines = [f"{fault} ({first})" if first else fault for fault, first in faults.items()]
+    if strict and lines:
+        raise ValueError("\n  ".join([f"{data.name} has faults, which the setting `strict` does not accept:", *lines]))
+    return dataclasses.replace(data, notes=(*data.notes, *lines), faults=tuple(faults))

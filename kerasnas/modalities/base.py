@@ -77,6 +77,7 @@ class Modality:
         race_space: space of a race by default; empty if none fits.
         companion_setting: the setting that sizes the linear model next to a network; empty if there is none.
         formats: names of the export formats that can hold a network; None for all.
+        near: correlation above which two raw samples are the same but for noise. Defaults to 0: it is not compared.
         drift: whether drift statistics exist.
         transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
         adapts: whether a deployed network can be adapted to new samples.
@@ -103,6 +104,7 @@ class Modality:
     gradient_space = race_space = ""
     companion_setting = ""
     formats: tuple[str, ...] | None = None
+    near = 0.0
     drift = True
     adapts = True
     transductive = False
@@ -311,6 +313,10 @@ class Modality:
     def shaped(self, shape: Sequence[int]) -> str:
         """Return samples of a shape in words, such as `"28x28x1 images"`."""
         return f"{'x'.join(map(str, shape))} {self.plural}"
+
+    def entry(self, index: int) -> str:
+        """Return the name of a place along the last axis of raw samples."""
+        return f"{self.axes[-1].removesuffix('s')} {index}"
 
     def small(self, x: np.ndarray) -> np.ndarray:
         """Return network inputs as short rows, on which the nearest sample is quick to find."""

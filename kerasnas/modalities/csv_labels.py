@@ -83,7 +83,8 @@ def read_csv(
     x, (sizes, *held) = decoded.of(paths[row] for row in kept), decoded.notes
     left = [*held, *left_out((), decoded.unreadable, len(paths))]
     arrays, classes, notes = _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes, place)
-    return arrays | {"left_out": reasons((), decoded.unreadable, file.parent)}, classes, notes
+    traits = np.array([decoded.traits[file.parent / name] for name in arrays["files_train"]])
+    return arrays | {"left_out": reasons((), decoded.unreadable, file.parent), "traits": traits}, classes, notes
 
 
 def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:

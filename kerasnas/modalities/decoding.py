@@ -36,6 +36,8 @@ _QUARTER_TURNED = (5, 6, 7, 8)  # orientations
 T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
+TRAITS = ("image height", "image width", "file format", "file size")
+"""What files have besides their pixels."""
 FITS = ("stretch", "crop", "pad")
 """Ways to bring an image of another shape to size: distorted, its center, or all of it between black bars."""
 
@@ -83,12 +85,14 @@ class Decoded:
         paths: the file of each.
         unreadable: file -> why it is left out.
         notes: their sizes in words; then lines on where the pixels are held.
+        traits: file -> a number for each of `TRAITS`.
     """
 
     pixels: Any
     paths: Sequence[Path]
     unreadable: Mapping[Path, str]
     notes: tuple[str, ...]
+    traits: Mapping[Path, tuple[int, ...]]
 
     def of(self, paths: Iterable[Path]) -> Any:
         """Return the pixels of these files, in this order."""
@@ -123,7 +127,9 @@ def read_pixels(paths: Sequence[Path], root: Path | None, reading: Reading, cach
     pixels, failed, size, notes = store_pixels(list(headers), size, len(mode), decode, cache, settings, fixed)
     read = [path for path in headers if path not in failed]
     words = [_sizes([found for found, _ in headers.values()], size)] if headers else []
-    return Decoded(pixels, read, {**unreadable, **failed}, (*words, *notes))
+    kinds = {kind: number for number, kind in enumerate(sorted({path.suffix.lower() for path in read}))}
+    traits = {path: (*headers[path][0], kinds[path.suffix.lower()], path.stat().st_size) for path in read}
+    return Decoded(pixels, read, {**unreadable, **failed}, (*words, *notes), traits)
 
 
 def pixels_of_files(paths: Iterable[str | os.PathLike], reading: Reading) -> Any:

@@ -108,6 +108,7 @@ def read_folder(
         groups = groups[first]
     arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1], "files_train": names[0]}
     arrays |= {"files_test": names[1], "left_out": reasons(others, decoded.unreadable, folder)}
+    arrays["traits"] = np.array([decoded.traits[folder / name] for name in names[0]])
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
 
 

@@ -21,6 +21,7 @@ class Recordings(Signals):
     name = "recordings"
     singular, plural = "recording", "recordings"
     input_plural = "signals"
+    near = 0.995
     drift = False
     hub_tasks = {"classification": "audio-classification"}
 

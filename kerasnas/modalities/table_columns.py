@@ -83,7 +83,7 @@ class Column:
 
 
 def learned(names: Sequence[str], x: np.ndarray) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """Return the columns of training rows, and notes on missing and constant ones.
+    """Return the columns of training rows, and notes on missing values and overfitting.
 
     Args:
         names: of the columns.
@@ -95,10 +95,9 @@ def learned(names: Sequence[str], x: np.ndarray) -> tuple[tuple[Column, ...], tu
     """
     columns = tuple(_learned(name, values) for name, values in zip(names, x.T, strict=True))
     notes = []
-    if unused := [column.name for column in columns if column.kind == UNUSED]:
-        notes.append(f"Not used, as all rows have the same value or none: {_listed(unused)}")
+    unused = [column.name for column in columns if column.kind == UNUSED]
     if gaps := [column for column in columns if column.missing]:
-        notes.append(f"Missing values: {_listed([column.name for column in gaps])}; medians stand for missing numbers")
+        notes.append(f"Missing values: {listed([column.name for column in gaps])}; medians stand for missing numbers")
     if len(unused) == len(columns):
         received = f"{len(columns)} columns of one value each in {len(x)} training rows"
         raise ValueError(f"Expected a column whose values differ from row to row. Received: {received}")
@@ -189,6 +188,7 @@ def _numbers(values: np.ndarray, name: str) -> np.ndarray:
     return found
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -204,6 +204,9 @@ class Tables(Modality):
         }
 
     # Description ----------------------------------------------------------------------------------------
+    def entry(self, index: int) -> str:
+        return f"column '{self.own[index].name}'" if self.own else super().entry(index)
+
     def shaped(self, shape: Sequence[int]) -> str:
         return f"rows of {len(self.own) or shape[0]} columns"
 

@@ -79,11 +79,7 @@ class Texts(Modality):
         pretrained, about = find_vectors(limits.starts)
         front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens, pretrained)
         ids = {part: front.ids(texts.tolist()) for part, texts in raw.items()}
-        notes = [note, *([about] if about else [])]
-        for part, what in PARTS:
-            if empty := int((ids[part] == 0).all(axis=1).sum()):
-                notes.append(f"{empty:,} of {len(ids[part]):,} {what} texts have no word in them")
-        return dataset_arguments(ids, y, task, raw, front=front, notes=tuple(notes))
+        return dataset_arguments(ids, y, task, raw, front=front, notes=(note, *([about] if about else [])))
 
     def sample_column(self, columns: Columns, reading: Reading) -> str:
         if reading.text_column:

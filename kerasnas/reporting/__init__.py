@@ -6,7 +6,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
 ```
 {"kerasnas_version": str, "command": str,
  "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c],
-             "scale": float, "front": {"name": "vocabulary", "log_mel" or "padding", ...}},
+             "scale": float, "faults": [str], "front": {"name": "vocabulary", "log_mel" or "padding", ...}},
  "settings": {flag: value},
  "genotype": the object that `Genotype.to_json` writes,
  "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,

@@ -65,6 +65,7 @@ def card_text(result: Record) -> str:
         f"{what.purpose(f'{kind}s', name, [escape(str(one)) for one in dataset.classes])}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
+        markdown_table(tables.faults_table(result)),
         "## How it was made",
         fenced(result.command, "shell") if result.command else "The command was not recorded.",
         settings and f"Settings:\n\n{settings}",

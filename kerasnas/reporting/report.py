@@ -78,6 +78,7 @@ def report_text(folder: Path, result: Record) -> str:
     plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
     cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"] + plots["network"]
     parts = [
+        _section("Faults of the data", html_table(tables.faults_table(result))),
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
         _section("Confusion", sections.confusion(result), html_table(tables.pairs_table(result))),

@@ -101,7 +101,7 @@ def seeds_table(result: Record) -> Table:
 
 def dataset_table(result: Record) -> Table:
     """Return the data that the networks were trained and evaluated on."""
-    dataset = dict(result.get("dataset") or {})
+    dataset = {name: entry for name, entry in (result.get("dataset") or {}).items() if name != "faults"}
     classes = dataset.get("classes")
     if classes:
         dataset["classes"] = f"{len(classes)}: {', '.join(map(str, classes))}"
@@ -258,6 +258,11 @@ def pairs_table(result: Record) -> Table:
     ]
     rows = [[true, found, str(count), f"{100 * share:.1f} %"] for count, share, true, found in sorted(pairs)[::-1]]
     return Table(["class", "taken for", "times", "share of the class"], rows[:_MOST_PAIRS])
+
+
+def faults_table(result: Record) -> Table:
+    """Return the faults of the data."""
+    return Table(["what the data have, and what it does to the result"], [[str(one)] for one in result.dataset.faults])
 
 
 def left_out_table(result: Record) -> Table:

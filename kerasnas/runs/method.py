@@ -280,6 +280,7 @@ def _description(data: Dataset) -> dict[str, Any]:
         "scale": data.scale,
         **({"image_fit": data.image_fit} if data.modality.resizes else {}),
         "modality": data.modality.name,
+        **({"faults": list(data.faults)} if data.faults else {}),
     }
     dataset |= data.task.entry()
     if data.raw_test is not None and data.front is not None:

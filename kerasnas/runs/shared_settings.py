@@ -89,6 +89,11 @@ class DataSettings:
     target: tuple[str, ...] = setting(
         (), "The columns of a .csv file that are the labels, comma-separated. Default: all but image, split and group."
     )
+    strict: bool = setting(
+        False,
+        "Refuse data with faults, such as test samples that are copies of training samples, before anything is "
+        "trained. Default: the log and the report name them.",
+    )
 
     @property
     def reading(self) -> dict[str, Any]:

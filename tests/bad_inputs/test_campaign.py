@@ -16,7 +16,7 @@ RIGHT_AFTER_ALL = {
     "DriftMonitor(rise)": "the upper bound follows from the data",
     "NASBench101Space.genotype(operations)": "not read next to an assignment",
     "SupernetHyperModel(relaxation) SupernetHyperModel(hypergradient)": "several are searched; None is the default",
-    "Episode(classes) Dataset(front) Dataset(notes) Dataset(raw_train) Dataset(raw_test)": "records",
+    "Episode(classes) Dataset(front) Dataset(notes) Dataset(raw_train) Dataset(raw_test) Dataset(traits)": "records",
 }
 ALLOWED = {place for places in RIGHT_AFTER_ALL for place in places.split()}
 

@@ -139,6 +139,13 @@ def test_files_are_named_and_those_that_were_left_out_have_a_reason(tmp_path):
     assert "198.png" in text and "199.png" not in text
 
 
+def test_report_shows_faults_of_the_data_first_and_the_table_of_the_data_does_not(result, tmp_path):
+    fault = f"Copies: 3 of 9. {HOSTILE}"
+    text = report_text(tmp_path, Record.of(result).replace(dataset={**result["dataset"], "faults": [fault]}))
+    assert HOSTILE not in text and html.unescape(text).count(fault) == 1
+    assert text.index("<h2>Faults of the data</h2>") < text.index("<h2>Worst mistakes</h2>")
+
+
 def test_report_shows_mistakes_samples_and_times(result, tmp_path):
     text = report_text(tmp_path, Record.of(result))
     mistakes = result["samples"]["mistakes"]

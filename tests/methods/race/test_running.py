@@ -32,6 +32,7 @@ def images(number, rng):
 def dataset(tmp_path_factory):
     rng = np.random.default_rng(0)
     (x, y), (x_test, y_test) = images(240, rng), images(60, rng)
+    x_test[0] = x[0]  # a fault
     path = tmp_path_factory.mktemp("data") / "rows.npz"
     np.savez(path, x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     return path
@@ -85,6 +86,17 @@ def test_the_time_of_reading_the_data_is_part_of_the_budget(tmp_path, monkeypatc
     with pytest.raises(StopIteration):
         methods.search(RaceConfig(minutes=1), tmp_path / "run", lambda line: None)
     assert seen[0].spent() == 42
+
+
+def test_faults_of_the_data_stay_in_record_report_and_card_and_a_strict_run_trains_nothing(finished, dataset, tmp_path):
+    (fault,) = read(finished)["dataset"]["faults"]
+    assert fault.startswith("Copies of training samples: 1 of 60 test images")
+    for name in ("report.html", "card.md"):
+        assert fault.partition(".")[0] in (finished / name).read_text()
+    lines = []
+    with pytest.raises(ValueError, match=f"`strict` does not accept:\n  {fault[:60]}"):
+        methods.search(RaceConfig(dataset=str(dataset), strict=True), tmp_path / "run", lines.append)
+    assert not any("Plan" in line for line in lines)
 
 
 def test_folder_holds_everything(finished):
