@@ -135,6 +135,17 @@ def list_runs(values: flags.FlagValues) -> None:
     print(overview.list_runs(values["folder"].value))
 
 
+def serve(values: flags.FlagValues) -> None:
+    """Answer predictions over HTTP, or write what a container does."""
+    from kerasnas.deployment import serving
+
+    folder = values["output_dir"].value
+    if values["dockerfile"].value:
+        print(serving.write_dockerfile(folder))
+        return
+    serving.serve(folder, values["host"].value, values["port"].value, values["megabytes"].value)
+
+
 def export(values: flags.FlagValues) -> None:
     """Write the network of a run for other runtimes."""
     from kerasnas.deployment import exporting
