@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def serve(values: flags.FlagValues) -> None:
     if values["dockerfile"].value:
         print(serving.write_dockerfile(folder))
         return
-    serving.serve(folder, values["host"].value, values["port"].value, values["megabytes"].value)
+    host, port, megabytes = (values[name].value for name in ("host", "port", "megabytes"))
+    serving.serve(folder, host, port, megabytes, log=partial(print, flush=True))
 
 
 def export(values: flags.FlagValues) -> None:

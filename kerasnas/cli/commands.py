@@ -225,8 +225,8 @@ COMMANDS: dict[str, Command] = {
             "    curl -H 'Content-Type: application/json' -d '{\"samples\": [\"a fine film\"]}' \\\n"
             "        http://127.0.0.1:8000/predict\n"
             "\n"
-            "/health says whether it is up, /card is the model card. Nothing that is sent is kept. Whoever reaches the\n"
-            "address may ask: there is no password. Needs the extra kerasnas[serve].",
+            "/health says whether it is up, /card is the model card. Nothing that is sent is kept. There is no\n"
+            "password: whoever reaches the address may ask. Needs the extra kerasnas[serve].",
             actions.serve,
             places=("output_dir",),
             own=_SERVER,

@@ -41,13 +41,18 @@ label:focus-within, label.over { border-color: #2a7 }
 table { border-collapse: collapse; width: 100%; margin-top: 1rem } td, th { text-align: left; padding: .3rem }
 </style>
 <h1>KerasNAS</h1>
+<p id="about"></p>
 <label>Drop files here, or choose them.<br><input type="file" multiple></label>
-<p>Or a text: <input id="text" size="30"> <button>Predict</button></p>
+<p hidden id="texts">Or a text: <input id="text" size="30"> <button>Predict</button></p>
 <p role="status"></p>
 <table hidden><thead><tr><th>Sample<th>Prediction<th>Probability</thead><tbody></tbody></table>
 <p><a href="card">Model card</a></p>
 <script>
 const [area, table, status] = ["label", "table", "p[role]"].map(name => document.querySelector(name));
+fetch("health").then(answer => answer.json()).then(found => {
+  document.querySelector("#about").textContent = `Of ${found.takes}: ${found.classes.join(", ")}`;
+  document.querySelector("#texts").hidden = found.takes !== "texts";
+});
 const row = cells => {
   const line = table.tBodies[0].insertRow();
   for (const cell of cells) line.insertCell().textContent = cell;
@@ -117,7 +122,8 @@ def serve(
     with contextlib.closing(_listening(host, checks.integer("port", port, least=0, most=65535))) as listener:
         log(f"Serving {folder} at http://{host}:{listener.getsockname()[1]}. Stop it with Ctrl-C.")
         config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", server_header=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # how it is stopped
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def application(classifier: Classifier, card: str = "", megabytes: int = 10) -> Any:
@@ -175,7 +181,7 @@ def application(classifier: Classifier, card: str = "", megabytes: int = 10) -> 
 
 
 def answered(classifier: Classifier, body: bytes, samples: bool, name: str = "") -> dict[str, Any]:
-    """Return the predictions for what a client sent, and what of it could not be read.
+    """Return the predictions for what a client sent.
 
     Args:
         classifier: the network.
@@ -187,7 +193,7 @@ def answered(classifier: Classifier, body: bytes, samples: bool, name: str = "")
         ValueError: if it cannot be read.
     """
     if samples:
-        found, failed = predictions_of(classifier, *_samples(classifier, body)), {}
+        found = predictions_of(classifier, *_samples(classifier, body))
     else:
         shown = name or "The file"
         with _as_file(body, name) as path:
@@ -195,11 +201,9 @@ def answered(classifier: Classifier, body: bytes, samples: bool, name: str = "")
                 found, unreadable = classify(classifier, [path])
             except (ValueError, FileNotFoundError) as error:
                 raise ValueError(str(error).replace(str(path), shown)) from None
-            reasons = [reason.replace(str(path), shown).replace(path.name, shown) for reason in unreadable.values()]
-            failed = {shown: reason for reason in reasons}
-    if failed and not found:
-        raise ValueError("; ".join(failed.values()))
-    return {"predictions": [{**row, "name": name or row["name"]} for row in map(_row, found)], "failed": failed}
+            for reason in unreadable.values():
+                raise ValueError(reason.replace(str(path), shown).replace(path.name, shown))
+    return {"predictions": [{**row, "name": name or row["name"]} for row in map(_row, found)]}
 
 
 def write_dockerfile(folder: str | os.PathLike) -> Path:
