@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,18 @@ def list_runs(values: flags.FlagValues) -> None:
     from kerasnas.runs import overview
 
     print(overview.list_runs(values["folder"].value))
+
+
+def serve(values: flags.FlagValues) -> None:
+    """Answer predictions over HTTP, or write what a container does."""
+    from kerasnas.deployment import serving
+
+    folder = values["output_dir"].value
+    if values["dockerfile"].value:
+        print(serving.write_dockerfile(folder))
+        return
+    host, port, megabytes = (values[name].value for name in ("host", "port", "megabytes"))
+    serving.serve(folder, host, port, megabytes, log=partial(print, flush=True))
 
 
 def export(values: flags.FlagValues) -> None:

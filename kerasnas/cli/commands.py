@@ -49,6 +49,12 @@ _PUSH = (
     OwnFlag("license", None, "License, by its name on the Hub, such as apache-2.0. Default: no license."),
     OwnFlag("private", False, "Make a new repository private."),
 )
+_SERVER = (
+    OwnFlag("host", "127.0.0.1", "Address to listen at: by default, only this machine can reach it."),
+    OwnFlag("port", 8000, "Port to listen at; 0 takes any free one."),
+    OwnFlag("megabytes", 10, "Largest request, in megabytes."),
+    OwnFlag("dockerfile", False, "Write a Dockerfile of the server into the folder of the run instead."),
+)
 _MONITOR = (
     OwnFlag(
         "images",
@@ -205,6 +211,25 @@ COMMANDS: dict[str, Command] = {
             actions.list_runs,
             places=("folder",),
             own=(OwnFlag("folder", "runs", "The folder that holds the runs."),),
+        ),
+        Command(
+            "serve",
+            "answer predictions over HTTP with the network of a run.",
+            "    kerasnas serve runs/first\n"
+            "    kerasnas serve runs/first --host=0.0.0.0 --port=80\n"
+            "    kerasnas serve runs/first --dockerfile\n"
+            "\n"
+            "The first page takes files that are dropped on it. Programs send one as the body of a request:\n"
+            "\n"
+            "    curl --data-binary @photo.png http://127.0.0.1:8000/predict\n"
+            "    curl -H 'Content-Type: application/json' -d '{\"samples\": [\"a fine film\"]}' \\\n"
+            "        http://127.0.0.1:8000/predict\n"
+            "\n"
+            "/health says whether it is up, /card is the model card. Nothing that is sent is kept. There is no\n"
+            "password: whoever reaches the address may ask. Needs the extra kerasnas[serve].",
+            actions.serve,
+            places=("output_dir",),
+            own=_SERVER,
         ),
         Command(
             "export",

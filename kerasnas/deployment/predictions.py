@@ -62,16 +62,18 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """As `predict`, with a loaded classifier."""
     names, samples, failed = classifier.modality.from_paths(paths, classifier.reading)
-    if not len(names):
-        return [], failed
-    answers = classifier.answers(samples)
+    return predictions_of(classifier, names, samples) if len(names) else [], failed
+
+
+def predictions_of(classifier: Classifier, names: Sequence[Path | str], samples: np.ndarray) -> list[Prediction]:
+    """Return the predictions for raw samples, by their names."""
     predictions = []
-    for file, row in zip(names, answers.tolist(), strict=True):
+    for name, row in zip(names, classifier.answers(samples).tolist(), strict=True):
         by_name = dict(zip(classifier.classes, row, strict=True))
         label = classifier.task.in_words(by_name)
         probability = classifier.task.confidence(row)
-        predictions.append(Prediction(file, label, probability, by_name))
-    return predictions, failed
+        predictions.append(Prediction(name, label, probability, by_name))
+    return predictions
 
 
 @checks.arguments(folder=checks.path, dataset=checks.text)

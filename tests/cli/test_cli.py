@@ -33,6 +33,7 @@ COMMANDS = (
     "evaluate",
     "leaderboard",
     "list",
+    "serve",
     "export",
     "push",
     "monitor",

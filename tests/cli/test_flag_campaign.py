@@ -16,6 +16,7 @@ from kerasnas import cli, methods, runs
 from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
 from kerasnas.constraints import Interval
+from kerasnas.deployment import serving
 from kerasnas.diagnostics import comparison, doctor, step_timing
 from kerasnas.export.classifier import save_classifier
 from kerasnas.methods import pretraining
@@ -102,6 +103,7 @@ def place(tmp_path, monkeypatch):
         (comparison, ("run_searches",)),
         (step_timing, ("measure_step", "matmul_peak")),
         (doctor, ("_in_own_process",)),
+        (serving, ("_listening",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, cut)
@@ -132,6 +134,7 @@ BASE = {  # what makes each command a whole one
     "leaderboard": ["--runs=run"],
     "list": [],
     "export": ["--output_dir=run"],
+    "serve": ["--output_dir=run"],
     "push": ["--output_dir=run", "--target=pushed"],
     "monitor": ["--output_dir=run", "--images=empty"],
     "plot": ["--output_dir=run"],
