@@ -26,7 +26,7 @@ def main() -> None:
         folder = arguments.output_dir / f"seed-{seed}"
         if not (folder / "result.json").exists():
             begin = time.perf_counter()
-            command = [sys.executable, "-m", "kerasnas.cli", "search", f"--seed={seed}", f"--output_dir={folder}"]
+            command = [sys.executable, "-m", "kerasnas", "search", f"--seed={seed}", f"--output_dir={folder}"]
             subprocess.run([*command, *rest], check=True)
             (folder / "wall_seconds.json").write_text(json.dumps(time.perf_counter() - begin))
         result = json.loads((folder / "result.json").read_text())

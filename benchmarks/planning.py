@@ -115,7 +115,7 @@ def run_searched(kind, minutes, seed, data):
     from kerasnas.spaces import PlanningSpace
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas.cli", "search", "--space=planning", f"--dataset={KINDS[kind]}"]
+        command = [sys.executable, "-m", "kerasnas", "search", "--space=planning", f"--dataset={KINDS[kind]}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run"]
         before = sum(os.times()[2:4])
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -104,7 +104,7 @@ def draw(y, shots, seed):
 def run_race(arrays, minutes, seed, *flags, network=None):
     """`kerasnas search`: its test accuracy, and what its records say; `network` of the hybrid space takes part."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas.cli", "search", f"--dataset={contenders.save(arrays, folder)}"]
+        command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={contenders.save(arrays, folder)}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
         if network is not None:
             genotype = contenders.hybrid_network(network, arrays)

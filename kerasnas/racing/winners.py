@@ -11,13 +11,10 @@ import numpy as np
 from kerasnas.companions.linear import Companion, join
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.modalities.lazy_images import predicted
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
-from kerasnas.racing.race.field import Arrays
 from kerasnas.racing.race.stage import Race
-from kerasnas.training.evidence import evaluation_record
 from kerasnas.training.loop import EVALUATION_BATCH
 
 _LEAST_DECAY = 0.2  # of `most_epochs`: fewer steps leave the learning rate no time to fall
@@ -32,7 +29,7 @@ def annealed(part: float) -> float:
 
 
 def train_winners(
-    race: Race, test: Arrays, keep_model: Callable[[keras.Model], Any], companion: Companion | None = None
+    race: Race, keep_model: Callable[[keras.Model], Any], companion: Companion | None = None
 ) -> dict[str, Any]:
     """Train the winners of a race on all data with what is left of its budget, as stage `"searched"`.
 
@@ -41,7 +38,6 @@ def train_winners(
 
     Args:
         race: it is run first, unless it is finished.
-        test: `(x, y)` that the result is evaluated on, once, at the end.
         keep_model: called with the network at its end; its outputs are logits.
         companion: the kind of linear models that join the network, which learn first. Defaults to None: none do.
 
@@ -60,9 +56,7 @@ def train_winners(
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
-        reserve = (
-            FINISH_SECONDS + 2 * len(test[0]) * sample
-        )  # for the record, and for predictions and drift's reference
+        reserve = FINISH_SECONDS + race.test_samples * sample  # for the record
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
         shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}
@@ -77,10 +71,8 @@ def train_winners(
     linear = None
     if joined is not None:
         model, linear = joined(model)
-    logits = predicted(model, test[0], EVALUATION_BATCH)
     keep_model(model)
     record = {
-        **evaluation_record(race.task, race.task.answers(logits), test[1]),
         "parameters": parameters(model),
         "macs": macs(model),  # of what is handed over: linear models may be beside its networks, or alone
         "latency_ms": network_latency(model),

@@ -156,7 +156,7 @@ class Context(Generic[S, D]):
         **parts: Any,
     ) -> Record:
         """Evaluate the trained network, and write the record of the run with its report."""
-        data, examined = self._samples, {**self._examined(searched), "bytes": self.model_bytes}
+        data, examined = self._samples, {**self.examined(searched), "bytes": self.model_bytes}
         answers = self._answers
         try:
             save_reference(self._run.path, self._classifier, data, answers)
@@ -188,8 +188,8 @@ class Context(Generic[S, D]):
         self.tracking.result(record)
         return record
 
-    def _examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the record of the network with its mistakes, its multiply-adds and its latency, if it lacks them."""
+    def examined(self, searched: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record of the network with its test scores, mistakes, multiply-adds, latency, if it lacks them."""
         if "mistakes" in searched:
             return dict(searched)
         classifier, data = self._classifier, self._samples

@@ -19,7 +19,7 @@ def run(*command, **environment):
 
 
 def kerasnas(*arguments, **environment):
-    return run(sys.executable, "-m", "kerasnas.cli", *arguments, **environment)
+    return run(sys.executable, "-m", "kerasnas", *arguments, **environment)
 
 
 @pytest.mark.parametrize(

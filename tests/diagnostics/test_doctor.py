@@ -92,7 +92,7 @@ def test_checks_of_this_process(monkeypatch, capsys):
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_this_machine_is_well(backend):
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "kerasnas.cli", "doctor"]
+    command = [sys.executable, "-m", "kerasnas", "doctor"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     found = rows(done.stdout)

@@ -27,7 +27,7 @@ def real_data():
 def search(folder, seed):
     """The main job in a process with one thread, of which two run side by side: they take half of the time."""
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    command = [sys.executable, "-m", "kerasnas.cli", "search", "--space=darts", f"--seed={seed}"]
+    command = [sys.executable, "-m", "kerasnas", "search", "--space=darts", f"--seed={seed}"]
     command += ["--quiet", f"--output_dir={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads})
     assert done.returncode == 0, done.stderr[-3000:]

@@ -260,6 +260,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
     monkeypatch.setattr(
         race_method, "train_winners", lambda *_: {**SEARCHED, "genotype": json.loads(WINNER.genotype.to_json())}
     )
+    monkeypatch.setattr(Context, "examined", lambda context, searched: searched)
     monkeypatch.setattr(Context, "finish", finish)
     run, progress = RunFolder.create(tmp_path / "run", ON), Progress("none")
     consult(run.stages)

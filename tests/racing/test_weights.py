@@ -22,7 +22,7 @@ def entrant(folder, **options):
 
 
 def test_samples_without_a_weight_are_neither_learned_nor_counted(tmp_path):
-    record, _ = finish(one := entrant(tmp_path / "weighted"))
+    record, _ = finish(one := entrant(tmp_path / "weighted"), images(30, 2))
     assert record["test_accuracy"] > 0.7
     found = one.stages.stage("race")
     assert found["contestants"][found["winner"]]["rungs"][-1]["accuracy"] > 0.7 and found["baseline"] is None
@@ -35,7 +35,7 @@ def test_samples_without_a_weight_are_neither_learned_nor_counted(tmp_path):
 
 def test_killed_with_weights_and_another_metric_it_resumes_to_the_same_end(tmp_path, monkeypatch):
     options = {"task": Classification(metric="log_loss"), "said": []}
-    record, weights = finish(entrant(tmp_path / "whole", **options))
+    record, weights = finish(entrant(tmp_path / "whole", **options), images(30, 2))
     assert record["test_log_loss"] == pytest.approx(record["test_loss"], rel=1e-4) and "interval" in record
     with monkeypatch.context() as patch:
         Interrupting(patch, 30)

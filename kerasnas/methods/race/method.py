@@ -66,7 +66,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         with progress.following(context.state):
             progress.phase("training", race.contestants.at_work)
             beside = companion_of(context.settings, data)
-            searched = train_winners(race, (data.x_test, data.y_test), context.keep_classifier, beside)
+            searched = context.examined(train_winners(race, context.keep_classifier, beside))
             context.keep_genotype(genotype_of(searched))
             progress(
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "

@@ -128,10 +128,10 @@ def _resize(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> None:
     """Let a frozen network that stands see larger images while that helps: nothing else takes the time that is left.
 
     Not smaller ones: of few samples, one size in several is ahead by chance. All are read again for the final head,
-    and those to test twice.
+    and those to test.
     """
     assert field.prober is not None
-    stood, later = best, _read(field) + 2 * field.test_samples
+    stood, later = best, _read(field) + field.test_samples
     for size in sorted(size for size in field.prober.space.sizes_of_images if size > stood["size"]):
         tried = {one["size"]: one for one in plan["probes"] if one["start"] == stood["start"]}
         if size not in tried:

@@ -1,4 +1,4 @@
-"""`python -m kerasnas.cli`: the command line."""
+"""`python -m kerasnas`: the command line."""
 
 import sys
 
