@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import weakref
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import keras
 
 _PREFIX = "CustomGradient-"  # TensorFlow's own names, numbered
-_MANY = 1000  # variables, for which TensorFlow holds some 34 MB
-_gone: list[int] = []  # numbers of variables of owners freed since the last release
-
-
-def release_kernels_of(owner: Any, variables: int) -> None:
-    """Let the next `release_kernels` free what TensorFlow holds for an owner's variables, once it is gone."""
-    weakref.finalize(owner, _gone.append, variables).atexit = False
-
-
-def release_kernels() -> None:
-    """Free what TensorFlow holds for variables that are gone, 34 KB each, once they are many.
-
-    It holds a kernel for every variable that ever existed, and can only free all of them: kernels in use are made
-    again, which may take seconds for a large function. Hence not in a finalizer, which may run anywhere.
-    """
-    if sum(_gone) < _MANY or keras.backend.backend() != "tensorflow":
-        return
-    from kerasnas.backend.tensorflow_internals import clear_kernel_cache
-
-    _gone.clear()
-    clear_kernel_cache()
 
 
 @contextlib.contextmanager

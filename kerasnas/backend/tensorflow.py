@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined
+from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined, share_handle_kernels
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
 """Errors raised when a network does not fit into memory."""
+
+share_handle_kernels()
 
 _first_order: list[bool] = []  # one entry per open context of `first_order_only`
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
@@ -149,7 +149,6 @@ def _of(command: str, settings: Settings) -> None:
 
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]:
     """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
-    release_kernels()
     progress, method = progress_of(log), run.method
     with forget_gradients(), tracked(run, progress) as tracking:
         context: Context[Any, Any] = Context(run, progress, tracking)

@@ -10,7 +10,6 @@ from keras import ops
 
 from kerasnas.annotations import Tensor
 from kerasnas.backend import keras_internals
-from kerasnas.backend.memory import release_kernels, release_kernels_of
 from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.distribution.scope import check_scope, scope_of
 
@@ -36,19 +35,17 @@ def compile_trainer(
     jit_compile: bool | str | None,
     **kwargs: Any,
 ) -> None:
-    """Compile `trainer` under the scope of its strategy and build its optimizer; free leftovers of earlier ones.
+    """Compile `trainer` under the scope of its strategy and build its optimizer.
 
     `keras_compile` is its `super().compile`; `make_optimizer` returns the given optimizer or the default one.
     `jit_compile=None` means True on JAX, unless run eagerly, and False elsewhere: XLA's depthwise convolutions are slow
     on a CPU. Raises ValueError if the optimizer or a metric was made outside the strategy's scope.
     """
-    release_kernels()
     if jit_compile is None:
         jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
     with scope_of(trainer):
         keras_compile(optimizer=make_optimizer(), loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs)
         trainer.optimizer.build(trainer.trainable_variables)
-    release_kernels_of(trainer, len(trainer.variables) + len(trainer.optimizer.variables))
     check_scope(trainer, trainer.optimizer.variables, "An optimizer")
     made = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
     check_scope(trainer, [variable for metric in made for variable in metric.variables], "A metric")

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from kerasnas.backend.keras_internals import build_metrics
-from kerasnas.backend.memory import release_kernels_of
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.distribution.scope import replicas_of
 
@@ -21,7 +20,6 @@ def prepare(model: keras.Model, batches: ArrayBatches) -> None:
     TensorFlow traces a function again if the first trace made variables: of a DARTS network, two seconds.
     """
     model.optimizer.build(model.trainable_variables)
-    release_kernels_of(model, len(model.variables) + len(model.optimizer.variables))
     outputs = getattr(model, "output", None)
     if outputs is not None:
         build_metrics(model, keras.KerasTensor((None, *batches.y.shape[1:]), str(batches.y.dtype)), outputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
@@ -65,6 +65,5 @@ def _train(shared: Trainings, item: tuple[str, Genotype]) -> dict[str, Any] | No
 
 def _train_there(shared: Trainings, item: tuple[str, Genotype]) -> dict[str, Any] | None:
     """`_train` in a worker, which has many more to do: its networks leave no memory."""
-    release_kernels()
     with forget_gradients():
         return _train(shared, item)

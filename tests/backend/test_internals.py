@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import trainer as tensorflow_trainer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.eager import context
+from tensorflow.python.framework import op_callbacks
 
 from kerasnas.backend import keras_internals, tensorflow_internals
 from kerasnas.backend.keras_internals import (
@@ -25,7 +26,6 @@ from kerasnas.backend.keras_internals import (
 )
 from kerasnas.backend.tensorflow_internals import (
     _PASSES,
-    clear_kernel_cache,
     gradient_registry,
     gradients_of_their_graphs,
     in_multi_worker_mode,
@@ -152,10 +152,20 @@ def test_tensorflow_register_gradient():
     assert name not in gradient_registry(), "a graph outlives its `tf.function`"
 
 
-def test_tensorflow_kernel_cache():
-    variable = tf.Variable(1.0)
-    clear_kernel_cache()
-    assert float(variable + 1.0) == 2.0, "`Context.clear_kernel_cache` breaks what comes after it"
+def test_tensorflow_var_handle_op():
+    """Operations with the same attributes share a kernel."""
+    made = []
+
+    def record(kind, inputs, attributes, *rest):
+        made.append(attributes) if kind == "VarHandleOp" else None
+
+    op_callbacks.add_op_callback(record)
+    try:
+        variables = [tf.Variable(value, name=f"of_{value}") for value in (1.0, 2.0)]
+    finally:
+        op_callbacks.remove_op_callback(record)
+    assert len(made) == 2 and made[0] == made[1], f"the handles of two variables have different attributes: {made}"
+    assert [float(variable) for variable in variables] == [1.0, 2.0]
 
 
 def test_tensorflow_noinline():

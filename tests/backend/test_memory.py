@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelTrainer, DARTSSpace
-from kerasnas.backend import memory, tensorflow_internals
+from kerasnas.backend import tensorflow_internals
 from kerasnas.backend.memory import forget_gradients
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
@@ -75,22 +75,3 @@ def test_a_supernet_outlives_its_search():
         assert np.isfinite(trainer.fit(x, y, batch_size=8, epochs=1, verbose=0).history["val_loss"]).all()
         del trainer
         gc.collect()
-
-
-def test_kernels_of_many_variables_are_released(monkeypatch):
-    cleared = []
-    monkeypatch.setattr(tensorflow_internals, "clear_kernel_cache", lambda: cleared.append(1))
-    monkeypatch.setattr(memory, "_gone", [])
-    owners = [BilevelTrainer(SPACE.build_supernet((8, 8, 1), 3)) for _ in range(2)]
-    for owner in owners:
-        memory.release_kernels_of(owner, 600)
-    memory.release_kernels()
-    del owner, owners[0]
-    gc.collect()
-    memory.release_kernels()
-    assert not cleared  # 600 of them are few
-    owners.clear()
-    gc.collect()
-    memory.release_kernels()
-    memory.release_kernels()
-    assert cleared == [1]

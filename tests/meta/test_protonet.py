@@ -87,6 +87,7 @@ def test_adaptation_does_not_depend_on_the_order_of_the_support_set_or_on_steps(
     same(arrays(first.variables), arrays(learner.adapt(episode, steps=7).variables))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_adapted_model_predicts_the_class_of_the_nearest_mean(learner, image_tasks):
     """Two of the three outputs have samples; evaluation counts what the adapted model predicts."""
     learner.fit(image_tasks(), steps=3, tasks=2, verbose=0)
@@ -114,6 +115,7 @@ def test_it_learns_and_predictions_use_the_learned_statistics(learner, image_tas
     assert all(np.abs(one - other).max() > 0.01 for one, other in zip(before, after, strict=True))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_it_is_saved_whole_and_as_an_initialization(learner, image_tasks, tmp_path):
     learner.fit(image_tasks(), steps=2, tasks=2, verbose=0)
     assert_saved_whole(learner, tmp_path)

@@ -76,7 +76,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(make_network, image_task
         learner = MAML(make_network(), inner_steps=1)
         learner.compile(run_eagerly=True)
         for initial_epoch, steps in parts:
-            learner.fit(image_tasks(), steps=steps, tasks=2, steps_per_epoch=2, initial_epoch=initial_epoch, verbose=0)
+            learner.fit(image_tasks(), steps=steps, tasks=1, steps_per_epoch=2, initial_epoch=initial_epoch, verbose=0)
         trained.append(arrays(learner.variables))
     same(*trained)
 
@@ -94,7 +94,7 @@ def test_backup_and_restore_resumes_where_it_was_killed(make_network, image_task
     def train(*callbacks):
         learner = Reptile(make_network(), inner_steps=2)
         learner.compile(run_eagerly=True)
-        learner.fit(image_tasks(query_shots=0), 6, 2, steps_per_epoch=2, callbacks=list(callbacks), verbose=0)
+        learner.fit(image_tasks(query_shots=0), 4, 1, steps_per_epoch=2, callbacks=list(callbacks), verbose=0)
         return arrays(learner.variables)
 
     with pytest.raises(Killed):
@@ -129,7 +129,7 @@ def test_a_learner_is_restored_before_it_is_trained_on(kind, settings, make_netw
 @pytest.mark.parametrize("kind, options", [(MAML, ("learn_inner_rates", "per_step_statistics")), (Reptile, ())])
 def test_a_saved_learner_is_whole(kind, options, make_network, image_tasks, tmp_path):
     learner = kind(make_network(), inner_steps=2, **dict.fromkeys(options, True))
-    learner.compile()
+    learner.compile(run_eagerly=True)
     learner.fit(image_tasks(), steps=2, tasks=2, verbose=0)
     assert_saved_whole(learner, tmp_path)
 

@@ -90,7 +90,7 @@ def values_in_order(supernet, genotype):
 
 @pytest.mark.parametrize("stem_strides", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
-    settings = {"stem_strides": stem_strides, "input_shape": (9, 8, 3), "num_cells": 4}
+    settings = {"stem_strides": stem_strides, "input_shape": (9, 8, 3)}
     mixed = supernet(**settings, relaxation=lambda alphas, training: (alphas, None))
     rng = np.random.default_rng(0)
     for variable in mixed.variables:
@@ -194,7 +194,7 @@ def test_nothing_is_seeded_globally(make):
 
 # The supernet -------------------------------------------------------------------------------------------
 def test_every_trainable_variable_has_a_gradient():
-    network = supernet(primitives=[*NAMES, "avg_pool_3x3", "sep_conv_5x5", "dil_conv_5x5"])
+    network = supernet(primitives=[*NAMES, "avg_pool_3x3"])
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(network(images(), training=True) * [[1.0, -2.0, 0.5], [0.3, 1.0, -1.0]])
     gradients = tape.gradient(loss, [v.value for v in network.trainable_variables])

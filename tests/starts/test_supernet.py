@@ -55,6 +55,7 @@ def test_the_supernet_keeps_the_contract_of_spaces():
     assert not has_supernet("adaptation")  # so that the command line races the space
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("start", "head"), [("tiny", "grid"), ("read", "stages")])
 def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, head):
     space, (x, y) = make(FROZEN, BATCH_NORM, ADAPTER, TUNED, head=head, starts=[start]), images(30)
@@ -72,6 +73,7 @@ def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, 
         assert supernet.derive() == space.network(start, 32, (mode,) * 5, head)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_drawn_stage_is_another_function():
     space, (x, y) = make(FROZEN, DRAWN), images(30)
     supernet = space.build_supernet(SHAPE, CLASSES)
@@ -82,6 +84,7 @@ def test_a_drawn_stage_is_another_function():
     assert not np.allclose(supernet.predict(x, verbose=0), before, atol=0.1)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_each_mode_learns_in_a_copy_of_its_own():
     modes, (x, y) = (BATCH_NORM, ADAPTER, TUNED), images(30)
     supernet = make(FROZEN, *modes).build_supernet(SHAPE, CLASSES)
@@ -118,7 +121,7 @@ def test_gradients_of_the_alphas_are_those_of_finite_differences():
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     try:
-        supernet = make(FROZEN, ADAPTER, TUNED, head="grid").build_supernet(SHAPE, CLASSES)
+        supernet = make(FROZEN, ADAPTER, TUNED, head="grid", depths=[2]).build_supernet(SHAPE, CLASSES)
         rng = np.random.default_rng(0)
         for variable in supernet.network_weights:  # as after some training
             variable.assign_add(0.3 * rng.standard_normal(variable.shape))
@@ -150,7 +153,7 @@ def test_gradients_of_the_alphas_are_those_of_finite_differences():
 @pytest.fixture
 def searched():
     """A search whose weights stay, so that a mode which is no worse than noise must win."""
-    space, (x, y) = make(DRAWN, FROZEN), images(60)
+    space, (x, y) = make(DRAWN, FROZEN, depths=[3]), images(60)
     supernet = space.build_supernet(SHAPE, CLASSES, relaxation=Softmax(temperature=0.9), seed=3)
     pick(supernet, FROZEN)
     begin(supernet, x, y, CLASSIFICATION)
@@ -164,7 +167,7 @@ def searched():
 
 def test_alphas_move_to_the_better_mode(searched):
     search, history, _, _ = searched
-    assert search.derive() == search.supernet.space.network("tiny", 32, (FROZEN,) * 5)
+    assert search.derive() == search.supernet.space.network("tiny", 32, (FROZEN,) * 3)
     assert np.mean([weights[0, 1] for weights in search.supernet.mixing_weights().values()]) > 0.6
     assert history["val_loss"][-1] < history["val_loss"][0] and history["alpha_entropy"][-1] < np.log(2) - 0.01
 

@@ -28,6 +28,14 @@ def halves(data, validation, count=8, dtype="float32"):
     return tuple((tf.constant(x[:count].astype(dtype)), tf.constant(y[:count])) for x, y in (data, validation))
 
 
+def still(search):
+    """The search, compiled, whose steps do nothing: callbacks alone act."""
+    if not search.compiled:
+        search.compile(run_eagerly=True)
+    search.train_step = lambda data: {"loss": ops.zeros(())}
+    return search
+
+
 def same(first, second):
     """Whether two lists of arrays are equal, bit by bit."""
     assert len(first) == len(second) > 0

@@ -8,6 +8,7 @@ from kerasnas.datasets import load
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.spaces import DARTSSpace
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
+from tests.trainers.kit import still
 
 
 class Rates(keras.callbacks.Callback):
@@ -56,9 +57,8 @@ def test_a_rate_that_is_given_wins(make_search, data):
     data = tuple(part[:16] for part in data)
     for optimizer in (keras.optimizers.Adam(0.02), keras.optimizers.SGD(0.02)):
         seen = Rates()
-        make_search(compile={"architecture_optimizer": optimizer}).fit(
-            *data, batch_size=8, epochs=2, verbose=0, callbacks=[seen]
-        )
+        search = still(make_search(compile={"architecture_optimizer": optimizer}))
+        search.fit(*data, batch_size=8, epochs=2, verbose=0, callbacks=[seen])
         assert seen.rates == pytest.approx([0.02, 0.02])
 
 

@@ -15,7 +15,7 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers import gradients
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.data_split import pair_halves
-from tests.trainers.kit import arrays, same, same_state
+from tests.trainers.kit import arrays, same, same_state, still
 
 KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
 
@@ -104,7 +104,7 @@ def test_another_seed_is_another_search(make_search, data):
     runs = []
     for seed in (0, 1):
         search = make_search()
-        search.fit(data[0][:24], data[1][:24], batch_size=8, epochs=1, verbose=0, seed=seed)
+        search.fit(data[0][:16], data[1][:16], batch_size=8, epochs=1, verbose=0, seed=seed)
         runs.append(arrays(search.architecture_parameters))
     assert not same(*runs)
     other = make_search(seed=1)
@@ -174,7 +174,7 @@ def test_augment_changes_training_images_only(make_search, data, validation):
 # Weights of classes and samples --------------------------------------------------------------------------
 def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validation):
     table = {0: 3.0, 2: 0.25}  # a class left out weighs 1
-    data, validation = (tuple(part[:16] for part in one) for one in (data, validation))
+    data, validation = (tuple(part[:8] for part in one) for one in (data, validation))
     arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
     weight = np.array([table.get(label, 1.0) for label in data[1]])
     results, losses = [], []
@@ -233,7 +233,7 @@ def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_
 
 
 def test_backup_and_restore_resumes_bit_identically(make_search, data, tmp_path):
-    data, arguments = tuple(part[:16] for part in data), {"batch_size": 8, "epochs": 3, "verbose": 0}
+    data, arguments = tuple(part[:16] for part in data), {"batch_size": 8, "epochs": 2, "verbose": 0}
     whole, first, second = make_search(), make_search(), make_search(seed=9)
     whole.fit(*data, **arguments)
 
@@ -315,7 +315,7 @@ def test_defaults_are_the_papers(space):
 
 def test_default_rate_is_annealed_by_a_cosine(make_search, plain_rates, data):
     rates = []
-    search = make_search()
+    search = still(make_search())
     read = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate))
     )
@@ -365,7 +365,7 @@ def test_every_relaxation_searches(relaxation):
     search.compile(run_eagerly=True)
     before = [np.array(alphas) for alphas in supernet.architecture_parameters]
     rng = np.random.default_rng(0)
-    history = search.fit(rng.random((32, 8, 8, 1), "float32"), np.arange(32) % 2, batch_size=8, epochs=1, verbose=0)
+    history = search.fit(rng.random((16, 8, 8, 1), "float32"), np.arange(16) % 2, batch_size=8, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert any((np.array(now) != old).any() for now, old in zip(supernet.architecture_parameters, before, strict=True))
     space.validate(search.derive())

@@ -95,12 +95,13 @@ def test_a_step_of_the_alphas_leaves_what_was_not_drawn(case):
     if case == "own model":
         supernet, objective = own_model(["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "nor_conv_1x1"]), None
     else:
-        supernet = SPACE.build_supernet((4, 4, 1), 2, "binary_gates")
-        objective = CostObjective(COSTS["parameters"](SPACE, (4, 4, 1), 2), weight=0.1) if case == "cost" else None
+        space = NASBench201Space(2, 1, 1, SPACE.primitives)
+        supernet = space.build_supernet((4, 4, 1), 2, "binary_gates")
+        objective = CostObjective(COSTS["parameters"](space, (4, 4, 1), 2), weight=0.1) if case == "cost" else None
     search = BilevelTrainer(supernet, objective=objective, architecture_warmup_epochs=0)
     search.compile(architecture_optimizer=keras.optimizers.Adam(0.05, beta_1=0.5), run_eagerly=case == "eager")
     watch = Watch()
-    search.fit(X, Y, batch_size=8, epochs=2 if case != "eager" else 1, verbose=0, callbacks=[watch])
+    search.fit(X, Y, batch_size=8, epochs=4 if case != "eager" else 1, verbose=0, callbacks=[watch])
     moves = []
     for old, new in zip(watch.seen, watch.seen[1:], strict=False):
         for before, after in zip(old, new, strict=True):

@@ -22,7 +22,7 @@ from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
 from kerasnas.tasks.splits import stratified_split
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
-from tests.trainers.kit import state_of
+from tests.trainers.kit import state_of, still
 
 
 def tiny(relaxation="softmax", **kwargs):
@@ -34,13 +34,6 @@ def tiny(relaxation="softmax", **kwargs):
 def few(data):
     """16 of the images: a step an epoch, of eight from either half."""
     return tuple(part[:16] for part in data)
-
-
-def still(search):
-    """A compiled search whose steps do nothing: callbacks alone act."""
-    search.compile(run_eagerly=True)
-    search.train_step = lambda data: {"loss": ops.zeros(())}
-    return search
 
 
 # Curvature ---------------------------------------------------------------------------------------------------
@@ -91,6 +84,7 @@ def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterat
     assert vector @ matrix @ vector == pytest.approx(float(value), abs=1e-8)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("relaxation", ["softmax", pytest.param("dirichlet", marks=pytest.mark.slow)])
 def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
     """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
@@ -110,7 +104,7 @@ def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, 
     step, at = 1e-5, np.array(a[0]).ravel()
     columns = [(gradient(at + step * unit) - gradient(at - step * unit)).ravel() / (2 * step) for unit in np.eye(size)]
     eigenvalues = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
-    assert search.curvature(batch, iterations=30) == pytest.approx(eigenvalues.max(), rel=1e-4)
+    assert search.curvature(batch, iterations=size) == pytest.approx(eigenvalues.max(), rel=1e-4)
 
 
 def fake_search(curvatures):

@@ -20,7 +20,7 @@ from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first
 from tests.trainers.kit import flat, halves, state_of
 
 SECOND_ORDER = {"unrolled": unrolled, "finite_difference": finite_difference}
-PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"]
+PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"]
 # Without max pooling: TensorFlow's CPU kernels have a wrong second derivative of it in float64.
 
 
@@ -367,7 +367,7 @@ def test_published_radius_on_a_supernet(make_both, data, validation):
 
 # The trainer's step -----------------------------------------------------------------------------------------
 def small_supernet():
-    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "dil_conv_3x3"])
     return space.build_supernet((8, 8, 1), 3)
 
 
@@ -465,8 +465,9 @@ def test_a_step_draws_once_for_each_level(make_search, data, validation, name, e
         counts.append(np.array(generator).tolist())
 
     noting = keras.callbacks.LambdaCallback(on_train_batch_end=count)
+    data, validation = (tuple(part[:16] for part in half) for half in (data, validation))
     search.fit(*data, validation_data=validation, batch_size=8, epochs=1, verbose=0, callbacks=[noting])
-    assert counts == [[7, 2 * draws * step] for step in range(1, 5)]
+    assert counts == [[7, 2 * draws], [7, 4 * draws]]
 
 
 def test_the_level_of_the_weights_draws_behind_that_of_the_alphas(make_search, data, validation, monkeypatch):

@@ -10,15 +10,14 @@ from tests.trainers.kit import same_state
 
 @pytest.fixture(scope="module")
 def saved(make_search, data, tmp_path_factory):
-    search = make_search(
-        weight_decay=1e-4, architecture_weight_decay=2e-3, architecture_warmup_epochs=1, compile={"run_eagerly": False}
-    )
+    search = make_search(weight_decay=1e-4, architecture_weight_decay=2e-3, architecture_warmup_epochs=1)
     search.fit(*data, batch_size=8, epochs=2, verbose=0)
     path = tmp_path_factory.mktemp("saved") / "search.keras"
     search.save(path)
     return search, path
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_load_restores_everything_and_training_continues(saved, data):
     search, path = saved
     loaded = keras.models.load_model(path)

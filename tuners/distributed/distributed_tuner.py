@@ -15,7 +15,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
 from kerasnas import checks
-from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.files import leftovers
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
@@ -207,6 +207,5 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Build and train the trial's network as KerasTuner does; it leaves nothing in memory."""
-        release_kernels()
         with forget_gradients():
             return super().run_trial(trial, *args, **kwargs)

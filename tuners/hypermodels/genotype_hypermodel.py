@@ -9,7 +9,6 @@ import keras
 import keras_tuner
 
 from kerasnas import checks
-from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import Task
@@ -89,7 +88,6 @@ class GenotypeHyperModel(TunedFit):
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):
             return require_compiled(model, f"`build_network` of space '{self.space.name}'")
-        release_kernels_of(model, 3 * len(model.variables))  # with two of an optimizer for each
         if self.compile is not None:
             self.compile(model, hp)
             return require_compiled(model, "The function given as `compile`")

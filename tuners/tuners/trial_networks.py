@@ -13,7 +13,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.export.classifier import MODEL, write_model
@@ -52,7 +52,6 @@ def _evaluate(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData,
 
 def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
     """Run `_evaluate` in a worker that has more folds to do: its networks leave no memory."""
-    release_kernels()
     with forget_gradients():
         return _evaluate(evaluate, fold)
 
