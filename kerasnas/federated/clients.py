@@ -12,7 +12,8 @@ from kerasnas import checks
 from kerasnas.callbacks.checkpoints import FollowEpochs
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.federated.averaging import Update, Values, difference
+from kerasnas.federated.aggregations import difference
+from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import batch_norms

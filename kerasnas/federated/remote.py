@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
+from kerasnas.federated.contributions import admit
 from kerasnas.files import untrusted
 
 Message = tuple[list[np.ndarray], str]
@@ -48,7 +49,7 @@ def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update | str:
     """Return the update of a message, or the reason why it cannot be read."""
     try:
         values, facts = unpack(arrays, about)
-        return Update(values, facts["samples"], {name: float(value) for name, value in facts["results"].items()})
+        return Update(values, facts["samples"], facts["results"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"its message cannot be read ({type(error).__name__}: {error})"
 
@@ -59,10 +60,13 @@ def pack_info(info: ClientInfo) -> str:
     return json.dumps({"name": info.name, "samples": int(info.samples), "sample_shape": shape})
 
 
-def unpack_info(about: str) -> ClientInfo:
-    """Return the facts of `pack_info`; raises ValueError for another message."""
-    facts = _facts(about, *ClientInfo._fields)
-    return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
+def unpack_info(about: str) -> ClientInfo | str:
+    """Return the facts of `pack_info`, or the reason why they cannot be read."""
+    try:
+        facts = _facts(about, *ClientInfo._fields)
+        return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
+    except (TypeError, ValueError) as error:
+        return f"its message cannot be read ({type(error).__name__}: {error})"
 
 
 def _facts(about: str, *needed: str) -> dict[str, Any]:
@@ -96,7 +100,7 @@ class RemoteChannel:
         self._nodes: dict[str, Any] = {}
 
     def describe(self) -> list[ClientInfo]:
-        """Return the clients that reply, sorted by name, once the expected number is connected.
+        """Return the clients that `admit` accepts, sorted by name, once the expected number is connected.
 
         Raises:
             TimeoutError: if they do not connect in time.
@@ -110,9 +114,10 @@ class RemoteChannel:
                 )
             time.sleep(0.1)
         replies = self._ask(nodes, QUERY, ([], ""))
-        infos = {node: unpack_info(reply[1]) for node, reply in replies.items() if not isinstance(reply, str)}
+        read = {node: reply if isinstance(reply, str) else unpack_info(reply[1]) for node, reply in replies.items()}
+        infos = admit(read)
         if not infos:
-            raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in replies.items())}")
+            raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in read.items())}")
         self._nodes = {info.name: node for node, info in infos.items()}
         return sorted(infos.values())
 

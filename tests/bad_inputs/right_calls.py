@@ -57,7 +57,8 @@ from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
 from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.export.formats import check_formats
-from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
+from kerasnas.federated.aggregations import weighted_mean
+from kerasnas.federated.averaging import Update, Values, outer_step
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.meta.experience import save_experiences

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasnas.federated.averaging import Update, Values, obstacle_to, outer_step, weighted_mean
+from kerasnas.federated.aggregations import weighted_mean
+from kerasnas.federated.averaging import Update, Values, outer_step
 
 
 def random_values(seed, dtype="float32"):
@@ -40,19 +41,6 @@ def test_one_client_at_the_step_1_is_taken_over_exactly_and_alphas_take_the_same
 
 def test_bytes_are_those_of_the_arrays():
     assert random_values(0).nbytes == 4 * (6 + 2 + 4 + 2)
-
-
-def test_an_update_that_cannot_be_averaged_is_named():
-    start = random_values(0)
-    other = start._replace(weights=[start.weights[0], np.zeros(3)])
-    for values, samples, reason in (
-        (start, 3, None),
-        (start, 0, "expected a positive number of samples, received 0"),
-        (start._replace(alphas=[np.full(4, np.inf, "float32")]), 3, "its alphas are not finite (array 0)"),
-        (other, 3, "its weights are of another network: expected shape (2,) for array 1, received (3,)"),
-        (start._replace(statistics=[]), 3, "its statistics are of another network: expected 1 arrays, received 0"),
-    ):
-        assert obstacle_to(Update(values, samples), start) == reason
 
 
 def test_errors_name_the_argument():
