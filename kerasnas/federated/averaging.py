@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.federated.aggregations import Aggregation, Arrays, check_alike, weighted_mean
+from kerasnas.federated.aggregations import Aggregation, Arrays, weighted_mean
 
 
 def _arrays(argument: str, value: Any) -> Any:
@@ -99,7 +99,8 @@ def outer_step(
     for update in updates:
         checks.instance("updates", update, Update)
         for start, end in zip(values, update.values, strict=True):
-            check_alike("updates", start, end)
+            if wrong := difference(start, end):
+                raise ValueError(checks.invalid("updates", f"values of this network: {wrong}", update))
     members = [[array for arrays in update.values for array in arrays] for update in updates]
     ends = iter(aggregate(members, [update.samples for update in updates]))
     w, a, s = ([next(ends) for _ in starts] for starts in values)
@@ -109,3 +110,12 @@ def outer_step(
 def towards(start: Arrays, end: Arrays, step: float) -> list[np.ndarray]:
     """Return `w + e (m - w)`, in the dtype of `w`."""
     return [np.asarray(w + step * (m - w), w.dtype) for w, m in zip(start, end, strict=True)]
+
+
+def difference(expected: Sequence[Any], received: Sequence[Any]) -> str:
+    """Return the first difference in the shapes of two lists of arrays in words, or an empty string."""
+    if len(expected) != len(received):
+        return f"expected {len(expected)} arrays, received {len(received)}"
+    shapes = [(tuple(np.shape(w)), tuple(np.shape(e))) for w, e in zip(expected, received, strict=True)]
+    differences = (f"expected shape {w} for array {i}, received {e}" for i, (w, e) in enumerate(shapes) if w != e)
+    return next(differences, "")

@@ -12,8 +12,7 @@ from kerasnas import checks
 from kerasnas.callbacks.checkpoints import FollowEpochs
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.federated.aggregations import difference
-from kerasnas.federated.averaging import Update, Values
+from kerasnas.federated.averaging import Update, Values, difference
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import batch_norms
@@ -240,12 +239,8 @@ def assign_values(search: keras.Model, values: Values, batch_norm: str = "averag
     """
     groups = _shared_variables(search, batch_norm)
     for kind, group, arrays in zip(Values._fields, groups, values, strict=True):
-        expected, received = [tuple(variable.shape) for variable in group], [np.shape(array) for array in arrays]
-        if expected != received:
-            raise ValueError(
-                f"Invalid value received for argument `values`. Expected {kind} of this network: "
-                f"{difference(expected, received)}"
-            )
+        if wrong := difference(group, arrays):
+            raise ValueError(f"Invalid value received for argument `values`. Expected {kind} of this network: {wrong}")
     for group, arrays in zip(groups, values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
             variable.assign(array)

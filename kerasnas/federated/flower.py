@@ -9,6 +9,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.federated.averaging import Values
 from kerasnas.federated.channels import Client
+from kerasnas.federated.contributions import read_by
 from kerasnas.federated.remote import QUERY, Ask, Message, RemoteChannel, at_once, pack_info, pack_update, unpack
 from kerasnas.federated.rounds import Federation, federate
 
@@ -112,7 +113,7 @@ def _ask_grid(grid: Any, timeout: float) -> Ask:
         make, content = _flwr("app").Message, _content(*message)
         sent = [make(content, dst_node_id=node, message_type=kind) for node in nodes]
         replies = grid.send_and_receive(sent, timeout=timeout)
-        return {reply.metadata.src_node_id: _reply(reply) for reply in replies}
+        return {r.metadata.src_node_id: r.error.reason if r.has_error() else read_by(_read, r) for r in replies}
 
     return ask
 
@@ -138,14 +139,6 @@ def _content(arrays: Sequence[Any], about: str) -> Any:
 
 def _read(message: Any) -> Message:
     return message.content["arrays"].to_numpy_ndarrays(), str(message.content["about"]["about"])
-
-
-def _reply(message: Any) -> Message | str:
-    """Return a node's reply, or the reason of its failure: a malformed reply must not end the others' round."""
-    try:
-        return str(message.error.reason) if message.has_error() else _read(message)
-    except Exception as error:  # noqa: BLE001 - the content is the client's
-        return f"its message cannot be read ({type(error).__name__}: {error})"
 
 
 def _flwr(module: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
-from kerasnas.federated.contributions import admit
+from kerasnas.federated.contributions import admit, read_by
 from kerasnas.files import untrusted
 
 Message = tuple[list[np.ndarray], str]
@@ -45,13 +45,10 @@ def pack_update(update: Update) -> Message:
     return pack(update.values, samples=int(update.samples), results=results)
 
 
-def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update | str:
-    """Return the update of a message, or the reason why it cannot be read."""
-    try:
-        values, facts = unpack(arrays, about)
-        return Update(values, facts["samples"], facts["results"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"its message cannot be read ({type(error).__name__}: {error})"
+def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update:
+    """Return the update of `pack_update`; raises KeyError, TypeError or ValueError for another message."""
+    values, facts = unpack(arrays, about)
+    return Update(values, facts["samples"], facts["results"])
 
 
 def pack_info(info: ClientInfo) -> str:
@@ -60,13 +57,10 @@ def pack_info(info: ClientInfo) -> str:
     return json.dumps({"name": info.name, "samples": int(info.samples), "sample_shape": shape})
 
 
-def unpack_info(about: str) -> ClientInfo | str:
-    """Return the facts of `pack_info`, or the reason why they cannot be read."""
-    try:
-        facts = _facts(about, *ClientInfo._fields)
-        return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
-    except (TypeError, ValueError) as error:
-        return f"its message cannot be read ({type(error).__name__}: {error})"
+def unpack_info(about: str) -> ClientInfo:
+    """Return the facts of `pack_info`; raises TypeError or ValueError for another message."""
+    facts = _facts(about, *ClientInfo._fields)
+    return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
 
 
 def _facts(about: str, *needed: str) -> dict[str, Any]:
@@ -114,7 +108,7 @@ class RemoteChannel:
                 )
             time.sleep(0.1)
         replies = self._ask(nodes, QUERY, ([], ""))
-        read = {node: reply if isinstance(reply, str) else unpack_info(reply[1]) for node, reply in replies.items()}
+        read = {node: read_by(lambda message: unpack_info(message[1]), reply) for node, reply in replies.items()}
         infos = admit(read)
         if not infos:
             raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in read.items())}")
@@ -127,7 +121,7 @@ class RemoteChannel:
         replies = self._ask(nodes, TRAIN, pack(values, round=[number, rounds]))
         late = f"no reply within {self._timeout:g} s"
         received = {name: replies.get(node, late) for name, node in zip(names, nodes, strict=True)}
-        return {name: reply if isinstance(reply, str) else unpack_update(*reply) for name, reply in received.items()}
+        return {name: read_by(lambda message: unpack_update(*message), reply) for name, reply in received.items()}
 
 
 def at_once(one: Callable[[Any, str, Message], Message]) -> Ask:

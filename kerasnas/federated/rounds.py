@@ -9,10 +9,10 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.executors import Executor
-from kerasnas.federated.aggregations import Aggregation, aggregation_of
+from kerasnas.federated.aggregations import AGGREGATIONS, Aggregation
 from kerasnas.federated.averaging import Update, Values, outer_step
 from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess, check_clients
-from kerasnas.federated.contributions import LOG, bounded, bytes_of, receive
+from kerasnas.federated.contributions import LOG, bounded, read_by, receive
 
 
 class NoUpdateError(RuntimeError):
@@ -95,9 +95,8 @@ def federate(
         initial_round: index of the first round, to resume. Defaults to 0.
         on_round: called with the record of each round and the values after it. Defaults to None.
         executor: where clients of this process train; see `InProcess`. Defaults to None: here, one after the other.
-        aggregation: `"mean"`, weighted by samples; or what withstands a minority of hostile clients: `"median"` or
-            `"trimmed"` (mean) of each coordinate, or `"krum"`; or a function of `Aggregation`'s signature. Defaults to
-            `"mean"`.
+        aggregation: `"mean"`, weighted by samples; against a minority of hostile clients `"median"`, `"trimmed"` (a
+            mean) or `"krum"`; or a function `(members, shares) -> arrays`. Defaults to `"mean"`.
         clip: the largest norm of a client's step, as a multiple of the round's median norm. Defaults to 5.
 
     Raises:
@@ -137,7 +136,8 @@ def federate(
     checks.optional(checks.number, "architecture_step", architecture_step, above=0)
     checks.seed(seed)
     checks.optional(checks.function, "on_round", on_round)
-    aggregate, clip = aggregation_of("aggregation", aggregation), checks.number("clip", clip, above=0)
+    clip = checks.number("clip", clip, above=0)
+    aggregate = aggregation if callable(aggregation) else AGGREGATIONS[aggregation]
     channel = _channel(clients, executor)
     infos = channel.describe()
     check_clients(infos)
@@ -155,7 +155,8 @@ def federate(
             reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
             raise NoUpdateError(f"Round {number} has no update that counts. {reasons}")
         down = values.nbytes * len(asked)
-        up = sum(map(bytes_of, replies.values()))
+        sent = [read_by(lambda reply: reply.values.nbytes, reply) for reply in replies.values()]
+        up = sum(size for size in sent if isinstance(size, int))
         updates = bounded(updates, values, clip)
         values = outer_step(values, updates, step, architecture_step, aggregate)
         records.append(Round(number, asked, left_out, down, up, _mean_results(updates)))

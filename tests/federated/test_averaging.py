@@ -50,10 +50,7 @@ def test_errors_name_the_argument():
         (lambda: outer_step(start, [update], step=-1), "`step`"),
         (lambda: outer_step(start, [update], architecture_step=0), "`architecture_step`"),
         (lambda: outer_step(start, []), "`updates`. Expected a list of at least one update"),
-        (lambda: outer_step(start, [other]), "`updates`. Expected arrays of the same shapes"),
-        (lambda: weighted_mean([[np.zeros(1)]], [-1]), "`shares`. Expected a positive weight for each of 1 members"),
-        (lambda: weighted_mean([], []), "`members`"),
-        (lambda: weighted_mean([[np.zeros(1)], [np.zeros(2)]], [1, 1]), "`members`. Expected arrays of the same"),
+        (lambda: outer_step(start, [other]), r"`updates`. Expected values of this network: expected shape \(4,\)"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
