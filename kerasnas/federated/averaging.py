@@ -102,7 +102,7 @@ def outer_step(
             if wrong := difference(start, end):
                 raise ValueError(checks.invalid("updates", f"values of this network: {wrong}", update))
     members = [[array for arrays in update.values for array in arrays] for update in updates]
-    ends = iter(aggregate(members, [update.samples for update in updates]))
+    ends = iter(checks.function("aggregate", aggregate)(members, [update.samples for update in updates]))
     w, a, s = ([next(ends) for _ in starts] for starts in values)
     return Values(towards(values.weights, w, e), towards(values.alphas, a, e_a), towards(values.statistics, s, 1.0))
 
