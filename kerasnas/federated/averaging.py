@@ -1,4 +1,4 @@
-"""The mathematics of a round, in NumPy: the mean of the clients' values, and the server's step towards it."""
+"""The mathematics of a round, in NumPy: the messages, and the server's step towards what the clients found."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasnas import checks
-
-Arrays = Sequence[np.ndarray]
+from kerasnas.federated.aggregations import Aggregation, Arrays, weighted_mean
 
 
 def _arrays(argument: str, value: Any) -> Any:
@@ -23,7 +22,7 @@ class Values(NamedTuple):
     Args:
         weights: those of the network, in the order of the model.
         alphas: architecture parameters. Defaults to none.
-        statistics: moving means and variances of batch norm. Defaults to none.
+        statistics: moving means and variances of batch norm, in turn. Defaults to none.
     """
 
     weights: Arrays
@@ -33,7 +32,7 @@ class Values(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: the payload of a message, without its framing."""
-        return sum(array.nbytes for arrays in self for array in arrays)
+        return sum(np.asarray(array).nbytes for arrays in self for array in arrays)
 
 
 @checks.fields(values=Values, samples=checks.count, results=checks.mapping)
@@ -51,39 +50,12 @@ class Update(NamedTuple):
     results: Mapping[str, float] = {}
 
 
-def weighted_mean(members: Sequence[Arrays], shares: Sequence[float]) -> list[np.ndarray]:
-    """Return `sum_k n_k w_k / sum_k n_k` of lists of arrays, in float64.
-
-    Args:
-        members: one list of arrays per client, equal in number and shapes.
-        shares: the weight of each client, in any unit, such as its number of samples.
-
-    Raises:
-        ValueError: without members, for a weight that is not positive, or if numbers or shapes differ.
-
-    Example:
-
-    >>> mean = weighted_mean([[np.array([0.0])], [np.array([4.0])]], shares=[3, 1])
-    >>> mean[0].tolist()
-    [1.0]
-    """
-    listed = isinstance(members, (list, tuple)) and all(isinstance(member, (list, tuple)) for member in members)
-    if not listed or not members:
-        raise ValueError(checks.invalid("members", "a list of lists of arrays, at least one", members))
-    for member in members:
-        arrays = [checks.array("members", array, finite=False) for array in member]
-        _check_alike("members", members[0], arrays)
-    weights = checks.array("shares", shares, rank=1).astype("float64")
-    if len(weights) != len(members) or not (weights > 0).all():
-        expected = f"a positive weight for each of {len(members)} members"
-        raise ValueError(checks.invalid("shares", expected, list(weights)))
-    weights /= weights.sum()
-    columns = zip(*members, strict=True)
-    return [sum(n * np.asarray(w, "float64") for n, w in zip(weights, column, strict=True)) for column in columns]
-
-
 def outer_step(
-    values: Values, updates: Sequence[Update], step: float = 1.0, architecture_step: float | None = None
+    values: Values,
+    updates: Sequence[Update],
+    step: float = 1.0,
+    architecture_step: float | None = None,
+    aggregate: Aggregation = weighted_mean,
 ) -> Values:
     """Take the server's step, the outer step of Reptile: `w + e (mean w' - w)`, `a + e_a (mean a' - a)`.
 
@@ -95,6 +67,7 @@ def outer_step(
         updates: at least one client's update.
         step: `e`, for the weights. Defaults to 1.
         architecture_step: `e_a`, for the alphas. Defaults to None: `step`.
+        aggregate: what takes the place of the mean; see `AGGREGATIONS`. Defaults to the mean.
 
     Raises:
         TypeError: if `values` or an update is of another type.
@@ -126,51 +99,23 @@ def outer_step(
     for update in updates:
         checks.instance("updates", update, Update)
         for start, end in zip(values, update.values, strict=True):
-            _check_alike("updates", start, end)
-    samples = [update.samples for update in updates]
-    w, a, s = (weighted_mean([update.values[kind] for update in updates], samples) for kind in range(3))
-    return Values(_towards(values.weights, w, e), _towards(values.alphas, a, e_a), _towards(values.statistics, s, 1.0))
+            if wrong := difference(start, end):
+                raise ValueError(checks.invalid("updates", f"values of this network: {wrong}", update))
+    members = [[array for arrays in update.values for array in arrays] for update in updates]
+    ends = iter(checks.function("aggregate", aggregate)(members, [update.samples for update in updates]))
+    w, a, s = ([next(ends) for _ in starts] for starts in values)
+    return Values(towards(values.weights, w, e), towards(values.alphas, a, e_a), towards(values.statistics, s, 1.0))
 
 
-def obstacle_to(reply: Update | str | None, values: Values) -> str | None:
-    """Return the reason why a client's reply cannot enter the mean, or None.
-
-    Args:
-        reply: the client's update, the reason why there is none, or None.
-        values: those that the round started with.
-    """
-    if not isinstance(reply, Update):
-        return reply or "no reply"
-    samples = reply.samples
-    if not isinstance(samples, (int, np.integer)) or isinstance(samples, bool) or samples < 1:
-        return f"expected a positive number of samples, received {samples!r}"
-    for kind, start, end in zip(Values._fields, values, reply.values, strict=True):
-        shapes, received = [np.shape(array) for array in start], [np.shape(array) for array in end]
-        if shapes != received:
-            return f"its {kind} are of another network: {difference(shapes, received)}"
-        bad = [index for index, array in enumerate(end) if not np.isfinite(np.asarray(array, "float64")).all()]
-        if bad:
-            return f"its {kind} are not finite (array {bad[0]})"
-    return None
-
-
-def _towards(start: Arrays, end: Sequence[np.ndarray], step: float) -> list[np.ndarray]:
+def towards(start: Arrays, end: Arrays, step: float) -> list[np.ndarray]:
     """Return `w + e (m - w)`, in the dtype of `w`."""
     return [np.asarray(w + step * (m - w), w.dtype) for w, m in zip(start, end, strict=True)]
 
 
-def difference(expected: list[tuple[int, ...]], received: list[tuple[int, ...]]) -> str:
-    """Return the first difference of two lists of shapes in words."""
+def difference(expected: Sequence[Any], received: Sequence[Any]) -> str:
+    """Return the first difference in the shapes of two lists of arrays in words, or an empty string."""
     if len(expected) != len(received):
         return f"expected {len(expected)} arrays, received {len(received)}"
-    first = next(i for i, pair in enumerate(zip(expected, received, strict=True)) if pair[0] != pair[1])
-    return f"expected shape {expected[first]} for array {first}, received {received[first]}"
-
-
-def _check_alike(argument: str, first: Arrays, other: Arrays) -> None:
-    expected, received = ([np.shape(array) for array in arrays] for arrays in (first, other))
-    if expected != received:
-        raise ValueError(
-            f"Invalid value received for argument `{argument}`. Expected arrays of the same shapes: "
-            f"{difference(expected, received)}"
-        )
+    shapes = [(tuple(np.shape(w)), tuple(np.shape(e))) for w, e in zip(expected, received, strict=True)]
+    differences = (f"expected shape {w} for array {i}, received {e}" for i, (w, e) in enumerate(shapes) if w != e)
+    return next(differences, "")

@@ -239,12 +239,8 @@ def assign_values(search: keras.Model, values: Values, batch_norm: str = "averag
     """
     groups = _shared_variables(search, batch_norm)
     for kind, group, arrays in zip(Values._fields, groups, values, strict=True):
-        expected, received = [tuple(variable.shape) for variable in group], [np.shape(array) for array in arrays]
-        if expected != received:
-            raise ValueError(
-                f"Invalid value received for argument `values`. Expected {kind} of this network: "
-                f"{difference(expected, received)}"
-            )
+        if wrong := difference(group, arrays):
+            raise ValueError(f"Invalid value received for argument `values`. Expected {kind} of this network: {wrong}")
     for group, arrays in zip(groups, values, strict=True):
         for variable, array in zip(group, arrays, strict=True):
             variable.assign(array)

@@ -9,6 +9,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.federated.averaging import Values
 from kerasnas.federated.channels import Client
+from kerasnas.federated.contributions import read_by
 from kerasnas.federated.remote import QUERY, Ask, Message, RemoteChannel, at_once, pack_info, pack_update, unpack
 from kerasnas.federated.rounds import Federation, federate
 
@@ -112,7 +113,7 @@ def _ask_grid(grid: Any, timeout: float) -> Ask:
         make, content = _flwr("app").Message, _content(*message)
         sent = [make(content, dst_node_id=node, message_type=kind) for node in nodes]
         replies = grid.send_and_receive(sent, timeout=timeout)
-        return {r.metadata.src_node_id: r.error.reason if r.has_error() else _read(r) for r in replies}
+        return {r.metadata.src_node_id: r.error.reason if r.has_error() else read_by(_read, r) for r in replies}
 
     return ask
 

@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
+from kerasnas.federated.contributions import admit, read_by
 from kerasnas.files import untrusted
 
 Message = tuple[list[np.ndarray], str]
@@ -44,13 +45,10 @@ def pack_update(update: Update) -> Message:
     return pack(update.values, samples=int(update.samples), results=results)
 
 
-def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update | str:
-    """Return the update of a message, or the reason why it cannot be read."""
-    try:
-        values, facts = unpack(arrays, about)
-        return Update(values, facts["samples"], {name: float(value) for name, value in facts["results"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"its message cannot be read ({type(error).__name__}: {error})"
+def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update:
+    """Return the update of `pack_update`; raises KeyError, TypeError or ValueError for another message."""
+    values, facts = unpack(arrays, about)
+    return Update(values, facts["samples"], facts["results"])
 
 
 def pack_info(info: ClientInfo) -> str:
@@ -60,7 +58,7 @@ def pack_info(info: ClientInfo) -> str:
 
 
 def unpack_info(about: str) -> ClientInfo:
-    """Return the facts of `pack_info`; raises ValueError for another message."""
+    """Return the facts of `pack_info`; raises TypeError or ValueError for another message."""
     facts = _facts(about, *ClientInfo._fields)
     return ClientInfo(facts["name"], facts["samples"], tuple(facts["sample_shape"]))
 
@@ -96,7 +94,7 @@ class RemoteChannel:
         self._nodes: dict[str, Any] = {}
 
     def describe(self) -> list[ClientInfo]:
-        """Return the clients that reply, sorted by name, once the expected number is connected.
+        """Return the clients that `admit` accepts, sorted by name, once the expected number is connected.
 
         Raises:
             TimeoutError: if they do not connect in time.
@@ -110,9 +108,10 @@ class RemoteChannel:
                 )
             time.sleep(0.1)
         replies = self._ask(nodes, QUERY, ([], ""))
-        infos = {node: unpack_info(reply[1]) for node, reply in replies.items() if not isinstance(reply, str)}
+        read = {node: read_by(lambda message: unpack_info(message[1]), reply) for node, reply in replies.items()}
+        infos = admit(read)
         if not infos:
-            raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in replies.items())}")
+            raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in read.items())}")
         self._nodes = {info.name: node for node, info in infos.items()}
         return sorted(infos.values())
 
@@ -122,7 +121,7 @@ class RemoteChannel:
         replies = self._ask(nodes, TRAIN, pack(values, round=[number, rounds]))
         late = f"no reply within {self._timeout:g} s"
         received = {name: replies.get(node, late) for name, node in zip(names, nodes, strict=True)}
-        return {name: reply if isinstance(reply, str) else unpack_update(*reply) for name, reply in received.items()}
+        return {name: read_by(lambda message: unpack_update(*message), reply) for name, reply in received.items()}
 
 
 def at_once(one: Callable[[Any, str, Message], Message]) -> Ask:

@@ -1,4 +1,4 @@
-"""Rounds of federated averaging: participants, valid updates, communication cost."""
+"""Rounds of federated averaging: participants, contributions that count, communication cost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.executors import Executor
-from kerasnas.federated.averaging import Update, Values, obstacle_to, outer_step
+from kerasnas.federated.aggregations import AGGREGATIONS, Aggregation
+from kerasnas.federated.averaging import Update, Values, outer_step
 from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess, check_clients
+from kerasnas.federated.contributions import LOG, bounded, read_by, receive
 
 
 class NoUpdateError(RuntimeError):
@@ -70,13 +72,15 @@ def federate(
     initial_round: int = 0,
     on_round: Callable[[Round, Values], None] | None = None,
     executor: Executor | None = None,
+    aggregation: str | Aggregation = "mean",
+    clip: float = 5.0,
 ) -> Federation:
     """Run federated averaging, which is Reptile over clients: data stay with the clients, the server receives only
     values.
 
     In every round, some clients start at the server's values and learn from their own data; the server takes a step
-    towards the mean of their values. A client that fails, or whose values are not finite, is left out of the round, as
-    the record states.
+    towards the mean of their values. A client that fails, or whose reply is malformed or not finite, is left out of the
+    round, as the record and the log state; `kerasnas/federated/contributions.py` has the rules.
 
     Args:
         clients: `FederatedClient`s of this process, others as `Client` describes them, or a `Channel` to clients
@@ -91,6 +95,9 @@ def federate(
         initial_round: index of the first round, to resume. Defaults to 0.
         on_round: called with the record of each round and the values after it. Defaults to None.
         executor: where clients of this process train; see `InProcess`. Defaults to None: here, one after the other.
+        aggregation: `"mean"`, weighted by samples; against a minority of hostile clients `"median"`, `"trimmed"` (a
+            mean) or `"krum"`; or a function `(members, shares) -> arrays`. Defaults to `"mean"`.
+        clip: the largest norm of a client's step, as a multiple of the round's median norm. Defaults to 5.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -119,6 +126,7 @@ def federate(
     Differences from the paper:
         - Alphas and the moving statistics of batch norm are averaged like the weights.
         - The server has a step, which is 1 in the paper.
+        - Steps are clipped, and from three clients on, none counts for more than half of a round.
         - Rounds continue without clients that fail.
     """
     checks.instance("values", values, Values)
@@ -128,21 +136,29 @@ def federate(
     checks.optional(checks.number, "architecture_step", architecture_step, above=0)
     checks.seed(seed)
     checks.optional(checks.function, "on_round", on_round)
+    clip = checks.number("clip", clip, above=0)
+    aggregate = aggregation if callable(aggregation) else AGGREGATIONS[aggregation]
     channel = _channel(clients, executor)
     infos = channel.describe()
     check_clients(infos)
+    described = {info.name: info.samples for info in infos}
     records = []
     for number in range(first, rounds):
         asked = participants(infos, participation, seed, number)
         replies = channel.train(asked, values, number, rounds)
-        left_out = {name: reason for name in asked if (reason := obstacle_to(replies.get(name), values))}
-        updates = [reply for name in asked if isinstance(reply := replies.get(name), Update) and name not in left_out]
+        received = {name: receive(replies.get(name), values, described[name]) for name in asked}
+        left_out = {name: reason for name, reason in received.items() if isinstance(reason, str)}
+        updates = [update for update in received.values() if isinstance(update, Update)]
+        for name, reason in left_out.items():
+            LOG.warning("Round %d leaves out client '%s': %s", number, name, reason)
         if not updates:
             reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
             raise NoUpdateError(f"Round {number} has no update that counts. {reasons}")
         down = values.nbytes * len(asked)
-        up = sum(reply.values.nbytes for reply in replies.values() if isinstance(reply, Update))
-        values = outer_step(values, updates, step, architecture_step)
+        sent = [read_by(lambda reply: reply.values.nbytes, reply) for reply in replies.values()]
+        up = sum(size for size in sent if isinstance(size, int))
+        updates = bounded(updates, values, clip)
+        values = outer_step(values, updates, step, architecture_step, aggregate)
         records.append(Round(number, asked, left_out, down, up, _mean_results(updates)))
         if on_round is not None:
             on_round(records[-1], values)

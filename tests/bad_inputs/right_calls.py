@@ -57,7 +57,7 @@ from kerasnas.executors.base import thread_limits
 from kerasnas.executors.processes import Processes
 from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.export.formats import check_formats
-from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
+from kerasnas.federated.averaging import Update, Values, outer_step
 from kerasnas.federated.channels import ClientInfo, InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.meta.experience import save_experiences
@@ -452,7 +452,6 @@ class Still:
 call(Values, weights=[np.zeros(2)])
 call(Update, values=VALUES)
 call(ClientInfo, sample_shape=SHAPE)
-call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])
 call(outer_step, values=VALUES, updates=[UPDATE])
 call(InProcess, clients=[Still()])
 call(federated.federate, clients=[Still()], values=VALUES, rounds=2)

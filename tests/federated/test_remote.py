@@ -5,6 +5,7 @@ import pytest
 
 from kerasnas.federated import federate
 from kerasnas.federated.averaging import Update, Values
+from kerasnas.federated.contributions import read_by
 from kerasnas.federated.remote import (
     QUERY,
     TRAIN,
@@ -35,7 +36,8 @@ def test_messages_that_are_none_are_named():
     with pytest.raises(ValueError, match="name, samples, sample_shape"):
         unpack_info('{"name": "a"}')
     for about in ("", '{"counts": [1, 0, 0]}', '{"counts": [1, 0, 0], "samples": 1, "results": 3}'):
-        assert unpack_update([np.zeros(1)], about).startswith("its message cannot be read (")
+        reason = read_by(lambda message: unpack_update(*message), ([np.zeros(1)], about))
+        assert reason.startswith("its message cannot be read (")
 
 
 def transport(clients, lost=(), silent=()):
