@@ -99,12 +99,12 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     return task.summary_in_words(record)
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("result", "the record of a run, as `kerasnas.records` describes it")
 def exports_text(result: Mapping[str, Any]) -> str:
     """Return the table of a run's exports, in columns, and what it was measured on.
 
     Args:
-        result: the record of a run with `"exports"`; see `kerasnas.reporting`.
+        result: the record of a run with `"exports"`; see `kerasnas.records`.
 
     Example:
 

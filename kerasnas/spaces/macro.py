@@ -399,7 +399,6 @@ class MacroSpace(SkeletonSpace):
         return networks[int(rng.integers(len(networks)))]
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """Return all networks that one mutation can make, each once."""
         return [network for networks in self._edits(indices) for network in networks]
 
     def _edits(self, indices: Indices) -> list[list[Indices]]:

@@ -120,7 +120,6 @@ class PaddedSignalSpace(SkeletonSpace):
     tables = functools.cached_property(edge_tables)
 
     def references(self) -> dict[str, Genotype]:
-        """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""
         return uniform(self, {name: f"masked_{primitive}" for name, primitive in _REFERENCES.items()})
 
     def skeleton(self, fill: Filler, x: Any) -> Any:

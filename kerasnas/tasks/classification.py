@@ -142,7 +142,6 @@ class Classification(ClassLabels, Task):
 
     # Companions and baseline ---------------------------------------------------------------------
     def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
-        """Return one-hot rows."""
         return np.eye(outputs)[np.asarray(y)]
 
     def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,9 +157,8 @@ class Classification(ClassLabels, Task):
     def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
         return float((predicted == y).mean())
 
-    # Evidence ------------------------------------------------------------------------------------
     def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
-        """Return the wrong answers with the highest probabilities."""
+    # Evidence ------------------------------------------------------------------------------------
         found = answers.argmax(axis=1)
         wrong = np.flatnonzero(found != y)
         sure = answers[wrong, found[wrong]]
@@ -204,9 +202,9 @@ class Classification(ClassLabels, Task):
     def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
         return [y == number for number in range(outputs)]
 
-    # Words ---------------------------------------------------------------------------------------
     def in_words(self, answers: Mapping[str, float]) -> str:
         return max(answers, key=lambda name: answers[name])
+    # Words ---------------------------------------------------------------------------------------
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         return names[label]

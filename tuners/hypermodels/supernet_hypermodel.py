@@ -164,7 +164,6 @@ class SupernetHyperModel(TunedFit):
         return space.build_supernet(self.input_shape, self.num_classes, **options)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Build the compiled search of the hyperparameters."""
         settings = self.settings(hp)
         search = BilevelTrainer(
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}

@@ -273,7 +273,6 @@ class OneShotTuner(NetworkTuner):
         return [*trained, *others][:number]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """Load the networks that were trained from scratch, the best first."""
         return [self.load_model(trial) for trial in self.trained_trials()[:num_models]]
 
     def genotype(self, trial: Trial) -> Genotype:
@@ -282,8 +281,8 @@ class OneShotTuner(NetworkTuner):
     def in_words(self, trial: Trial) -> str:
         return primitives_in_words(self.genotype(trial))
 
-    # Progress ----------------------------------------------------------------------------------------
     def on_trial_begin(self, trial: Trial) -> None:
+    # Progress ----------------------------------------------------------------------------------------
         self._began = time.perf_counter()  # a child takes milliseconds: the oracle's own saving is enough
 
     def on_trial_end(self, trial: Trial) -> None:
