@@ -106,7 +106,6 @@ class Tables(Modality):
         columns = (record.get("front") or {}).get("columns") or ()
         return type(self)([Column.from_dict(column) for column in columns])
 
-    # Reading --------------------------------------------------------------------------------------------
     def claims(self, x: np.ndarray) -> bool:
         return x.ndim == 2 and x.dtype.kind in "iufbU"
 
@@ -192,7 +191,6 @@ class Tables(Modality):
             raise ValueError("Expected .csv files of rows. Received: none")
         return names, np.concatenate(parts), {}
 
-    # Learning -------------------------------------------------------------------------------------------
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         if x.dtype.kind not in "fiu":
             raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
@@ -203,7 +201,6 @@ class Tables(Modality):
             "histogram gradient boosting": partial(_boosted_answers, task, seed),
         }
 
-    # Description ----------------------------------------------------------------------------------------
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)
 

@@ -51,7 +51,6 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
     axes.set_xlim(first - margin, last + margin)
 
 
-# Cells ------------------------------------------------------------------------------------------
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
@@ -126,7 +125,6 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
     return figure
 
 
-# Architecture parameters --------------------------------------------------------------------------
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
@@ -205,7 +203,6 @@ def _alpha_table(
         spine.set_visible(False)
 
 
-# Black-box searches ----------------------------------------------------------------------------------------------
 _COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey first: the baseline
 
 

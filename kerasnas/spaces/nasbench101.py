@@ -155,7 +155,6 @@ class NASBench101Space(SearchSpace):
         """
         return enumerate_cells()
 
-    # As numbers ----------------------------------------------------------------------------------------------
     def feasible(self, indices: Indices) -> bool:
         """Return True if the input reaches the output, over at most 9 edges after pruning."""
         cell = graphs.canonical(_cell(indices))
@@ -187,7 +186,6 @@ class NASBench101Space(SearchSpace):
         return [_indices(cell) for cell in graphs.one_edit_away(_checked(_cell(indices)))]
 
     @checks.arguments(seed=checks.seed)
-    # Networks ------------------------------------------------------------------------------------------------
     def build_network(  # type: ignore[override]
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, seed: int = 0
     ) -> keras.Model:
@@ -205,7 +203,6 @@ class NASBench101Space(SearchSpace):
 
 
 def _digits(number: int, count: int) -> tuple[int, ...]:
-# A cell in its other forms ---------------------------------------------------------------------------------
     base = len(graphs.OPERATIONS)
     return tuple([number // base**power % base for power in reversed(range(count))])
 

@@ -142,7 +142,6 @@ class PlanningSpace(SkeletonSpace):
         larger.set_weights(weights)
         return larger
 
-    # The network ---------------------------------------------------------------------------------------------
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """`width`, `window`, `cell`, `iterations` and `readout`."""

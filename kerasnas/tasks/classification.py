@@ -109,7 +109,6 @@ class Classification(ClassLabels, Task):
     def strata_number(self, strata: np.ndarray, outputs: int) -> int:
         return outputs
 
-    # A deployed model ----------------------------------------------------------------------------
     def layer(self) -> keras.layers.Layer:
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
@@ -140,7 +139,6 @@ class Classification(ClassLabels, Task):
     def reading(self, names: Sequence[Any], watched: Sequence[int] = ()) -> Reading:
         return ClassReading(names, watched)
 
-    # Companions and baseline ---------------------------------------------------------------------
     def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
         return np.eye(outputs)[np.asarray(y)]
 
@@ -158,7 +156,6 @@ class Classification(ClassLabels, Task):
         return float((predicted == y).mean())
 
     def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
-    # Evidence ------------------------------------------------------------------------------------
         found = answers.argmax(axis=1)
         wrong = np.flatnonzero(found != y)
         sure = answers[wrong, found[wrong]]
@@ -204,7 +201,6 @@ class Classification(ClassLabels, Task):
 
     def in_words(self, answers: Mapping[str, float]) -> str:
         return max(answers, key=lambda name: answers[name])
-    # Words ---------------------------------------------------------------------------------------
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         return names[label]

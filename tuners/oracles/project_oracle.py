@@ -88,7 +88,6 @@ class ProjectOracle(keras_tuner.Oracle):
         """Return all that must be the same for a project to be resumed, JSON-serializable."""
         return {}
 
-    # Workers -----------------------------------------------------------------------------------------
     @property
     def ongoing_trials(self) -> dict[str, Trial]:
         """Worker -> its trial: KerasTuner's view of the leases."""
@@ -147,7 +146,6 @@ class ProjectOracle(keras_tuner.Oracle):
                     self.store.outdate()
                 self.save()
 
-    # The life of a trial -----------------------------------------------------------------------------
     def create_trial(self, tuner_id: str) -> Trial:
         """Return the next trial for `tuner_id`: the one it has already, one that is to be run again, or a new one."""
         with self.lock:
@@ -277,7 +275,6 @@ class ProjectOracle(keras_tuner.Oracle):
         ]
         return sorted(completed, key=self.rank, reverse=True)[:num_trials]
 
-    # The project -------------------------------------------------------------------------------------
     def _set_project_dir(self, directory: Any, project_name: Any) -> None:
         super()._set_project_dir(directory, project_name)
         self.store = TrialStore(Path(str(directory), str(project_name)))

@@ -152,7 +152,6 @@ class OneShotTuner(NetworkTuner):
             expected = f"the objective '{_compared_by(task)}', the only one that shared weights report of a child"
             raise ValueError(checks.invalid("oracle", expected, names))
 
-    # The phases --------------------------------------------------------------------------------------
     @checks.arguments(
         epochs=checks.size,
         batch_size=checks.size,
@@ -253,7 +252,6 @@ class OneShotTuner(NetworkTuner):
             what = f"from scratch, {int(metrics['parameters']):,} parameters"
             self.progress.row(f"#{rank}", what, metrics[self.objective.name], best, time.perf_counter() - start)
 
-    # The best ----------------------------------------------------------------------------------------
     def trained_trials(self) -> list[Trial]:
         """Return the trials whose networks were trained from scratch, the best first."""
         scored = []
@@ -282,7 +280,6 @@ class OneShotTuner(NetworkTuner):
         return primitives_in_words(self.genotype(trial))
 
     def on_trial_begin(self, trial: Trial) -> None:
-    # Progress ----------------------------------------------------------------------------------------
         self._began = time.perf_counter()  # a child takes milliseconds: the oracle's own saving is enough
 
     def on_trial_end(self, trial: Trial) -> None:
