@@ -62,13 +62,7 @@ class JointCrossentropy(keras.losses.Loss):
 
 
 def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
-    """Predict each sample's class among the classes of its group data set.
-
-    Args:
-        logits: `(samples, classes)`.
-        labels: `(samples,)`, any class of the sample's data set.
-        groups: as for `JointCrossentropy`.
-    """
+    """Predict each sample's class among the classes of its group data set."""
     groups = np.asarray(groups)
     group = groups[np.asarray(labels)][:, None] == groups[None]
     return np.where(group, logits, -np.inf).argmax(axis=-1)

@@ -35,9 +35,6 @@ class TableFront(Front):
 
     A number is centered at the median of the training rows, divided by their spread and softly clipped; a missing one
     is the median. In a raw row, a category is its index, and NaN stands for what is missing or unknown.
-
-    Args:
-        columns: of the training rows.
     """
 
     name = "table"

@@ -101,15 +101,7 @@ def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Tensor],
 
 
 class SharedGraph(keras.layers.Layer):
-    """A cell whose children share the weights of each primitive on each edge: a node adds two primitives of two nodes.
-
-    Args:
-        share: makes the `SharedPrimitives` of given candidates and number of edges.
-        table: its edges and primitives.
-        inputs: number of input nodes.
-        filters: channels of each node.
-        strides: of the edges that leave an input.
-    """
+    """Cell whose children share the weights of each primitive on each edge; a node adds two primitives of two nodes."""
 
     def __init__(
         self,

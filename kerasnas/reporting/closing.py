@@ -52,10 +52,6 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Format accuracy, parameters, time and files of a run, and the commands that use them.
 
-    Args:
-        result: the record of a run; see `kerasnas.records`.
-        folder: the run's folder.
-
     Example:
 
     >>> searched = {"test_accuracy": 0.92, "parameters": 123_610, "latency_ms": 2.51, "seconds": 45.0}

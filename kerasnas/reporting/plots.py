@@ -54,11 +54,6 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
-    Args:
-        genotype: the genotype.
-        kind: which of its cells, such as `"normal"` or `"reduce"`.
-        path: the PNG file to write, atomically.
-
     Raises:
         ValueError: if the cell has no edges.
     """

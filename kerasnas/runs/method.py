@@ -50,11 +50,6 @@ P = ParamSpec("P")
 class Context(Generic[S, D]):
     """The settings, data and tools that a method of a run works with.
 
-    Args:
-        run: the run, whose files the methods below read and write.
-        progress: called with each line, and told the phases.
-        tracking: the trackers.
-
     Attributes:
         settings: of the run.
         stages: the store of its stages.

@@ -45,11 +45,6 @@ class StageVersion(keras.layers.Layer):
 class MixedStage(MixedOp):
     """Mixed operation of the modes of one stage, which share no weights but those that stay frozen.
 
-    Args:
-        versions: mode -> the stage in this mode.
-        relaxation: maps the stage's alphas to weights.
-        seed: seed of the alphas.
-
     Call arguments:
         inputs: the map with which the stage before ends.
 

@@ -71,12 +71,6 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     Of many random orders of the groups, each filled into the second part until that has its share, the one whose
     second part has the classes most nearly in the proportion of all samples.
 
-    Args:
-        y: class labels, an array `(samples,)`.
-        groups: the group of each sample, an array `(samples,)` of numbers or strings.
-        fraction: share of the second part, strictly between 0 and 1.
-        seed: the same seed gives the same split.
-
     Returns:
         `(first, second)`: two sorted arrays of indices into `y`, together all of them.
 
