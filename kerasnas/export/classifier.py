@@ -43,9 +43,6 @@ def with_preprocessing(
         task: what it predicts. Defaults to classification.
         front: what makes its inputs of raw samples. Defaults to None: the division by `scale`.
 
-    Raises:
-        ValueError: if `scale` is not above 0.
-
     Example:
 
     >>> network = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])

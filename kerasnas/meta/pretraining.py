@@ -25,9 +25,6 @@ class JointCrossentropy(keras.losses.Loss):
         groups: `(classes,)`, the index of the data set of each class.
         label_smoothing: $s$. Defaults to 0.1.
 
-    Raises:
-        ValueError: if `groups` is empty, or `label_smoothing` is not in [0, 1).
-
     Example: logits of another data set's classes do not count.
 
     >>> loss = JointCrossentropy([0, 0, 1, 1], label_smoothing=0)

@@ -44,9 +44,6 @@ def train_winners(
         test: `(x, y)` that the result is evaluated on, once, at the end.
         keep_model: called with the network at its end; its outputs are logits.
         companion: the kind of linear models that join the network, which learn first. Defaults to None: none do.
-
-    Returns:
-        The stage's record.
     """
     found, finished = race.run(), race.stages.stage(STAGE)
     if finished is not None:

@@ -52,11 +52,7 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 
 
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
-    """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
-
-    Raises:
-        ValueError: if the cell has no edges.
-    """
+    """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right."""
     save(cell_figure(genotype, kind, layout_cell(genotype, kind)), path)
 
 

@@ -85,14 +85,7 @@ class PaddedSignalSpace(SkeletonSpace):
     it twice): every primitive ignores padding, see `kerasnas.primitives.masked.Masked`. Between stages, a convolution
     of stride 2 halves the length.
 
-    Args:
-        filters: channels of the first stage. Defaults to 16.
-        num_cells: cells of each of the three stages. Defaults to 5.
-        num_nodes: nodes after the input. Defaults to 3.
-        primitives: names of the candidates. Defaults to the masked ones of `SignalSpace`.
-
-    Raises:
-        ValueError: for a non-positive size, and for unknown, repeated or no primitives.
+    Args: as for `SignalSpace`; `primitives` default to its own, masked.
 
     Example:
 

@@ -71,9 +71,6 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     Of many random orders of the groups, each filled into the second part until that has its share, the one whose
     second part has the classes most nearly in the proportion of all samples.
 
-    Returns:
-        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
-
     Raises:
         ValueError: if a class is in one group alone, there is not one group for each label, or as for
             `stratified_split`.
@@ -123,9 +120,6 @@ def split_samples(
         y: the labels, as networks learn them.
         fraction, seed: as for `stratified_split`.
         groups: as for `grouped_split`; of another task than classification, whole groups at random. Defaults to None.
-
-    Returns:
-        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
 
     Example:
 

@@ -33,9 +33,6 @@ class NetworkTraining:
 
     Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
     compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
-
-    Raises:
-        TypeError: if `space` or `recipe` is none.
     """
 
     @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, recipe=TrainingRecipe)

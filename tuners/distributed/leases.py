@@ -53,9 +53,6 @@ class Leases:
         ended: trials that have ended for good, in their order.
         runs: trial -> how many of its runs were reported.
 
-    Raises:
-        ValueError: if `lease` is not a positive number.
-
     Example:
 
     >>> now = 0.0

@@ -43,9 +43,6 @@ class ProjectOracle(keras_tuner.Oracle):
         lease: seconds that a worker may be silent. Defaults to 60.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`.
-
-    Raises:
-        ValueError: if `max_trials` is below 1, or `lease` is not positive.
     """
 
     def __init__(self, objective: Any, max_trials: int, seed: int = 0, lease: float = 60.0, **kwargs: Any):

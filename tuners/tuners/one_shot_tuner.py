@@ -70,15 +70,10 @@ class OneShotTuner(NetworkTuner):
             start from. Parameters also go into the oracle's strategy if it has any. Defaults to None.
         folds: number of parts to cross-validate the networks that are trained from scratch; their genotypes are
             found with all parts. Defaults to None.
-        distribution_strategy: a `tf.distribute.Strategy` for the shared weights and the trainings from scratch.
-            Defaults to None.
         oracle: a `StrategyOracle` of the space that chooses the children, in place of trials and seed; its objective
             ranks them. Defaults to None: an `EvolutionOracle`.
-        report: leave report.html, card.md and plots in the folder of each network that is trained from scratch.
-            Defaults to True.
-        executor: what the folds of a trained network run on: a `kerasnas.executors.Executor` whose workers see the
-            project's folder. Defaults to None: this process.
-        **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
+        distribution_strategy, report, executor, **project: as for `SupernetTuner`, of the trainings from scratch; the
+            shared weights are trained on the `distribution_strategy` too.
 
     Raises:
         ValueError: for arguments out of their range, and for a project of another search.
@@ -180,12 +175,9 @@ class OneShotTuner(NetworkTuner):
                 the other; the best networks are trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
                 `(x, y)`, which is read once, into arrays.
             y: with an array: class numbers `(n,)`, or labels as networks of the recipe's task learn them.
-            validation_data: `(x, y)`, or a dataset, that the networks trained from scratch are evaluated on; None with
-                `validation_split` or `folds`.
             epochs: of the shared weights. Defaults to 50.
             batch_size: of the shared weights, and of the children. Defaults to 64, or to the size of the data.
-            validation_split: the fraction of every class that is held out, in place of `validation_data`. Defaults to
-                None.
+            validation_data, validation_split: as for `SupernetTuner.search`, of the networks trained from scratch.
             controller_steps, augment: as for `ENASTrainer.fit`.
             callbacks: Keras callbacks, copied for each training; or a function that makes them. A `TensorBoard` writes
                 to `log_dir/supernet/search` and `log_dir/trial/network`.
