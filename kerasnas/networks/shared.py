@@ -162,9 +162,7 @@ class WeightSharingSupernet(keras.Model):
 
     Args:
         space: a space with a skeleton, such as `kerasnas.spaces.ENASMicroSpace`, or its serialized form.
-        input_shape: `(height, width, channels)` of one image.
-        num_classes: number of classes; the model returns logits.
-        seed: seed of all initial weights. Defaults to 0.
+        input_shape, num_classes, seed: as for `Supernet`.
 
     Call arguments:
         inputs: images `(batch, height, width, channels)`.

@@ -30,9 +30,7 @@ class SignalSpace(SkeletonSpace):
     filters.
 
     Args:
-        filters: channels of the first stage. Defaults to 16.
-        num_cells: cells of each of the three stages. Defaults to 5.
-        num_nodes: nodes after the input. Defaults to 3.
+        filters, num_cells, num_nodes: as for `NASBench201Space`.
         primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
             over 5 steps and dilated over 9, and max pooling over 3.
 

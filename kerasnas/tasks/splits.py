@@ -85,7 +85,7 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     y, groups = _labels(y), _labels(groups, "groups")
     if y.ndim != 1:
         raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
-    if groups.shape != y.shape or y.ndim != 1:
+    if groups.shape != y.shape:
         raise _invalid("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
     _, of_class = np.unique(y, return_inverse=True)
     _, of_group = np.unique(groups, return_inverse=True)
