@@ -344,16 +344,6 @@ class Modality:
         return ""
 
 
-def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task) -> None:
-    """Raise ValueError unless `y` has one label of `task` for each sample, and at least two classes."""
-    if len(y) != samples or not samples:
-        raise ValueError(
-            f"Invalid value received for argument `y` ({what} data). Expected as many labels as {plural}, at least "
-            f"one. Received: {samples} {plural} and {len(y)} labels"
-        )
-    task.check_trainable(y, samples, None, what, plural)
-
-
 def dataset_arguments(
     x: Mapping[str, np.ndarray],
     y: Mapping[str, np.ndarray],

@@ -15,7 +15,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.companions.linear import Weights, regression, rows_of
 from kerasnas.modalities import table_columns
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
@@ -115,7 +115,7 @@ class Tables(Modality):
             if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
                 expected = "rows of numbers or texts, (samples, columns), at least one"
                 raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
-            check_labels(y[part], len(x), self.plural, what, task)
+            task.check_trainable(y[part], len(x), None, what, self.plural)
         width = rows["train"].shape[1]
         if rows["test"].shape[1] != width:
             raise invalid_data("x", "test", f"rows of {width} columns", f"{rows['test'].shape[1]} columns")
