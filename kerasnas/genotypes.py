@@ -95,7 +95,6 @@ class Genotype:
         checks.instance("primitive", primitive, str, "the name of a primitive")
         return sum(edge.primitive == primitive for _, edges in self.cells for edge in edges)
 
-    # JSON ------------------------------------------------------------------------------------
     def to_json(self) -> str:
         """Return the genotype as JSON text, with the name and the version of its format."""
         cells = {kind: [list(edge) for edge in edges] for kind, edges in self.cells}
@@ -150,7 +149,6 @@ class Genotype:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
-    # The string form of the DARTS family ---------------------------------------------------------
     def to_paper_string(self) -> str:
         """Return the string form of DARTS and its successors: `Genotype(normal=[(op, source), ...], ...)`."""
         fields = []

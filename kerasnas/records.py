@@ -63,15 +63,14 @@ class Network(Part):
     seconds: float | None = None
     spent: float | None = None
     history: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
-    confusion: Sequence[Sequence[int]] | None = None
+    confusion: Sequence[Sequence[int]] | None = None  # a row for each true class, a column for what it was taken for
     labels: Sequence[Entries] | None = None
     residuals: Entries | None = None
-    linear: Entries | None = None
+    linear: Entries | None = None  # "longest" or "kernels", "samples", "weights", "losses", "network": its losses
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, name: str, entries: Any) -> Network:
-        """Return the network that `entries` hold."""
         network = super().read(name, entries)
         metrics = {key: value for key, value in entries.items() if key.startswith(("test_", "val_"))}
         return dataclasses.replace(network, metrics=metrics)
@@ -91,7 +90,7 @@ class Contestant(Part):
     """A network of a race, and what it reached in its heat and in each rung."""
 
     kind: str
-    rungs: Sequence[Entries] = ()
+    rungs: Sequence[Entries] = ()  # of each "accuracy", "expected", "steps", "seconds"
     heat: Entries | None = None
     outcome: str = ""
     parameters: int | None = None
@@ -115,10 +114,10 @@ class Race(Part):
     rungs: Sequence[Sequence[int]] = ()
     validation_samples: int = 0
     augment: Sequence[str] = ()
-    kept: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    comparison: Sequence[Entries] = ()
+    kept: Mapping[str, float] = dataclasses.field(default_factory=dict)  # accuracy on such images
+    comparison: Sequence[Entries] = ()  # of each "name", "rung", "difference", "error"
     initialization: Sequence[Entries] = ()
-    baseline: Entries | None = None
+    baseline: Entries | None = None  # "name", "accuracy", "seconds"
     references: Sequence[Entries] = ()
     samples: str = "images"
     starts: Sequence[Entries] = ()
@@ -127,7 +126,6 @@ class Race(Part):
 
     @classmethod
     def read(cls, name: str, entries: Any) -> Race:
-        """Return the race that `entries` hold."""
         race = super().read(name, entries)
         contestants = {one: Contestant.read(f"{name}.{one}", entry) for one, entry in race.contestants.items()}
         return dataclasses.replace(race, contestants=contestants)
@@ -158,7 +156,7 @@ class Shortlist(Part):
     """A shortlist: of each rung the epochs, and the networks with their validation accuracy."""
 
     seconds: float | None = None
-    rungs: Sequence[Entries] = ()
+    rungs: Sequence[Entries] = ()  # of each "epochs", "steps", "networks": "genotype" and "val_accuracy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +168,7 @@ class Cost(Part):
     target: float | None = None
     searched: float = math.nan
     random: Sequence[float] = ()
-    front: Sequence[Entries] = ()
+    front: Sequence[Entries] = ()  # of each "cost", "genotype"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +193,7 @@ class Lead(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Exports(Part):
-    """Files for other runtimes."""
+    """Files for other runtimes: format, size, latency, and how often they agree with the Keras model."""
 
     samples: int
     machine: str
@@ -211,11 +209,17 @@ class Samples(Part):
     left_out: Sequence[Entries] = ()
 
 
+def _part(name: str, kind: type[Part]) -> Any:
+    """Make the property of a record that reads a part; None where the record lacks it."""
+    return cached_property(lambda record: kind.read(name, record[name]) if record.get(name) is not None else None)
+
+
 class Record(Mapping):
     """Record of a run: a mapping of the entries of `result.json`, whose parts have types.
 
     Args:
-        entries: as `result.json` has them; `kerasnas.reporting` lists them.
+        entries: as `result.json` has them. The properties and the parts above list them; whatever else is missing than
+            `"genotype"` and `"searched"` is left out of a report.
         *needed: entries that are required besides `"searched"`.
 
     Raises:
@@ -276,10 +280,6 @@ class Record(Mapping):
             raise ValueError(checks.invalid("result", f"the record of a {name}", sorted(self)))
         return part
 
-    def _part(self, name: str, part: type[Part]) -> Any:
-        entries = self._entries.get(name)
-        return None if entries is None else part.read(name, entries)
-
     # What every run has ---------------------------------------------------------------------------------------
     @cached_property
     def genotype(self) -> Genotype:
@@ -338,35 +338,12 @@ class Record(Mapping):
         """Search; one without entries, if there was none."""
         return Search.read("search", self._entries.get("search") or {})
 
-    @cached_property
-    def race(self) -> Race | None:
-        """Race."""
-        return self._part("race", Race)
-
-    @cached_property
-    def shortlist(self) -> Shortlist | None:
-        """Shortlist."""
-        return self._part("shortlist", Shortlist)
-
-    @cached_property
-    def cost(self) -> Cost | None:
-        """Cost."""
-        return self._part("cost", Cost)
-
-    @cached_property
-    def mixture(self) -> Mixture | None:
-        """Mixture."""
-        return self._part("mixture", Mixture)
-
-    @cached_property
-    def paired(self) -> Lead | None:
-        """Lead over random networks, sample by sample."""
-        return self._part("paired", Lead)
-
-    @cached_property
-    def exports(self) -> Exports | None:
-        """Files for other runtimes."""
-        return self._part("exports", Exports)
+    race: Race | None = _part("race", Race)
+    shortlist: Shortlist | None = _part("shortlist", Shortlist)
+    cost: Cost | None = _part("cost", Cost)
+    mixture: Mixture | None = _part("mixture", Mixture)
+    paired: Lead | None = _part("paired", Lead)  # over random networks, sample by sample
+    exports: Exports | None = _part("exports", Exports)
 
     @cached_property
     def samples(self) -> Samples:

@@ -99,7 +99,6 @@ def _logs(folder: str | None) -> Iterator[Path]:
         yield Path(name)
 
 
-# Messages about flags --------------------------------------------------------------------------------------------
 _KINDS = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
 

@@ -33,13 +33,7 @@ def usual_features(samples: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class KernelModel:
-    """A linear model of the features of random kernels.
-
-    Args:
-        kernels: the kernels.
-        weights: of each feature `(features, outputs)`.
-        bias: `(outputs,)`.
-    """
+    """A linear model of the features of random kernels."""
 
     kernels: RandomKernels
     weights: np.ndarray

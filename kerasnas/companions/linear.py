@@ -33,11 +33,6 @@ Learned = tuple[list[np.ndarray], Callable[[np.ndarray], "Linear"]]
 def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The samples that the models learn from, and those that decide how much each of them counts.
 
-    Args:
-        task: what is predicted.
-        y: the labels.
-        seed: of the split.
-
     Returns:
         Two sorted arrays of indices into `y`: a tenth of them in the second, or 300, but a quarter at most.
 
@@ -135,11 +130,7 @@ class LinearModel:
 
 @dataclasses.dataclass(frozen=True)
 class NGramCompanion(Companion):
-    """The linear models of `fit`, beside a network of texts.
-
-    Args:
-        longest: number of tokens of the longest runs.
-    """
+    """The linear models of `fit`, beside a network of texts."""
 
     longest: int
     samples = "texts"

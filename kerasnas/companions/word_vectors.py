@@ -58,13 +58,6 @@ class VectorCompanion(NGramCompanion):
         Each vector counts by the inverse document frequency of its token. What remains of the vectors is a weight for
         each token, also for those that no text here has.
 
-        Args:
-            ids: token ids `(samples, length)`.
-            y: the labels.
-            task: what is predicted.
-            outputs: number of classes, labels or numbers.
-            weights: of the samples. Defaults to None: they count alike.
-
         Example:
 
         >>> from kerasnas.tasks.known import CLASSIFICATION

@@ -185,9 +185,6 @@ def dataset_of(
         classes: names of classes or outputs. Defaults to None: their numbers.
         task: what the labels are. Defaults to classification.
         limits: of texts. Defaults to None: the usual ones.
-
-    Raises:
-        ValueError: for arrays that no network can learn from.
     """
     named = {**arrays, **({"classes": np.array(classes)} if classes else {})}
     arguments = {"modality": modality, **modality.read(named, task, limits or TextLimits())}

@@ -27,10 +27,6 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
 
     The checksum is verified at every call, so that a file put there by hand is as good as a download.
 
-    Args:
-        file: the address and its MD5 sum.
-        folder: the folder of the file; created when missing.
-
     Raises:
         ConnectionError: if the address cannot be reached; the message says where to put the file by hand.
         ValueError: if the checksum is not the published one; the file is deleted.

@@ -91,7 +91,6 @@ class EpisodeSampler(TaskFamily):
         return self.ways
 
     def draw(self, rng: np.random.Generator) -> Episode:
-        """Return an episode, with all randomness from `rng`."""
         numbers = rng.choice(len(self.pool), self.ways, replace=False)
         labels, turns = np.divmod(numbers, len(self.rotations))
         members = [self._members[label] for label in labels]

@@ -190,11 +190,8 @@ def _leaks(data: Dataset, train: _Part, test: _Part) -> Faults:
         named[index] if named else f"{data.modality.value} {[*map(int, np.unravel_index(index, shape))]}"
         for index in np.flatnonzero(equal)
     ]
-    found += (
-        []
-        if data.traits is None
-        else [name for name, own in zip(TRAITS, data.traits.T, strict=True) if _in_turn(own, train.y)]
-    )
+    if data.traits is not None:
+        found += [name for name, own in zip(TRAITS, data.traits.T, strict=True) if _in_turn(own, train.y)]
     if found and len(y) >= _ENOUGH:
         yield "Label given away", f"{len(found):,} of {values.shape[1]:,} features", listed(found)
 

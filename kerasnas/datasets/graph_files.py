@@ -55,12 +55,6 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
 def graph_arrays(data: GraphDataset) -> dict[str, np.ndarray]:
     """The arrays of a graph, by the names that they have in the `.npz` file which `graph_dataset` reads.
 
-    Args:
-        data: the graph.
-
-    Raises:
-        TypeError: for data of another kind.
-
     Example:
 
     >>> import tempfile

@@ -54,9 +54,6 @@ class JointBatches(keras.utils.PyDataset):
         size: pixels of the images' sides; see `as_color`. Defaults to 32.
         seed: of what is drawn, and of the shift of each image. Defaults to 0.
 
-    Raises:
-        ValueError: without data sets, for signals, or a number out of range.
-
     Attributes:
         y: the classes of all samples: those of the first data set, then those of the second, and so on.
         groups: `(classes,)`, the index of the data set of each class.

@@ -97,12 +97,7 @@ def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
 
 
 def best_move(lengths: np.ndarray, place: tuple[int, int]) -> int:
-    """Return the index of the first of `MOVES` that shortens the way to the goal.
-
-    Args:
-        lengths: those of `all_distances`, of the world.
-        place: row and column, not the goal.
-    """
+    """Return the index of the first of `MOVES` that shortens the way to the goal."""
     return int(np.argmin([lengths[place[0] + down, place[1] + right] for down, right in MOVES.values()]))
 
 

@@ -144,7 +144,6 @@ def _missing(path: Path) -> FileNotFoundError:
     )
 
 
-# .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
     arrays = read_npz(path, _ARRAYS)
     _check_arrays(path, arrays, size)

@@ -43,5 +43,4 @@ class TaskMixture(TaskFamily):
             setattr(self, name, values[0])
 
     def draw(self, rng: np.random.Generator) -> Episode:
-        """Return a task of one of the families, with all randomness from `rng`."""
         return self.families[int(rng.integers(len(self.families)))].draw(rng)

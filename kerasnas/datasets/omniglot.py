@@ -124,7 +124,6 @@ def _areas(length: int, size: int) -> np.ndarray:
     return (np.diff(inside, axis=0) * (size / length)).astype(np.float32)
 
 
-# .npz --------------------------------------------------------------------------------------------
 def _find_npz(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():

@@ -44,7 +44,6 @@ def _fashion_mnist_mini(cache_dir: str | os.PathLike | None) -> Dataset:
     return dataset_of(Images(), "fashion_mnist_mini", arrays, tuple(map(str, arrays["classes"])))
 
 
-# The official files of Fashion-MNIST and CIFAR-10 ----------------------------------------------------
 @DATASETS.register("fashion_mnist")
 def _fashion_mnist(cache_dir: str | os.PathLike | None) -> Dataset:
     folder = cache_folder(cache_dir) / "fashion_mnist"

@@ -55,7 +55,6 @@ class SinusoidTasks(TaskFamily):
         self.inputs = _check_range("inputs", inputs)
 
     def draw(self, rng: np.random.Generator) -> Episode:
-        """Return a task, with all randomness from `rng`."""
         amplitude, phase = rng.uniform(*self.amplitude), rng.uniform(*self.phase)
         x = rng.uniform(*self.inputs, (self.shots + self.query_shots, 1))
         x, y = x.astype(np.float32), (amplitude * np.sin(x - phase)).astype(np.float32)

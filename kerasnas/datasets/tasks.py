@@ -47,9 +47,6 @@ class Episode:
 def check_episode(episode: Episode) -> None:
     """Raise an error if a task cannot be learned and evaluated honestly.
 
-    Args:
-        episode: a single task, without a leading axis of tasks.
-
     Raises:
         TypeError: if `episode` is not an `Episode`.
         ValueError: if inputs and targets differ in number or are not numbers, the support is empty, samples differ in

@@ -305,7 +305,7 @@ class Estimator:
 
     @property
     def result(self) -> dict[str, Any]:
-        """Record of the search; see `kerasnas.reporting`."""
+        """Record of the search; see `kerasnas.records`."""
         self._fitted()
         return read_result(self.run).to_dict()
 

@@ -90,7 +90,7 @@ class Preset:
 
     @property
     def result(self) -> dict[str, Any]:
-        """Record of the run; see `kerasnas.reporting`."""
+        """Record of the run; see `kerasnas.records`."""
         return read_result(self.folder).to_dict()
 
     @property

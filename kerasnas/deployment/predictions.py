@@ -132,11 +132,6 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:
     """Return a run's data, or others; images of a folder are read in the size that the network takes.
 
-    Args:
-        run: the run.
-        classifier: its network.
-        dataset: a name or a path. Defaults to the run's own.
-
     Raises:
         ValueError: if they cannot be read, or their samples have another shape than the network takes.
     """

@@ -39,9 +39,6 @@ class Samples:
             x: samples, or a table of them with their labels; see `kerasnas.modalities.columns`.
             y: labels; None where `x` has them.
             like: a network or other samples, whose shape they get. Defaults to None: as the settings say.
-
-        Raises:
-            ValueError: if they do not belong together.
         """
         columns = columns_of(x)
         modality = like.modality if isinstance(like, Classifier) else self.modality or of_samples(x, columns)

@@ -116,7 +116,8 @@ def serve(
         ValueError: if the port is taken.
     """
     folder = preset_folder(folder)
-    app = application(finished(folder), _card(folder), megabytes)
+    card = untrusted.read_text(folder / CARD) if (folder / CARD).exists() else "This run has no card.\n"
+    app = application(finished(folder), card, megabytes)
     import uvicorn
 
     with contextlib.closing(_listening(host, checks.integer("port", port, least=0, most=65535))) as listener:
@@ -188,9 +189,6 @@ def answered(classifier: Classifier, body: bytes, samples: bool, name: str = "")
         body: a file; or JSON, `{"samples": [...]}`.
         samples: whether it is JSON.
         name: of the file; the answer repeats it. Defaults to none.
-
-    Raises:
-        ValueError: if it cannot be read.
     """
     if samples:
         found = predictions_of(classifier, *_samples(classifier, body))
@@ -247,10 +245,6 @@ def _as_file(body: bytes, name: str) -> Iterator[Path]:
 def _row(one: Prediction) -> dict[str, Any]:
     name = "" if isinstance(one.path, Path) else one.path
     return {"name": name, "label": one.label, "probability": one.probability, "probabilities": one.probabilities}
-
-
-def _card(folder: Path) -> str:
-    return untrusted.read_text(folder / CARD) if (folder / CARD).exists() else "This run has no card.\n"
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -151,7 +151,6 @@ def _distance(received: list[float], expected: list[float]) -> float:
     return float(np.max(np.abs(np.array(received) / np.array(expected) - 1)))
 
 
-# The examination --------------------------------------------------------------------------------------------
 @checks.arguments(config=DoctorConfig, log=checks.function)
 def examine(config: DoctorConfig, log: Callable[[str], Any] = print) -> None:
     """Run all checks and print what a bug report needs; a check that kills its process is reported too.

@@ -61,9 +61,6 @@ class ErrorSum:
             faster, smaller ones later. Defaults to 0.05.
         run_length: average number of labels between false alarms, at least 2. Defaults to 10,000.
 
-    Raises:
-        ValueError: for a number out of range.
-
     Attributes:
         value: the sum.
         up, down, threshold: integers.

@@ -27,12 +27,6 @@ def save_reference(
 ) -> bool:
     """Write the drift reference of a run's test data to its folder, unless it exists.
 
-    Args:
-        folder: the run's folder.
-        classifier: its network.
-        data: its data.
-        answers: what it answers for the test samples. Defaults to None: it is asked.
-
     Returns:
         False for fewer than 40 test samples, which are too few; else True.
     """

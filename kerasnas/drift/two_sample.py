@@ -33,9 +33,6 @@ class MaximumTest:
         permutations: number of random halvings. Defaults to None: 20 per expected alarm, at least 1,000.
         seed: seed of the halvings. Defaults to 0.
 
-    Raises:
-        ValueError: if `reference` is not such an array, or a number is out of range.
-
     Example:
 
     >>> rng = np.random.default_rng(0)

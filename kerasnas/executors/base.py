@@ -117,7 +117,6 @@ class Local(Executor):
     here = True
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """Yield results as `Executor.completed` specifies."""
         checks.function("function", function)
         for number, item in enumerate(items):
             yield number, function(shared, item)

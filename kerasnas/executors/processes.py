@@ -41,7 +41,6 @@ class Processes(Executor):
         self._unready = 0  # consecutive processes that died before they were ready
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """Yield results as `Executor.completed` specifies."""
         checks.function("function", function)
         if self._at_work:
             raise RuntimeError("This executor is busy. Take all results of one call before the next.")
@@ -95,7 +94,6 @@ class Processes(Executor):
         return [order]
 
     def close(self) -> None:
-        """End the processes."""
         while self._alive:
             worker = self._alive.pop()
             worker.end(at_once=not worker.ready)

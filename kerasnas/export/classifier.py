@@ -43,9 +43,6 @@ def with_preprocessing(
         task: what it predicts. Defaults to classification.
         front: what makes its inputs of raw samples. Defaults to None: the division by `scale`.
 
-    Raises:
-        ValueError: if `scale` is not above 0.
-
     Example:
 
     >>> network = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
@@ -151,18 +148,7 @@ def save_classifier(
     front: Front | None = None,
     modality: Modality | None = None,
 ) -> None:
-    """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
-
-    Args:
-        folder: where they are written.
-        network: as for `with_preprocessing`.
-        classes: the name of each class, label or number.
-        scale: as for `with_preprocessing`. Defaults to 1.
-        image_fit: as for `Classifier`. Defaults to `"stretch"`.
-        task: as for `with_preprocessing`. Defaults to classification.
-        front: as for `with_preprocessing`. Defaults to None.
-        modality: of its raw samples. Defaults to None: what its input looks like.
-    """
+    """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically."""
     folder = Path(folder)
     model = with_preprocessing(network, scale, task, front)
     write_model(folder, model)
@@ -175,14 +161,7 @@ def save_classifier(
 
 
 def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes: tuple[str, ...], nodes: int) -> None:
-    """Write a model of a graph's nodes to `model.keras`, and what belongs to it to `model.json`, each atomically.
-
-    Args:
-        folder: where they are written.
-        model: takes the features of all nodes, answers probabilities.
-        classes: the name of each class.
-        nodes: how many there are.
-    """
+    """Write a model of a graph's nodes to `model.keras`, and what belongs to it to `model.json`, each atomically."""
     folder = Path(folder)
     write_model(folder, model)
     record = {"classes": list(classes), "scale": 1.0, "input_shape": list(model.input_shape[1:]), "nodes": nodes}

@@ -157,9 +157,6 @@ def export_classifier(
         x: raw samples to compare on, `(samples, ...)`.
         calibration: raw samples of the training data, for `"litert-int8"`.
 
-    Returns:
-        What was written, with the results of the comparison.
-
     Raises:
         ValueError: as for `check_formats`; and where a library cannot convert the network.
         ArithmeticError: where an answer differs by more than the format's tolerance.

@@ -41,9 +41,6 @@ class Loaded:
     def latency_ms(self, sample: np.ndarray) -> float:
         """The milliseconds that one sample takes here: the median of at most 100 calls, or of those of two seconds.
 
-        Args:
-            sample: one raw sample, float32 `(1, ...)` or a string `(1,)`.
-
         Example:
 
         >>> halves = Loaded(lambda x: np.full((len(x), 2), 0.5, "float32"), threads=1)

@@ -172,10 +172,6 @@ class CheckpointStore:
         keep: number of checkpoints to keep. Defaults to 2.
         log: called with one line when a damaged checkpoint is skipped. Defaults to `print`.
 
-    Raises:
-        TypeError: if `folder` is not a path, or `log` cannot be called.
-        ValueError: if `keep` is not a positive integer.
-
     Example:
 
     >>> import tempfile

@@ -240,7 +240,6 @@ class MetaLearner(MetaStep, MetaTraining):
         new_state = self.with_values([self.meta_steps, self.diverged], counted, new_state)
         return ({**results, "finite": finite}, new_state), means
 
-    # Adaptation --------------------------------------------------------------------------------------
     @checks.arguments(episode=Episode, steps=checks.size)
     def adapt(self, episode: Episode, steps: int | None = None) -> keras.Model:
         """Return a new model, adapted to the support set of a task. The learner does not change.

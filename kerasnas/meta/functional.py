@@ -126,7 +126,6 @@ def support_batches(support: Tensor, batch_size: int | None, steps: int) -> list
     return [(ops.take(x, row, axis=0), ops.take(y, row, axis=0)) for row in table]
 
 
-# Means over tasks ------------------------------------------------------------------------------------------------
 def mean_over_tasks(
     losses: Any, states: Tensors, gradients: Tensors, trainable: Tensors, state: Tensors
 ) -> tuple[Any, Any, list[Any], list[Any]]:

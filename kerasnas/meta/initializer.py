@@ -260,7 +260,6 @@ def _parametric(strategy: SearchStrategy) -> Parametric:
     return strategy
 
 
-# Learned values --------------------------------------------------------------------------------------------------
 _NAMES = ("inner_rates", "statistics_", "shifts_")  # beginnings of the names of these variables
 
 

@@ -136,7 +136,6 @@ class MAML(MetaLearner):
         return super().fit(sampler, steps, *args, **kwargs)
 
     def default_optimizer(self) -> Any:
-        """Return the paper's optimizer, Adam."""
         return keras.optimizers.Adam(until_fit(OUTER_RATE) if self.cosine_annealing else OUTER_RATE)
 
     def set_schedule(self, steps: int) -> None:

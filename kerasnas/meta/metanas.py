@@ -169,7 +169,6 @@ class MetaNAS(MetaLearner):
         second.learning_rate = decay(initial, max(learning, 1), end_learning_rate=0.0)
 
     def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Meta-train; see `MetaLearner.fit`."""
         self.warmup_steps.assign(round(self.architecture_warmup * steps))
         self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)

@@ -25,9 +25,6 @@ class JointCrossentropy(keras.losses.Loss):
         groups: `(classes,)`, the index of the data set of each class.
         label_smoothing: $s$. Defaults to 0.1.
 
-    Raises:
-        ValueError: if `groups` is empty, or `label_smoothing` is not in [0, 1).
-
     Example: logits of another data set's classes do not count.
 
     >>> loss = JointCrossentropy([0, 0, 1, 1], label_smoothing=0)
@@ -62,13 +59,7 @@ class JointCrossentropy(keras.losses.Loss):
 
 
 def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
-    """Predict each sample's class among the classes of its group data set.
-
-    Args:
-        logits: `(samples, classes)`.
-        labels: `(samples,)`, any class of the sample's data set.
-        groups: as for `JointCrossentropy`.
-    """
+    """Predict each sample's class among the classes of its group data set."""
     groups = np.asarray(groups)
     group = groups[np.asarray(labels)][:, None] == groups[None]
     return np.where(group, logits, -np.inf).argmax(axis=-1)

@@ -69,7 +69,6 @@ class ProtoNet(MetaLearner):
             )
 
     def default_optimizer(self) -> Any:
-        """Return the paper's optimizer, Adam."""
         return keras.optimizers.Adam(1e-3)
 
     def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:

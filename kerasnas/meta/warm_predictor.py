@@ -25,11 +25,6 @@ class SourceSurrogate:
     The process is that of `PredictorSearch`, on the normal quantiles of the rewards' ranks, which makes sources with
     rewards in different units comparable. A prediction of 1 is one standard deviation above the mean of random
     architectures.
-
-    Args:
-        space: the space of the source.
-        source: the record of an earlier search.
-        seed: seed of the random architectures. Defaults to 0.
     """
 
     def __init__(self, space: SearchSpace, source: SearchExperience, seed: int = 0):
@@ -100,10 +95,6 @@ class SourcePrior:
     """A prior for the scores of a task, given the predictions of several sources.
 
     The score of an architecture is `sum_s w_s m_s(a)` plus a residual, with `w_s ~ N(mean, deviation^2)`.
-
-    Args:
-        space: the space to search.
-        sources: at least one source.
 
     Attributes:
         mean, deviation: mean and standard deviation of the weights, learned by predicting each source from the others

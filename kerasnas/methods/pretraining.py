@@ -64,17 +64,14 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
     data = ("datasets",)
 
     def load(self, settings: PretrainingConfig) -> list[datasets.Dataset]:
-        """Return the data sets of the settings."""
         return [datasets.load(name) for name in settings.datasets]
 
     def budget(self, settings: PretrainingConfig, stages: Stages, spent: float) -> Budget:
-        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         saved = stages.store(STAGE, log=lambda line: None).load_latest()
         before = checks.number("spent", saved[2]["spent"], least=0) if saved else 0.0
         return Budget(settings.minutes, spent=spent + before)
 
     def plan(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> str:
-        """Return the training and its data."""
         budget, names = context.budget, ", ".join(data.name for data in context.data)
         assert budget is not None
         network = f"{context.settings.network} on {names}, at {SIZE}x{SIZE} pixels"
@@ -82,7 +79,6 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
         return plan_text(left, ("training", network), ("report", f"accuracy on at most {_MOST_TEST} images of each"))
 
     def finished(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any] | None:
-        """Return the description of the initialization; None before the end."""
         return context.keep(_description_in)
 
     def run(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any]:
@@ -100,7 +96,6 @@ class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
         return initializer.description
 
     def conclude(self, context: Context[PretrainingConfig, list[datasets.Dataset]], record: Mapping[str, Any]) -> None:
-        """Print how to use the initialization."""
         context.progress(f"Start from it: kerasnas search my_images/ --initializer={context.place}")
 
 

@@ -28,12 +28,7 @@ _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
-    """A genotype, and the settings that `kerasnas retrain` builds its network by.
-
-    Args:
-        genotype: the architecture.
-        config: the settings; those of the space and of the size count.
-    """
+    """A genotype, and the settings that `kerasnas retrain` builds its network by."""
 
     genotype: Genotype
     config: TrainingConfig

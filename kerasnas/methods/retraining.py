@@ -31,17 +31,14 @@ class Retraining(Method[TrainingConfig, datasets.Dataset]):
     name, words, settings, command = "retrain", "a training", TrainingConfig, "retrain"
 
     def load(self, settings: TrainingConfig) -> datasets.Dataset:
-        """Return the data of the settings, checked."""
         return load_data(settings)
 
     def plan(self, context: Context[TrainingConfig, datasets.Dataset]) -> str:
-        """Return the training and its report."""
         data, epochs = context.data, context.settings.retrain_epochs
         training = f"the network of the genotype on {data.name}, {epochs} epochs"
         return plan_text(LATER, ("training", training), ("report", report_words(data)))
 
     def run(self, context: Context[TrainingConfig, datasets.Dataset]) -> Record:
-        """Train, report."""
         trainings = FinalTrainings(context, make_space(context.settings, context.data), {}, ["searched"])
         with context.progress.following(trainings.epochs.state):
             return context.finish(trainings.run("searched", context.genotype()))

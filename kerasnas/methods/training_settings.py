@@ -62,7 +62,6 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, TextSettings, DataSet
 
     @property
     def vectors(self) -> str:
-        """Pretrained vectors of words, as `TextLimits.starts` has them."""
         return self.starts
 
     @property

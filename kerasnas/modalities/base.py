@@ -132,7 +132,6 @@ class Modality:
 
     __hash__ = object.__hash__
 
-    # Reading --------------------------------------------------------------------------------------------
     def claims(self, x: np.ndarray) -> bool:
         """Return True if raw samples like `x` are these where nothing says what they are."""
         return False
@@ -205,7 +204,6 @@ class Modality:
             "`model.predict` in Python."
         )
 
-    # Checks ---------------------------------------------------------------------------------------------
     def check(
         self,
         x: Any,
@@ -274,7 +272,6 @@ class Modality:
         """Return what a deployed model predicts of raw samples."""
         return predicted(model, x, _BATCH)
 
-    # Learning -------------------------------------------------------------------------------------------
     def fits(self, space: Any) -> bool:
         """Return True if networks of a search space, or of its class, take these samples."""
         return getattr(space, "inputs", "image") == self.inputs
@@ -301,7 +298,6 @@ class Modality:
         """Return models without a network to compare with: name -> `(x, y, x_test, weights) -> answers`. Here: none."""
         return {}
 
-    # Description ----------------------------------------------------------------------------------------
     def measured(self, x: np.ndarray) -> tuple[float, ...]:
         """Return the numbers that `sizes` names, of network inputs."""
         return x.shape[1:]
@@ -346,16 +342,6 @@ class Modality:
     def excerpt(self, raw: Any) -> str:
         """Return the beginning of a raw sample as text; empty if it is not one."""
         return ""
-
-
-def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task) -> None:
-    """Raise ValueError unless `y` has one label of `task` for each sample, and at least two classes."""
-    if len(y) != samples or not samples:
-        raise ValueError(
-            f"Invalid value received for argument `y` ({what} data). Expected as many labels as {plural}, at least "
-            f"one. Received: {samples} {plural} and {len(y)} labels"
-        )
-    task.check_trainable(y, samples, None, what, plural)
 
 
 def dataset_arguments(

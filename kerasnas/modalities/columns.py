@@ -23,9 +23,6 @@ def columns_of(x: Any) -> Columns | None:
     A table is a frame (pandas), a split of a data set of Hugging Face, or a `tf.data.Dataset`, in batches or not, of
     pairs or of mappings. The columns of pairs are named `""` and `"label"`.
 
-    Args:
-        x: anything.
-
     Raises:
         ValueError: for several splits at once, and for what is empty.
     """

@@ -55,7 +55,7 @@ def read_csv(
     text = reading.text_column
     if not text and not place:
         text = next((name for name in columns if name.lower() in TEXT_COLUMNS), "")
-    if not text and not place and not _names_images(columns):
+    if not text and not place and not any(is_image(Path(name)) for name in next(iter(columns.values()))[:100]):
         if reading.size is not None:
             raise ValueError(checks.invalid("image_size", "None, as rows of a table have no size", reading.size))
         return _read_table(columns, target, task, seed)
@@ -85,11 +85,6 @@ def read_csv(
     arrays, classes, notes = _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes, place)
     traits = np.array([decoded.traits[file.parent / name] for name in arrays["files_train"]])
     return arrays | {"left_out": reasons((), decoded.unreadable, file.parent), "traits": traits}, classes, notes
-
-
-def _names_images(columns: Mapping[str, Sequence[str]]) -> bool:
-    """Return True if the first column names files of images."""
-    return any(is_image(Path(text)) for text in next(iter(columns.values()))[:100])
 
 
 def _read_table(

@@ -226,10 +226,6 @@ def check_image_size(value: Any) -> None:
 def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of an image file, upright, stretched, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
 
-    Args:
-        path: the file.
-        input_shape: `(height, width, channels)`.
-
     Raises:
         ValueError: if it cannot be read as an image.
     """

@@ -252,7 +252,8 @@ def _list_images(folder: Path, root: Path, others: list[Path]) -> Classes:
     _check_layout(folder)
     found: Classes = {}
     for child in sorted(filter(_is_place, folder.iterdir())):
-        files = [path for place in _places(child) for path in place.iterdir()]
+        places = [child, *filter(_is_place, child.iterdir())]  # its own, and those of its groups
+        files = [path for place in places for path in place.iterdir()]
         found[child.name] = sorted(filter(is_image, files))
         others += (path for path in files if path.is_file() and not is_image(path) and not path.name.startswith("."))
     empty = [name for name, paths in found.items() if not paths]
@@ -266,8 +267,3 @@ def _list_images(folder: Path, root: Path, others: list[Path]) -> Classes:
 
 def _is_place(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith((".", "__"))
-
-
-def _places(folder: Path) -> list[Path]:
-    """The folders that the images of a class lie in: its own, and those of its groups."""
-    return [folder, *(child for child in folder.iterdir() if _is_place(child))]

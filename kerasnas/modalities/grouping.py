@@ -21,9 +21,6 @@ def grouped_files(files: Mapping[str, Sequence[str]]) -> str:
     They do where nearly all hold a word such as `patient` with a number, and where what precedes a last number comes
     again in other classes, as speakers do who say several words.
 
-    Args:
-        files: class -> names of its files.
-
     Example:
 
     >>> grouped_files({"ill": ["patient1_a.png", "patient1_b.png"], "well": ["patient2_a.png", "patient2_b.png"]})

@@ -86,7 +86,6 @@ class LazyImages(NDArrayOperatorsMixin):
     def _as(self, rows: np.ndarray) -> LazyImages:
         return LazyImages(self.stored, rows, self.divisor, self.factor)
 
-    # As an array ----------------------------------------------------------------------------------------------
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -89,10 +89,6 @@ def of_samples(x: Any, columns: Columns | None) -> Modality:
     A table with a column named as those of texts, or of files of images, is one of them, any other one rows of a table;
     of lists, the first sample decides; arrays are as in files, see `of_arrays`.
 
-    Args:
-        x: the samples.
-        columns: what `columns_of` says of them.
-
     Example:
 
     >>> of_samples(["a fine film", "dull"], None), of_samples(["cat.png", "dog.png"], None)

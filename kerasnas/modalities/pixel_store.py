@@ -168,9 +168,6 @@ class PixelFile:
     def write(self, decode: Callable[[Path], np.ndarray]) -> tuple[np.ndarray, dict[Path, str]]:
         """Decode the files and write the entry, whole or not at all.
 
-        Args:
-            decode: raises ValueError for a file that is damaged.
-
         Raises:
             OSError: if the folder cannot be written, or the disk has no room.
         """

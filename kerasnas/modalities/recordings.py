@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities.base import PARTS, Reading, TextLimits, check_labels, dataset_arguments
+from kerasnas.modalities.base import PARTS, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.values import invalid_data
@@ -44,7 +44,7 @@ class Recordings(Signals):
                 raise ValueError(
                     f"Expected finite samples. Received: NaN or infinity in {bad} of {len(x)} {what} recordings"
                 )
-            check_labels(y[part], len(x), "recordings", what, task)
+            task.check_trainable(y[part], len(x), None, what, self.plural)
         front = LogMel.fitted(raw["train"], int(rate[0]))
         frames = {part: front.frames(x) for part, x in raw.items()}
         length, bands = frames["train"].shape[1:]

@@ -15,7 +15,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.companions.linear import Weights, regression, rows_of
 from kerasnas.modalities import table_columns
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
@@ -35,9 +35,6 @@ class TableFront(Front):
 
     A number is centered at the median of the training rows, divided by their spread and softly clipped; a missing one
     is the median. In a raw row, a category is its index, and NaN stands for what is missing or unknown.
-
-    Args:
-        columns: of the training rows.
     """
 
     name = "table"
@@ -106,7 +103,6 @@ class Tables(Modality):
         columns = (record.get("front") or {}).get("columns") or ()
         return type(self)([Column.from_dict(column) for column in columns])
 
-    # Reading --------------------------------------------------------------------------------------------
     def claims(self, x: np.ndarray) -> bool:
         return x.ndim == 2 and x.dtype.kind in "iufbU"
 
@@ -119,7 +115,7 @@ class Tables(Modality):
             if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
                 expected = "rows of numbers or texts, (samples, columns), at least one"
                 raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
-            check_labels(y[part], len(x), self.plural, what, task)
+            task.check_trainable(y[part], len(x), None, what, self.plural)
         width = rows["train"].shape[1]
         if rows["test"].shape[1] != width:
             raise invalid_data("x", "test", f"rows of {width} columns", f"{rows['test'].shape[1]} columns")
@@ -192,7 +188,6 @@ class Tables(Modality):
             raise ValueError("Expected .csv files of rows. Received: none")
         return names, np.concatenate(parts), {}
 
-    # Learning -------------------------------------------------------------------------------------------
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         if x.dtype.kind not in "fiu":
             raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
@@ -203,7 +198,6 @@ class Tables(Modality):
             "histogram gradient boosting": partial(_boosted_answers, task, seed),
         }
 
-    # Description ----------------------------------------------------------------------------------------
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)
 

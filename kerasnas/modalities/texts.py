@@ -13,7 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion, NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, check_labels, dataset_arguments
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
@@ -71,10 +71,11 @@ class Texts(Modality):
         y: dict[str, np.ndarray] = {}
         for part, what in PARTS:
             texts, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-            if texts.ndim != 1 or texts.dtype.kind not in "UO" or not all(isinstance(one, str) for one in texts[:1000]):
-                expected, received = "texts, strings of shape (samples,)", f"shape {texts.shape}, dtype {texts.dtype}"
-                raise invalid_data("x", what, expected, received)
-            check_labels(y[part], len(texts), "texts", what, task)
+            strings = texts.dtype.kind in "UO" and all(isinstance(one, str) for one in texts.ravel()[:1000])
+            if texts.ndim != 1 or not texts.size or not strings:
+                expected = "texts, strings of shape (samples,), at least one"
+                raise invalid_data("x", what, expected, f"shape {texts.shape}, dtype {texts.dtype}")
+            task.check_trainable(y[part], len(texts), None, what, self.plural)
             raw[part] = texts.astype(object)
         pretrained, about = find_vectors(limits.starts)
         front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens, pretrained)

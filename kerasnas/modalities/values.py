@@ -12,9 +12,6 @@ def unit_pixels(x: np.ndarray) -> np.ndarray:
 
     Signals, integers of another range and images of no value above 1 are returned as they are.
 
-    Args:
-        x: an array.
-
     Example:
 
     >>> import warnings

@@ -101,15 +101,7 @@ def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Tensor],
 
 
 class SharedGraph(keras.layers.Layer):
-    """A cell whose children share the weights of each primitive on each edge: a node adds two primitives of two nodes.
-
-    Args:
-        share: makes the `SharedPrimitives` of given candidates and number of edges.
-        table: its edges and primitives.
-        inputs: number of input nodes.
-        filters: channels of each node.
-        strides: of the edges that leave an input.
-    """
+    """Cell whose children share the weights of each primitive on each edge; a node adds two primitives of two nodes."""
 
     def __init__(
         self,
@@ -170,9 +162,7 @@ class WeightSharingSupernet(keras.Model):
 
     Args:
         space: a space with a skeleton, such as `kerasnas.spaces.ENASMicroSpace`, or its serialized form.
-        input_shape: `(height, width, channels)` of one image.
-        num_classes: number of classes; the model returns logits.
-        seed: seed of all initial weights. Defaults to 0.
+        input_shape, num_classes, seed: as for `Supernet`.
 
     Call arguments:
         inputs: images `(batch, height, width, channels)`.

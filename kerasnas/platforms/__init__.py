@@ -52,10 +52,6 @@ def load_tracker(name: str) -> type[Tracker]:
 def missing_extra(name: str, error: ImportError) -> ModuleNotFoundError:
     """Return the error of an adapter whose package is missing.
 
-    Args:
-        name: name of the extra.
-        error: the error of the import.
-
     Example:
 
     >>> missing_extra("optuna", ModuleNotFoundError("No module named 'optuna'"))

@@ -83,7 +83,6 @@ class RayExecutor(Executor):
         return max(1, int(room))
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """See `Executor.completed`."""
         checks.function("function", function)
         job = sent_once(self, function, shared, lambda *both: [ray.put(both)])  # in a list, Ray does not resolve it
         each = str(max(1, int(self.num_cpus)))

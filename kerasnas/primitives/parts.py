@@ -57,9 +57,6 @@ class Apart(Stage):
 class Together(Stage):
     """Sum of the features of the parts of each image: it does not depend on their order.
 
-    Args:
-        parts: number of parts of an image.
-
     Call arguments:
         inputs: features `(batch * parts, features)`, as `Apart` orders images.
 
@@ -91,9 +88,6 @@ class Lines(Stage):
 
     Where neighboring lines are no more alike than others, as in a table of one-hot rows, windows of a few pixels see
     nothing; a convolution of this signal reads whole lines.
-
-    Args:
-        division: `"rows"` or `"columns"`.
 
     Call arguments:
         inputs: images `(batch, height, width, channels)`.

@@ -17,9 +17,6 @@ class Budget:
         spent: seconds of it spent before now, by an interrupted run. Defaults to 0.
         clock: function that returns seconds. Defaults to None: `time.process_time` or `time.perf_counter`.
 
-    Raises:
-        ValueError: if `minutes` is not above 0, or `spent` is negative.
-
     Attributes:
         seconds: the whole of it.
         cpu: whether it counts the processor's time.

@@ -40,9 +40,6 @@ def train_winners(
         race: it is run first, unless it is finished.
         keep_model: called with the network at its end; its outputs are logits.
         companion: the kind of linear models that join the network, which learn first. Defaults to None: none do.
-
-    Returns:
-        The stage's record.
     """
     found, finished = race.run(), race.stages.stage(STAGE)
     if finished is not None:

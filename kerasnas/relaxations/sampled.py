@@ -73,7 +73,6 @@ class Gumbel(Tempered):
         return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
 
     def expected(self, alphas: Tensor) -> Any:
-        """Return the probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -175,7 +174,6 @@ class BinaryGates(Relaxation):
         return 1 / (ops.maximum(q[:, :1] * q[:, 1:], 1e-12) * pair)
 
     def expected(self, alphas: Tensor) -> Any:
-        """Return the probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -235,7 +233,6 @@ class Dirichlet(Relaxation):
         return draws / ops.sum(draws, axis=-1, keepdims=True), None
 
     def expected(self, alphas: Tensor) -> Any:
-        """Return the mean weight of each primitive."""
         concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)
         return concentrations / ops.sum(concentrations, axis=-1, keepdims=True)
 

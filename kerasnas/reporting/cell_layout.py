@@ -230,7 +230,6 @@ class _Drawing:
             count += sum(a[0] < b[0] and a[1] > b[1] for a, b in itertools.combinations(ends, 2))
         return count
 
-    # Coordinates ----------------------------------------------------------------------------------
     def place_rows(self) -> dict:
         """Move every item towards its neighbours, a column at a time, keeping the order and the clearances."""
         rows: dict = {}

@@ -17,7 +17,7 @@ from kerasnas.reporting.tables import amount, duration
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions.csv", "result.json")
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("result", "the record of a run, as `kerasnas.records` describes it")
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Return the phases of a run, and the seconds that each took.
 
@@ -48,13 +48,9 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, seconds) for name, seconds in found if seconds is not None]
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("result", "the record of a run, as `kerasnas.records` describes it")
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Format accuracy, parameters, time and files of a run, and the commands that use them.
-
-    Args:
-        result: the record of a run; see `kerasnas.reporting`.
-        folder: the run's folder.
 
     Example:
 

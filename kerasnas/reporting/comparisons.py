@@ -63,14 +63,14 @@ def comparisons_in(record: Record) -> list[Comparison]:
     return [COMPARISONS[name]() for name in names or [RANDOM]]
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("result", "the record of a run, as `kerasnas.records` describes it")
 def verdict(result: Mapping[str, Any]) -> str:
     """Say in plain words where the searched network stands against the random ones, or the others of its race.
 
     Of a mixture it says what that and its parts reach.
 
     Args:
-        result: the record of a run; see `kerasnas.reporting`.
+        result: the record of a run; see `kerasnas.records`.
 
     Returns:
         One to three sentences: the difference of the means in percentage points with the rank; whether that is more

@@ -44,9 +44,6 @@ def plot_front(
         cost: what is on the axis below, with its unit.
         target: a limit of the cost, drawn as a line. Defaults to None.
         task: of the networks. Defaults to classification.
-
-    Raises:
-        ValueError: if there is no point.
     """
     if not points:
         raise ValueError("Invalid value received for argument `points`. Expected at least one. Received: []")

@@ -29,9 +29,6 @@ def write_initializer_card(folder: str | os.PathLike) -> Path:
     Args:
         folder: what `ReptileInitializer.save` made. Its description may have `command`, `figures` (name -> text) and
             `note`; everything else in it becomes a row.
-
-    Returns:
-        The path of the card.
     """
     path = Path(folder) / "card.md"
     storage.write_text(path, initializer_card_text(ReptileInitializer.load(folder), Path(folder).name))

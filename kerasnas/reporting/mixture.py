@@ -77,7 +77,6 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
         ]
 
     def table(self, record: Record) -> Table:
-        """Return the parts of a mixture: validation and test accuracy, and the weight of each."""
         mixture = record.required("mixture")
         rows = []
         for name, words in NAMES.items():
@@ -90,12 +89,10 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
         return Table(["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows)
 
     def standings(self, record: Record) -> list[dict[str, Any]]:
-        """Return the parts of a mixture, by their accuracy on the validation nodes."""
         scores = {name: record.required("mixture").parts[name]["val_accuracy"] for name in NAMES}
         return [{"name": NAMES[name], "score": scores[name]} for name in sorted(NAMES, key=lambda one: -scores[one])]
 
     def training(self, record: Record) -> str:
-        """Solved, not trained."""
         return (
             "the classifiers of networks with initial weights were solved for, and mixed with a logistic regression on "
             "propagated features"

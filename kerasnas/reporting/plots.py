@@ -51,18 +51,8 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
     axes.set_xlim(first - margin, last + margin)
 
 
-# Cells ------------------------------------------------------------------------------------------
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
-    """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
-
-    Args:
-        genotype: the genotype.
-        kind: which of its cells, such as `"normal"` or `"reduce"`.
-        path: the PNG file to write, atomically.
-
-    Raises:
-        ValueError: if the cell has no edges.
-    """
+    """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right."""
     save(cell_figure(genotype, kind, layout_cell(genotype, kind)), path)
 
 
@@ -126,7 +116,6 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
     return figure
 
 
-# Architecture parameters --------------------------------------------------------------------------
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
@@ -205,7 +194,6 @@ def _alpha_table(
         spine.set_visible(False)
 
 
-# Black-box searches ----------------------------------------------------------------------------------------------
 _COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey first: the baseline
 
 

@@ -61,12 +61,6 @@ def samples_csv(
 ) -> str:
     """Format the answers for samples as CSV, one a row.
 
-    Args:
-        columns: what is known of each sample, by the name of its column.
-        answers: of the network, a row for each sample.
-        classes: names of classes, labels or numbers.
-        task: what is predicted.
-
     Example:
 
     >>> print(samples_csv({"sample": ["a.png"], "label": ["=cat"]}, [[0.25, 0.75]], ["=cat", "dog"], CLASSIFICATION))
@@ -99,12 +93,9 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     return task.summary_in_words(record)
 
 
-@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("result", "the record of a run, as `kerasnas.records` describes it")
 def exports_text(result: Mapping[str, Any]) -> str:
     """Return the table of a run's exports, in columns, and what it was measured on.
-
-    Args:
-        result: the record of a run with `"exports"`; see `kerasnas.reporting`.
 
     Example:
 

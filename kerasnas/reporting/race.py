@@ -137,7 +137,6 @@ class RaceComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """Return sentences on the winner, its competitors, its lead, and what the network reaches."""
         race: Race = record.required("race")
         winner, contestants, raced = race.winner, race.contestants, race.compared
         kind, heats = contestants[winner].kind, race.heats
@@ -181,7 +180,6 @@ class RaceComparison(Comparison):
         return sentences
 
     def table(self, record: Record) -> Table:
-        """Return the contestants: those that came furthest first."""
         race: Race = record.required("race")
         behind = {one["name"]: one for one in race.comparison}
         task = task_in(record)
@@ -210,7 +208,6 @@ class RaceComparison(Comparison):
         return Table(header, rows)
 
     def standings(self, record: Record) -> list[dict[str, Any]]:
-        """Return the contestants: those that came furthest first."""
         rows, task = [], task_in(record)
         for name, one in record.required("race").ranked:
             score = task.value_of(one.last["accuracy"]) if one.last else None
@@ -219,7 +216,6 @@ class RaceComparison(Comparison):
         return rows
 
     def leaderboard(self, record: Record) -> Table:
-        """Return the contestants with their held-out score and the time of a step, those that came furthest first."""
         task = task_in(record)
         rows = [
             [
@@ -234,7 +230,6 @@ class RaceComparison(Comparison):
         return Table(["candidate", f"held-out {task.score_words}", "parameters", "step", "outcome"], rows)
 
     def chart(self, record: Record) -> str:
-        """Return the accuracy of the networks against their steps and their size; nothing for a single network."""
         race: Race = record.required("race")
         if len(race.compared) < 2:
             return ""
@@ -259,7 +254,6 @@ class RaceComparison(Comparison):
         return f'<div class="charts">{curves}{front}</div>'
 
     def training(self, record: Record) -> str:
-        """On from where the race left it."""
         if len(record.required("race").compared) > 1:
             return "it won a race, and was trained on from its weights there"
         return "it was the only candidate"

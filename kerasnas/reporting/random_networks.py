@@ -27,7 +27,6 @@ class RandomComparison(Comparison):
     )
 
     def sentences(self, record: Record) -> list[str]:
-        """Rank the searched network, and warn if skip connections dominate."""
         (searched, randoms), task = accuracies(record), task_in(record)
         if searched is None:
             sentences = [f"The searched network has no {record.split} {task.words}, so it was not compared."]
@@ -47,8 +46,6 @@ class RandomComparison(Comparison):
         return sentences
 
     def table(self, record: Record) -> Table:
-        """Return the searched network, each random one, and the mean of the random ones."""
-
         task = task_in(record)
 
         def row(name: str, network: Network) -> list[str]:
@@ -73,7 +70,6 @@ class RandomComparison(Comparison):
         return Table(["network", f"{data} {task.words}", f"{data} loss", "parameters", "training time"], rows)
 
     def chart(self, record: Record) -> str:
-        """Return the accuracy of the searched network and of random ones, as bars."""
         searched, others = accuracies(record)
         if searched is None or not others:
             return ""

@@ -50,11 +50,6 @@ P = ParamSpec("P")
 class Context(Generic[S, D]):
     """The settings, data and tools that a method of a run works with.
 
-    Args:
-        run: the run, whose files the methods below read and write.
-        progress: called with each line, and told the phases.
-        tracking: the trackers.
-
     Attributes:
         settings: of the run.
         stages: the store of its stages.
@@ -92,7 +87,6 @@ class Context(Generic[S, D]):
         assert self.budget is not None
         return self.budget.spent() / self.budget.seconds, self.budget.left()
 
-    # Artifacts ------------------------------------------------------------------------------------------------
     def keep(self, save: Callable[Concatenate[Path, P], T], *arguments: P.args, **options: P.kwargs) -> T:
         """Call `save` with the folder of the run, and what follows."""
         return save(self._run.path, *arguments, **options)
@@ -139,7 +133,6 @@ class Context(Generic[S, D]):
         """Size of the trained network's file."""
         return (self._run.path / MODEL).stat().st_size
 
-    # The record -----------------------------------------------------------------------------------------------
     def finished(self) -> Record | None:
         """Return the record of the run, told to trackers that have not heard of it; None before its end."""
         if not (self._run.path / RESULT).exists():

@@ -40,9 +40,6 @@ def list_runs(folder: str | os.PathLike = "runs") -> str:
 
     A damaged run, and a folder that holds no run, has a row that says so.
 
-    Args:
-        folder: of runs, or a run. Defaults to `"runs"`.
-
     Raises:
         FileNotFoundError: if there is no such folder, or no folder in it.
     """

@@ -45,7 +45,7 @@ def make_record(
     command: str | None = None,
     evaluated_on: str = "test",
 ) -> Record:
-    """Return the record of a run, as `kerasnas.reporting` reads it.
+    """Return the record of a run, see `kerasnas.records`.
 
     Args:
         stages: the store of the run's folder.
@@ -79,7 +79,7 @@ def make_record(
     return Record(record)
 
 
-@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("record", "the record of a run, as `kerasnas.records` describes it")
 def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
     """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
 
@@ -106,7 +106,7 @@ def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = N
     write_pages(path, record)
 
 
-@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.reading("record", "the record of a run, as `kerasnas.records` describes it")
 def write_pages(path: Path, record: Record) -> None:
     """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
     samples = Stages(path).stage(SAMPLES)

@@ -83,7 +83,6 @@ class DARTSSpace(SkeletonSpace):
 
     @functools.cached_property
     def tables(self) -> Mapping[str, ChoiceTable]:
-        """A table for each kind of cell."""
         return cell_tables(self, sparse=self.sparse)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:

@@ -25,12 +25,9 @@ class ENASMicroSpace(SkeletonSpace):
     combinations that differ in it alone, one is feasible. A cell's output concatenates the nodes that no other reads.
 
     Args:
-        filters: channels of each node in the first cells. Defaults to 16.
-        num_cells: number of cells; those at one and two thirds of the depth halve the image. Defaults to 8.
+        filters, num_cells, stem_multiplier, stem_strides: as for `DARTSSpace`.
         num_nodes: nodes of a cell after its two inputs (the paper counts these too: its B is 7). Defaults to 5.
         primitives: names of the candidates. Defaults to the paper's five.
-        stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
-        stem_strides: 1, or 2 to let the stem halve the image: a quarter of the work. Defaults to 1.
 
     Raises:
         ValueError: for a non-positive size, and for unknown, repeated or no primitives.

@@ -170,7 +170,6 @@ class GraphSpace(SkeletonSpace):
         x = fill.block(x, keras.layers.Activation, self.activation)
         return fill.classify(fill.block(x, keras.layers.Dropout, self.dropout, seed=1))
 
-    # Cells that are the same ------------------------------------------------------------------------------
     def key(self, indices: Indices) -> Hashable:
         """Return the canonical cell, independent of the order of nodes and of skip connections without effect."""
         sources, names = indices[::2], indices[1::2]

@@ -248,7 +248,6 @@ class MacroSpace(SkeletonSpace):
             return None
         return self.genotype({choice: plan[choice] for choice in self.choices})
 
-    # The network ---------------------------------------------------------------------------------------------
     def skeleton(self, fill: Filler, x: Any) -> Any:
         if (division := fill.option("division")) not in PARTS:
             return fill.head(self._features(fill, fill.block(x, Lines, division) if division in LINES else x))
@@ -355,7 +354,6 @@ class MacroSpace(SkeletonSpace):
                 f"{halvings} times."
             )
 
-    # As numbers ----------------------------------------------------------------------------------------------
     def _halvings(self, indices: Indices) -> int:
         halved = self.divisions[indices[-1]] == QUARTERS
         return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1 + halved
@@ -399,7 +397,6 @@ class MacroSpace(SkeletonSpace):
         return networks[int(rng.integers(len(networks)))]
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """Return all networks that one mutation can make, each once."""
         return [network for networks in self._edits(indices) for network in networks]
 
     def _edits(self, indices: Indices) -> list[list[Indices]]:

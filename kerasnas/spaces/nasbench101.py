@@ -155,7 +155,6 @@ class NASBench101Space(SearchSpace):
         """
         return enumerate_cells()
 
-    # As numbers ----------------------------------------------------------------------------------------------
     def feasible(self, indices: Indices) -> bool:
         """Return True if the input reaches the output, over at most 9 edges after pruning."""
         cell = graphs.canonical(_cell(indices))
@@ -184,10 +183,8 @@ class NASBench101Space(SearchSpace):
         return _indices(graphs.random_edit(_checked(_cell(indices)), rng))
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """Return all architectures that one mutation can make, each once."""
         return [_indices(cell) for cell in graphs.one_edit_away(_checked(_cell(indices)))]
 
-    # Networks ------------------------------------------------------------------------------------------------
     @checks.arguments(seed=checks.seed)
     def build_network(  # type: ignore[override]
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, seed: int = 0
@@ -205,7 +202,6 @@ class NASBench101Space(SearchSpace):
         return {"filters": self.filters, "num_stacks": self.num_stacks, "cells_per_stack": self.cells_per_stack}
 
 
-# A cell in its other forms ---------------------------------------------------------------------------------
 def _digits(number: int, count: int) -> tuple[int, ...]:
     base = len(graphs.OPERATIONS)
     return tuple([number // base**power % base for power in reversed(range(count))])

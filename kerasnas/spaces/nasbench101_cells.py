@@ -117,7 +117,6 @@ def canonical(cell: Cell) -> Cell | None:
     return None if graph is None else Cell(graph[0], graph[1], _arranged(cell.operations, graph[2]))
 
 
-# Edits ---------------------------------------------------------------------------------------------------
 def one_edit_away(cell: Cell) -> list[Cell]:
     """Return the canonical cells of at most 9 edges that one edit makes from a canonical one, each once.
 
@@ -205,7 +204,6 @@ def random_edit(cell: Cell, rng: np.random.Generator) -> Cell:
     return Cell(graph[0], graph[1], _arranged(extended, graph[2]))
 
 
-# The published hash --------------------------------------------------------------------------------------
 @functools.lru_cache(1 << 18)
 def graph_hash(cell: Cell) -> str:
     """Return the published hash of a pruned cell, which does not depend on the order of its vertices.

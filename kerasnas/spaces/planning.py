@@ -142,7 +142,6 @@ class PlanningSpace(SkeletonSpace):
         larger.set_weights(weights)
         return larger
 
-    # The network ---------------------------------------------------------------------------------------------
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """`width`, `window`, `cell`, `iterations` and `readout`."""
@@ -171,7 +170,6 @@ class PlanningSpace(SkeletonSpace):
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(names)]})
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """Invert `genotype`."""
         names = chain_of(genotype)
         if len(names) != 3:
             raise ValueError(f"A network of this space is a chain of three. Received: {names}")

@@ -30,9 +30,7 @@ class SignalSpace(SkeletonSpace):
     filters.
 
     Args:
-        filters: channels of the first stage. Defaults to 16.
-        num_cells: cells of each of the three stages. Defaults to 5.
-        num_nodes: nodes after the input. Defaults to 3.
+        filters, num_cells, num_nodes: as for `NASBench201Space`.
         primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
             over 5 steps and dilated over 9, and max pooling over 3.
 
@@ -85,14 +83,7 @@ class PaddedSignalSpace(SkeletonSpace):
     it twice): every primitive ignores padding, see `kerasnas.primitives.masked.Masked`. Between stages, a convolution
     of stride 2 halves the length.
 
-    Args:
-        filters: channels of the first stage. Defaults to 16.
-        num_cells: cells of each of the three stages. Defaults to 5.
-        num_nodes: nodes after the input. Defaults to 3.
-        primitives: names of the candidates. Defaults to the masked ones of `SignalSpace`.
-
-    Raises:
-        ValueError: for a non-positive size, and for unknown, repeated or no primitives.
+    Args: as for `SignalSpace`; `primitives` default to its own, masked.
 
     Example:
 
@@ -120,7 +111,6 @@ class PaddedSignalSpace(SkeletonSpace):
     tables = functools.cached_property(edge_tables)
 
     def references(self) -> dict[str, Genotype]:
-        """Return networks with one primitive on every edge: `cnn`, `separable` and `dilated`."""
         return uniform(self, {name: f"masked_{primitive}" for name, primitive in _REFERENCES.items()})
 
     def skeleton(self, fill: Filler, x: Any) -> Any:

@@ -103,7 +103,6 @@ class SkeletonSpace(SearchSpace):
             x: the input.
         """
 
-    # What is chosen ---------------------------------------------------------------------------------------
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """For each edge its primitive; if nodes keep some edges, their sources and a primitive for each."""
@@ -176,7 +175,6 @@ class SkeletonSpace(SearchSpace):
         names = {f"{kind}/{node}/{which}": edge.primitive for which, edge in zip(ORDINALS, edges, strict=False)}
         return {f"{kind}/{node}/sources": ",".join(str(edge.source) for edge in edges), **names}
 
-    # The four readings --------------------------------------------------------------------------------------
     @checks.arguments(partial_channels=checks.size)
     def build_supernet(
         self,

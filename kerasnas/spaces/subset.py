@@ -58,12 +58,10 @@ class SubsetSpace(SearchSpace):
 
     @property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """Choices of the whole space."""
         return self.space.choices
 
     @property
     def size(self) -> int:
-        """Number of listed architectures."""
         return len(self.architectures)
 
     def genotype(self, *arguments: Any) -> Genotype:
@@ -74,7 +72,6 @@ class SubsetSpace(SearchSpace):
         return self.space.assignment(genotype)
 
     def feasible(self, indices: Indices) -> bool:
-        """Return True if the architecture is listed."""
         return self.space.key(indices) in self._listed()
 
     def key(self, indices: Indices) -> Hashable:
@@ -84,7 +81,6 @@ class SubsetSpace(SearchSpace):
         return iter(self.architectures)
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
-        """Draw a listed architecture uniformly."""
         return self.architectures[int(rng.integers(len(self.architectures)))]
 
     def neighbors(self, indices: Indices) -> list[Indices]:

@@ -103,7 +103,6 @@ class TableSpace(SkeletonSpace):
         return cls(**{"filters": filters, **arguments})
 
     def references(self) -> dict[str, Genotype]:
-        """Return the hand-made networks that are points of this space, by name."""
         networks = {}
         for name, (width, depth, block, dropout) in _REFERENCES.items():
             plan = {"width": f"{width:g}", "block": block, "depth": str(depth), "dropout": f"{dropout:g}"}

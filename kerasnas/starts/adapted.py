@@ -57,12 +57,13 @@ class Adaptation:
         rng = np.random.default_rng([seed, 32])
         backbone = self.start.build(self.size)
         inputs = keras.Input(input_shape)
-        maps = self._readouts(backbone)(self.pixels(inputs))
+        read = self._layers_read(backbone)
+        maps = keras.Model(backbone.inputs, [layer.output for layer in read], name=BODY)(self.pixels(inputs))
         maps = maps if isinstance(maps, list | tuple) else [maps]
         modes = dict(enumerate(self.stages, start=1))
         for layer in backbone.layers:
             set_mode(layer, modes.get(stage_of(layer, self.size), FROZEN), rng)
-        stages = self._stages_of_readouts(backbone)
+        stages = [min(stage_of(layer, self.size), len(self.stages)) for layer in read]
         maps = [adapted(x, rng) if modes[stage] == ADAPTER else x for x, stage in zip(maps, stages, strict=True)]
         # Of features that stay, the best head has a closed form.
         return keras.Model(inputs, self.logits(maps, num_classes, learns=set(self.stages) != {FROZEN}))
@@ -120,13 +121,6 @@ class Adaptation:
         if np.ptp(rates) or np.ptp(offsets):
             return layers.Normalization(mean=(-offsets / rates).tolist(), variance=(1 / rates**2).tolist())(x)
         return layers.Rescaling(float(rates[0]), float(offsets[0]))(x)
-
-    def _readouts(self, backbone: keras.Model) -> keras.Model:
-        """Return the network with the maps that a head may read as outputs, cut after the last stage."""
-        return keras.Model(backbone.inputs, [layer.output for layer in self._layers_read(backbone)], name=BODY)
-
-    def _stages_of_readouts(self, backbone: keras.Model) -> list[int]:
-        return [min(stage_of(layer, self.size), len(self.stages)) for layer in self._layers_read(backbone)]
 
     def _layers_read(self, backbone: keras.Model) -> list[keras.layers.Layer]:
         ends = self._ends(backbone)

@@ -70,12 +70,7 @@ class Head:
 
 
 def features_of(model: keras.Model, x: Any) -> np.ndarray:
-    """Return what the head of a network reads of images, `(samples, features)`.
-
-    Args:
-        model: as `AdaptationSpace` builds it.
-        x: images from 0 to 1.
-    """
+    """Return what the head of a network reads of images, `(samples, features)`."""
     return predicted(_reader(model), x, _BATCH)
 
 

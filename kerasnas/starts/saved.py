@@ -19,9 +19,6 @@ class SavedStart(Start):
     It is read in safe mode: nothing in the file is executed. What follows the last map of features is left out. Pixels
     enter it as they are, from 0 to 255, so that a network which scales its inputs itself, as those of finished runs do,
     is right.
-
-    Args:
-        path: the file.
     """
 
     source = "a file of the user's"

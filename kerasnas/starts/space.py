@@ -204,7 +204,6 @@ class AdaptationSpace(SearchSpace):
 
     @property
     def size(self) -> int:
-        """Number of different networks."""
         others = len(self.starts) * len(self.sizes_of_images) * len(self.heads)
         return others * sum(len(self.modes) ** depth for depth in self.depths)
 

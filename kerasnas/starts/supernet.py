@@ -45,11 +45,6 @@ class StageVersion(keras.layers.Layer):
 class MixedStage(MixedOp):
     """Mixed operation of the modes of one stage, which share no weights but those that stay frozen.
 
-    Args:
-        versions: mode -> the stage in this mode.
-        relaxation: maps the stage's alphas to weights.
-        seed: seed of the alphas.
-
     Call arguments:
         inputs: the map with which the stage before ends.
 
@@ -82,13 +77,7 @@ class AdaptationSupernet(keras.Model):
     the pretrained network at first, whatever the alphas (but for `drawn`). Modes whose kernels stay as they are share
     one computation. `kerasnas.starts.begin` fits the head.
 
-    Args:
-        space: the space, or its serialized form; with one start, size, depth and head, and at least two modes.
-        input_shape: `(height, width, channels)` of the data's images, from 0 to 1.
-        num_classes: number of outputs.
-        relaxation: how alphas become mixing weights: a name or a callable. It computes every mode. Defaults to
-            `"softmax"`.
-        seed: seed of drawn weights and of the alphas. Defaults to 0.
+    Args: as for `AdaptationSpace.build_supernet`, after the space or its serialized form.
 
     Raises:
         ValueError: for a space with other choices than modes, or one mode; for images that the start cannot see; for a

@@ -20,14 +20,6 @@ class ASHA(MultiFidelitySearch):
 
     Args: as for `Hyperband`; the strategy receives the first reward of each architecture.
 
-    Attributes:
-        results: all reported trials.
-        running: trials asked for and not yet reported.
-
-    Raises:
-        TypeError: if `strategy` is not a search strategy.
-        ValueError: if `budgets` do not ascend, `eta` is below 2, or the strategy has several objectives.
-
     Example:
 
     >>> from kerasnas.search import RandomSearch

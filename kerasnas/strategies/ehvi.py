@@ -37,9 +37,6 @@ def expected_hypervolume_improvement(
         front: `(n, 2)`, rewards; dominated ones, and those not above the reference, are ignored.
         reference: two numbers, the corner from which the area is measured.
 
-    Returns:
-        Array `(m,)`.
-
     Example:
 
     >>> certain = np.full((1, 2), 1e-9)  # the area grows from 2 * 1 to 2 * 1 + 1 * 2

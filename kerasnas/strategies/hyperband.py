@@ -140,5 +140,4 @@ class SuccessiveHalving(Hyperband):
     """
 
     def bracket_sizes(self) -> list[tuple[int, int]]:
-        """Return (first rung, number of architectures started) of the only bracket of a round."""
         return [(0, self.eta ** (len(self.budgets) - 1))]

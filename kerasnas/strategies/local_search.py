@@ -47,7 +47,7 @@ class LocalSearch(SearchStrategy):
             neighbor = self._untried.pop()
             if not self.unique or self.is_new(neighbor):
                 return neighbor
-        if self.current is not None and not self._awaits_neighbors():
+        if self.current is not None and set(self.pending).isdisjoint(self.space.neighbors(self.current[0])):
             self.current = None  # a local optimum
         return self.space.sample_indices(self.rng)
 
@@ -56,13 +56,6 @@ class LocalSearch(SearchStrategy):
             self.current = indices, reward
             neighbors = self.space.neighbors(indices)
             self._untried = [neighbors[position] for position in self.rng.permutation(len(neighbors))]
-
-    def _awaits_neighbors(self) -> bool:
-        return (
-            self.current is not None
-            and bool(self.pending)
-            and not set(self.pending).isdisjoint(self.space.neighbors(self.current[0]))
-        )
 
     def state(self) -> dict[str, Any]:
         return {"current": self.current, "untried": list(self._untried)}

@@ -92,17 +92,7 @@ class NATSBenchSize(CodedTable):
 
     @classmethod
     def open(cls, path: str | os.PathLike, dataset: str = "cifar10") -> NATSBenchSize:
-        """Read the compact table.
-
-        Args:
-            path: the `.npz` file, or its folder.
-            dataset: `"cifar10"`, `"cifar100"` or `"imagenet16"`. Defaults to `"cifar10"`.
-
-        Raises:
-            TypeError: if `path` is not a path.
-            FileNotFoundError: if there is no such file.
-            ValueError: if the file is damaged or another table, or for an unknown dataset.
-        """
+        """Read the compact table from its `.npz` file, or from the folder of it; as `NASBench201.open`."""
         checks.one_of("dataset", dataset, DATASETS)
         what = f"NATS-Bench's size search space with {dataset}"
         arrays = read_arrays(path, ["channels", f"{dataset}_valid_90"], what)

@@ -212,7 +212,6 @@ class CodedTable(Table):
         return self.space.decode(self._indices[row].tolist())
 
 
-# Files -----------------------------------------------------------------------------------------------------------
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
     """Read the arrays of the `.npz` file at `path`, or of the one in that folder that has the `required` ones."""
     path = checks.path("path", path)

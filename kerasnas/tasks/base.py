@@ -98,7 +98,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         for name, value in {**values, **words}.items():
             object.__setattr__(self, name, value)
 
-    # Metrics -------------------------------------------------------------------------------------
     @property
     def chosen(self) -> Metric | None:
         """The metric in place of the task's own; None if there is none."""
@@ -146,7 +145,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
             return ""
         return f"The {self.words} of the {samples} is {self.chosen.by_class}, as they lack {missing}."
 
-    # Training ------------------------------------------------------------------------------------
     @classmethod
     def trained_by(cls, loss_name: str, y: np.ndarray | None) -> bool:
         """Return True if a loss of this name, lowercase without `_`, is one for these labels, where they are known."""
@@ -204,7 +202,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         """Return how many strata there could be."""
         return int(strata.max()) + 1
 
-    # A deployed model ----------------------------------------------------------------------------
     @abc.abstractmethod
     def layer(self) -> keras.layers.Layer:
         """Return the layer, a standard one of Keras, that makes answers of outputs."""
@@ -263,7 +260,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         """Return how a drift monitor reads answers; see `Reading`."""
         return NumberReading(names, watched)
 
-    # Companions and baseline ---------------------------------------------------------------------
     def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
         """Return the targets of a linear model's outputs."""
         y = np.asarray(y)
@@ -297,7 +293,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         """Return the mean score of what `machine` predicts."""
         return float(self.scores(predicted, y).mean())
 
-    # Evidence ------------------------------------------------------------------------------------
     def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
         """Return the worst mistakes: `"index"`, `"label"` and `"taken_for"` of each, and its `"probability"` if any."""
         true = self.raw(y)
@@ -325,7 +320,6 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         """Return the samples of each class or label, as masks. Here: none."""
         return []
 
-    # Configuration -------------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:
         """Return the configuration, from which `task_of` makes the task again."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

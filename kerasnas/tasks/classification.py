@@ -109,7 +109,6 @@ class Classification(ClassLabels, Task):
     def strata_number(self, strata: np.ndarray, outputs: int) -> int:
         return outputs
 
-    # A deployed model ----------------------------------------------------------------------------
     def layer(self) -> keras.layers.Layer:
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
@@ -140,9 +139,7 @@ class Classification(ClassLabels, Task):
     def reading(self, names: Sequence[Any], watched: Sequence[int] = ()) -> Reading:
         return ClassReading(names, watched)
 
-    # Companions and baseline ---------------------------------------------------------------------
     def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
-        """Return one-hot rows."""
         return np.eye(outputs)[np.asarray(y)]
 
     def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,9 +155,7 @@ class Classification(ClassLabels, Task):
     def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
         return float((predicted == y).mean())
 
-    # Evidence ------------------------------------------------------------------------------------
     def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
-        """Return the wrong answers with the highest probabilities."""
         found = answers.argmax(axis=1)
         wrong = np.flatnonzero(found != y)
         sure = answers[wrong, found[wrong]]
@@ -204,7 +199,6 @@ class Classification(ClassLabels, Task):
     def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
         return [y == number for number in range(outputs)]
 
-    # Words ---------------------------------------------------------------------------------------
     def in_words(self, answers: Mapping[str, float]) -> str:
         return max(answers, key=lambda name: answers[name])
 

@@ -88,7 +88,6 @@ class Counts(Task):
 
     @classmethod
     def fitted(cls, y: np.ndarray) -> Self:
-        """Return the task with the mean and the mean deviance of these counts, `(samples, outputs)`."""
         y = np.asarray(y, np.float64)
         rate = np.where(y.mean(axis=0) > 0, y.mean(axis=0), 1.0)
         deviance = poisson_deviance(y, rate).mean(axis=0)

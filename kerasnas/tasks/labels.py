@@ -118,7 +118,6 @@ class TaskLabels(abc.ABC):
             raise ValueError(checks.invalid("class_weight", f"nothing, as {self.name} has no classes", tuple(given)))
         return None
 
-    # Estimators ----------------------------------------------------------------------------------
     @classmethod
     def encoded(cls, y: np.ndarray, test: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Return labels for a dataset, those of test data, and what outputs stand for: 0 for an array of numbers."""

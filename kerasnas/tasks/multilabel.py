@@ -78,7 +78,6 @@ class Multilabel(Task):
     def strata_number(self, strata: np.ndarray, outputs: int) -> int:
         return outputs + 1
 
-    # Labels --------------------------------------------------------------------------------------
     @classmethod
     def recognizes(cls, y: np.ndarray) -> bool:
         if not check_numbers(y) or y.ndim != 2 or not np.isin(y, (0, 1)).all():
@@ -116,7 +115,6 @@ class Multilabel(Task):
     def predicted(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return (answers > 0.5).astype(int)
 
-    # A deployed model ----------------------------------------------------------------------------
     def layer(self) -> keras.layers.Layer:
         return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")
 
@@ -149,7 +147,6 @@ class Multilabel(Task):
     def reading(self, names: Sequence[Any], watched: Sequence[int] = ()) -> Reading:
         return LabelReading(names, watched)
 
-    # Companions and baseline ---------------------------------------------------------------------
     def linear_losses(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.logaddexp(0, outputs) - targets * outputs, self.answers(outputs) - targets
 
@@ -162,7 +159,6 @@ class Multilabel(Task):
     def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
         return float((predicted == y).mean())
 
-    # Evidence ------------------------------------------------------------------------------------
     def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
         """Return the samples with the most wrong labels, the surest first among equals; labels by number."""
         found, true = answers > 0.5, np.asarray(y) > 0.5
@@ -200,7 +196,6 @@ class Multilabel(Task):
     def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
         return [y[:, number] > 0.5 for number in range(outputs)]
 
-    # Words ---------------------------------------------------------------------------------------
     def in_words(self, answers: Mapping[str, float]) -> str:
         return ", ".join(name for name, value in answers.items() if value > 0.5) or "none"
 

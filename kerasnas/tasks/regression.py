@@ -53,7 +53,6 @@ class Regression(Task):
 
     @classmethod
     def fitted(cls, y: np.ndarray) -> Self:
-        """Return the task with the mean and the deviation of these numbers, `(samples, numbers)`."""
         y = checks.array("y", y, rank=2).astype(np.float64)
         if not y.size:
             raise ValueError(checks.invalid("y", "numbers of at least one sample", f"shape {y.shape}"))

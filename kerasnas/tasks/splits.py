@@ -71,15 +71,6 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     Of many random orders of the groups, each filled into the second part until that has its share, the one whose
     second part has the classes most nearly in the proportion of all samples.
 
-    Args:
-        y: class labels, an array `(samples,)`.
-        groups: the group of each sample, an array `(samples,)` of numbers or strings.
-        fraction: share of the second part, strictly between 0 and 1.
-        seed: the same seed gives the same split.
-
-    Returns:
-        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
-
     Raises:
         ValueError: if a class is in one group alone, there is not one group for each label, or as for
             `stratified_split`.
@@ -94,7 +85,7 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     y, groups = _labels(y), _labels(groups, "groups")
     if y.ndim != 1:
         raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
-    if groups.shape != y.shape or y.ndim != 1:
+    if groups.shape != y.shape:
         raise _invalid("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
     _, of_class = np.unique(y, return_inverse=True)
     _, of_group = np.unique(groups, return_inverse=True)
@@ -129,9 +120,6 @@ def split_samples(
         y: the labels, as networks learn them.
         fraction, seed: as for `stratified_split`.
         groups: as for `grouped_split`; of another task than classification, whole groups at random. Defaults to None.
-
-    Returns:
-        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
 
     Example:
 

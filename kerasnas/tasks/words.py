@@ -51,13 +51,7 @@ class TaskWords:
         return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
 
     def show_lead(self, difference: float, error: float, digits: int = 1) -> tuple[str, str]:
-        """Format a difference of mean scores without its sign, and half of its 95 % interval.
-
-        Args:
-            difference: of the means.
-            error: its standard error.
-            digits: of points, if scores are shown in per cent. Defaults to 1.
-        """
+        """Format a difference of mean scores without its sign, and half of its 95 % interval."""
         if self.percent:
             return f"{100 * abs(difference):.{digits}f} points", f"{196 * error:.{digits}f}"
         unit = abs(self.value_of(1.0) - self.value_of(0.0))
@@ -82,13 +76,7 @@ class TaskWords:
         return f"{self.show_score(score)} {self.scored_on} {samples}"
 
     def interval_in_words(self, record: Mapping[str, Any], value: float | None, samples: int | None) -> str:
-        """Format the 95 % interval of `metric`, in brackets; `""` if it is not known.
-
-        Args:
-            record: of a network.
-            value: of the metric.
-            samples: how many it was measured on.
-        """
+        """Format the 95 % interval of `metric`, in brackets; `""` if it is not known."""
         if "interval" not in record:
             return ""
         low, high = record["interval"]

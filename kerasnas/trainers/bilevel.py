@@ -173,7 +173,6 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """Return the supernet's relaxation, or those of your own model's mixed operations."""
         return [self.supernet.relaxation] if self._plain is None else self._plain.relaxations()
 
-    # The choice --------------------------------------------------------------------------------------
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """Return the relaxed choices: name -> weights `(edges, primitives)`."""
         return self._searched().mixing_weights()

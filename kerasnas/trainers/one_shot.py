@@ -123,7 +123,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             architecture = architecture[0]
         return self.supernet(images, architecture=architecture, training=training)
 
-    # Keras' interface --------------------------------------------------------------------------------
     @checks.arguments(**arguments.COMPILE, controller_learning_rate=checks.positive, learning_rate=checks.positive)
     def compile(
         self,
@@ -255,7 +254,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             shuffle=False,
         )
 
-    # Children ----------------------------------------------------------------------------------------
     @checks.arguments(n=checks.size)
     def draw(self, n: int) -> list[Indices]:
         """Draw `n` children, as indices, from the controller without waiting for their rewards."""

@@ -107,7 +107,6 @@ class ENASCheckpoint(TrainingCheckpoint):
         return {"controller": np.frombuffer(state, np.uint8)}
 
 
-# Children --------------------------------------------------------------------------------------------------------
 Reward = Callable[[Genotype, Tensor, Tensor], float]
 
 

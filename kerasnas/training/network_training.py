@@ -33,15 +33,6 @@ class NetworkTraining:
 
     Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
     compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
-
-    Args:
-        space: the search space.
-        input_shape: shape of one sample.
-        num_classes: number of classes.
-        recipe: Defaults to None: `TrainingRecipe()`.
-
-    Raises:
-        TypeError: if `space` or `recipe` is none.
     """
 
     @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, recipe=TrainingRecipe)

@@ -34,18 +34,12 @@ def run_search(
         build: makes the compiled search.
         data: `(x, y)` to search on.
         fit: further arguments of the search's `fit`; `epochs` among them.
-        callbacks: function that makes further callbacks. Defaults to none.
-        describe: function that returns further entries of the record; called last. Defaults to none.
-        keep: how many checkpoints are held. Defaults to 2.
-        log: called with a line where the search resumes. Defaults to `print`.
+        callbacks, describe, keep, log: as for `NetworkTraining.run`; `describe` takes nothing, and is called last.
 
     Returns:
         `{"seconds", "parameters", "history", "edges", "primitives", "mixing_weights", "genotype"}`, and `"cost"` where
         the search has a `CostObjective`. `genotype_of` reads its genotype. Seconds are those of all processes of the
         stage, without what one that was killed did after its last checkpoint.
-
-    Raises:
-        NonFiniteError: if a loss stops being finite.
     """
     finished = stages.stage("search")
     if finished is not None:

@@ -69,7 +69,7 @@ def test_csv_with_texts(tmp_path):
     [
         ({"x_train": np.array(["...", "!", "", "?"])}, "Expected texts with words in them. Received: 4 training texts"),
         ({"y_train": np.array([1, 1, 1, 1])}, "Expected at least two classes. Received: only label 1, 4 times"),
-        ({"y_train": np.array([1, 0])}, "Expected as many labels as texts, at least one. Received: 4 texts and 2"),
+        ({"y_train": np.array([1, 0])}, "Expected as many labels as texts. Received: 4 texts and 2"),
         ({"x_train": np.zeros((4, 8, 8, 1)), "kind": "text"}, "Expected texts, strings of shape (samples,)"),
         ({"kind": "images"}, "Expected images, as the array `kind` says. Received: texts"),
         ({"kind": "sounds"}, "to name a modality. Received: 'sounds'. Did you mean 'signals'"),

@@ -102,7 +102,6 @@ class DistributedTuner(BaseTuner):
                 self.oracle.end_trial(trial, fatal=True)
             raise
 
-    # The project -------------------------------------------------------------------------------------
     def _get_tuner_fname(self) -> str:
         # One name for the chief and for a search without one: each resumes the other's.
         return super()._get_tuner_fname() if self._is_worker() else os.path.join(self.project_dir, _STATE)

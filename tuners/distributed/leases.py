@@ -53,9 +53,6 @@ class Leases:
         ended: trials that have ended for good, in their order.
         runs: trial -> how many of its runs were reported.
 
-    Raises:
-        ValueError: if `lease` is not a positive number.
-
     Example:
 
     >>> now = 0.0
@@ -80,7 +77,6 @@ class Leases:
         self._losses: Counter[str] = Counter()
         self._longest = 0.0  # of the trials so far, in seconds
 
-    # Workers -----------------------------------------------------------------------------------------
     @property
     def workers(self) -> set[str]:
         """Workers that hold a trial, or were heard of within a lease."""
@@ -99,7 +95,6 @@ class Leases:
         """Forget all workers except `names`, which were heard of now."""
         self._seen = dict.fromkeys(names, self.clock())
 
-    # Trials ------------------------------------------------------------------------------------------
     @property
     def holders(self) -> dict[str, str]:
         """Worker -> the trial that it holds."""
@@ -194,7 +189,6 @@ class Leases:
             return self.lease
         return max(self.lease, _PATIENCE * self._longest) if self._longest else math.inf
 
-    # After a restart ---------------------------------------------------------------------------------
     def resume(self, unfinished: Iterable[str], held: bool) -> None:
         """Resume after a restart.
 

@@ -68,7 +68,6 @@ class WorkerOracle(internals.OracleClient):
                 f"The oracle is at the chief: a worker cannot read {name!r} before the search is over."
             ) from None
 
-    # The trial ---------------------------------------------------------------------------------------
     def create_trial(self, tuner_id: str) -> Trial:
         if not self._over:
             try:
@@ -149,7 +148,6 @@ class WorkerOracle(internals.OracleClient):
 
         threading.Thread(target=beat, name=f"heartbeat of trial {trial_id}", daemon=True).start()
 
-    # The search --------------------------------------------------------------------------------------
     def _leave(self) -> None:
         """Read the results from the folder: the search is over, and the chief has left."""
         self._stop_beating.set()

@@ -84,7 +84,6 @@ class GenotypeHyperModel(TunedFit):
         )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Build the compiled discrete network of the hyperparameters."""
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):
             return require_compiled(model, f"`build_network` of space '{self.space.name}'")

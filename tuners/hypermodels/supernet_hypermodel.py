@@ -26,9 +26,7 @@ class SupernetHyperModel(TunedFit):
     that on the data that the alphas learn from, and its `derive()` the genotype that was found.
 
     Args:
-        space: the search space.
-        input_shape: `(height, width, channels)` of one image.
-        num_classes: number of classes.
+        space, input_shape, num_classes, batch_size, epochs, name, task: as for `GenotypeHyperModel`.
         filters: of the supernet; one number, or several to choose from. Defaults to None: the space's.
         num_cells: likewise. Defaults to None: the space's.
         relaxation: name of the relaxation, or several. Defaults to None: the space's own, for most the softmax.
@@ -38,13 +36,9 @@ class SupernetHyperModel(TunedFit):
         architecture_learning_rate: of the alphas, constant over the search, or the two ends of a range. Defaults to
             None, which is not tuned: the rate that fits the number of steps of the search, annealed to 0
             (`kerasnas.trainers.alpha_rate`).
-        batch_size: one number, or several to choose from. Defaults to None: `search`'s.
-        epochs: likewise. Defaults to None; a multi-fidelity oracle sets them itself.
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
         trainer_options: further arguments of `BilevelTrainer`, such as `objective`. Defaults to None.
         compile_options: further arguments of `BilevelTrainer.compile`, such as `metrics`. Defaults to None.
-        task: what the networks predict: loss and metrics follow from it. Defaults to classification.
-        name: as for `keras_tuner.HyperModel`.
 
     Raises:
         ValueError: for an invalid shape or number of classes, an unknown relaxation or hypergradient, rates that are
@@ -164,7 +158,6 @@ class SupernetHyperModel(TunedFit):
         return space.build_supernet(self.input_shape, self.num_classes, **options)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Build the compiled search of the hyperparameters."""
         settings = self.settings(hp)
         search = BilevelTrainer(
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}

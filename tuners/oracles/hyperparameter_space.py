@@ -61,7 +61,6 @@ class HyperParameterSpace(SearchSpace):
         return self._genotype(self._active(lambda position: self._index(position, assignment)))
 
     def assignment(self, genotype: Genotype) -> dict[str, Any]:
-        """Return the values of all active hyperparameters, by name."""
         return {
             self._parts[position][0].name: self._parts[position][1][i] for position, i in self._read(genotype).items()
         }

@@ -43,9 +43,6 @@ class ProjectOracle(keras_tuner.Oracle):
         lease: seconds that a worker may be silent. Defaults to 60.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`.
-
-    Raises:
-        ValueError: if `max_trials` is below 1, or `lease` is not positive.
     """
 
     def __init__(self, objective: Any, max_trials: int, seed: int = 0, lease: float = 60.0, **kwargs: Any):
@@ -88,7 +85,6 @@ class ProjectOracle(keras_tuner.Oracle):
         """Return all that must be the same for a project to be resumed, JSON-serializable."""
         return {}
 
-    # Workers -----------------------------------------------------------------------------------------
     @property
     def ongoing_trials(self) -> dict[str, Trial]:
         """Worker -> its trial: KerasTuner's view of the leases."""
@@ -147,7 +143,6 @@ class ProjectOracle(keras_tuner.Oracle):
                     self.store.outdate()
                 self.save()
 
-    # The life of a trial -----------------------------------------------------------------------------
     def create_trial(self, tuner_id: str) -> Trial:
         """Return the next trial for `tuner_id`: the one it has already, one that is to be run again, or a new one."""
         with self.lock:
@@ -277,7 +272,6 @@ class ProjectOracle(keras_tuner.Oracle):
         ]
         return sorted(completed, key=self.rank, reverse=True)[:num_trials]
 
-    # The project -------------------------------------------------------------------------------------
     def _set_project_dir(self, directory: Any, project_name: Any) -> None:
         super()._set_project_dir(directory, project_name)
         self.store = TrialStore(Path(str(directory), str(project_name)))

@@ -271,7 +271,6 @@ class StrategyOracle(ProjectOracle):
                 )
         self._declared = True
 
-    # Saving and reading ------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
         identity = {**self.proposals.identity(), "objectives": self.directions(), "seed": self.seed}
         if callable(self._given):

@@ -43,15 +43,7 @@ def recover(oracle: Any, saved: Saved, held: bool) -> None:
 def require_same_search(
     saved: Mapping[str, Any] | None, own: Mapping[str, Any], name: str, kind: str, folder: str | os.PathLike
 ) -> None:
-    """Raise ValueError with the differences unless a saved project is of the same search.
-
-    Args:
-        saved: the identity that it was written with; None if it has none.
-        own: the identity of the oracle or tuner that would resume it.
-        name: the class of that.
-        kind: `"oracle"` or `"tuner"`.
-        folder: the project's.
-    """
+    """Raise ValueError with the differences unless a saved project is of the same search."""
     different = [f"it was written by another kind of {kind}"] if saved is None else checks.differences(saved, own)
     if different:
         raise ValueError(

@@ -60,7 +60,8 @@ def whole(folder: str | os.PathLike, name: str) -> Path:
         return path
     try:
         content = path.read_bytes()
-        damage = "" if _is_as_sealed(content, entry) else f"it has not the {entry['bytes']} bytes that were written"
+        same = len(content) == entry["bytes"] and zlib.crc32(content) == entry["checksum"]
+        damage = "" if same else f"it has not the {entry['bytes']} bytes that were written"
     except FileNotFoundError:
         damage = "it is missing"
     if damage and "text" in entry:
@@ -83,7 +84,3 @@ def sealed_names(folder: str | os.PathLike) -> list[str]:
 def _entries(folder: str | os.PathLike) -> dict[str, dict[str, Any]]:
     path = Path(folder, NAME)
     return (json_files.read(path, ("files",)) or {"files": {}})["files"] if path.exists() else {}
-
-
-def _is_as_sealed(content: bytes, entry: dict[str, Any]) -> bool:
-    return len(content) == entry["bytes"] and zlib.crc32(content) == entry["checksum"]

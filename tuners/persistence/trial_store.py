@@ -124,7 +124,6 @@ class TrialStore:
         self._flushed = -math.inf
         self._disk_failed = False
 
-    # Writing -----------------------------------------------------------------------------------------
     def record(self, trial_id: str, state: Mapping[str, Any], entry: dict[str, Any], worker: str | None = None) -> None:
         """Write that a trial began, or how it ended: the content of its file, its entry, and the worker it is with."""
         self.ledger[trial_id] = entry
@@ -195,7 +194,6 @@ class TrialStore:
             warnings.warn(f"{path} could be written again: nothing is lost.", stacklevel=3)
         return True
 
-    # Reading -----------------------------------------------------------------------------------------
     def holds_search(self) -> bool:
         """Return True if the folder holds anything that a search could be resumed from."""
         state = self.folder / STATE

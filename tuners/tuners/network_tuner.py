@@ -149,7 +149,6 @@ class NetworkTuner(DistributedTuner):
         trial_id = trial if isinstance(trial, str) else trial.trial_id
         return Path(self.project_dir, f"trial_{trial_id}")
 
-    # Data and objective ------------------------------------------------------------------------------
     def prepare(
         self, data: tuple[Any, Any, Any], split: float | None, callbacks: Callbacks, verbose: int | str
     ) -> tuple[list[SearchData], int]:
@@ -166,7 +165,6 @@ class NetworkTuner(DistributedTuner):
         reported = [f"val_{name}" for name in self.training.reported(data.validation)]
         require_reported(names, [*reported, "parameters", *further])
 
-    # Warm start --------------------------------------------------------------------------------------
     def warm(self, search: Any) -> str | None:
         """Warm-start `search`; return what was used, which is also logged once."""
         message = warmed(search, self.initializer)
@@ -179,7 +177,6 @@ class NetworkTuner(DistributedTuner):
             self.warm_starts.append(message)
             self.progress.say(f"Warm start: {message}.")
 
-    # Progress ----------------------------------------------------------------------------------------
     def in_words(self, trial: Trial) -> str:
         """Describe a trial in one line."""
         raise NotImplementedError
@@ -215,7 +212,6 @@ class NetworkTuner(DistributedTuner):
         """Print the row of a trial that ended."""
         self.progress.row(str(int(trial.trial_id) + 1), what, score, best, seconds)
 
-    # The best ----------------------------------------------------------------------------------------
     def result(self, trial: Trial | str) -> dict[str, Any] | None:
         """Return the result of a finished trial, or None."""
         path = whole(self.trial_folder(trial), RESULT)
@@ -265,7 +261,6 @@ class NetworkTuner(DistributedTuner):
         if best:
             print(self.genotype(best[0]))
 
-    # The project -------------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
         """Return all that must be the same for a project to be resumed; JSON-serializable."""
         space = self.space

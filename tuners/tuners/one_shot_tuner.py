@@ -70,15 +70,10 @@ class OneShotTuner(NetworkTuner):
             start from. Parameters also go into the oracle's strategy if it has any. Defaults to None.
         folds: number of parts to cross-validate the networks that are trained from scratch; their genotypes are
             found with all parts. Defaults to None.
-        distribution_strategy: a `tf.distribute.Strategy` for the shared weights and the trainings from scratch.
-            Defaults to None.
         oracle: a `StrategyOracle` of the space that chooses the children, in place of trials and seed; its objective
             ranks them. Defaults to None: an `EvolutionOracle`.
-        report: leave report.html, card.md and plots in the folder of each network that is trained from scratch.
-            Defaults to True.
-        executor: what the folds of a trained network run on: a `kerasnas.executors.Executor` whose workers see the
-            project's folder. Defaults to None: this process.
-        **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
+        distribution_strategy, report, executor, **project: as for `SupernetTuner`, of the trainings from scratch; the
+            shared weights are trained on the `distribution_strategy` too.
 
     Raises:
         ValueError: for arguments out of their range, and for a project of another search.
@@ -152,7 +147,6 @@ class OneShotTuner(NetworkTuner):
             expected = f"the objective '{_compared_by(task)}', the only one that shared weights report of a child"
             raise ValueError(checks.invalid("oracle", expected, names))
 
-    # The phases --------------------------------------------------------------------------------------
     @checks.arguments(
         epochs=checks.size,
         batch_size=checks.size,
@@ -181,12 +175,9 @@ class OneShotTuner(NetworkTuner):
                 the other; the best networks are trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
                 `(x, y)`, which is read once, into arrays.
             y: with an array: class numbers `(n,)`, or labels as networks of the recipe's task learn them.
-            validation_data: `(x, y)`, or a dataset, that the networks trained from scratch are evaluated on; None with
-                `validation_split` or `folds`.
             epochs: of the shared weights. Defaults to 50.
             batch_size: of the shared weights, and of the children. Defaults to 64, or to the size of the data.
-            validation_split: the fraction of every class that is held out, in place of `validation_data`. Defaults to
-                None.
+            validation_data, validation_split: as for `SupernetTuner.search`, of the networks trained from scratch.
             controller_steps, augment: as for `ENASTrainer.fit`.
             callbacks: Keras callbacks, copied for each training; or a function that makes them. A `TensorBoard` writes
                 to `log_dir/supernet/search` and `log_dir/trial/network`.
@@ -253,7 +244,6 @@ class OneShotTuner(NetworkTuner):
             what = f"from scratch, {int(metrics['parameters']):,} parameters"
             self.progress.row(f"#{rank}", what, metrics[self.objective.name], best, time.perf_counter() - start)
 
-    # The best ----------------------------------------------------------------------------------------
     def trained_trials(self) -> list[Trial]:
         """Return the trials whose networks were trained from scratch, the best first."""
         scored = []
@@ -273,7 +263,6 @@ class OneShotTuner(NetworkTuner):
         return [*trained, *others][:number]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """Load the networks that were trained from scratch, the best first."""
         return [self.load_model(trial) for trial in self.trained_trials()[:num_models]]
 
     def genotype(self, trial: Trial) -> Genotype:
@@ -282,7 +271,6 @@ class OneShotTuner(NetworkTuner):
     def in_words(self, trial: Trial) -> str:
         return primitives_in_words(self.genotype(trial))
 
-    # Progress ----------------------------------------------------------------------------------------
     def on_trial_begin(self, trial: Trial) -> None:
         self._began = time.perf_counter()  # a child takes milliseconds: the oracle's own saving is enough
 

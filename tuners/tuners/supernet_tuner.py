@@ -198,7 +198,6 @@ class SupernetTuner(NetworkTuner):
             raise
 
 
-# The search of a trial -------------------------------------------------------------------------------------------
 SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 
 

@@ -182,7 +182,6 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     return copies
 
 
-# TensorBoard -----------------------------------------------------------------------------------------------------
 def logged(
     callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None = None
 ) -> Callable[[], list[keras.callbacks.Callback]]:

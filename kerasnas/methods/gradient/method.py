@@ -37,11 +37,9 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         return flags if any(flag.startswith("--space=") for flag in flags) else ["--method=gradient", *flags]
 
     def suits(self, space: str | None, dataset: str) -> bool:
-        """Return True if a space with a supernet is named."""
         return space is not None and has_supernet(space)
 
     def check_space(self, space: str | None) -> None:
-        """Raise ValueError for a space without a supernet."""
         if space is not None and not has_supernet(space):
             raise ValueError(f"Space '{space}' has no supernet for a gradient search. Race it: leave out --method.")
 
@@ -53,19 +51,15 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         return {**super().network_settings(settings), **kept}
 
     def check(self, settings: SearchConfig) -> None:
-        """Raise ValueError if there is no such space."""
         make_space(settings)
 
     def load(self, settings: SearchConfig) -> datasets.Dataset:
-        """Return the data of the settings, checked."""
         return load_data(settings)
 
     def plan(self, context: Context[SearchConfig, datasets.Dataset]) -> str:
-        """Return the search, the shortlist and the trainings."""
         return search_plan(context.settings, make_space(context.settings, context.data).size, context.data)
 
     def run(self, context: Context[SearchConfig, datasets.Dataset]) -> Record:
-        """Search, choose a genotype, train it and random ones, report."""
         config, stages, progress = context.settings, context.stages, context.progress
         space, shortlist = make_space(config, context.data), shortlist_of(config)
         short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}

@@ -159,17 +159,14 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
 
     @property
     def cells_to_choose(self) -> int | None:
-        """Number of cells of the final network, each kind of which the search has to choose."""
         return self.retrain_cells
 
     @property
     def first_temperature(self) -> float | None:
-        """Temperature of the relaxation at the start; None for the relaxation's own."""
         return float(self.temperature[0]) if self.temperature else None
 
     @property
     def cost_limit(self) -> float:
-        """Limit of the cost; 0 for none."""
         return self.latency_target_ms or self.cost_target
 
 

@@ -24,15 +24,12 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
     way = "Name the .npz file of a graph."
 
     def load(self, settings: GraphConfig) -> GraphDataset:
-        """Return the graph of the settings, checked."""
         return load_graph(settings)
 
     def budget(self, settings: GraphConfig, stages: Stages, spent: float) -> Budget:
-        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         return settings.budget(spent + spent_before(stages))
 
     def plan(self, context: Context[GraphConfig, GraphDataset]) -> str:
-        """Return the reference, the search and the mixture."""
         data, budget = context.data, context.budget
         assert budget is not None
         nodes = {part: f"{len(own):,}" for part, own in data.parts.items()}
@@ -51,7 +48,6 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
         )
 
     def run(self, context: Context[GraphConfig, GraphDataset]) -> Record:
-        """Search, mix, report."""
         search, progress = NodeSearch(context.stages, context.settings, context.data), context.progress
         assert context.budget is not None
         with progress.following(context.state):

@@ -40,22 +40,18 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         return True
 
     def load(self, settings: RaceConfig) -> datasets.Dataset:
-        """Return the data of the settings, checked."""
         data = checked_data(settings, longest=longest_side(settings))
         check_kind(with_space(settings, data), data)
         return data.counted(settings.metric, settings.class_weight)
 
     def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
-        """Return the budget of the settings, less what this process and an interrupted run have spent."""
         return settings.budget(spent + spent_before(stages))
 
     def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
-        """Return the phases of the race, and their seconds."""
         assert context.budget is not None
         return race_plan(context.settings, context.data, context.budget)
 
     def run(self, context: Context[RaceConfig, datasets.Dataset]) -> Record:
-        """Race, train the winner, report."""
         progress, data, task = context.progress, context.data, context.data.task
         check_starts(context.stages, data)
         # Closed before the winner is trained, which gets all cores.

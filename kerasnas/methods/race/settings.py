@@ -149,5 +149,4 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
 
     @property
     def vectors(self) -> str:
-        """Pretrained vectors of words, as `TextLimits.starts` has them."""
         return next((name for name in self.start_names if name in VECTORS), "none")

@@ -24,9 +24,6 @@ class WeightAverage:
         eta: Defaults to 8: about the last tenth.
         every: steps between two updates, which costs less. Defaults to 4.
 
-    Raises:
-        ValueError: for a number out of range.
-
     Example:
 
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])

@@ -180,7 +180,6 @@ class Contestant:
             raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")
         return self.task.metric_scores(outputs, np.asarray(y), weights)
 
-    # To be resumed -------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Everything that the training resumes from: arrays, and a JSON-serializable record."""
         averages = {f"{_AVERAGE}{index:05d}": value for index, value in enumerate(self.average.values)}

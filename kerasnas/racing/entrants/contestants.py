@@ -30,13 +30,10 @@ class Contestants:
     """Contestants of a race by name, and all that the race resumes from.
 
     Args:
-        stages: the store of the run's folder.
-        build: genotype -> its network, compiled with a constant learning rate.
-        log: called with each line of progress.
+        stages, build, log, task: as for `Field`.
         initialize: called with a new network, the name of its initialization, which it is to begin from, and the
             samples and labels that it learns from, and their weights, if they have any. Defaults to None: there are
             none.
-        task: what the networks predict. Defaults to classification.
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.

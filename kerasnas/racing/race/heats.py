@@ -37,7 +37,8 @@ def heats(field: Field, steps: int, allowance: float) -> None:
         entry = field.entries[name]
         if entry["kind"] == "given":
             continue
-        if "heat" not in entry and _spent(field) < _SHARE * field.budget.seconds:
+        spent = sum(other["heat"]["seconds"] for other in field.entries.values() if "heat" in other)
+        if "heat" not in entry and spent < _SHARE * field.budget.seconds:
             _heat(field, name, steps)
         if "heat" in entry:
             run.append(name)
@@ -51,11 +52,6 @@ def heats(field: Field, steps: int, allowance: float) -> None:
         elif not entry["outcome"]:
             del field.entries[name]
     field.contestants.write(field.budget.spent())
-
-
-def _spent(field: Field) -> float:
-    """Return the seconds that heats have taken."""
-    return sum(entry["heat"]["seconds"] for entry in field.entries.values() if "heat" in entry)
 
 
 def _heat(field: Field, name: str, steps: int) -> None:

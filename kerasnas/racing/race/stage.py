@@ -71,11 +71,9 @@ class Race(Field):
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         # A machine answers classes, by which not every metric can be told, and is fitted without weights.
         compared = len(self.entries) > 1 and self.baseline and not self.task.chosen and not self.data[2:]
-        record |= {
-            "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task, self.baseline)
-            if compared
-            else None
-        }
+        record["baseline"] = None
+        if compared:
+            record["baseline"] = pixel_baseline(self.data, self.held_out, self.seed, self.task, self.baseline)
         for name, entry in self.entries.items():
             rungs_of = [
                 {key: value for key, value in rung.items() if key not in ("hits", "scores")} for rung in entry["rungs"]
