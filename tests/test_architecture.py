@@ -41,6 +41,7 @@ LEVELS = [
     {"methods", "diagnostics"},
     {"deployment"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
 
@@ -64,6 +65,7 @@ ROOMS = {
     "huggingface_hub": ("kerasnas/platforms/hub.py",),
     "wandb": ("kerasnas/platforms/wandb_run.py",),
     "flwr": ("kerasnas/federated/flower.py",),
+    **dict.fromkeys(("starlette", "uvicorn"), ("kerasnas/deployment/serving.py",)),
     "cryptography": ("tuners/distributed/certificate.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_hub": ("kerasnas/starts/kerashub.py",),

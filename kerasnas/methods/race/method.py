@@ -86,7 +86,7 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
     >>> data = datasets.load("fashion_mnist_mini")
     >>> print(race_plan(RaceConfig(), data, Budget(5)))
     Plan: 5 min 0 s for everything, wall-clock.
-      race      up to 12 candidates on 28x28x1 images of fashion_mnist_mini; up to 1 min 0 s for all but the first
+      race      up to 12 candidates on 28x28x1 images of fashion_mnist_mini; up to 59.0 s for all but the first
       training  the best one, on all 6,000 images, with the rest of the time
       report    accuracy on 1,000 test images, plots, report, model card; about 5 s
     """
@@ -95,7 +95,7 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
     most, share, _ = breadth(with_space(config, data), data)
     if most > 1:
         share = share or max(MOST_SHARE, race_share(budget.seconds))
-        others = f"; up to {duration(share * budget.seconds)} for all but the first"
+        others = f"; up to {duration(share * max(0.0, budget.seconds - FINISH_SECONDS))} for all but the first"
         race = f"up to {most} candidates on {samples}{others}"
     else:
         race = f"none: one network on {samples}"

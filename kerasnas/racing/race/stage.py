@@ -157,7 +157,7 @@ class Race(Field):
     def _run_rung(self) -> bool:
         """Train and compare those that stand, at first those that wait too; False where there is no time for more."""
         share = self.share or race_share(self.budget.seconds)
-        index, allowance = len(self.progress["rungs"]), share * self.budget.seconds
+        index, allowance = len(self.progress["rungs"]), share * (self.budget.seconds - FINISH_SECONDS)
         allowance *= self.executor.workers
         steps = self.progress["steps"] * 2**index
         if index == 0:

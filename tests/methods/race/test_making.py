@@ -42,7 +42,7 @@ def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_long
     assert parts(race) == ["conv_3x3_w0.5", "channels"] and race.candidates(2)[0].name == first
     assert (race.share, race.small, race.duel) == (0.4, None, True)
     plan = race_plan(RaceConfig(cpu_minutes=3.0), digits(unlike=True), Budget(3.0, cpu=True))
-    assert "up to 2 candidates" in plan and "up to 1 min 12 s" in plan
+    assert "up to 2 candidates" in plan and "up to 1 min 10 s" in plan
 
 
 def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_path):
