@@ -114,14 +114,13 @@ def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.nda
     kept = squares > squares[-1] * 1e-10
     squares, vectors = squares[kept], vectors[:, kept]
     left = vectors if wide else z @ vectors / np.sqrt(squares)  # the left singular vectors of z
-    turned = left.T @ (root * (y - middle))
+    counts, centered = (root**2 / (root**2).sum())[:, 0], root * (y - middle)  # of each sample in the mean
+    turned = left.T @ centered
     best = None
     for strength in _STRENGTHS * z.shape[1]:
         shrunk = squares / (squares + strength)
-        own = (
-            1 - (root**2 / (root**2).sum())[:, 0] - np.square(left) @ shrunk
-        )  # 1 less what each sample's target counts in its own output
-        errors = (root * (y - middle) - left @ (shrunk[:, None] * turned)) / np.maximum(own, 1e-6)[:, None]
+        own = 1 - counts - np.square(left) @ shrunk  # 1 less what each sample's target counts in its own output
+        errors = (centered - left @ (shrunk[:, None] * turned)) / np.maximum(own, 1e-6)[:, None]
         if best is None or np.square(errors).sum() < best[0]:
             best = np.square(errors).sum(), strength, errors
     assert best is not None

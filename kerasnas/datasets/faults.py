@@ -176,6 +176,8 @@ def _scales(data: Dataset, train: _Part, test: _Part) -> Faults:
 
 
 def _leaks(data: Dataset, train: _Part, test: _Part) -> Faults:
+    if len(train.rows) < _ENOUGH:
+        return
     values, y = np.nan_to_num(train.values.astype(np.float32)), train.y[train.rows]
     targets = data.task.targets(y, data.num_classes)
     basis, strength, _ = np.linalg.svd(targets - targets.mean(axis=0), full_matrices=False)
@@ -192,7 +194,7 @@ def _leaks(data: Dataset, train: _Part, test: _Part) -> Faults:
     ]
     if data.traits is not None:
         found += [name for name, own in zip(TRAITS, data.traits.T, strict=True) if _in_turn(own, train.y)]
-    if found and len(y) >= _ENOUGH:
+    if found:
         yield "Label given away", f"{len(found):,} of {values.shape[1]:,} features", listed(found)
 
 

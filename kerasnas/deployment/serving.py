@@ -19,6 +19,7 @@ from kerasnas import __version__, checks
 from kerasnas.deployment.predictions import Prediction, classify, finished, predictions_of
 from kerasnas.export.classifier import Classifier
 from kerasnas.files import storage, untrusted
+from kerasnas.platforms import missing_extra
 from kerasnas.runs.preset_folders import preset_folder
 
 CARD, DOCKERFILE = "card.md", "Dockerfile"
@@ -115,11 +116,13 @@ def serve(
         ModuleNotFoundError: without the extra.
         ValueError: if the port is taken.
     """
+    try:
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise missing_extra("serve", error) from None
     folder = preset_folder(folder)
     card = untrusted.read_text(folder / CARD) if (folder / CARD).exists() else "This run has no card.\n"
     app = application(finished(folder), card, megabytes)
-    import uvicorn
-
     with contextlib.closing(_listening(host, checks.integer("port", port, least=0, most=65535))) as listener:
         log(f"Serving {folder} at http://{host}:{listener.getsockname()[1]}. Stop it with Ctrl-C.")
         config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", server_header=False)
@@ -143,7 +146,7 @@ def application(classifier: Classifier, card: str = "", megabytes: int = 10) -> 
         from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
         from starlette.routing import Route
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"Serving needs the extra: pip install 'kerasnas[serve]' ({error})") from None
+        raise missing_extra("serve", error) from None
     most, busy = checks.size("megabytes", megabytes) * _MEGABYTE, threading.Lock()
 
     def refused(status: int, reason: str) -> JSONResponse:

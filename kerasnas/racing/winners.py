@@ -91,11 +91,10 @@ def _joining(race: Race, kind: Companion) -> Callable[[keras.Model], tuple[keras
     What the race holds out says how much each model counts.
     """
     x, y, *weights = data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
-    parts = np.split(np.arange(len(x)), [len(race.data[0])])
-    learned = kind.learn(x, y, (parts[0], parts[1]), race.task, race.num_classes, *weights)
-    return lambda network: join(
-        network, data, (parts[0], parts[1]), race.task, kind, EVALUATION_BATCH, learned, race.log
-    )
+    first, second = np.split(np.arange(len(x)), [len(race.data[0])])
+    parts = first, second
+    learned = kind.learn(x, y, parts, race.task, race.num_classes, *weights)
+    return lambda network: join(network, data, parts, race.task, kind, EVALUATION_BATCH, learned, race.log)
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import socket
+import sys
 import threading
 
 import keras
@@ -133,6 +134,15 @@ def test_a_port_that_is_taken_and_an_address_of_no_machine(run, capsys):
             serving.serve(run, port=port)
     with pytest.raises(ValueError, match=r"Nothing can listen at 203\.0\.113\.1:0"):
         serving.serve(run, host="203.0.113.1", port=0)
+
+
+@pytest.mark.parametrize(
+    ("package", "use"), [("uvicorn", serving.serve), ("starlette.routing", lambda run: serving.application(None))]
+)
+def test_without_a_package_the_extra_is_named(package, use, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kerasnas\[serve\]'"):
+        use(run)
 
 
 def test_a_dockerfile_is_written_once_and_no_other_overwritten(run, capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli, methods
+from kerasnas.export.classifier import Classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
@@ -38,6 +39,9 @@ def dataset(tmp_path_factory):
     return path
 
 
+ANSWERED = []  # numbers of samples that the network of `finished` was asked for
+
+
 @pytest.fixture(scope="module")
 def finished(dataset, tmp_path_factory):
     """A race of two networks on a clock that counts."""
@@ -46,6 +50,8 @@ def finished(dataset, tmp_path_factory):
         patch.setattr(stage, "TIMED", 4)
         patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
         folder = tmp_path_factory.mktemp("run") / "race"
+        answers = Classifier.answers
+        patch.setattr(Classifier, "answers", lambda network, x: ANSWERED.append(len(x)) or answers(network, x))
         command = ["search", f"--dataset={dataset}", "--cpu_minutes=4", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main([*command, "--max_parameters=20000", "--initializer=none"]) == 0
         return folder
@@ -97,6 +103,10 @@ def test_faults_of_the_data_stay_in_record_report_and_card_and_a_strict_run_trai
     with pytest.raises(ValueError, match=f"`strict` does not accept:\n  {fault[:60]}"):
         methods.search(RaceConfig(dataset=str(dataset), strict=True), tmp_path / "run", lines.append)
     assert not any("Plan" in line for line in lines)
+
+
+def test_test_samples_are_read_once(finished):
+    assert ANSWERED == [60]
 
 
 def test_folder_holds_everything(finished):
