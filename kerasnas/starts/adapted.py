@@ -12,17 +12,18 @@ import numpy as np
 from keras import layers
 
 from kerasnas.networks.initialization import fan_in
+from kerasnas.primitives.base import apply_standard
+from kerasnas.primitives.parts import QUARTERS, Apart
 from kerasnas.starts.base import Start, stage_of
+from kerasnas.starts.heads import COMPARED, comparing, linear
 
 FROZEN, BATCH_NORM, ADAPTER, TUNED, DRAWN = MODES = ("frozen", "batch_norm", "adapter", "tuned", "drawn")
 """What becomes of a stage: nothing changes; its batch norms learn scale, center and statistics; an adapter learns
 beside each of its readouts; its kernels are tuned, with the batch norms as they are; all is drawn anew."""
-HEADS = ("last", "stages", "grid")
-"""What the linear head reads: means of the last map; of every readout; of every readout, and of each quarter."""
 _MOMENTUM = 0.9  # of statistics that a short training learns: Keras' 0.99 takes hundreds of steps
 _RANK = 4  # an adapter has a quarter of the filters of the map it reads
-BODY, FEATURES, HEAD, LAST, QUARTERS = "start", "features", "logits", "last", "quarters"
-"""Names of the start's layers, of what standardizes the features, of the head, and of two parts of what it reads."""
+BODY = "start"
+"""Name of the start's layers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Adaptation:
         start: the pretrained network.
         size: side of the images that enter it, in pixels; the data's own are resized.
         stages: one of `MODES` for each stage, the first first; fewer than `STAGES` cut the network after the last.
-        head: one of `HEADS`.
+        head: one of `kerasnas.starts.heads.HEADS`, or `"compared"`: the quarters enter the start one by one, at
+            half the size.
     """
 
     start: Start
@@ -41,8 +43,13 @@ class Adaptation:
     stages: tuple[str, ...]
     head: str = "stages"
 
+    @property
+    def side(self) -> int:
+        """Side of what enters the start, in pixels."""
+        return self.size // 2 if self.head == COMPARED else self.size
+
     def build(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> keras.Model:
-        """Return the network; its head is zero.
+        """Return the network; a linear head is zero.
 
         Args:
             input_shape: `(height, width, channels)` of the data's images, from 0 to 1; with 1 or 3 channels.
@@ -55,30 +62,24 @@ class Adaptation:
         """
         self.check(input_shape)
         rng = np.random.default_rng([seed, 32])
-        backbone = self.start.build(self.size)
+        backbone = self.start.build(self.side)
         inputs = keras.Input(input_shape)
         read = self._layers_read(backbone)
         maps = keras.Model(backbone.inputs, [layer.output for layer in read], name=BODY)(self.pixels(inputs))
         maps = maps if isinstance(maps, list | tuple) else [maps]
         modes = dict(enumerate(self.stages, start=1))
         for layer in backbone.layers:
-            set_mode(layer, modes.get(stage_of(layer, self.size), FROZEN), rng)
-        stages = [min(stage_of(layer, self.size), len(self.stages)) for layer in read]
+            set_mode(layer, modes.get(stage_of(layer, self.side), FROZEN), rng)
+        stages = [min(stage_of(layer, self.side), len(self.stages)) for layer in read]
         maps = [adapted(x, rng) if modes[stage] == ADAPTER else x for x, stage in zip(maps, stages, strict=True)]
         # Of features that stay, the best head has a closed form.
         return keras.Model(inputs, self.logits(maps, num_classes, learns=set(self.stages) != {FROZEN}))
 
     def logits(self, maps: Sequence[Any], num_classes: int, learns: bool) -> Any:
-        """Return the outputs of the head, which is zero, for the maps that it may read, the last one last."""
-        features = [layers.GlobalAveragePooling2D(name=LAST)(maps[-1])]  # heads read what heads before them read
-        if self.head != "last":
-            features += [layers.GlobalAveragePooling2D()(x) for x in maps[:-1]]
-        if self.head == "grid":
-            quarter = [math.ceil(side / 2) for side in maps[-1].shape[1:3]]
-            features.append(layers.Flatten(name=QUARTERS)(layers.AveragePooling2D(quarter, padding="same")(maps[-1])))
-        x = layers.Concatenate()(features) if len(features) > 1 else features[0]
-        x = layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, trainable=False, name=FEATURES)(x)
-        return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name=HEAD, trainable=learns)(x)
+        """Return the outputs of the head for the maps that it may read, the last one last."""
+        if self.head == COMPARED:
+            return comparing(maps[-1], num_classes, learns)
+        return linear(maps, self.head, num_classes, learns)
 
     def cut(self, backbone: keras.Model) -> dict[int, tuple[keras.Model, int]]:
         """Cut a network of the start into its stages, each a model of the map with which the one before it ends.
@@ -91,7 +92,7 @@ class Adaptation:
         """
         read, ends, x, found = self._layers_read(backbone), self._ends(backbone), backbone.inputs[0], {}
         for stage, end in sorted(ends.items()):
-            maps = [layer for layer in read if stage_of(layer, self.size) == stage]
+            maps = [layer for layer in read if stage_of(layer, self.side) == stage]
             try:
                 model = keras.Model(x, [layer.output for layer in dict.fromkeys([*maps, end])])
             except ValueError as error:
@@ -107,13 +108,17 @@ class Adaptation:
                 f"{self.start.title} sees images of at least 2x2 pixels with 1 or 3 channels. Received: "
                 f"images of shape {tuple(input_shape)}"
             )
+        if self.head == COMPARED and (input_shape[0] % 2 or input_shape[1] % 2):
+            raise ValueError(f"Quarters need an even height and width. Received: images of shape {tuple(input_shape)}")
 
     def pixels(self, x: Any) -> Any:
         """Resize images from 0 to 1, and scale their pixels as the start expects them."""
         channels = x.shape[-1]
         if channels == 1:
             x = layers.Concatenate()([x, x, x])
-        x = resized(x, self.size, self.size)
+        if self.head == COMPARED:
+            x = apply_standard([Apart(QUARTERS)], x)
+        x = resized(x, self.side, self.side)
         offset, scale = (
             np.broadcast_to(np.asarray(value, float), 3) for value in (self.start.offset, self.start.scale)
         )
@@ -125,14 +130,14 @@ class Adaptation:
     def _layers_read(self, backbone: keras.Model) -> list[keras.layers.Layer]:
         ends = self._ends(backbone)
         named = [layer for layer in backbone.layers if layer.name in self.start.readouts] or list(ends.values())
-        kept = [layer for layer in named if stage_of(layer, self.size) <= len(self.stages)]
+        kept = [layer for layer in named if stage_of(layer, self.side) <= len(self.stages)]
         end = ends[max(ends)]
         return [*(layer for layer in kept if layer is not end), end]
 
     def _ends(self, backbone: keras.Model) -> dict[int, keras.layers.Layer]:
         """Return the last layer of each stage that is kept."""
         maps = [layer for layer in backbone.layers[1:] if len(layer.output.shape) == 4]
-        ends = {stage_of(layer, self.size): layer for layer in maps}
+        ends = {stage_of(layer, self.side): layer for layer in maps}
         return {stage: layer for stage, layer in ends.items() if stage <= len(self.stages)}
 
 

@@ -11,62 +11,29 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.companions.kernels import ridge
-from kerasnas.companions.linear import Weights, mix
+from kerasnas.companions.linear import Weights
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages, predicted
-from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, HEADS, LAST, QUARTERS
+from kerasnas.starts.adapted import BODY, FROZEN
 from kerasnas.starts.base import STAGES
+from kerasnas.starts.heads import (
+    COMPARED,
+    FEATURES,
+    HEAD,
+    HEADS,
+    LAST,
+    QUARTERS,
+    Comparison,
+    FittedHead,
+    Head,
+    kind_of_head,
+)
 from kerasnas.starts.space import AdaptationSpace
 from kerasnas.tasks import Task
 
-_NORM = 100.0  # squared length of standardized features: the head learns at the network's learning rate
-_FLOOR = 0.01  # added to the deviation of each feature
-_SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs fitted to -1 and 1, as logits: the usual one; in samples
 _BATCH = 100
 _GROWTH = 1.5  # exponent by which the time of a fit grows with the number of features, at most
 MOST = 4000  # samples that a head is fitted to: the time of the fit grows with the cube of their number
-
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-    """A linear model of the features of a network, by ridge regression.
-
-    Features are standardized; the penalty is the one that is best where each sample is left out; outputs become logits
-    by a factor, chosen likewise.
-
-    Attributes:
-        mean, deviation: of each feature.
-        weights: of each feature, as it is, for each output.
-        bias: of each output.
-        left_out: for each sample, the outputs of the regression on all others: evidence that costs nothing.
-    """
-
-    mean: np.ndarray
-    deviation: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
-    left_out: np.ndarray
-
-    @classmethod
-    def fitted(cls, features: np.ndarray, y: np.ndarray, task: Task, outputs: int, weights: Weights = None) -> Head:
-        """Return the head that is fitted to features `(samples, features)` and labels, which count by their weights."""
-        mean, deviation = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float) + _FLOOR
-        kernel, bias, left_out = ridge(features, task.ridge_targets(task.targets(y, outputs)), weights)
-        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])
-        return cls(mean, deviation, scale * kernel, scale * bias, scale * left_out)
-
-    def outputs(self, features: np.ndarray) -> np.ndarray:
-        """Return the outputs for features of other samples."""
-        return features @ self.weights + self.bias
-
-    def give(self, model: keras.Model) -> None:
-        """Make this the head of a network that `AdaptationSpace` builds."""
-        standardize, head = model.get_layer(FEATURES), model.get_layer(HEAD)
-        spread = self.deviation * math.sqrt(len(self.mean) / _NORM)
-        standardize.set_weights([self.mean, spread**2])
-        spread = np.sqrt(spread**2 + standardize.epsilon)
-        head.set_weights([self.weights * spread[:, None], self.bias + self.mean @ self.weights])
 
 
 def features_of(model: keras.Model, x: Any) -> np.ndarray:
@@ -81,6 +48,17 @@ def _reader(model: keras.Model) -> keras.Model:
     return reader
 
 
+def _read(
+    model: keras.Model, x: Any, held_out: Any, clock: Callable[[], float]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return what the head of a network reads of `x` and of `held_out`, and the seconds that a sample takes."""
+    reader = _reader(model)
+    held = predicted(reader, held_out, _BATCH)  # traces
+    traced = clock()
+    features = predicted(reader, x, _BATCH)
+    return features, held, (clock() - traced) / len(x)
+
+
 def widths(model: keras.Model) -> dict[str, int]:
     """Return, for each head, how many of the features it reads that `"grid"` reads, the model's own head: the first."""
     width = model.get_layer(FEATURES).input.shape[-1]
@@ -89,8 +67,8 @@ def widths(model: keras.Model) -> dict[str, int]:
 
 
 @checks.arguments(model=keras.Model, y=checks.array, task=Task)
-def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task, weights: Weights = None) -> Head:
-    """Give a network the head that ridge regression finds on its features, as they are.
+def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task, weights: Weights = None) -> FittedHead:
+    """Give a network the head that is best on its features, as they are: by ridge regression, if it is linear.
 
     A tuned network that begins so keeps what its start knows: a drawn head would first destroy some of it.
 
@@ -119,7 +97,7 @@ def begin(model: keras.Model, x: Any, y: np.ndarray, task: Task, weights: Weight
         *(() if weights is None else (checks.weights("weights", weights, len(x)),)),
     )
     x, y, *rest = spread(data)
-    head = Head.fitted(features_of(model, x), y, task, model.get_layer(HEAD).units, *rest)
+    head = kind_of_head(model).fitted(features_of(model, x), y, task, model.get_layer(HEAD).units, *rest)
     head.give(model)
     return head
 
@@ -166,12 +144,12 @@ class Prober:
     teaches: bool = False
 
     def __post_init__(self) -> None:
-        self._heads: dict[tuple[Any, ...], Head] = {}
+        self._heads: dict[tuple[Any, ...], FittedHead] = {}
         self._answers: dict[tuple[str, int, str], tuple[np.ndarray, np.ndarray]] = {}
 
-    def network(self, start: str, size: int) -> keras.Model:
-        """Return the frozen network of a start for images of a size, whose head reads all that any head reads."""
-        genotype = self.space.network(start, size, (FROZEN,) * STAGES, HEADS[-1])
+    def network(self, start: str, size: int, head: str = HEADS[-1]) -> keras.Model:
+        """Return the frozen network of a start for images of a size; by default, the head that reads all."""
+        genotype = self.space.network(start, size, (FROZEN,) * STAGES, head)
         return self.space.build_network(genotype, self.input_shape, self.num_classes)
 
     def probe(
@@ -195,30 +173,32 @@ class Prober:
 
         Returns:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
-            `seconds` of it all, and the `pace`: seconds of a sample's way through the network. Which head is the best,
-            all samples say: those held out, and those to learn from by regressions on all others of them; `merit` is
-            their mean score.
+            `seconds` of it all, and the `pace`: seconds of a sample's way through the network. The best head is the one
+            of the greatest `merit`.
         """
         before, (x, y, *weights) = clock(), spread(data)
         model = self.network(start, size)
-        reader = _reader(model)
-        held = predicted(reader, held_out[0], _BATCH)  # traces
-        traced = clock()
-        features = predicted(reader, x, _BATCH)
-        pace, scores, merits = (clock() - traced) / len(x), {}, {}
+        features, held, pace = _read(model, x, held_out[0], clock)
+        scores: dict[str, np.ndarray] = {}
+        merits: dict[str, float] = {}
+
+        def judge(name: str, head: FittedHead, read: np.ndarray) -> None:
+            self._heads[start, size // (1 + (name == COMPARED)), read.shape[1], len(data[0])] = head
+            self._answers[start, size, name] = head.left_out, head.outputs(read)
+            labels = (np.asarray(part) for part in held_out[1:])
+            scores[name] = self.task.metric_scores(self._answers[start, size, name][1], *labels)
+            merits[name] = head.merit(self.task, scores[name], np.asarray(y), *weights)
+
         narrower, taken = 1, 0.0
         for name, width in widths(model).items():
             begun = clock()
             if begun - before + taken * (width / narrower) ** _GROWTH > limit:
                 break
-            head = Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights)
-            self._heads[start, size, width, len(data[0])] = head
-            self._answers[start, size, name] = head.left_out, head.outputs(held[:, :width])
-            held_labels = (np.asarray(part) for part in held_out[1:])
-            scores[name] = self.task.metric_scores(self._answers[start, size, name][1], *held_labels)
-            learned = self.task.metric_scores(head.left_out, np.asarray(y), *weights)
-            merits[name] = float(np.concatenate([learned, scores[name]]).mean())
+            judge(name, Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights), held[:, :width])
             narrower, taken = width, clock() - begun
+        if COMPARED in self.space.heads and Comparison.seconds(len(x), widths(model)[HEADS[0]]) <= limit:
+            features, held, _ = _read(self.network(start, size, COMPARED), x, held_out[0], clock)
+            judge(COMPARED, Comparison.fitted(features, y, self.task, self.num_classes, *weights), held)
         best = max(merits, key=lambda name: merits[name])
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
         found |= {"scores": scores[best], "merit": merits[best]}

@@ -14,8 +14,9 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.spaces.base import SPACES, Indices, SearchSpace
 from kerasnas.spaces.skeleton_space import chain_of, distinct
-from kerasnas.starts.adapted import HEADS, MODES, Adaptation
+from kerasnas.starts.adapted import MODES, Adaptation
 from kerasnas.starts.base import STAGES, STARTS, available_starts, start
+from kerasnas.starts.heads import COMPARED, HEADS
 from kerasnas.starts.supernet import AdaptationSupernet
 from kerasnas.wording import nearest
 
@@ -36,7 +37,8 @@ class AdaptationSpace(SearchSpace):
         sizes: sides of the images that enter the start, in pixels. Defaults to 64, 96, 128, 176, 224 and 288.
         depths: numbers of stages that are kept. Defaults to 3, 4 and 5, all of them.
         modes: options of each stage. Defaults to all five.
-        heads: options of the head. Defaults to all three.
+        heads: options of the head. Defaults to the linear ones, `"last"`, `"stages"` and `"grid"`; `"compared"` is for
+            images whose quarters are images of their own: it tells how alike they are.
 
     Raises:
         ValueError: for unknown, repeated or no options.
@@ -78,7 +80,7 @@ class AdaptationSpace(SearchSpace):
         self.sizes_of_images = tuple(checks.size("sizes", size) for size in distinct("sizes", sizes))
         self.depths = tuple(checks.integer("depths", depth, 1, STAGES) for depth in distinct("depths", depths))
         self.modes = checks.names("modes", modes, MODES)
-        self.heads = checks.names("heads", heads, HEADS)
+        self.heads = checks.names("heads", heads, (*HEADS, COMPARED))
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:

@@ -170,7 +170,7 @@ def _mixed_stages(
     """Return the mixed stages by the names of their choices; every mode but `adapter` has a copy of the start."""
     rng, bodies = np.random.default_rng([seed, 32]), {}
     for mode in dict.fromkeys(FROZEN if mode == ADAPTER else mode for mode in modes):
-        backbone = adaptation.start.build(adaptation.size)
+        backbone = adaptation.start.build(adaptation.side)
         for layer in backbone.layers:
             set_mode(layer, mode, rng)
         bodies[mode] = adaptation.cut(backbone)

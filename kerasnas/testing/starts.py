@@ -8,8 +8,9 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.starts.adapted import BODY, FEATURES, FROZEN, HEAD, TUNED, Adaptation
+from kerasnas.starts.adapted import BODY, FROZEN, TUNED, Adaptation
 from kerasnas.starts.base import STAGES, Start, stage_of
+from kerasnas.starts.heads import FEATURES, HEAD
 from kerasnas.testing.common import require
 
 

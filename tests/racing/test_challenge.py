@@ -1,5 +1,6 @@
 """The challenge of pretrained networks: who is expected to end best stands, and every kill resumes to the same end."""
 
+import functools
 import math
 import types
 
@@ -15,7 +16,8 @@ from kerasnas.racing.race import challenge, stage
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.base import StartError
-from kerasnas.starts.probes import Head, Prober, widths
+from kerasnas.starts.heads import Head
+from kerasnas.starts.probes import Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
 from tests.kit import Traced
@@ -197,7 +199,9 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
         left_out, outputs = (right, np.eye(CLASSES)[(labels + (np.arange(4) > 2)) % CLASSES])
         if features.shape[1] == least:  # only the samples held out are for it
             left_out, outputs = wrong, np.eye(CLASSES)[labels]
-        return types.SimpleNamespace(left_out=left_out, outputs=lambda features: outputs)
+        head = types.SimpleNamespace(left_out=left_out, outputs=lambda features: outputs)
+        head.merit = functools.partial(Head.merit, head)
+        return head
 
     counts = widths(prober.network("tiny", 32))
     least = min(counts.values())

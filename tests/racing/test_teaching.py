@@ -7,7 +7,8 @@ from kerasnas.racing.entrants.contestants import Contestants
 from kerasnas.racing.race.teaching import lesson
 from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts import probes as probes_module
-from kerasnas.starts.probes import Head, Prober, features_of
+from kerasnas.starts.heads import Head
+from kerasnas.starts.probes import Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from tests.racing.test_challenge import Blind, colors, entrant, unregistered  # noqa: F401
 from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, short  # noqa: F401

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnas.racing.entrants.slices import batches_of
-from kerasnas.starts.probes import Head
+from kerasnas.starts.heads import Head
 from kerasnas.tasks.classification import Classification
 from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, images, race, short  # noqa: F401
 

@@ -7,8 +7,9 @@ import pytest
 from kerasnas import testing
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.starts import STARTS, AdaptationSpace, begin
-from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, HEADS, MODES, TUNED, Adaptation
-from kerasnas.starts.probes import Head, features_of, widths
+from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, MODES, TUNED, Adaptation
+from kerasnas.starts.heads import HEADS, Head
+from kerasnas.starts.probes import features_of, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
 

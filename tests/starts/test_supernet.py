@@ -13,7 +13,8 @@ from kerasnas.relaxations import Softmax
 from kerasnas.search import BilevelTrainer
 from kerasnas.spaces.base import has_supernet
 from kerasnas.starts import STARTS, AdaptationSpace, begin
-from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FEATURES, FROZEN, MODES, TUNED
+from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, MODES, TUNED
+from kerasnas.starts.heads import FEATURES
 from kerasnas.starts.supernet import StageVersion
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart

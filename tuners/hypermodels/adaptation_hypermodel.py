@@ -14,7 +14,7 @@ from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
 from kerasnas.starts import AdaptationSpace, begin
-from kerasnas.starts.adapted import HEAD
+from kerasnas.starts.heads import HEAD
 from kerasnas.training.recipe import TrainingRecipe
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
 from tuners.tuners.trial_inputs import arrays_of, is_dataset

@@ -14,11 +14,13 @@ from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.shelf import initializer_names, initializer_record, load_initializer
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities.decoding import LONGEST
+from kerasnas.primitives.parts import QUARTERS
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.spaces import SearchSpace
 from kerasnas.starts import STARTS, AdaptationSpace, available_starts
 from kerasnas.starts.base import StartError, start
+from kerasnas.starts.heads import COMPARED, HEADS
 from kerasnas.starts.saved import is_saved, register_saved
 from kerasnas.starts.space import SIZES
 
@@ -102,7 +104,8 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     if data.input_shape[-1] not in (1, 3):
         log(f"No pretrained network sees {data.modality.plural} of {data.input_shape[-1]} channels.")
         return None
-    return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names)
+    heads = (*HEADS, COMPARED) if QUARTERS in data.modality.divisions(data.x_train) else HEADS
+    return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names, heads=heads)
 
 
 def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[str]:

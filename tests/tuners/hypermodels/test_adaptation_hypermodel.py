@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from kerasnas.starts import STARTS, AdaptationSpace
-from kerasnas.starts.adapted import FROZEN, HEAD, TUNED
+from kerasnas.starts.adapted import FROZEN, TUNED
+from kerasnas.starts.heads import HEAD
 from tests.starts.kit import TinyStart
 from tuners import AdaptationHyperModel, EvolutionOracle, GenotypeTuner
 
