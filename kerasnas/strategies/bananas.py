@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy
-from kerasnas.strategies.candidates import INCUMBENTS, Candidates
-from kerasnas.strategies.gaussian_process import MatchKernel, normal_quantiles
+from kerasnas.strategies.candidates import INCUMBENTS, Batches
+from kerasnas.strategies.gaussian_process import normal_quantiles
 from kerasnas.strategies.numpy_networks import Adam, Arrays
 
 
@@ -95,7 +94,7 @@ class NetworkEnsemble:
 
 
 @STRATEGIES.register("bananas")
-class BANANAS(SearchStrategy):
+class BANANAS(Batches, SearchStrategy):
     """BANANAS: mutations of the best, scored by an ensemble of networks and picked by Thompson sampling.
 
     After `initial` random architectures it repeats: train the networks on the scores so far, predict new candidates,
@@ -145,16 +144,8 @@ class BANANAS(SearchStrategy):
         members: int = 5,
     ):
         super().__init__(space, seed, unique)
-        self.initial = checks.integer("initial", initial, 1)
-        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self._set_batches(initial, batch_size)
         self.members = checks.integer("members", members, 2)
-        self._kernel, self._around = MatchKernel(space), Candidates(space)
-        self._chosen: list[Indices] = []  # with the last training, not asked for yet
-
-    def propose(self) -> Indices:
-        if not self._chosen and len(self.succeeded) >= self.initial:
-            self._chosen = self._choose()
-        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
 
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
@@ -172,12 +163,6 @@ class BANANAS(SearchStrategy):
         """Return each member's predicted scores of m candidates, `(members, m)`."""
         known, new = (np.concatenate(self._kernel.encode(some), axis=1) for some in (observed, candidates))
         return NetworkEnsemble(known, scores, self.rng, self.members)(new)
-
-    def state(self) -> dict[str, Any]:
-        return {"chosen": [list(indices) for indices in self._chosen]}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._chosen = [tuple(indices) for indices in state["chosen"]]
 
 
 def thompson_draws(predictions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

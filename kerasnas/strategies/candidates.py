@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import check_space
+from kerasnas.strategies.gaussian_process import MatchKernel
 
 INCUMBENTS = 5  # best architectures whose neighbors are all candidates
 _MUTANTS = 150  # candidates two random changes away from one of them
@@ -63,3 +66,24 @@ class Candidates:
             return [self.space.sample_indices(rng) for _ in range(_RANDOM)]
         drawn = rng.integers(self.space.cardinalities, size=(_RANDOM, len(self.space.cardinalities)))
         return [indices for indices in map(tuple, drawn.tolist()) if self.space.feasible(indices)]
+
+
+class Batches:
+    """Part of a search whose model chooses `batch_size` architectures at a time, after `initial` random ones."""
+
+    def _set_batches(self: Any, initial: int, batch_size: int) -> None:
+        self.initial = checks.integer("initial", initial, 1)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self._kernel, self._around = MatchKernel(self.space), Candidates(self.space)
+        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
+
+    def propose(self: Any) -> Indices:
+        if not self._chosen and len(self.succeeded) >= self.initial:
+            self._chosen = self._choose()
+        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
+
+    def state(self: Any) -> dict[str, Any]:
+        return {"chosen": [list(indices) for indices in self._chosen]}
+
+    def restore(self: Any, state: dict[str, Any]) -> None:
+        self._chosen = [tuple(indices) for indices in state["chosen"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from kerasnas.pareto import crowding_distance, non_dominated_sort, staircase
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES
-from kerasnas.strategies.candidates import Candidates
-from kerasnas.strategies.gaussian_process import MatchKernel, Posterior, expected_improvement, fit_noise
+from kerasnas.strategies.candidates import Batches
+from kerasnas.strategies.gaussian_process import Posterior, expected_improvement, fit_noise
 from kerasnas.strategies.multi_objective import ParetoSearch
 
 _PARENTS = 10  # architectures on the front whose neighbors are all candidates
@@ -63,7 +62,7 @@ def expected_hypervolume_improvement(
 
 
 @STRATEGIES.register("ehvi")
-class EHVISearch(ParetoSearch):
+class EHVISearch(Batches, ParetoSearch):
     """Expected hypervolume improvement: Bayesian optimization of two objectives with a Gaussian process for each.
 
     A reward is a pair, both entries of which are maximized; one with an entry that is not finite has failed. After
@@ -121,18 +120,10 @@ class EHVISearch(ParetoSearch):
         if checks.integer("objectives", objectives, 1) != 2:
             expected = "2, for which the expectation is exact; for others there is `NSGA2`"
             raise ValueError(checks.invalid("objectives", expected, objectives))
-        self.initial = checks.integer("initial", initial, 1)
-        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self._set_batches(initial, batch_size)
         self.reference = None if reference is None else checks.array("reference", reference, rank=1)
         if self.reference is not None and self.reference.shape != (2,):
             raise ValueError(checks.invalid("reference", "two numbers", reference))
-        self._kernel, self._around = MatchKernel(space), Candidates(space)
-        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
-
-    def propose(self) -> Indices:
-        if not self._chosen and len(self.succeeded) >= self.initial:
-            self._chosen = self._choose()
-        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
 
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
@@ -171,12 +162,6 @@ class EHVISearch(ParetoSearch):
         scale[scale == 0] = 1
         targets = (raised - center) / scale
         return targets, targets.min(axis=0) - 1 if self.reference is None else (self.reference - center) / scale
-
-    def state(self) -> dict[str, Any]:
-        return {"chosen": [list(indices) for indices in self._chosen]}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._chosen = [tuple(indices) for indices in state["chosen"]]
 
 
 def _spread_front(rewards: np.ndarray) -> list[int]:
