@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.files import untrusted
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -152,17 +150,6 @@ def check_named(
     if len(y) != len(x):
         raise wrong(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
     task.check(y, len(classes), "", y_name)
-
-
-def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read an untrusted `.npz` file with these arrays; raises ValueError if it is damaged or lacks one."""
-    try:
-        arrays = untrusted.read_arrays(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    if missing := [name for name in names if name not in arrays]:
-        raise ValueError(f"{path}: Expected the arrays {list(names)}. Missing: {missing}")
-    return arrays
 
 
 def wrong(argument: str, expected: str, received: Any) -> ValueError:
