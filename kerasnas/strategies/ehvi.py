@@ -71,17 +71,15 @@ class EHVISearch(Batches, ParetoSearch):
     up to ten architectures of the front that are far from one another. Pending architectures count with their
     predicted rewards.
 
-    The area is that of the rewards, each divided by its standard deviation. A reward further below the median than the
-    best is above it is clipped to that distance, so that networks that fail to learn hide nothing. The noise and the
-    scale of each process have the highest marginal likelihood. A choice takes some milliseconds after 100 evaluations
-    on one core.
+    The area is that of the rewards, each divided by its standard deviation, above one deviation below the lowest. A
+    reward further below the median than the best is above it is clipped to that distance, so that networks that fail to
+    learn hide nothing. The noise and the scale of each process have the highest marginal likelihood. A choice takes
+    some milliseconds after 100 evaluations on one core.
 
     Args:
         space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first fit. Defaults to 10.
         batch_size: number of architectures chosen per fit. Defaults to 2.
-        reference: two rewards, the corner from which the area is measured; points not above both do not count.
-            Defaults to None: one standard deviation below the lowest of each.
         objectives: number of entries in a reward; 2, for which the expectation is exact. Defaults to 2.
 
     Example:
@@ -113,7 +111,6 @@ class EHVISearch(Batches, ParetoSearch):
         unique: bool = True,
         initial: int = 10,
         batch_size: int = 2,
-        reference: Sequence[float] | None = None,
         objectives: int = 2,
     ):
         super().__init__(space, seed, unique)
@@ -121,9 +118,6 @@ class EHVISearch(Batches, ParetoSearch):
             expected = "2, for which the expectation is exact; for others there is `NSGA2`"
             raise ValueError(checks.invalid("objectives", expected, objectives))
         self._set_batches(initial, batch_size)
-        self.reference = None if reference is None else checks.array("reference", reference, rank=1)
-        if self.reference is not None and self.reference.shape != (2,):
-            raise ValueError(checks.invalid("reference", "two numbers", reference))
 
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
@@ -155,13 +149,13 @@ class EHVISearch(Batches, ParetoSearch):
         return [candidates[position] for position in chosen[len(pending) :]]
 
     def _scaled(self, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Standardize rewards `(n, 2)`, those far below the median clipped; scale the reference likewise."""
+        """Standardize rewards `(n, 2)`, those far below the median clipped; return the area's corner too."""
         median = np.median(rewards, axis=0)
         raised = np.maximum(rewards, 2 * median - rewards.max(axis=0))
-        center, scale = raised.mean(axis=0), raised.std(axis=0)
+        scale = raised.std(axis=0)
         scale[scale == 0] = 1
-        targets = (raised - center) / scale
-        return targets, targets.min(axis=0) - 1 if self.reference is None else (self.reference - center) / scale
+        targets = (raised - raised.mean(axis=0)) / scale
+        return targets, targets.min(axis=0) - 1
 
 
 def _spread_front(rewards: np.ndarray) -> list[int]:

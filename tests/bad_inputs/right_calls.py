@@ -206,8 +206,7 @@ def named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 # Strategies
 call(search.RandomSearch, search.LocalSearch, search.RegularizedEvolution, search.NSGA2, search.Reinforce)
 call(search.Controller, search.BANANAS, search.TPESearch, search.ASHA, search.Hyperband, search.SuccessiveHalving)
-call(search.BOHB, meta.TransferPredictor, search.PredictorSearch)
-call(search.EHVISearch, reference=(0.0, 0.0))
+call(search.BOHB, meta.TransferPredictor, search.PredictorSearch, search.EHVISearch)
 REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
 call(Adam, learning_rate=0.1)
 call(InnerAdam)
