@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
@@ -14,13 +15,7 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
 from kerasnas.strategies.candidates import INCUMBENTS, Batches
-from kerasnas.strategies.gaussian_process import (
-    Posterior,
-    expected_improvement,
-    fit_noise,
-    normal_cdf,
-    normal_quantiles,
-)
+from kerasnas.strategies.gaussian_process import Posterior, expected_improvement, fit_noise, normal_quantiles
 
 
 @STRATEGIES.register("predictor")
@@ -169,7 +164,7 @@ class PredictorSearch(Batches, SearchStrategy):
                 spread = np.sqrt(variance + self._unexplained)
                 value = expected_improvement(posterior.means[0], spread, scores[within].max())
             if self.cost_limit is not None:
-                value = value * normal_cdf((limit - posterior.means[1]) / deviation)
+                value = value * ndtr((limit - posterior.means[1]) / deviation)
             value[chosen] = -1
             chosen.append(int(np.argmax(value)))
             posterior.condition(chosen[-1])
