@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasnas import checks
-from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy
 from kerasnas.strategies.candidates import INCUMBENTS, Batches
@@ -106,7 +104,6 @@ class BANANAS(Batches, SearchStrategy):
         space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first training. Defaults to 10.
         batch_size: number of architectures chosen per training. Defaults to 2.
-        members: number of networks in the ensemble, at least 2. Defaults to 5.
 
     Example:
 
@@ -134,19 +131,6 @@ class BANANAS(Batches, SearchStrategy):
         - 2 architectures are chosen per training; the paper has 10.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        seed: int = 0,
-        unique: bool = True,
-        initial: int = 10,
-        batch_size: int = 2,
-        members: int = 5,
-    ):
-        super().__init__(space, seed, unique)
-        self._set_batches(initial, batch_size)
-        self.members = checks.integer("members", members, 2)
-
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
         scores = normal_quantiles(np.array([reward for _, reward in self.succeeded]))
@@ -162,7 +146,7 @@ class BANANAS(Batches, SearchStrategy):
     ) -> np.ndarray:
         """Return each member's predicted scores of m candidates, `(members, m)`."""
         known, new = (np.concatenate(self._kernel.encode(some), axis=1) for some in (observed, candidates))
-        return NetworkEnsemble(known, scores, self.rng, self.members)(new)
+        return NetworkEnsemble(known, scores, self.rng)(new)
 
 
 def thompson_draws(predictions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

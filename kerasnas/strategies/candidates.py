@@ -71,10 +71,11 @@ class Candidates:
 class Batches:
     """Part of a search whose model chooses `batch_size` architectures at a time, after `initial` random ones."""
 
-    def _set_batches(self: Any, initial: int, batch_size: int) -> None:
+    def __init__(self, space: SearchSpace, seed: int = 0, unique: bool = True, initial: int = 10, batch_size: int = 2):
+        super().__init__(space, seed, unique)  # type: ignore[call-arg]  # of the search that it is part of
         self.initial = checks.integer("initial", initial, 1)
         self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self._kernel, self._around = MatchKernel(self.space), Candidates(self.space)
+        self._kernel, self._around = MatchKernel(space), Candidates(space)
         self._chosen: list[Indices] = []  # with the last fit, not asked for yet
 
     def propose(self: Any) -> Indices:

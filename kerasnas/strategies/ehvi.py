@@ -113,11 +113,10 @@ class EHVISearch(Batches, ParetoSearch):
         batch_size: int = 2,
         objectives: int = 2,
     ):
-        super().__init__(space, seed, unique)
+        super().__init__(space, seed, unique, initial, batch_size)
         if checks.integer("objectives", objectives, 1) != 2:
             expected = "2, for which the expectation is exact; for others there is `NSGA2`"
             raise ValueError(checks.invalid("objectives", expected, objectives))
-        self._set_batches(initial, batch_size)
 
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]

@@ -74,8 +74,7 @@ class PredictorSearch(Batches, SearchStrategy):
         batch_size: int = 2,
         cost_limit: float | None = None,
     ):
-        super().__init__(space, seed, unique)
-        self._set_batches(initial, batch_size)
+        super().__init__(space, seed, unique, initial, batch_size)
         self.cost_limit = checks.optional(checks.number, "cost_limit", cost_limit, above=0)
         self.costs: list[float] = []
 
