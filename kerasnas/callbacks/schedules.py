@@ -70,7 +70,7 @@ class CosineSchedule(keras.callbacks.Callback):
         alphas: if True, the rate is that of the alphas. Defaults to False.
 
     Raises:
-        ValueError: if a number is negative or not finite.
+        ValueError: if a number is negative or not finite, or `alphas` is not a boolean.
 
     Example:
 
@@ -82,7 +82,7 @@ class CosineSchedule(keras.callbacks.Callback):
         super().__init__()
         self.initial = checks.number("initial", initial, least=0)
         self.minimum = checks.number("minimum", minimum, least=0)
-        self.frozen, self.alphas = checks.integer("frozen", frozen, least=0), alphas
+        self.frozen, self.alphas = checks.integer("frozen", frozen, least=0), checks.boolean("alphas", alphas)
 
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate in `epoch` of `epochs`."""
