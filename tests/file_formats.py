@@ -202,8 +202,6 @@ _OMNIGLOT = {
     "alphabet": np.array([1, 0, 0]),
 }
 _OMNIGLOT |= {"alphabet_names": np.array(["Greek", "Latin"]), "class_names": np.array(["L/a", "G/b", "G/c"])}
-_MINI = {"x": np.zeros((6, 84, 84, 3), "uint8"), "y": np.arange(6) % 3, "split": np.array([0, 1, 2])}
-_MINI |= {"classes": np.array(["a", "b", "c"])}
 _REBUILT = Rebuilt(DARTS_V2, TrainingConfig(space="darts", num_nodes=4)).to_dict()
 
 _NOTES = ("kerasnas_version", "directory", "secret")  # of a run's config.json: no settings
@@ -252,7 +250,6 @@ FORMATS: dict[str, FileFormat] = {
     "Omniglot .npz": FileFormat(
         _npz("omniglot.npz", **_OMNIGLOT), lambda path: datasets.omniglot("evaluation", path=path)
     ),
-    "miniImageNet .npz": FileFormat(_npz("mini.npz", **_MINI), lambda path: datasets.mini_imagenet("train", path=path)),
     "flags .yaml": FileFormat(_flags(".yaml"), _read_flags),
     "flags .json": FileFormat(_flags(".json"), _read_flags, may_lack=_FLAGS),
     **{

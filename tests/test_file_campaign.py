@@ -98,14 +98,6 @@ ACCEPTED: dict[str, str] = {
         "names",
     ),
     **dict.fromkeys(
-        (
-            "miniImageNet .npz: classes of text",
-            "miniImageNet .npz: classes of huge numbers",
-            "miniImageNet .npz: classes of negative numbers",
-        ),
-        "names, or numbers of classes",
-    ),
-    **dict.fromkeys(
         ("flags .json: augment is no text",),
         "no augmentation",
     ),

@@ -20,6 +20,7 @@ from kerasnas.distribution.scope import is_chief, replicas_of, workers_of
 from kerasnas.files.storage import CheckpointStore
 
 METRIC = "metric-"  # prefix of metrics' variables in a checkpoint
+_GRACE = 25.0  # seconds after SIGTERM
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
@@ -29,9 +30,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     before.
 
     On SIGTERM, which preempted machines receive, it saves after the current step; then the signal goes to its previous
-    handler, or the process ends with status 143. A search or a meta-training resumes within the epoch; other trainings,
-    and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several workers, the metrics of an
-    interrupted epoch cover only the steps after the interruption.
+    handler, or the process ends with status 143, after 25 seconds in any case. A search or a meta-training resumes
+    within the epoch; other trainings, and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several
+    workers, the metrics of an interrupted epoch cover only the steps after the interruption.
 
     Of several workers the first one saves, and any that receives SIGTERM; all restore, so `folder` must be visible to
     all. Weights do not depend on the number of replicas: a search may resume on more or fewer.
@@ -41,7 +42,6 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         keep: number of checkpoints kept. Defaults to 2.
         log: called with one line when a damaged checkpoint is skipped, and when a search resumes on another number of
             replicas. Defaults to `print`.
-        grace: seconds after SIGTERM at which the process ends in any case. Defaults to 25.
 
     Attributes:
         history: metric -> value of every epoch since the start of the training, resumed or not.
@@ -54,12 +54,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         model.fit(data, initial_epoch=checkpoint.restore(model), epochs=20, callbacks=[checkpoint])
     """
 
-    @checks.arguments(folder=checks.path, keep=checks.size, log=checks.function, grace=checks.not_negative)
-    def __init__(
-        self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print, grace: float = 25.0
-    ):
+    @checks.arguments(folder=checks.path, keep=checks.size, log=checks.function)
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
         super().__init__()
-        self.store, self.grace = CheckpointStore(folder, keep, log), grace
+        self.store = CheckpointStore(folder, keep, log)
         self._began, self._earlier = time.perf_counter(), 0.0
         self.history: dict[str, list[float]] = {}
         self._epoch: int | None = None
@@ -134,7 +132,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def _terminate(self, *_: Any) -> None:
         if not self._terminated:
             self._terminated = True
-            watch = threading.Timer(self.grace, os._exit, [128 + signal.SIGTERM])
+            watch = threading.Timer(_GRACE, os._exit, [128 + signal.SIGTERM])
             watch.daemon = True
             watch.start()
 
@@ -207,10 +205,8 @@ class SearchCheckpoint(TrainingCheckpoint):
         search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(
-        self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print, grace: float = 25.0
-    ):
-        super().__init__(folder, keep, log, grace)
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+        super().__init__(folder, keep, log)
         self.mixing_weights: dict[str, np.ndarray] = {}
 
     def _take_own(self, arrays: dict[str, np.ndarray]) -> None:

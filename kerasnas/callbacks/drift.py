@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 
 from kerasnas import checks
-
-
-class OutputMonitor(Protocol):
-    """A monitor of a model's outputs, such as a `kerasnas.DriftMonitor`."""
-
-    def observe_outputs(self, outputs: Any) -> Any:
-        """Observe new outputs; return a report that has `drift`."""
 
 
 class DriftCallback(keras.callbacks.Callback):
@@ -46,7 +39,7 @@ class DriftCallback(keras.callbacks.Callback):
     [('outputs',)]
     """
 
-    def __init__(self, monitor: OutputMonitor, on_drift: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, monitor: Any, on_drift: Callable[[Any], Any] | None = None) -> None:
         super().__init__()
         checks.function("monitor", getattr(monitor, "observe_outputs", monitor), "a `kerasnas.DriftMonitor`")
         self.monitor = monitor

@@ -61,47 +61,50 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
 
 
 class CosineSchedule(keras.callbacks.Callback):
-    """Anneals the learning rate by a half cosine over the epochs of `fit`.
+    """Anneals a learning rate by a half cosine over the epochs of `fit`.
 
     Args:
         initial: learning rate of the first epoch.
         minimum: learning rate at the end of the schedule. Defaults to 0.
+        frozen: number of epochs before it falls. Defaults to 0.
+        alphas: if True, the rate is that of the alphas. Defaults to False.
 
     Raises:
-        ValueError: if either is negative or not finite.
+        ValueError: if a number is negative or not finite, or `alphas` is not a boolean.
 
     Example:
 
-    >>> [round(CosineSchedule(1.0).rate(epoch, 4), 3) for epoch in range(4)]
-    [1.0, 0.854, 0.5, 0.146]
+    >>> [round(CosineSchedule(1.0, frozen=1).rate(epoch, 5), 3) for epoch in range(5)]
+    [1.0, 1.0, 0.854, 0.5, 0.146]
     """
 
-    def __init__(self, initial: float, minimum: float = 0.0):
+    def __init__(self, initial: float, minimum: float = 0.0, frozen: int = 0, alphas: bool = False):
         super().__init__()
         self.initial = checks.number("initial", initial, least=0)
         self.minimum = checks.number("minimum", minimum, least=0)
+        self.frozen, self.alphas = checks.integer("frozen", frozen, least=0), checks.boolean("alphas", alphas)
 
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate in `epoch` of `epochs`."""
-        return self.minimum + (self.initial - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        angle = math.pi * max(epoch - self.frozen, 0) / max(epochs - self.frozen, 1)
+        return self.minimum + (self.initial - self.minimum) * (1 + math.cos(angle)) / 2
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = self.rate(epoch, self.params["epochs"])
+        optimizer = self.model.optimizer.inner[1] if self.alphas else self.model.optimizer
+        optimizer.learning_rate = self.rate(epoch, self.params["epochs"])
 
 
 class TemperatureSchedule(keras.callbacks.Callback):
-    """Anneals the temperature of the supernet's relaxation, linearly or by equal ratios, over the epochs of `fit`.
+    """Anneals the temperature of the supernet's relaxation linearly over the epochs of `fit`.
 
     In a custom model it anneals every `MixedOp`'s.
 
     Args:
         initial: temperature of the first epoch. Defaults to 10, where GDAS starts.
         final: temperature of the last epoch. Defaults to 0.1, where it ends.
-        kind: `"linear"` or `"exponential"`. Defaults to `"linear"`, as GDAS.
 
     Raises:
-        ValueError: if a temperature is not above 0, for an unknown kind, and in `fit` if the relaxation has no
-            temperature.
+        ValueError: if a temperature is not above 0, and in `fit` if the relaxation has no temperature.
 
     Example:
 
@@ -112,18 +115,14 @@ class TemperatureSchedule(keras.callbacks.Callback):
         Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465).
     """
 
-    def __init__(self, initial: float = 10.0, final: float = 0.1, kind: str = "linear"):
+    def __init__(self, initial: float = 10.0, final: float = 0.1):
         super().__init__()
         self.initial, self.final = checks.number("initial", initial, above=0), checks.number("final", final, above=0)
-        self.kind = checks.one_of("kind", kind, ("linear", "exponential"))
 
     @checks.arguments(epoch=checks.count, epochs=checks.size)
     def temperature(self, epoch: int, epochs: int) -> float:
         """Return the temperature in `epoch` of `epochs`."""
-        share = epoch / max(epochs - 1, 1)
-        if self.kind == "linear":
-            return self.initial + (self.final - self.initial) * share
-        return self.initial * (self.final / self.initial) ** share
+        return self.initial + (self.final - self.initial) * (epoch / max(epochs - 1, 1))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if all(relaxation.temperature is None for relaxation in self.model.relaxations()):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.pools import LabelledImages, read_npz
+from kerasnas.datasets.pools import LabelledImages
 from kerasnas.files.storage import cache_folder
 from kerasnas.modalities.decoding import read_image
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file
 _HEADER = ["filename", "label"]
-_ARRAYS = ("x", "y", "split", "classes")
 _CSV_FILES = "github.com/twitter-research/meta-learning-lstm, data/miniImagenet"
 
 
@@ -46,9 +44,7 @@ def mini_imagenet(
         size: height and width of the images. Defaults to the papers' 84.
         cache_dir: without a `path`, the folder of `mini_imagenet`. Defaults to the environment's `KERASNAS_HOME`, else
             `~/.cache/kerasnas`.
-        path: the folder with these files; or an `.npz` file of arrays `x`, uint8 `(samples, height, width, 3)`; `y`
-            `(samples,)`, an index into `classes`; and `split` `(classes,)`: 0 for train, 1 for validation, 2 for test.
-            Defaults to None.
+        path: the folder with these files. Defaults to None.
 
     Returns:
         Images uint8 `(samples, size, size, 3)`, with the names of their classes, sorted.
@@ -60,12 +56,15 @@ def mini_imagenet(
 
     Example:
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "small.npz"
-    >>> np.savez(path, x=np.zeros((6, 8, 8, 3), "uint8"), y=[0, 0, 1, 1, 2, 2], split=[0, 2, 0], classes=list("abc"))
-    >>> data = mini_imagenet("train", size=8, path=path)
+    >>> import keras, tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "val.csv").write_text("filename,label\\n1.png,n01\\n2.png,n02\\n")
+    >>> (folder / "images").mkdir()
+    >>> for number in (1, 2):
+    ...     keras.utils.save_img(folder / f"images/{number}.png", np.zeros((9, 9, 3)))
+    >>> data = mini_imagenet("validation", size=8, path=folder)
     >>> data.x.shape, data.classes, data.y.tolist()
-    ((4, 8, 8, 3), ('a', 'c'), [0, 0, 1, 1])
+    ((2, 8, 8, 3), ('n01', 'n02'), [0, 1])
 
     Reference: [Matching Networks for One Shot Learning](https://arxiv.org/abs/1606.04080), for the classes;
         [Optimization as a Model for Few-Shot Learning](https://openreview.net/forum?id=rJY0-Kcll), for the split.
@@ -74,8 +73,6 @@ def mini_imagenet(
         - Images are resized by Pillow's bilinear filter; papers do not state theirs.
     """
     place = checks.path("path", path) if path is not None else cache_folder(cache_dir) / "mini_imagenet"
-    if place.is_file():
-        return _read_npz(place, split, size)
     names = _read_csv(place, split)
     classes = tuple(sorted({label for _, label in names}))
     files = _files(place / "images", names)
@@ -142,29 +139,3 @@ def _missing(path: Path) -> FileNotFoundError:
         "they name, or of ImageNet's training images in one folder per class (image-net.org, after registration), and "
         "pass the folder as `path`. Pickled versions are not read, since a pickle runs code"
     )
-
-
-def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
-    arrays = read_npz(path, _ARRAYS)
-    _check_arrays(path, arrays, size)
-    chosen = np.flatnonzero(arrays["split"] == list(SPLITS).index(split))
-    rows = np.isin(arrays["y"], chosen)
-    if not rows.any():
-        raise ValueError(f"{path}: Expected images of the split {split}. Received: none")
-    labels = np.searchsorted(chosen, arrays["y"][rows])
-    return LabelledImages(arrays["x"][rows], labels, tuple(arrays["classes"][chosen].astype(str).tolist()))
-
-
-def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> None:
-    x, y, classes = arrays["x"], arrays["y"], arrays["classes"]
-    if x.dtype != np.uint8 or x.shape[1:] != (size, size, 3):
-        expected = f"`x` as uint8 (samples, {size}, {size}, 3), as `size` is {size}"
-        raise ValueError(f"{path}: Expected {expected}. Received: {x.dtype} {x.shape}")
-    if arrays["split"].dtype.kind not in "iu":
-        raise ValueError(f"{path}: Expected `split` as integers. Received: {arrays['split'].dtype}")
-    if classes.dtype.kind not in "USiu":
-        raise ValueError(f"{path}: Expected `classes` as names. Received: {classes.dtype}")
-    if arrays["split"].shape != classes.shape or classes.ndim != 1:
-        raise ValueError(f"{path}: Expected `split` of shape {classes.shape}. Received: {arrays['split'].shape}")
-    if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < len(classes)):
-        raise ValueError(f"{path}: Expected `y` as {len(x)} indices into `classes`. Received: {y.dtype} {y.shape}")

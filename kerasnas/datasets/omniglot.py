@@ -14,8 +14,9 @@ from PIL import Image
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, fetch
-from kerasnas.datasets.pools import LabelledImages, read_npz, wrong
+from kerasnas.datasets.pools import LabelledImages
 from kerasnas.files.storage import cache_folder
+from kerasnas.tabular.table import read_arrays
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 _FILES = {  # the checksums are those that torchvision verifies
@@ -73,7 +74,7 @@ def omniglot(
     """
     parts = _SPLITS if split == "all" else (split,)
     if path is not None:
-        return _read_npz(_find_npz(checks.path("path", path)), parts, size)
+        return _read_npz(checks.path("path", path), parts, size)
     folder = cache_folder(cache_dir) / "omniglot"
     try:
         archives = [fetch(_FILES[part], folder) for part in parts]
@@ -124,19 +125,8 @@ def _areas(length: int, size: int) -> np.ndarray:
     return (np.diff(inside, axis=0) * (size / length)).astype(np.float32)
 
 
-def _find_npz(path: Path) -> Path:
-    if not path.is_dir():
-        if not path.exists():
-            raise FileNotFoundError(f"There is no file or folder {path}")
-        return path
-    files = sorted(path.glob("*.npz"))
-    if len(files) != 1:
-        raise wrong("path", "a folder with a single .npz file", f"{path} with {[file.name for file in files]}")
-    return files[0]
-
-
 def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:
-    arrays = read_npz(path, _ARRAYS)
+    arrays = read_arrays(path, _ARRAYS, "Omniglot")
     _check_arrays(path, arrays)
     images, split = arrays["images"], arrays["split"]
     # By split, then in the order of the file; the scale is that of the whole file.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.files import untrusted
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -87,7 +85,10 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
             if inputs are not numbers, integers outside of 0..255, or not finite; or if labels are not integers.
     """
     if y is None:
-        x, y = _read_pairs(x)
+        if isinstance(x, np.ndarray) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+            expected = "the labels of `x`; it may be left out only where `x` is a dataset of pairs (x, y)"
+            raise wrong("y", expected, f"None, with `x` of type {type(x).__name__}")
+        x, y = read_pairs(x)
     x, y = checks.as_array("x", x), checks.as_array("y", y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y  # the shape in keras.datasets
     if x.ndim < 2 or not x.size or x.dtype.kind not in "iufb":
@@ -108,34 +109,33 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _read_pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(dataset, np.ndarray) or not (hasattr(dataset, "__iter__") or hasattr(dataset, "__getitem__")):
-        expected = "the labels of `x`; it may be left out only where `x` is a dataset of pairs (x, y)"
-        raise wrong("y", expected, f"None, with `x` of type {type(dataset).__name__}")
-    if hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _INFINITE_CARDINALITY:
-        raise wrong("x", "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
+def read_pairs(dataset: Any, name: str = "x") -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples of an iterable of pairs, batches or single, as two arrays; errors say `name`."""
+    endless = hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _INFINITE_CARDINALITY
+    if endless or getattr(dataset, "num_batches", 0) is None:
+        raise wrong(name, "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
-    for x, y in _pairs(dataset):
+    for x, y in _pairs(dataset, name):
         x, y = (x, y) if y.ndim else (x[None], y[None])
         if not x.ndim or len(x) != len(y) or (xs and x.shape[1:] != xs[0].shape[1:]):
             expected = "batches (x, y) of as many labels as inputs, or single pairs, all inputs of one shape"
             first = f" after inputs of shape {xs[0].shape}" if xs else ""
-            raise wrong("x", expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
+            raise wrong(name, expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
         xs.append(x)
         ys.append(y)
     if not xs:
-        raise wrong("x", "a dataset of pairs (x, y), not empty", "no pair")
+        raise wrong(name, "a dataset of pairs (x, y), not empty", "no pair")
     return np.concatenate(xs), np.concatenate(ys)
 
 
-def _pairs(dataset: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pairs(dataset: Any, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     # `as_numpy_iterator` is a method of tf.data.Dataset, which needs no import here.
     for element in dataset.as_numpy_iterator() if hasattr(dataset, "as_numpy_iterator") else dataset:
         if not isinstance(element, (tuple, list)) or len(element) != 2:
             received = f"{type(element).__name__}{f' of {len(element)}' if isinstance(element, (tuple, list)) else ''}"
-            raise wrong("x", "a dataset of pairs (x, y)", f"an element of type {received}")
-        yield checks.as_array("x", element[0]), checks.as_array("y", element[1])
+            raise wrong(name, "a dataset of pairs (x, y)", f"an element of type {received}")
+        yield checks.as_array(name, element[0]), checks.as_array("y", element[1])
 
 
 def check_named(
@@ -150,17 +150,6 @@ def check_named(
     if len(y) != len(x):
         raise wrong(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
     task.check(y, len(classes), "", y_name)
-
-
-def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read an untrusted `.npz` file with these arrays; raises ValueError if it is damaged or lacks one."""
-    try:
-        arrays = untrusted.read_arrays(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    if missing := [name for name in names if name not in arrays]:
-        raise ValueError(f"{path}: Expected the arrays {list(names)}. Missing: {missing}")
-    return arrays
 
 
 def wrong(argument: str, expected: str, received: Any) -> ValueError:

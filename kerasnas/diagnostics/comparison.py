@@ -65,12 +65,10 @@ class Comparison:
         report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
             signal so far. Where a strategy had no more to ask, its last value is repeated.
         best: the best value of the report column in the table.
-        moves: strategy -> how its moves through a part of a space went (`SubsetSpace.moves`), summed over the seeds.
     """
 
     report: dict[str, np.ndarray]
     best: float
-    moves: dict[str, dict[str, int]]
 
 
 @checks.arguments(config=ComparisonConfig, output_dir=checks.path, log=checks.function)
@@ -135,7 +133,7 @@ def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], An
     signal, report = columns(table, config)
     processes = min(config.workers or cores(), config.seeds)
     usual = f"processes:{processes}" if processes > 1 else LOCAL
-    found: dict[int, tuple[np.ndarray, dict[str, int]]] = {}
+    found: dict[int, np.ndarray] = {}
     with open_executor(config.executor or usual, config.imports) as executor:
         chunk = max(1, min(50, config.seeds // min(executor.workers, config.seeds)))
         parts = [list(range(first, min(first + chunk, config.seeds))) for first in range(0, config.seeds, chunk)]
@@ -147,14 +145,10 @@ def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], An
             if sum(tasks[other][0] == name for other in found) == len(parts):
                 log(f"  {name}: done")
     results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
-    moves: dict[str, dict[str, int]] = {}
     for number, (name, _) in enumerate(tasks):
-        values, moved = found[number]
-        results[name].append(values)
-        for key, count in moved.items():
-            moves.setdefault(name, {})[key] = moves.get(name, {}).get(key, 0) + count
+        results[name].append(found[number])
     stacked = {name: np.concatenate(values) for name, values in results.items()}
-    return Comparison(stacked, float(table.column(report).max()), moves)
+    return Comparison(stacked, float(table.column(report).max()))
 
 
 class _Searches:
@@ -176,13 +170,9 @@ class _Searches:
         return self._opened
 
 
-def _run_seeds(shared: _Searches, task: tuple[str, list[int]]) -> tuple[np.ndarray, dict[str, int]]:
+def _run_seeds(shared: _Searches, task: tuple[str, list[int]]) -> np.ndarray:
     name, seeds = task
-    space = shared.opened()[0].space
-    before = dict(getattr(space, "moves", {}))
-    values = np.array([_run(shared, name, seed) for seed in seeds])
-    after = getattr(space, "moves", {})
-    return values, {key: count - before.get(key, 0) for key, count in after.items()}
+    return np.array([_run(shared, name, seed) for seed in seeds])
 
 
 def _run(shared: _Searches, name: str, seed: int) -> np.ndarray:
@@ -215,11 +205,6 @@ def summary(comparison: Comparison, config: ComparisonConfig) -> str:
         cells = [f"{values[:, n - 1].mean():.2f} ± {values[:, n - 1].std():.2f}" for n in shown]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines.append(f"\nBest in the table: {comparison.best:.2f}. Mean ± standard deviation over {config.seeds} seeds.")
-    for name, moved in comparison.moves.items():
-        total = sum(moved.values())
-        if total:
-            shares = ", ".join(f"{key} {100 * count / total:.1f} %" for key, count in moved.items())
-            lines.append(f"{name}: the table is a part of its space. Moves: {shares}.")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The adapter to Optuna, the extra `kerasnas[optuna]`: strategies as samplers, rungs as a pruner."""
+"""The adapter to Optuna, the extra `kerasnas[optuna]`: strategies as samplers."""
 
 from __future__ import annotations
 
@@ -99,43 +99,3 @@ def _values(trial: FrozenTrial, study: optuna.Study) -> list[float]:
 
 def _signed(value: float, direction: optuna.study.StudyDirection) -> float:
     return -value if direction == optuna.study.StudyDirection.MINIMIZE else value
-
-
-class RungPruner(optuna.pruners.BasePruner):
-    """Successive halving without waiting as a pruner: at each budget, all but the best `1 / eta` so far are stopped.
-
-    A trial reports under the step that its training has reached, in the units of `budgets`.
-
-    Args:
-        budgets: steps at which trials are compared, ascending. Defaults to `(4, 12, 36)`.
-        eta: the best `1 / eta` of the trials that reached a budget continue, at least the best one. Defaults to 3.
-
-    Raises:
-        ValueError: if `budgets` do not ascend, or `eta` is below 2.
-
-    Reference:
-        Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2018 (arXiv 1810.05934).
-
-    Differences from the paper:
-        - A trial is stopped for good; `kerasnas.search.ASHA` may promote it later.
-    """
-
-    def __init__(self, budgets: tuple[int, ...] = (4, 12, 36), eta: int = 3):
-        self.budgets = tuple(checks.size("budgets", budget) for budget in budgets)
-        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)):
-            raise ValueError(checks.invalid("budgets", "ascending steps, at least one", budgets))
-        self.eta = checks.integer("eta", eta, least=2)
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return True if the trial has reached a budget, and is not among the best of those that did."""
-        step = trial.last_step
-        if step not in self.budgets:
-            return False
-        value = _signed(trial.intermediate_values[step], study.direction)
-        others = [
-            _signed(other.intermediate_values[step], study.direction)
-            for other in study.get_trials(deepcopy=False)
-            if step in other.intermediate_values and other.number != trial.number
-        ]
-        better = sum(not other <= value for other in others) if math.isfinite(value) else len(others) + 1
-        return better >= max(1, (len(others) + 1) // self.eta)

@@ -30,12 +30,11 @@ class ArchitectureLog(keras.callbacks.Callback):
     """Writes a search's alphas, mixing weights and derivable cells to TensorBoard after each epoch.
 
     Histograms `alphas/...` and `mixing_weights/...`, scalars `alpha_entropy` (nats, mean over the edges) and `skips`,
-    and for supernets with cells images of each cell and of the mixing weights over time. Keras' own `TensorBoard`, with
-    the same folder, adds losses and metrics.
+    and for supernets with cells images of each cell and of the mixing weights over time, which take about a second.
+    Keras' own `TensorBoard`, with the same folder, adds losses and metrics.
 
     Args:
         log_dir: the folder for `tensorboard --logdir`; events are written to its subfolder `architecture`.
-        images: whether to draw images, which takes about a second per epoch. Defaults to True.
 
     Raises:
         TypeError: if it is passed to the `fit` of a model that is not a search.
@@ -45,10 +44,9 @@ class ArchitectureLog(keras.callbacks.Callback):
         search.fit(x, y, epochs=25, callbacks=[kerasnas.callbacks.ArchitectureLog("logs")])
     """
 
-    def __init__(self, log_dir: str | os.PathLike, images: bool = True):
+    def __init__(self, log_dir: str | os.PathLike):
         super().__init__()
         self.log_dir = checks.path("log_dir", log_dir)
-        self.images = checks.boolean("images", images)
         self._writer: EventFileWriter | None = None
         self._history: dict[str, list[np.ndarray]] = {}
 
@@ -72,7 +70,7 @@ class ArchitectureLog(keras.callbacks.Callback):
             if name in (logs or {}):
                 self._write(scalar_pb(name, float(logs[name])), epoch)  # type: ignore[index]
         choices = getattr(getattr(self.model, "supernet", None), "choices", None)
-        if self.images and choices and self.model.can_derive:
+        if choices and self.model.can_derive:
             self._draw(choices, self.model.derive(), epoch)
         assert self._writer is not None
         self._writer.flush()

@@ -19,9 +19,7 @@ class SubsetSpace(SearchSpace):
 
     Its architectures are drawn uniformly over the list. The neighbors of one are the listed architectures within
     `reach` edits of `space`, over any architecture between; if there are none, those two edits away. Architectures are
-    compared by `key`. A mutation is a neighbor drawn uniformly; failing that, any listed architecture. `moves` counts,
-    for reports, the architectures that `neighbors` and `mutate_indices` returned by their distance: one edit, two
-    edits, or any number.
+    compared by `key`. A mutation is a neighbor drawn uniformly; failing that, any listed architecture.
 
     Args:
         space: the whole space.
@@ -46,9 +44,8 @@ class SubsetSpace(SearchSpace):
         self.space, self.architectures = space, architectures
         self.reach = checks.size("reach", reach, allowed=(1, 2))
         self.name = space.name
-        self.moves = {"one edit": 0, "two edits": 0, "random": 0}
         self._rows: dict[Hashable, int] = {}
-        self._near: dict[Hashable, list[tuple[str, Indices]]] = {}
+        self._near: dict[Hashable, list[Indices]] = {}
 
     def _listed(self) -> dict[Hashable, int]:
         """Return key -> position in the list; built when first needed, as a table may only be looked up."""
@@ -85,32 +82,24 @@ class SubsetSpace(SearchSpace):
 
     def neighbors(self, indices: Indices) -> list[Indices]:
         """Return the listed architectures within `reach` edits, else those two edits away, else none."""
-        near = self._neighborhood(indices)
-        for distance, _ in near:
-            self.moves[distance] += 1
-        return [other for _, other in near]
-
-    def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """Draw a neighbor uniformly, or any listed architecture if there is none."""
-        near = self._neighborhood(indices)
-        distance, mutant = near[int(rng.integers(len(near)))] if near else ("random", self.sample_indices(rng))
-        self.moves[distance] += 1
-        return mutant
-
-    def _neighborhood(self, indices: Indices) -> list[tuple[str, Indices]]:
         center = self.space.key(indices)
         if center not in self._near:
             around = self.space.neighbors(indices)
-            distances = dict.fromkeys(self._rows_of(around, center), "one edit")
-            if not distances or self.reach == 2:
+            rows = self._rows_of(around, center)
+            if not rows or self.reach == 2:
                 further = (other for between in around for other in self.space.neighbors(between))
-                distances = dict.fromkeys(self._rows_of(further, center), "two edits") | distances
-            self._near[center] = [(distances[row], self.architectures[row]) for row in sorted(distances)]
-        return self._near[center]
+                rows |= self._rows_of(further, center)
+            self._near[center] = [self.architectures[row] for row in sorted(rows)]
+        return list(self._near[center])
 
-    def _rows_of(self, candidates: Iterable[Indices], center: Hashable) -> list[int]:
+    def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """Draw a neighbor uniformly, or any listed architecture if there is none."""
+        near = self.neighbors(indices)
+        return near[int(rng.integers(len(near)))] if near else self.sample_indices(rng)
+
+    def _rows_of(self, candidates: Iterable[Indices], center: Hashable) -> set[int]:
         listed = self._listed()
-        return [listed[key] for key in map(self.space.key, candidates) if key in listed and key != center]
+        return {listed[key] for key in map(self.space.key, candidates) if key in listed and key != center}
 
     def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
         """Build the supernet of the whole space: it may derive genotypes that are not listed."""

@@ -1,4 +1,4 @@
-"""ENAS' controller as published: one softmax for all operations, attention for all connections."""
+"""ENAS' controller: an LSTM that decides on an architecture, in any space, or with attention in ENAS' own."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ class Walk(abc.ABC):
     @abc.abstractmethod
     def run(self, controller: Pass) -> None:
         """Make all decisions by calls of `controller`."""
+
+    def shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the parameters next to the LSTM's: one softmax of all operations, and attention."""
+        return {
+            "softmax": (units, self.primitives),
+            "embedding": (self.primitives, units),
+            "attention/keys": (units, units),
+            "attention/query": (units, units),
+            "attention/vector": (units,),
+        }
 
     def architecture(self, decisions: Sequence[int]) -> Indices:
         """Map decisions to indices of the space."""
@@ -106,6 +116,26 @@ class LayerWalk(Walk):
             keys.append(controller.key(h))
 
 
+class ChoiceWalk(Walk):
+    """Any space, one choice after another, each with a softmax and embeddings of its own."""
+
+    def __init__(self, cardinalities: Sequence[int]):
+        self.cardinalities, self.length = tuple(cardinalities), len(cardinalities)
+
+    def shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for choice, size in enumerate(self.cardinalities):
+            shapes |= {f"logits/{choice}": (units, size), f"embedding/{choice}": (size, units)}
+        return {name: shape for name, shape in shapes.items() if name != f"embedding/{self.length - 1}"}
+
+    def run(self, controller: Pass) -> None:
+        x = controller.start()
+        for choice in range(self.length):
+            index = controller.choose(controller.step(x), f"logits/{choice}")
+            if choice + 1 < self.length:  # nothing reads the last decision
+                x = controller.embed(index, f"embedding/{choice}")
+
+
 def walk_of(space: SearchSpace) -> Walk | None:
     """Return the order in which ENAS' controller decides in `space`, None for other spaces."""
     if isinstance(space, ENASMicroSpace):
@@ -113,8 +143,8 @@ def walk_of(space: SearchSpace) -> Walk | None:
     return LayerWalk(space) if isinstance(space, ENASMacroSpace) else None
 
 
-class AttentionPolicy(Policy):
-    """ENAS' controller as published: an LSTM that chooses connections by attention over its earlier outputs.
+class LSTMPolicy(Policy):
+    """ENAS' controller: an LSTM that reads an embedding of its last decision, or the outputs that it attended to.
 
     With `h_i` the output of the LSTM after node or layer `i`, and `h` the current one, the score of reading `i` is
     `v^T tanh(W1 h_i + W2 h)`, with the same parameters for all nodes, which also share the softmax over the
@@ -123,13 +153,14 @@ class AttentionPolicy(Policy):
     `sum_i skip_i h_i / (1 + sum_i skip_i)`. A score `s` becomes the logit `tanh_constant * tanh(s / temperature)`.
 
     Indices of `sample` and `log_prob` are its own decisions: in the micro space two nodes and two operations for each
-    node, in the order they were drawn; `architecture` maps them to indices of the space. `units` is the size of the
-    LSTM, of the embeddings and of the attention; temperature and tanh constant default to 5 and 2.5, in the macro space
-    to 1 and 1.5; `skip_target` is the prior probability of a skip, for `penalty`; parameters start uniform in ±0.1.
+    node, in the order they were drawn; `architecture` maps them to indices of the space. `walk` is the order of the
+    decisions; `units` is the size of the LSTM, of the embeddings and of the attention; temperature and tanh constant
+    default to 5 and 2.5, in the macro space to 1 and 1.5; `skip_target` is the prior probability of a skip, for
+    `penalty`; parameters start uniform in ±0.1.
 
     Example:
 
-    >>> policy = AttentionPolicy(ENASMicroSpace(num_nodes=2), units=4)
+    >>> policy = LSTMPolicy(walk_of(ENASMicroSpace(num_nodes=2)), units=4)
     >>> decisions, log_probs, entropies = policy.sample(np.random.default_rng(0), 5)
     >>> decisions.shape, bool(np.allclose(policy.log_prob(decisions), log_probs))
     ((5, 16), True)
@@ -141,6 +172,7 @@ class AttentionPolicy(Policy):
         to 2.4.
 
     Differences from the paper:
+        - With a `ChoiceWalk`, each choice has its own softmax and embeddings, which suits any space.
         - One LSTM layer of 100 units; the original code has one of 64, its class two of 32.
         - No fixed bias towards separable convolutions in the normal cell, and no smaller tanh constant for operations:
           both are in the original code, not in the paper.
@@ -151,32 +183,21 @@ class AttentionPolicy(Policy):
 
     def __init__(
         self,
-        space: SearchSpace,
+        walk: Walk,
         units: int = 100,
         temperature: float | None = None,
         tanh_constant: float | None = None,
         skip_target: float = SKIP_TARGET,
         seed: int = 0,
     ):
-        walk = walk_of(space)
-        if walk is None:
-            raise ValueError(checks.invalid("space", "`ENASMicroSpace` or `ENASMacroSpace`", type(space).__name__))
-        self.walk, self.units = walk, checks.size("units", units)
+        self.walk, self.units = checks.instance("walk", walk, Walk), checks.size("units", units)
         given = {"temperature": temperature, "tanh_constant": tanh_constant}
         self.temperature, self.tanh_constant = (
             checks.number(name, getattr(walk, name) if value is None else value, above=0)
             for name, value in given.items()
         )
         self.skip_target = checks.number("skip_target", skip_target, above=0, below=1)
-        shapes: dict[str, tuple[int, ...]] = {
-            "start": (units,),
-            "lstm": (2 * units, 4 * units),
-            "softmax": (units, walk.primitives),
-            "embedding": (walk.primitives, units),
-            "attention/keys": (units, units),
-            "attention/query": (units, units),
-            "attention/vector": (units,),
-        }
+        shapes = {"start": (units,), "lstm": (2 * units, 4 * units), **walk.shapes(units)}
         rng = np.random.default_rng(checks.seed(seed))
         self.parameters = {name: rng.uniform(-0.1, 0.1, shape) for name, shape in shapes.items()}
 
@@ -197,7 +218,7 @@ class AttentionPolicy(Policy):
         """Return the penalty `(n,)` of skips: the divergence of their probabilities from `skip_target`.
 
         For each layer the sum over the earlier ones of `KL(Bernoulli(p) || Bernoulli(skip_target))`, then the mean over
-        the layers that have earlier ones. 0 in the micro space.
+        the layers that have earlier ones. 0 outside the macro space.
         """
         made = self._run(len(indices), given=np.asarray(indices))
         return made.penalty / max(made.penalized, 1)
@@ -205,7 +226,6 @@ class AttentionPolicy(Policy):
     def gradients(
         self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0, penalty_weight: float = 0.0
     ) -> Arrays:
-        """Return gradients as every policy does, with `- penalty_weight * penalty_i` in the sum."""
         made = self._run(len(indices), given=np.asarray(indices))
         return made.gradients(coefficients, entropy_weight, penalty_weight / max(made.penalized, 1))
 

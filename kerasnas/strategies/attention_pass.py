@@ -12,7 +12,7 @@ from kerasnas.strategies.policies import draw
 
 
 class Settings(Protocol):
-    """Attributes of an `AttentionPolicy` that a pass reads."""
+    """Attributes of an `LSTMPolicy` that a pass reads."""
 
     parameters: Arrays
     units: int
@@ -31,7 +31,7 @@ class Value:
 
 
 class Pass:
-    """One pass of an `AttentionPolicy` over `n` architectures, with what its gradients need.
+    """One pass of an `LSTMPolicy` over `n` architectures, with what its gradients need.
 
     Decisions are `given`, or drawn with the numbers `uniform` in [0, 1), `(n, decisions)`.
 
@@ -85,12 +85,19 @@ class Pass:
         """Return `W1 h`, the key by which later nodes attend to `h`."""
         return self._product(h, "attention/keys")
 
+    def choose(self, h: Value, name: str) -> np.ndarray:
+        """Choose an option by the named logits."""
+        return self._choose(self._product(h, name))
+
+    def embed(self, index: np.ndarray, name: str) -> Value:
+        """Return the named embedding of a decision."""
+        x = Value(self.parameters[name][index])
+        self._backward.append(lambda: np.add.at(self._gradients[name], index, x.gradient))
+        return x
+
     def choose_primitive(self, h: Value) -> Value:
         """Choose an operation and return its embedding."""
-        index = self._choose(self._product(h, "softmax"))
-        x = Value(self.parameters["embedding"][index])
-        self._backward.append(lambda: np.add.at(self._gradients["embedding"], index, x.gradient))
-        return x
+        return self.embed(self.choose(h, "softmax"), "embedding")
 
     def choose_node(self, h: Value, nodes: Sequence[Value], keys: Sequence[Value]) -> Value:
         """Choose an earlier node by attention and return the LSTM's output after it."""

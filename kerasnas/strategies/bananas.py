@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
-from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy
-from kerasnas.strategies.candidates import INCUMBENTS, Candidates
-from kerasnas.strategies.gaussian_process import MatchKernel, normal_quantiles
+from kerasnas.strategies.candidates import INCUMBENTS, Batches
+from kerasnas.strategies.gaussian_process import normal_quantiles
 from kerasnas.strategies.numpy_networks import Adam, Arrays
 
 
@@ -95,7 +92,7 @@ class NetworkEnsemble:
 
 
 @STRATEGIES.register("bananas")
-class BANANAS(SearchStrategy):
+class BANANAS(Batches, SearchStrategy):
     """BANANAS: mutations of the best, scored by an ensemble of networks and picked by Thompson sampling.
 
     After `initial` random architectures it repeats: train the networks on the scores so far, predict new candidates,
@@ -107,7 +104,6 @@ class BANANAS(SearchStrategy):
         space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first training. Defaults to 10.
         batch_size: number of architectures chosen per training. Defaults to 2.
-        members: number of networks in the ensemble, at least 2. Defaults to 5.
 
     Example:
 
@@ -135,27 +131,6 @@ class BANANAS(SearchStrategy):
         - 2 architectures are chosen per training; the paper has 10.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        seed: int = 0,
-        unique: bool = True,
-        initial: int = 10,
-        batch_size: int = 2,
-        members: int = 5,
-    ):
-        super().__init__(space, seed, unique)
-        self.initial = checks.integer("initial", initial, 1)
-        self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self.members = checks.integer("members", members, 2)
-        self._kernel, self._around = MatchKernel(space), Candidates(space)
-        self._chosen: list[Indices] = []  # with the last training, not asked for yet
-
-    def propose(self) -> Indices:
-        if not self._chosen and len(self.succeeded) >= self.initial:
-            self._chosen = self._choose()
-        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
-
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
         scores = normal_quantiles(np.array([reward for _, reward in self.succeeded]))
@@ -171,13 +146,7 @@ class BANANAS(SearchStrategy):
     ) -> np.ndarray:
         """Return each member's predicted scores of m candidates, `(members, m)`."""
         known, new = (np.concatenate(self._kernel.encode(some), axis=1) for some in (observed, candidates))
-        return NetworkEnsemble(known, scores, self.rng, self.members)(new)
-
-    def state(self) -> dict[str, Any]:
-        return {"chosen": [list(indices) for indices in self._chosen]}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._chosen = [tuple(indices) for indices in state["chosen"]]
+        return NetworkEnsemble(known, scores, self.rng)(new)
 
 
 def thompson_draws(predictions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

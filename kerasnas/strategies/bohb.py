@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
@@ -21,7 +22,7 @@ class BOHB(Hyperband):
     Args:
         space, seed: as for `SearchStrategy`.
         budgets, eta: as for `Hyperband`.
-        good_share, candidates, random_share, bandwidth_factor: as for `TPESearch`.
+        options: of `TPESearch`, such as `random_share`.
 
     Attributes:
         strategy: the `TPESearch`.
@@ -56,13 +57,9 @@ class BOHB(Hyperband):
         budgets: Sequence[int] = (4, 12, 36, 108),
         eta: int = 3,
         seed: int = 0,
-        good_share: float = 0.15,
-        candidates: int = 64,
-        random_share: float = 1 / 3,
-        bandwidth_factor: float = 3.0,
+        **options: Any,
     ):
-        strategy = TPESearch(space, seed, True, good_share, candidates, random_share, bandwidth_factor)
-        super().__init__(strategy, budgets, eta)
+        super().__init__(TPESearch(space, seed, **options), budgets, eta)
 
     def rewards_at(self, budget: int) -> list[tuple[Indices, float]]:
         """Return pairs (indices, finite reward) of the trials of a budget."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import check_space
+from kerasnas.strategies.gaussian_process import MatchKernel
 
 INCUMBENTS = 5  # best architectures whose neighbors are all candidates
 _MUTANTS = 150  # candidates two random changes away from one of them
@@ -63,3 +66,25 @@ class Candidates:
             return [self.space.sample_indices(rng) for _ in range(_RANDOM)]
         drawn = rng.integers(self.space.cardinalities, size=(_RANDOM, len(self.space.cardinalities)))
         return [indices for indices in map(tuple, drawn.tolist()) if self.space.feasible(indices)]
+
+
+class Batches:
+    """Part of a search whose model chooses `batch_size` architectures at a time, after `initial` random ones."""
+
+    def __init__(self, space: SearchSpace, seed: int = 0, unique: bool = True, initial: int = 10, batch_size: int = 2):
+        super().__init__(space, seed, unique)  # type: ignore[call-arg]  # of the search that it is part of
+        self.initial = checks.integer("initial", initial, 1)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self._kernel, self._around = MatchKernel(space), Candidates(space)
+        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
+
+    def propose(self: Any) -> Indices:
+        if not self._chosen and len(self.succeeded) >= self.initial:
+            self._chosen = self._choose()
+        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
+
+    def state(self: Any) -> dict[str, Any]:
+        return {"chosen": [list(indices) for indices in self._chosen]}
+
+    def restore(self: Any, state: dict[str, Any]) -> None:
+        self._chosen = [tuple(indices) for indices in state["chosen"]]

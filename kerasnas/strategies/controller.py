@@ -1,4 +1,4 @@
-"""Policy gradients: REINFORCE, and ENAS' controller (REINFORCE or PPO)."""
+"""Policy gradients: REINFORCE, and ENAS' controller."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies.attention import SKIP_TARGET, AttentionPolicy, walk_of
+from kerasnas.strategies.attention import SKIP_TARGET, ChoiceWalk, LSTMPolicy, walk_of
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, check_space
-from kerasnas.strategies.numpy_networks import Adam, Arrays, pack, unpack
-from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy, Policy
-
-ALGORITHMS = ("reinforce", "ppo")
+from kerasnas.strategies.numpy_networks import Adam, pack, unpack
+from kerasnas.strategies.policies import CategoricalPolicy, Policy
 
 
 class PolicyGradient(SearchStrategy):
@@ -26,6 +24,7 @@ class PolicyGradient(SearchStrategy):
     Attributes:
         policy: the policy.
         baseline: the moving average, which starts at the first reward; None before it.
+        skip_weight: weight of the policy's penalty.
 
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
@@ -33,6 +32,8 @@ class PolicyGradient(SearchStrategy):
     Differences from the paper:
         - A moving average as the baseline, Adam, and the entropy bonus, which came later.
     """
+
+    skip_weight = 0.0
 
     def __init__(
         self,
@@ -86,17 +87,14 @@ class PolicyGradient(SearchStrategy):
         Rows of `indices` are the policy's decisions; advantages are rewards minus the baseline.
         """
         n = len(indices)
-        self.optimizer.ascend(self.policy.parameters, self._gradients(indices, advantages / n, 1 / n))
+        gradients = self.policy.gradients(indices, advantages / n, self.entropy_weight / n, self.skip_weight / n)
+        self.optimizer.ascend(self.policy.parameters, gradients)
 
     def _advantage(self, reward: float) -> float:
         self.baseline = reward if self.baseline is None else self.baseline
         advantage = reward - self.baseline
         self.baseline += (1 - self.baseline_decay) * advantage
         return advantage
-
-    def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
-        """Return the objective's gradients, with `weight` for each sample's own terms."""
-        return self.policy.gradients(indices, coefficients, self.entropy_weight * weight)
 
     def get_parameters(self) -> dict[str, np.ndarray]:
         """Return copies of the policy's parameters by name, for a later search to start from."""
@@ -175,32 +173,27 @@ class Reinforce(PolicyGradient):
 
 @STRATEGIES.register("controller")
 class Controller(PolicyGradient):
-    """ENAS' controller: an LSTM policy that learns by REINFORCE with baseline and entropy bonus, or by PPO.
+    """ENAS' controller: an LSTM policy that learns by REINFORCE with baseline and entropy bonus.
 
     Args:
         space: the space to search.
         seed: seed of all random draws and of the policy's initialization. Defaults to 0.
-        algorithm: `"reinforce"`, or `"ppo"`: several steps on each batch, by the clipped ratio of the new
-            probabilities to the old. Defaults to `"reinforce"`.
         units, temperature, tanh_constant: arguments of the policy. Default to 100, 5 and 2.5; in ENAS' macro space to
             100, 1 and 1.5.
         learning_rate: learning rate of Adam. Defaults to 0.0035.
         baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
         entropy_weight: weight of the entropy relative to the rewards, to be chosen for their scale. Defaults to 1e-4.
-        batch_size: number of rewards between two updates. Defaults to 1, with PPO to 10.
-        ppo_epochs: number of passes of PPO over a batch, each in two halves. Defaults to 4.
-        ppo_clip: largest change of the ratio from 1 that PPO rewards. Defaults to 0.2.
+        batch_size: number of rewards between two updates. Defaults to 1.
         unique: as for `SearchStrategy`. Defaults to True; the paper has False.
         attention: if True, connections are chosen by attention and operations by one shared softmax
-            (`AttentionPolicy`, ENAS' spaces only); if False, each choice has its own softmax (`LSTMPolicy`).
-            Defaults to None: True in ENAS' spaces.
+            (ENAS' spaces only); if False, each choice has its own softmax. Defaults to None: True in ENAS' spaces.
         skip_weight: with attention, in the macro space: weight of the divergence of the probabilities of skips from
             `skip_target` in the loss. Defaults to 0.8.
         skip_target: prior probability of a skip, in (0, 1). Defaults to 0.4.
 
     Raises:
         TypeError: if `space` is not a search space.
-        ValueError: for an unknown algorithm, attention outside ENAS' spaces, or another argument out of its range.
+        ValueError: for attention outside ENAS' spaces, or another argument out of its range.
 
     Example:
 
@@ -213,8 +206,7 @@ class Controller(PolicyGradient):
     True
 
     Reference:
-        Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268);
-        Schulman et al., "Proximal Policy Optimization Algorithms", 2017 (arXiv 1707.06347).
+        Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
 
     Differences from the paper:
         - The entropy is a term of the objective, with its exact gradient; the original code adds it to the reward.
@@ -223,74 +215,35 @@ class Controller(PolicyGradient):
         - Architectures are not repeated unless `unique=False`: without weight sharing, the reward of one evaluated
           before is known.
         - Outside ENAS' spaces each choice has its own softmax and embeddings: there is nothing to attend to.
-        - PPO, which ENAS does not use.
-        - See `AttentionPolicy` for its own.
+        - See `LSTMPolicy` for its own.
     """
 
-    policy: LSTMPolicy | AttentionPolicy
+    policy: LSTMPolicy
 
     def __init__(
         self,
         space: SearchSpace,
         seed: int = 0,
-        algorithm: str = "reinforce",
         units: int = 100,
         temperature: float | None = None,
         tanh_constant: float | None = None,
         learning_rate: float = 0.0035,
         baseline_decay: float = 0.9,
         entropy_weight: float = 1e-4,
-        batch_size: int | None = None,
-        ppo_epochs: int = 4,
-        ppo_clip: float = 0.2,
+        batch_size: int = 1,
         unique: bool = True,
         attention: bool | None = None,
         skip_weight: float = 0.8,
         skip_target: float = SKIP_TARGET,
     ):
-        self.algorithm = checks.one_of("algorithm", algorithm, ALGORITHMS)
-        self.ppo_epochs = checks.integer("ppo_epochs", ppo_epochs, 1)
-        self.ppo_clip = checks.number("ppo_clip", ppo_clip, above=0)
         self.skip_weight = checks.number("skip_weight", skip_weight, least=0)
-        checks.number("skip_target", skip_target, above=0, below=1)
         attention = checks.optional(checks.boolean, "attention", attention)
-        known = walk_of(check_space(space)) is not None
-        if attention and not known:
+        walk = walk_of(check_space(space))
+        if attention and walk is None:
             expected = "None or False in a space other than `ENASMicroSpace` and `ENASMacroSpace`"
             raise ValueError(checks.invalid("attention", expected, attention))
-        self.attention = known if attention is None else attention
-        policy: LSTMPolicy | AttentionPolicy
-        if self.attention:
-            policy = AttentionPolicy(space, units, temperature, tanh_constant, skip_target, seed)
-        else:
-            given = {"temperature": temperature, "tanh_constant": tanh_constant}
-            named = {name: value for name, value in given.items() if value is not None}
-            policy = LSTMPolicy(space.cardinalities, units, **named, seed=seed)
-        if batch_size is None:
-            batch_size = 1 if algorithm == "reinforce" else 10
+        self.attention = walk is not None and attention is not False
+        if walk is None or not self.attention:
+            walk = ChoiceWalk(space.cardinalities)
+        policy = LSTMPolicy(walk, units, temperature, tanh_constant, skip_target, seed)
         super().__init__(space, policy, learning_rate, baseline_decay, entropy_weight, batch_size, seed, unique)
-
-    def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
-        if not isinstance(self.policy, AttentionPolicy):
-            return super()._gradients(indices, coefficients, weight)
-        return self.policy.gradients(indices, coefficients, self.entropy_weight * weight, self.skip_weight * weight)
-
-    def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
-        """Take one step of REINFORCE, or PPO's epochs over the two halves of the batch."""
-        if self.algorithm == "reinforce":
-            return super().learn(indices, advantages)
-        before = self.policy.log_prob(indices)
-        for _ in range(self.ppo_epochs):
-            for half in np.array_split(self.rng.permutation(len(indices)), 2):
-                if len(half):
-                    super().learn(indices[half], self.clipped(indices[half], advantages[half], before[half]))
-
-    def clipped(self, indices: np.ndarray, advantages: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Return coefficients of the log-probabilities' gradients in the gradient of PPO's clipped objective.
-
-        `min(ratio * advantage, clip(ratio) * advantage)` has the gradient `ratio * advantage * grad(log_prob)`
-        until the ratio is further from 1 than `ppo_clip` in the direction of the advantage, and 0 beyond.
-        """
-        ratio = np.exp(self.policy.log_prob(indices) - before)
-        pushed = np.where(advantages > 0, ratio > 1 + self.ppo_clip, ratio < 1 - self.ppo_clip)
-        return np.where(pushed, 0.0, ratio * advantages)

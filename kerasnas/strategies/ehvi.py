@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from kerasnas.pareto import crowding_distance, non_dominated_sort, staircase
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES
-from kerasnas.strategies.candidates import Candidates
-from kerasnas.strategies.gaussian_process import MatchKernel, Posterior, expected_improvement, fit_noise
+from kerasnas.strategies.candidates import Batches
+from kerasnas.strategies.gaussian_process import Posterior, expected_improvement, fit_noise
 from kerasnas.strategies.multi_objective import ParetoSearch
 
 _PARENTS = 10  # architectures on the front whose neighbors are all candidates
@@ -63,7 +62,7 @@ def expected_hypervolume_improvement(
 
 
 @STRATEGIES.register("ehvi")
-class EHVISearch(ParetoSearch):
+class EHVISearch(Batches, ParetoSearch):
     """Expected hypervolume improvement: Bayesian optimization of two objectives with a Gaussian process for each.
 
     A reward is a pair, both entries of which are maximized; one with an entry that is not finite has failed. After
@@ -72,17 +71,15 @@ class EHVISearch(ParetoSearch):
     up to ten architectures of the front that are far from one another. Pending architectures count with their
     predicted rewards.
 
-    The area is that of the rewards, each divided by its standard deviation. A reward further below the median than the
-    best is above it is clipped to that distance, so that networks that fail to learn hide nothing. The noise and the
-    scale of each process have the highest marginal likelihood. A choice takes some milliseconds after 100 evaluations
-    on one core.
+    The area is that of the rewards, each divided by its standard deviation, above one deviation below the lowest. A
+    reward further below the median than the best is above it is clipped to that distance, so that networks that fail to
+    learn hide nothing. The noise and the scale of each process have the highest marginal likelihood. A choice takes
+    some milliseconds after 100 evaluations on one core.
 
     Args:
         space, seed, unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate.
         initial: number of random architectures before the first fit. Defaults to 10.
         batch_size: number of architectures chosen per fit. Defaults to 2.
-        reference: two rewards, the corner from which the area is measured; points not above both do not count.
-            Defaults to None: one standard deviation below the lowest of each.
         objectives: number of entries in a reward; 2, for which the expectation is exact. Defaults to 2.
 
     Example:
@@ -114,25 +111,12 @@ class EHVISearch(ParetoSearch):
         unique: bool = True,
         initial: int = 10,
         batch_size: int = 2,
-        reference: Sequence[float] | None = None,
         objectives: int = 2,
     ):
-        super().__init__(space, seed, unique)
+        super().__init__(space, seed, unique, initial, batch_size)
         if checks.integer("objectives", objectives, 1) != 2:
             expected = "2, for which the expectation is exact; for others there is `NSGA2`"
             raise ValueError(checks.invalid("objectives", expected, objectives))
-        self.initial = checks.integer("initial", initial, 1)
-        self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self.reference = None if reference is None else checks.array("reference", reference, rank=1)
-        if self.reference is not None and self.reference.shape != (2,):
-            raise ValueError(checks.invalid("reference", "two numbers", reference))
-        self._kernel, self._around = MatchKernel(space), Candidates(space)
-        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
-
-    def propose(self) -> Indices:
-        if not self._chosen and len(self.succeeded) >= self.initial:
-            self._chosen = self._choose()
-        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
 
     def _choose(self) -> list[Indices]:
         observed = [indices for indices, _ in self.succeeded]
@@ -164,19 +148,13 @@ class EHVISearch(ParetoSearch):
         return [candidates[position] for position in chosen[len(pending) :]]
 
     def _scaled(self, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Standardize rewards `(n, 2)`, those far below the median clipped; scale the reference likewise."""
+        """Standardize rewards `(n, 2)`, those far below the median clipped; return the area's corner too."""
         median = np.median(rewards, axis=0)
         raised = np.maximum(rewards, 2 * median - rewards.max(axis=0))
-        center, scale = raised.mean(axis=0), raised.std(axis=0)
+        scale = raised.std(axis=0)
         scale[scale == 0] = 1
-        targets = (raised - center) / scale
-        return targets, targets.min(axis=0) - 1 if self.reference is None else (self.reference - center) / scale
-
-    def state(self) -> dict[str, Any]:
-        return {"chosen": [list(indices) for indices in self._chosen]}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._chosen = [tuple(indices) for indices in state["chosen"]]
+        targets = (raised - raised.mean(axis=0)) / scale
+        return targets, targets.min(axis=0) - 1
 
 
 def _spread_front(rewards: np.ndarray) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
@@ -164,12 +164,7 @@ def normal_quantiles(values: np.ndarray) -> np.ndarray:
     """
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle = (np.cumsum(counts) - counts / 2) / len(values)
-    return np.array([statistics.NormalDist().inv_cdf(rank) for rank in middle])[inverse]
-
-
-def normal_cdf(z: np.ndarray) -> np.ndarray:
-    """Return the standard normal distribution function of `z`."""
-    return 0.5 + 0.5 * np.array([math.erf(value) for value in (z / math.sqrt(2)).tolist()])
+    return ndtri(middle)[inverse]
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -186,4 +181,4 @@ def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -
         Jones et al., "Efficient Global Optimization of Expensive Black-Box Functions", 1998, equation 15.
     """
     z = (mean - best) / deviation
-    return (mean - best) * normal_cdf(z) + deviation * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return (mean - best) * ndtr(z) + deviation * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)

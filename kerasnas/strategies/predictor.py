@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
-from kerasnas.strategies.candidates import INCUMBENTS, Candidates
-from kerasnas.strategies.gaussian_process import (
-    MatchKernel,
-    Posterior,
-    expected_improvement,
-    fit_noise,
-    normal_cdf,
-    normal_quantiles,
-)
+from kerasnas.strategies.candidates import INCUMBENTS, Batches
+from kerasnas.strategies.gaussian_process import Posterior, expected_improvement, fit_noise, normal_quantiles
 
 
 @STRATEGIES.register("predictor")
-class PredictorSearch(SearchStrategy):
+class PredictorSearch(Batches, SearchStrategy):
     """Predictor-based search: Bayesian optimization with a Gaussian process on the choices.
 
     After `initial` random architectures it repeats: fit the process to the scores so far, predict new candidates, and
@@ -44,9 +38,6 @@ class PredictorSearch(SearchStrategy):
         initial: number of random architectures before the first fit. Defaults to 10.
         batch_size: number of architectures chosen per fit. Defaults to 2.
         cost_limit: maximum cost, such as milliseconds. Defaults to None: no limit.
-        proxy: function that scores a genotype without evaluating it, such as a `kerasnas.proxies.ProxyScore` or the
-            cost of a cost model; the process then predicts the residuals of a line through it. Called once for each of
-            some 250 candidates per fit. Not part of the state. Defaults to None.
 
     Attributes:
         costs: costs in the order of `observations`; NaN for those not reported.
@@ -82,18 +73,10 @@ class PredictorSearch(SearchStrategy):
         initial: int = 10,
         batch_size: int = 2,
         cost_limit: float | None = None,
-        proxy: Callable[[Genotype], float] | None = None,
     ):
-        super().__init__(space, seed, unique)
-        self.proxy = checks.optional(checks.function, "proxy", proxy)
-        self._proxies: dict[Indices, float] = {}
-        self.initial = checks.integer("initial", initial, 1)
-        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        super().__init__(space, seed, unique, initial, batch_size)
         self.cost_limit = checks.optional(checks.number, "cost_limit", cost_limit, above=0)
         self.costs: list[float] = []
-        self._kernel = MatchKernel(space)
-        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
-        self._around = Candidates(space)
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
@@ -117,9 +100,7 @@ class PredictorSearch(SearchStrategy):
             return None
         observed = [indices for indices, _ in pairs]
         scores = normal_quantiles(np.array([reward for _, reward in pairs]))
-        trend = self._trend(observed, scores)
-        expected = trend + self._expected(observed, scores - trend)
-        return self.space.decode(observed[int(np.argmax(expected))])
+        return self.space.decode(observed[int(np.argmax(self._expected(observed, scores)))])
 
     def _within(self) -> list[tuple[Indices, float]]:
         """Return the successful observations within the cost limit, if there is one."""
@@ -153,15 +134,8 @@ class PredictorSearch(SearchStrategy):
         super().tell(genotype, reward)
         self.costs.append(value)
 
-    def propose(self) -> Indices:
-        if not self._chosen:
-            succeeded = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
-            if len(succeeded) < self.initial:
-                return self.space.sample_indices(self.rng)
-            self._chosen = self._choose(succeeded)
-        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
-
-    def _choose(self, succeeded: Sequence[int]) -> list[Indices]:
+    def _choose(self) -> list[Indices]:
+        succeeded = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
         observed = [self.observations[index][0] for index in succeeded]
         scores = normal_quantiles(np.array([self.observations[index][1] for index in succeeded]))
         targets, within = [scores], np.ones(len(succeeded), bool)
@@ -177,8 +151,6 @@ class PredictorSearch(SearchStrategy):
         candidates = [*pending, *self._candidates([observed[index] for index in order[:INCUMBENTS]])]
         if len(candidates) == len(pending):
             return []
-        trend = self._trend([*observed, *candidates], scores)
-        targets[0] = scores - trend[: len(observed)]
         posterior = self._posterior(observed, targets, candidates)
         for position in range(len(pending)):
             posterior.condition(position)
@@ -189,29 +161,13 @@ class PredictorSearch(SearchStrategy):
             value = np.ones(len(candidates))
             if within.any():
                 spread = np.sqrt(variance + self._unexplained)
-                means = posterior.means[0] + trend[len(observed) :]
-                value = expected_improvement(means, spread, scores[within].max())
+                value = expected_improvement(posterior.means[0], spread, scores[within].max())
             if self.cost_limit is not None:
-                value = value * normal_cdf((limit - posterior.means[1]) / deviation)
+                value = value * ndtr((limit - posterior.means[1]) / deviation)
             value[chosen] = -1
             chosen.append(int(np.argmax(value)))
             posterior.condition(chosen[-1])
         return [candidates[position] for position in chosen[len(pending) :]]
-
-    def _trend(self, architectures: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
-        """Predict scores by the proxy alone, from the line through the first architectures' scores."""
-        if self.proxy is None:
-            return np.zeros(len(architectures))
-        for indices in architectures:
-            if indices not in self._proxies:
-                self._proxies[indices] = float(self.proxy(self.space.decode(indices)))
-        values = np.array([self._proxies[indices] for indices in architectures])
-        finite = values[np.isfinite(values)]
-        values = np.clip(np.nan_to_num(values, nan=-np.inf), *((finite.min(), finite.max()) if finite.size else (0, 0)))
-        scored = values[: len(scores)]
-        standard = (values - scored.mean()) / (scored.std() or np.inf)
-        # Ridge regression with a penalty worth one observation: few scores give a small slope.
-        return standard[: len(scores)] @ scores / (len(scores) + 1) * standard
 
     def _posterior(
         self, observed: Sequence[Indices], targets: Sequence[np.ndarray], candidates: Sequence[Indices]
@@ -222,11 +178,8 @@ class PredictorSearch(SearchStrategy):
         return self._around(best, self.rng, self.is_new)
 
     def state(self) -> dict[str, Any]:
-        return {
-            "chosen": [list(indices) for indices in self._chosen],
-            "costs": [None if math.isnan(cost) else cost for cost in self.costs],
-        }
+        return {**super().state(), "costs": [None if math.isnan(cost) else cost for cost in self.costs]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._chosen = [tuple(indices) for indices in state["chosen"]]
+        super().restore(state)
         self.costs = [math.nan if cost is None else cost for cost in state["costs"]]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import keras
-
 from kerasnas import checks
 
 PAPERS_RATE, PAPERS_STEPS = 3e-4, 50 * 390  # DARTS: CIFAR-10's halves of 25,000 images in batches of 64, 50 epochs
@@ -49,27 +45,3 @@ def rate_for(epochs: int, steps: int | None) -> float:
         )
         return PAPERS_RATE
     return architecture_learning_rate(max(epochs * steps, 1))
-
-
-class ArchitectureCosine(keras.callbacks.Callback):
-    """Anneals the alphas' rate from `initial` to 0 by a half cosine over the epochs after the `frozen` first ones.
-
-    A function of the epoch alone, so that a resumed search continues it.
-
-    Example:
-
-    >>> [round(ArchitectureCosine(1.0, frozen=1).rate(epoch, 5), 3) for epoch in range(5)]
-    [1.0, 1.0, 0.854, 0.5, 0.146]
-    """
-
-    def __init__(self, initial: float, frozen: int = 0):
-        super().__init__()
-        self.initial, self.frozen = initial, frozen
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """Return the learning rate in `epoch` of `epochs`."""
-        done = max(epoch - self.frozen, 0) / max(epochs - self.frozen, 1)
-        return self.initial * (1 + math.cos(math.pi * min(done, 1.0))) / 2
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.optimizer.inner[1].learning_rate = self.rate(epoch, self.params["epochs"])

@@ -13,14 +13,14 @@ from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks.checkpoints import FollowEpochs
 from kerasnas.callbacks.monitor import ArchitectureMonitor
-from kerasnas.callbacks.schedules import ArchitectureWarmup
+from kerasnas.callbacks.schedules import ArchitectureWarmup, CosineSchedule
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import PairedBatches
 from kerasnas.distribution.scope import check_global_batch, replicas_of, scope_of
 from kerasnas.modalities.lookup import of_space
 from kerasnas.tasks.known import task_of_loss
 from kerasnas.trainers import arguments
-from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
+from kerasnas.trainers.alpha_rate import PAPERS_RATE, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
     batch_size_of,
@@ -186,8 +186,7 @@ class BilevelFit(BilevelGradients):
             validation_split: with arrays: fraction of every class that goes to the alphas. Defaults to 0.5, unless
                 `validation_data` is given.
             validation_data: moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`. Not the test set: the
-                architecture is fitted to it. Arrays that start with the labels of the test set of MNIST, Fashion-MNIST
-                or CIFAR-10 warn; other test sets, and those in datasets, cannot be recognized.
+                architecture is fitted to it.
             class_weight: class index -> weight in the training loss.
             sample_weight: with arrays: weight of each sample in the training loss.
             initial_epoch: epoch at which to start. With arrays, the order of the data is a function of `seed` and the
@@ -248,7 +247,7 @@ class BilevelFit(BilevelGradients):
             added.append(papers_cosine(self._initial_learning_rate))
         if self._default_alphas:
             rate = rate_for(total - frozen, steps_of(data, steps_per_epoch))
-            added.append(ArchitectureCosine(rate, frozen))
+            added.append(CosineSchedule(rate, frozen=frozen, alphas=True))
         with quiet:
             return super().fit(
                 data,

@@ -21,11 +21,6 @@ from kerasnas.tasks.splits import split_samples
 
 BATCH_SIZE = 64  # DARTS'; the default if the data have that many samples
 _PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"
-_FIRST_TEST_LABELS = {
-    "MNIST": (7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1),
-    "Fashion-MNIST": (9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4, 5, 7, 3, 4),  # and of fashion_mnist_mini, a part of it
-    "CIFAR-10": (3, 8, 8, 0, 6, 6, 1, 6, 3, 1, 0, 9, 5, 7, 9),
-}
 
 
 def pair_halves(
@@ -73,7 +68,6 @@ def pair_halves(
         y_val = task.table(y_val) if y_val.ndim == 1 else y_val
         check(x_val, y_val, **expected, what="validation")
         x_val = unit_pixels(x_val)
-        _warn_of_test_set(y_val)
     else:
         first, second = split_samples(task, y, 0.5 if validation_split is None else validation_split, seed)
         x, y, x_val, y_val = x[first], y[first], x[second], y[second]
@@ -89,17 +83,6 @@ def pair_halves(
 
 
 _MOST_CLASSES = 10**6  # highest weighted class if their number is unknown: larger labels are ids
-
-
-def _warn_of_test_set(y: np.ndarray) -> None:
-    """Warn if labels start like a well-known test set's, which chance does once in 10^15."""
-    for name, labels in _FIRST_TEST_LABELS.items():
-        if tuple(y[: len(labels)].tolist()) == labels:
-            checks.warn(
-                f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas, so the "
-                "derived network's accuracy on it would not be that on unseen data. Leave it out, or pass a part of "
-                "the training data."
-            )
 
 
 def class_weight_table(class_weight: Mapping[int, float], num_classes: int | None) -> list[float]:

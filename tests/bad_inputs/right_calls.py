@@ -94,7 +94,7 @@ from kerasnas.spaces.signals import PaddedSignalSpace
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import Adaptation
-from kerasnas.strategies.attention import AttentionPolicy
+from kerasnas.strategies.attention import LSTMPolicy, walk_of
 from kerasnas.strategies.numpy_networks import Adam
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
@@ -206,12 +206,11 @@ def named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 # Strategies
 call(search.RandomSearch, search.LocalSearch, search.RegularizedEvolution, search.NSGA2, search.Reinforce)
 call(search.Controller, search.BANANAS, search.TPESearch, search.ASHA, search.Hyperband, search.SuccessiveHalving)
-call(search.BOHB, meta.TransferPredictor, search.PredictorSearch)
-call(search.EHVISearch, reference=(0.0, 0.0))
+call(search.BOHB, meta.TransferPredictor, search.PredictorSearch, search.EHVISearch)
 REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
 call(Adam, learning_rate=0.1)
 call(InnerAdam)
-call(AttentionPolicy, space=spaces.ENASMicroSpace(num_nodes=1))
+call(LSTMPolicy, walk=walk_of(spaces.ENASMicroSpace(num_nodes=1)))
 call(Processes, thread_limits, workers=1)
 call(
     named("evaluate_batches", functools.partial(search.evaluate_batches, function=lambda shared, genotype: 0.5)),
@@ -353,10 +352,10 @@ three = primitives.Graph([[0, 1]], 3)
 call(datasets.GraphDataset, graph=three, x=np.ones((3, 2)), y=[0, 1, -1], parts=PARTS, classes=("a", "b"))
 of(lambda: GRAPH, "reduced", components=4)
 call(smoothed, data=GRAPH, probabilities=np.ones((30, 2)))
-np.savez(
-    FOLDER / "photos.npz", x=np.zeros((3, 8, 8, 3), "uint8"), y=[0, 1, 2], split=[0, 1, 2], classes=["a", "b", "c"]
-)
-call(datasets.mini_imagenet, size=8, path=FOLDER / "photos.npz")
+(FOLDER / "photos/images").mkdir(parents=True)
+(FOLDER / "photos/train.csv").write_text("filename,label\na.png,n01\n")
+keras.utils.save_img(FOLDER / "photos/images/a.png", np.zeros((8, 8, 3)))
+call(datasets.mini_imagenet, size=8, path=FOLDER / "photos")
 
 # Tasks
 call(Regression, Counts, SmoothedCrossentropy)

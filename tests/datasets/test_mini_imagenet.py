@@ -1,4 +1,4 @@
-"""miniImageNet: the official files in small, in each of the three forms; `.npz` files; what is missing or wrong."""
+"""miniImageNet: the official files in small, in each of the three forms; what is missing or wrong."""
 
 import numpy as np
 import pytest
@@ -61,29 +61,6 @@ def test_it_is_found_in_the_cache_and_makes_episodes(place, tmp_path, monkeypatc
     assert x.dtype == np.float32 and x.max() <= 1 and sorted(y) == [0, 1]
     with pytest.raises(ValueError, match=r"`ways`. Expected at most the number of classes, 2. Received: 5"):
         EpisodeSampler(data.x, data.y, ways=5, shots=1, query_shots=2)
-
-
-def test_npz(tmp_path):
-    x = np.arange(8 * 4 * 4 * 3, dtype="uint8").reshape(8, 4, 4, 3)
-    arrays = {"x": x, "y": [3, 0, 1, 2, 3, 0, 1, 2], "split": [0, 2, 1, 0], "classes": ["a", "b", "c", "d"]}
-    np.savez(tmp_path / "a.npz", **arrays)
-    data = mini_imagenet("train", size=4, path=tmp_path / "a.npz")
-    assert data.classes == ("a", "d") and data.y.tolist() == [1, 0, 1, 0]
-    np.testing.assert_array_equal(data.x, x[[0, 1, 4, 5]])
-    assert mini_imagenet("validation", size=4, path=tmp_path / "a.npz").classes == ("c",)
-    for changed, message in [
-        ({"x": x[..., :1]}, r"Expected `x` as uint8 \(samples, 4, 4, 3\), as `size` is 4"),
-        ({"y": [4] * 8}, "Expected `y` as 8 indices into `classes`"),
-        ({"split": [0, 1]}, r"Expected `split` of shape \(4,\)"),
-        ({"split": [1] * 4}, "Expected images of the split train. Received: none"),
-        ({"classes": np.array([None] * 4, object)}, "arrays of numbers, not of Python objects"),
-    ]:
-        np.savez(tmp_path / "b.npz", **{**arrays, **changed})
-        with pytest.raises(ValueError, match=message):
-            mini_imagenet("train", size=4, path=tmp_path / "b.npz")
-    np.savez(tmp_path / "b.npz", x=x)
-    with pytest.raises(ValueError, match=r"Missing: \['y', 'split', 'classes'\]"):
-        mini_imagenet("train", size=4, path=tmp_path / "b.npz")
 
 
 def test_what_is_missing_is_named(place, tmp_path):

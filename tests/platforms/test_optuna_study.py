@@ -1,11 +1,11 @@
-"""Spaces in Optuna's studies, our strategies as its samplers, rungs as a pruner: with the real package."""
+"""Spaces in Optuna's studies, our strategies as its samplers: with the real package."""
 
 import math
 
 import optuna
 import pytest
 
-from kerasnas.platforms.optuna_study import RungPruner, StrategySampler
+from kerasnas.platforms.optuna_study import StrategySampler
 from kerasnas.search import NSGA2, RandomSearch, RegularizedEvolution
 from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space
 from kerasnas.spaces.base import InfeasibleError
@@ -113,23 +113,3 @@ def test_options_that_are_no_architecture():
     study.optimize(lambda trial: float(bool(space.suggest(trial))), n_trials=10, catch=InfeasibleError)
     states = {trial.state.name for trial in study.get_trials()}
     assert states == {"COMPLETE", "FAIL"}
-
-
-def test_a_pruner_keeps_the_best_of_each_rung():
-    study = optuna.create_study(pruner=RungPruner(budgets=(2, 4), eta=2), direction="maximize")
-    stopped = {}
-
-    def train(trial):
-        quality = [5, 3, 4, 9][trial.number]
-        for step in range(1, 5):
-            trial.report(quality, step)
-            if trial.should_prune():
-                stopped[quality] = step
-                raise optuna.TrialPruned
-        return quality
-
-    study.optimize(train, n_trials=4)
-    assert stopped == {3: 2, 4: 2}
-    for wrong in ((), (4, 2), (2, 2)):
-        with pytest.raises(ValueError, match="`budgets`"):
-            RungPruner(wrong)

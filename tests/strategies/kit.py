@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace, NASBench201Space
-from kerasnas.strategies.attention import AttentionPolicy
-from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
+from kerasnas.strategies.attention import ChoiceWalk, LSTMPolicy, walk_of
+from kerasnas.strategies.policies import CategoricalPolicy
 
 SPACE = NASBench201Space()
 PRIMITIVES = ("skip_connect", "max_pool_3x3")
@@ -56,8 +56,9 @@ def scattered(policy, seed=0, scale=0.5):
 def policy_of(name):
     """A scattered policy; `OPTIONS` names them."""
     if name in ENAS_SPACES:
-        return scattered(AttentionPolicy(ENAS_SPACES[name], 4), scale=0.7)
-    return scattered(CategoricalPolicy(OPTIONS[name]) if name == "categorical" else LSTMPolicy(OPTIONS[name], units=5))
+        return scattered(LSTMPolicy(walk_of(ENAS_SPACES[name]), 4), scale=0.7)
+    lstm = LSTMPolicy(ChoiceWalk(OPTIONS[name]), units=5)
+    return scattered(CategoricalPolicy(OPTIONS[name]) if name == "categorical" else lstm)
 
 
 def everything(name):

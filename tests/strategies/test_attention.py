@@ -5,7 +5,7 @@ import pytest
 
 from kerasnas.search import Controller, ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
-from kerasnas.strategies.attention import AttentionPolicy
+from kerasnas.strategies.attention import LSTMPolicy, walk_of
 from tests.strategies.kit import ENAS_SPACES as SPACES
 from tests.strategies.kit import everything, policy_of, scattered
 
@@ -98,7 +98,7 @@ def test_the_penalty_vanishes_where_skips_have_the_prior_probability():
 
 
 def test_parameters_do_not_grow_with_the_nodes():
-    few, many = (AttentionPolicy(ENASMicroSpace(num_nodes=nodes), units=4) for nodes in (1, 6))
+    few, many = (LSTMPolicy(walk_of(ENASMicroSpace(num_nodes=nodes)), units=4) for nodes in (1, 6))
     shapes = [{name: array.shape for name, array in policy.parameters.items()} for policy in (few, many)]
     assert shapes[0] == shapes[1] and shapes[0]["softmax"] == (4, 5)
 
@@ -112,8 +112,6 @@ def test_defaults_are_those_of_the_space():
     assert not Controller(SPACES["micro"], units=2, attention=False).attention
     with pytest.raises(ValueError, match="`attention`"):
         Controller(NASBench201Space(), attention=True)
-    with pytest.raises(ValueError, match="`space`"):
-        AttentionPolicy(NASBench201Space())
 
 
 @each
@@ -190,4 +188,4 @@ def test_the_controller_learns_what_is_rewarded(name):
 def test_the_trainers_default_is_the_published_controller():
     space = SPACES["macro"]
     trainer = ENASTrainer(space.build_supernet((8, 8, 1), num_classes=2), space)
-    assert isinstance(trainer.controller.policy, AttentionPolicy) and trainer.controller.skip_weight == 0.8
+    assert trainer.controller.attention and trainer.controller.skip_weight == 0.8

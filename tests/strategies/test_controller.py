@@ -1,4 +1,4 @@
-"""Policies in closed form, and how REINFORCE and PPO train them."""
+"""Policies in closed form, and how REINFORCE trains them."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kerasnas.search import Controller, Reinforce
+from kerasnas.strategies.attention import ChoiceWalk, LSTMPolicy
 from kerasnas.strategies.numpy_networks import Adam, pack, unpack
-from kerasnas.strategies.policies import CategoricalPolicy, LSTMPolicy
+from kerasnas.strategies.policies import CategoricalPolicy
 from kerasnas.testing.strategies import GridSpace
 from tests.strategies.kit import OPTIONS, SPACE, everything, policy_of, scattered
 
@@ -19,7 +20,7 @@ def test_policies_start_uniform_or_nearly_so():
     indices, log_probs, told_entropies = CategoricalPolicy(SIZES).sample(np.random.default_rng(0), 50)
     assert np.allclose(log_probs, uniform) and np.allclose(told_entropies, -uniform)
     assert set(indices[:, 0].tolist()) == {0, 1, 2} and set(indices[:, 1].tolist()) == {0}
-    assert np.allclose(LSTMPolicy(SIZES).sample(np.random.default_rng(0), 5)[1], uniform, atol=0.1)
+    assert np.allclose(LSTMPolicy(ChoiceWalk(SIZES)).sample(np.random.default_rng(0), 5)[1], uniform, atol=0.1)
 
 
 def test_tanh_constant_and_temperature_bound_the_lstm():
@@ -30,7 +31,7 @@ def test_tanh_constant_and_temperature_bound_the_lstm():
     smallest = np.prod([1 / (1 + (size - 1) * ratio) for size in SIZES])
     rows = everything("lstm")
     assert np.exp(policy.log_prob(rows)).min() >= smallest * (1 - 1e-9)
-    hot = scattered(LSTMPolicy(SIZES, units=5, temperature=1e9))
+    hot = scattered(LSTMPolicy(ChoiceWalk(SIZES), units=5, temperature=1e9))
     assert np.allclose(hot.log_prob(rows), -sum(map(math.log, SIZES)), atol=1e-6)
 
 
@@ -83,7 +84,7 @@ def test_reinforce_first_steps_in_closed_form():
     assert np.allclose(logits[logits > -1e9], expected[logits > -1e9], atol=1e-6)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"algorithm": "ppo"}, {"batch_size": 4}])
+@pytest.mark.parametrize("arguments", [{}, {"batch_size": 4}])
 def test_the_controller_learns_what_is_rewarded(arguments):
     space = GridSpace((3, 3, 3))
     strategy = Controller(space, units=12, learning_rate=0.03, unique=False, **arguments)
@@ -103,103 +104,17 @@ def test_entropy_bonus_alone_makes_the_policy_uniform():
     assert strategy.policy.sample(np.random.default_rng(0), 200)[2].mean() > max(start, 2 * math.log(3) - 0.02)
 
 
-# PPO ----------------------------------------------------------------------------------------------
-def test_ppo_coefficients_are_the_gradient_of_the_clipped_objective():
-    strategy = Controller(GridSpace(SIZES), algorithm="ppo", units=5)
-    policy = scattered(strategy.policy)
-    indices, before, _ = policy.sample(np.random.default_rng(0), 30)
-    advantages = np.random.default_rng(1).normal(size=30)
-    assert np.allclose(strategy.clipped(indices, advantages, before), advantages)  # ratios are 1
-    scattered(policy, seed=3)
-    coefficients = strategy.clipped(indices, advantages, before)
-    ratio = np.exp(policy.log_prob(indices) - before)
-    outside = np.abs(ratio - 1) > 0.2
-    assert (coefficients[outside] == 0).any() and (coefficients[outside] != 0).any()
-
-    def objective():
-        ratio = np.exp(policy.log_prob(indices) - before)
-        return np.minimum(ratio * advantages, np.clip(ratio, 0.8, 1.2) * advantages).sum()
-
-    found = policy.gradients(indices, coefficients)["logits/0"]
-    value = policy.parameters["logits/0"]
-    for position in np.ndindex(value.shape):
-        kept, values = value[position], []
-        for value[position] in (kept + 1e-6, kept - 1e-6):
-            values.append(objective())
-        value[position] = kept
-        assert found[position] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-7)
-
-
-class Ascent:
-    """Plain gradient ascent in place of Adam, whose first steps have the length of its rate whatever the gradient."""
-
-    iterations = 0
-
-    def ascend(self, parameters, gradients):
-        for name, gradient in gradients.items():
-            parameters[name] += 2.0 * gradient
-
-
-def test_a_ppo_update_in_closed_form():
-    """One choice of three options: `grad log p_i = e_i - p`, `grad entropy = -p (log p + entropy)`, and the clip."""
-    space, rewards, weight = GridSpace((3,)), (1.0, 4.0, -2.0, 3.0, 0.5, 6.0), 0.05
-    strategy = Controller(
-        space, algorithm="ppo", batch_size=6, ppo_epochs=3, ppo_clip=0.2, entropy_weight=weight, baseline_decay=0.5
-    )
-    strategy.policy, strategy.optimizer = CategoricalPolicy((3,)), Ascent()
-    theta = np.array([0.3, -0.2, 0.1])
-    strategy.policy.parameters["logits"] = theta[None].copy()
-    options = np.array([0, 1, 2, 1, 0, 2])
-    rng = np.random.default_rng()
-    rng.bit_generator.state = strategy.rng.bit_generator.state
-    for option, reward in zip(options, rewards, strict=True):
-        strategy.tell(space.decode((int(option),)), reward)
-
-    baseline, advantages = rewards[0], []
-    for reward in rewards:
-        advantages.append(reward - baseline)
-        baseline += 0.5 * (reward - baseline)
-    clipped, free = 0, 0
-
-    def softmax(logits):
-        return np.exp(logits) / np.exp(logits).sum()
-
-    old = softmax(theta)
-    for _ in range(3):
-        order = rng.permutation(6)
-        for half in (order[:3], order[3:]):
-            p, gradient = softmax(theta), np.zeros(3)
-            for one in half:
-                ratio, advantage = p[options[one]] / old[options[one]], advantages[one]
-                if ratio * advantage > min(max(ratio, 0.8), 1.2) * advantage:  # the clipped one is the minimum: flat
-                    clipped += 1
-                    continue
-                free += 1
-                gradient += ratio * advantage * (np.eye(3)[options[one]] - p) / 3
-            theta = theta + 2.0 * (gradient - weight * p * (np.log(p) - (p * np.log(p)).sum()))
-    assert clipped >= 3 and free >= 3
-    np.testing.assert_allclose(strategy.policy.parameters["logits"][0], theta, rtol=1e-9)
-    assert strategy.baseline == pytest.approx(baseline)
-    assert strategy.rng.bit_generator.state == rng.bit_generator.state
-
-
-def test_ppo_steps_once_a_batch_and_remembers_half_of_one():
-    strategy = Controller(SPACE, algorithm="ppo", units=6, batch_size=4, ppo_epochs=3)
+def test_a_batch_is_one_step_and_half_of_one_is_remembered():
+    strategy = Controller(SPACE, units=6, batch_size=4)
     for reward in range(6):
         strategy.tell(strategy.ask(), reward)
-    assert strategy.optimizer.iterations == 3 * 2  # two halves
-    again = Controller(SPACE, algorithm="ppo", units=6, batch_size=4, ppo_epochs=3, seed=9)
+    assert strategy.optimizer.iterations == 1
+    again = Controller(SPACE, units=6, batch_size=4, seed=9)
     again.set_state(strategy.get_state())
-    for reward in range(4):
+    for reward in range(2):
         genotypes = strategy.ask(), again.ask()
         assert genotypes[0] == genotypes[1]
         for one in (strategy, again):
             one.tell(genotypes[0], reward)
-    assert strategy.optimizer.iterations == again.optimizer.iterations == 12
+    assert strategy.optimizer.iterations == again.optimizer.iterations == 2
     assert strategy.get_state() == again.get_state()
-
-
-# Errors -------------------------------------------------------------------------------------------
-def test_unknown_algorithm():
-    with pytest.raises(ValueError, match=r"`algorithm`.*Did you mean 'ppo'"):
-        Controller(SPACE, algorithm="pppo")

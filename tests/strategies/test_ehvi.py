@@ -96,15 +96,13 @@ def test_the_likelihood_is_that_of_the_normal_distribution():
 
 
 # The search ----------------------------------------------------------------------------------------------
-def test_scales_and_the_reference():
+def test_scales_and_the_corner():
     """0 is 10 below the median, which the best exceeds by 2: it counts as 8. The others are what they were."""
     rewards = np.array([[0.0, 1], [10, 1], [12, 1], [9, 1], [11, 1]])
     raised = np.array([8.0, 10, 12, 9, 11])
     targets, corner = EHVISearch(SPACE)._scaled(rewards)
     assert targets[:, 0] == pytest.approx((raised - 10) / raised.std())
     assert (targets[:, 1] == 0).all() and corner == pytest.approx([(8 - 10) / raised.std() - 1, -1])
-    _, given = EHVISearch(SPACE, reference=(5.0, -2.0))._scaled(rewards)
-    assert given == pytest.approx([(5 - 10) / raised.std(), -3])
 
 
 def test_the_greatest_growth_is_asked_for_pending_ones_count_as_predicted(monkeypatch):
@@ -112,7 +110,7 @@ def test_the_greatest_growth_is_asked_for_pending_ones_count_as_predicted(monkey
     cells = architectures(40)
     told, pending, candidates = cells[:10], cells[10], cells[12:30]
     rng = np.random.default_rng(0)
-    strategy = EHVISearch(SPACE, initial=10, batch_size=3, reference=(-2.0, -2.0))
+    strategy = EHVISearch(SPACE, initial=10, batch_size=3)
     for indices, pair in zip(told, rng.normal(0, 1, (10, 2)), strict=True):
         strategy.tell(SPACE.decode(indices), tuple(pair))
     strategy._chosen = [pending]

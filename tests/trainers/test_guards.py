@@ -437,9 +437,6 @@ def test_temperature_of_a_users_model_follows_its_schedule(data):
 
 
 def test_schedules_say_what_is_wrong(data):
-    with pytest.raises(ValueError, match=r"`kind`. .* Did you mean 'linear'"):
-        TemperatureSchedule(kind="linaer")
-    assert TemperatureSchedule(8.0, 2.0, "exponential").temperature(1, 3) == pytest.approx(4.0)
     search = BilevelTrainer(tiny("sigmoid")[1])
     search.compile()
     with pytest.raises(ValueError, match="needs a relaxation with a temperature"):

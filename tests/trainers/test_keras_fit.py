@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.datasets import load
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.search import ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace
-from kerasnas.trainers.data_split import _FIRST_TEST_LABELS, pair_halves, steps_of
+from kerasnas.trainers.data_split import pair_halves, steps_of
 from tests.trainers.kit import still
 
 SHAPE = (8, 8, 1)
@@ -215,21 +214,3 @@ def test_another_compile_leaves_no_metric_behind(make_search, data):
     assert names == {"loss", "val_loss", "top", "val_top", "alpha_entropy", "skips"}
     own = [metric.name for metric in search.metrics]
     assert len(own) == len(set(own)) and "val_accuracy" not in own
-
-
-@pytest.mark.parametrize("name", _FIRST_TEST_LABELS)
-def test_a_known_test_set_that_moves_the_alphas_warns(name):
-    labels = np.array([*_FIRST_TEST_LABELS[name], 1])
-    x = np.zeros((16, 2, 2, 1))
-    with pytest.warns(UserWarning, match=f"the test set of {name}. It moves the alphas"):
-        pair_halves(x, np.arange(16) % 10, (x, labels), None, batch_size=4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        pair_halves(x, labels, (x, np.roll(labels, 1)), None, batch_size=4)
-
-
-def test_the_embedded_test_set_is_recognized():
-    data = load("fashion_mnist_mini")
-    assert tuple(data.y_test[:15]) == _FIRST_TEST_LABELS["Fashion-MNIST"]
-    with pytest.warns(UserWarning, match="test set of Fashion-MNIST"):
-        pair_halves(data.x_train, data.y_train, (data.x_test, data.y_test), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from keras_tuner import HyperParameters
 from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
+from kerasnas.datasets.pools import read_pairs
 from kerasnas.modalities.lookup import check_images
 from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
@@ -63,27 +64,7 @@ def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: for a dataset that is endless, empty, or not of images with labels.
     """
-    read: Iterable[Any]
-    if isinstance(dataset, keras.utils.PyDataset):
-        count = dataset.num_batches
-        read = () if count is None else (dataset[index] for index in range(count))
-        endless = count is None
-    else:
-        endless = int(dataset.cardinality()) == -1
-        read = () if endless else dataset.as_numpy_iterator()
-    if endless:
-        raise ValueError(checks.invalid(argument, "a dataset that ends, without `repeat()`", dataset))
-    images, labels = [], []
-    for item in read:
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            received = f"items of {len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
-            raise ValueError(checks.invalid(argument, "a dataset of `(x, y)`, images and class numbers", received))
-        x, y = map(np.asarray, item)
-        images.append(x if y.ndim else x[None])
-        labels.append(y if y.ndim else y[None])
-    if not images:
-        raise ValueError(checks.invalid(argument, "a dataset that is not empty", dataset))
-    x, y = np.concatenate(images), np.concatenate(labels)
+    x, y = read_pairs(dataset, argument)
     if y.ndim > 2:
         return x, y  # `check_images` has the message for them
     sums = np.array([zlib.crc32(np.ascontiguousarray(sample).data.cast("B")) for sample in x])

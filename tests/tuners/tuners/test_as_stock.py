@@ -59,10 +59,10 @@ def test_all_samples_of_a_dataset_in_an_order_of_their_own(data):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (batches(X, Y).repeat(), "`x`. Expected a dataset that ends, without `repeat"),
-        (batches(X, Y).take(0), "`x`. Expected a dataset that is not empty"),
-        (batches(X, Y).map(lambda x, y: x), "`x`. Expected a dataset of `.x, y.`, images and class numbers"),
-        (batches(X, Y).map(lambda x, y: (x, y, y)), "items of 3 parts"),
+        (batches(X, Y).repeat(), "`x`. Expected a finite dataset"),
+        (batches(X, Y).take(0), "`x`. Expected a dataset of pairs .x, y., not empty"),
+        (batches(X, Y).map(lambda x, y: x), "`x`. Expected a dataset of pairs .x, y."),
+        (batches(X, Y).map(lambda x, y: (x, y, y)), "an element of type tuple of 3"),
         (batches(X, tf.one_hot(Y, 3)), "argmax"),
     ],
     ids=["endless", "empty", "no labels", "weights", "one-hot"],
