@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasnas.files.stages import Stages
 from kerasnas.racing.race import heats, stage
 from kerasnas.racing.race.field import Small
 from tests.kit import Traced
@@ -97,12 +98,13 @@ def test_the_users_own_network_needs_no_heat(tmp_path):
 
 @pytest.mark.parametrize("at", [18, pytest.param(26, marks=pytest.mark.slow)])  # within the first heat, the second
 def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    expected, weights = finish(field(tmp_path / "whole"))
+    expected, weights = finish(field(tmp_path / "whole", most_epochs=20))
+    assert sum("heat" in entry for entry in Stages(tmp_path / "whole").stage("race")["contestants"].values()) == 3
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(field(tmp_path / "killed"))
-    record, again = finish(field(tmp_path / "killed"))
+            finish(field(tmp_path / "killed", most_epochs=20))
+    record, again = finish(field(tmp_path / "killed", most_epochs=20))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)
