@@ -96,15 +96,21 @@ def test_the_users_own_network_needs_no_heat(tmp_path):
     assert "heat" not in entries["mine"] and entries["mine"]["rungs"]
 
 
+def accuracies(folder):
+    entries = Stages(folder).stage("race")["contestants"]
+    return {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
+
+
 @pytest.mark.parametrize("at", [18, pytest.param(26, marks=pytest.mark.slow)])  # within the first heat, the second
 def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
     expected, weights = finish(field(tmp_path / "whole", most_epochs=20))
-    assert sum("heat" in entry for entry in Stages(tmp_path / "whole").stage("race")["contestants"].values()) == 3
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
             finish(field(tmp_path / "killed", most_epochs=20))
     record, again = finish(field(tmp_path / "killed", most_epochs=20))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    ran = accuracies(tmp_path / "whole")
+    assert len(ran) == 3 and accuracies(tmp_path / "killed") == ran
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)
