@@ -55,12 +55,13 @@ class Clock:
 
 
 def count_steps(patch, first=20):
-    """Have races measure their budget on a `Clock`, with `first` steps in the first rung."""
+    """Have races measure their budget on a `Clock`, with `first` steps in the first rung, whatever the processor."""
 
     def budget(config, spent=0.0):
         return Budget(config.minutes or config.cpu_minutes, spent=spent, clock=Clock())
 
     patch.setattr(stage, "first_steps", lambda seconds: first)
+    patch.setattr(stage, "computes_bfloat16", lambda: False)
     patch.setattr(RaceConfig, "budget", budget)
 
 

@@ -80,19 +80,27 @@ ROOMS = {
 FILES = {
     path.relative_to(ROOT).as_posix(): path for top in ("kerasnas", "tuners") for path in (ROOT / top).rglob("*.py")
 }
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
-NODES = {name: list(ast.walk(tree)) for name, tree in TREES.items()}
 MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in FILES}
 
 # Ceilings that may only fall.
 MOST_DEEP_CLASSES = 5  # classes on a chain of more than three classes of ours; to become 0
 
 
+@functools.cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text(encoding="utf-8"))
+
+
+@functools.cache
+def nodes_of(name: str) -> list[ast.AST]:
+    return list(ast.walk(tree(name)))
+
+
 def rule(violations):
     """Make one test of a generator `(file, its nodes) -> violations`: it reads all files and lists every violation."""
 
     def test():
-        broken = [f"{name}: {words}" for name in sorted(FILES) for words in violations(name, NODES[name])]
+        broken = [f"{name}: {words}" for name in sorted(FILES) for words in violations(name, nodes_of(name))]
         assert not broken, "\n".join(broken)
 
     test.__name__, test.__doc__ = violations.__name__, violations.__doc__
@@ -112,7 +120,9 @@ def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, ...]]:
             yield from (tuple(one.value.split(".")) for one in node.args[:1] if isinstance(one, ast.Constant))
 
 
-IMPORTS = {name: list(imports(nodes)) for name, nodes in NODES.items()}
+@functools.cache
+def imports_of(name: str) -> list[tuple[str, ...]]:
+    return list(imports(nodes_of(name)))
 
 
 def unit_of(name: str) -> str:
@@ -123,7 +133,7 @@ def unit_of(name: str) -> str:
 
 def imported_units(name: str) -> set[str]:
     """The units of kerasnas that a file imports. `from kerasnas import __version__` is none."""
-    parts = [parts for parts in IMPORTS[name] if parts[0] == "kerasnas" and len(parts) > 1]
+    parts = [parts for parts in imports_of(name) if parts[0] == "kerasnas" and len(parts) > 1]
     return {part[1] for part in parts if (ROOT / "kerasnas" / part[1]).is_dir() or f"kerasnas/{part[1]}.py" in FILES}
 
 
@@ -163,14 +173,14 @@ def test_nothing_imports_itself_in_a_circle(unit):
         if unit and name.startswith("kerasnas/") and unit_of(name):
             graph.setdefault(unit_of(name), set()).update(imported_units(name) - {unit_of(name)})
         elif not unit:
-            targets = {module_of(parts) for parts in IMPORTS[name]} - {None, "kerasnas", "tuners"}
+            targets = {module_of(parts) for parts in imports_of(name)} - {None, "kerasnas", "tuners"}
             graph[module] = {target for target in targets if not f"{module}.".startswith(f"{target}.")}
     assert not list(circles(graph))
 
 
 @rule
 def test_packages_stay_in_their_rooms(name, nodes):
-    for parts in IMPORTS[name]:
+    for parts in imports_of(name):
         rooms = ROOMS.get(parts[0])
         if rooms is not None and not name.startswith(rooms):
             yield f"imports {'.'.join(parts)}; it belongs in {rooms}"
@@ -207,7 +217,7 @@ def test_nothing_global_is_set(name, nodes):
 
 @rule
 def test_public_names_have_docstrings(name, nodes):
-    for node in [TREES[name], *TREES[name].body]:
+    for node in [tree(name), *tree(name).body]:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             own = getattr(node, "name", "the module")
             if not own.startswith("_") and not ast.get_docstring(node):
@@ -307,23 +317,23 @@ def inherited_private_names() -> Iterator[tuple[str, int, str]]:
         for base in kind.__mro__ if theirs else ():
             path = base.__module__.replace(".", "/")
             for file in {f"{path}.py", f"{path}/__init__.py"} & set(FILES):
-                for node in NODES[file]:
+                for node in nodes_of(file):
                     if isinstance(node, ast.ClassDef) and node.name == base.__name__:
                         yield from ((file, line, name) for name, line in private_names_of(node) if name in theirs)
 
 
 def foreign_private_names(name: str) -> Iterator[tuple[int, str]]:
     """Private modules that a file imports, and private attributes that it reads of anything but `self`."""
-    for parts in IMPORTS[name]:
+    for parts in imports_of(name):
         if parts[:2] in PRIVATE_ROOMS or (parts[0] in LIBRARIES and any(map(is_private, parts))):
             yield 0, ".".join(parts)
-    attributes = [node for node in NODES[name] if isinstance(node, ast.Attribute)]
-    own = {node.name for node in NODES[name] if isinstance(node, ast.FunctionDef)} | PYTHON_NAMES
+    attributes = [node for node in nodes_of(name) if isinstance(node, ast.Attribute)]
+    own = {node.name for node in nodes_of(name) if isinstance(node, ast.FunctionDef)} | PYTHON_NAMES
     own |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"}
     for node in attributes:
         if is_private(node.attr) and node.attr not in own and ast.unparse(node.value) not in OWN:
             yield node.lineno, ast.unparse(node)
-    for node in NODES[name]:
+    for node in nodes_of(name):
         by_name = isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr", "delattr")
         if by_name and isinstance(node.args[1], ast.Constant) and is_private(node.args[1].value):
             yield node.lineno, ast.unparse(node)
@@ -398,7 +408,7 @@ def test_contributing_has_every_room_and_no_path_that_is_not_there():
 
 def test_contributing_says_how_to_add_to_every_registry():
     text = GUIDE.partition("## To add a ...")[2].partition("\n## ")[0]
-    nodes = [node for name in FILES for node in TREES[name].body if isinstance(node, ast.Assign)]
+    nodes = [node for name in FILES for node in tree(name).body if isinstance(node, ast.Assign)]
     names = [ast.unparse(node.targets[0]) for node in nodes if ast.unparse(node.value).startswith("Registry(")]
     absent = [name for name in names if name not in text]
     assert len(names) > 10 and not absent, f"no row in 'To add a ...': {absent}"

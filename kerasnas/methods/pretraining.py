@@ -19,6 +19,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.networks.chosen import discrete_model
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.budget import Budget
@@ -170,7 +171,7 @@ def _accuracies(model: keras.Model, data: Sequence[datasets.Dataset], groups: np
         rows = np.random.default_rng(0).permutation(len(one.y_test))[:_MOST_TEST]
         labels = one.y_test[rows] + int(np.argmax(groups == index))
         x = as_color(one.x_test[rows], SIZE).astype(np.float32) / 255
-        logits = model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
+        logits = predicted(model, x, EVALUATION_BATCH)
         found[one.name] = float(np.mean(within_groups(logits, labels, groups) == labels))
     return found
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnas.datasets import Dataset
 from kerasnas.intervals import paired_difference
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -28,7 +29,7 @@ def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[st
 
 def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task = CLASSIFICATION) -> dict[str, str]:
     """Return the scores of a network on samples, in base64: `{"hits": text}`, a bit for each, or `{"scores": text}`."""
-    found = task.scores(network.predict(x, batch_size=_BATCH, verbose=0), y)
+    found = task.scores(predicted(network, x, _BATCH), y)
     if found.dtype == bool:
         return {"hits": base64.b64encode(np.packbits(found).tobytes()).decode("ascii")}
     return {"scores": base64.b64encode(found.astype("<f4").tobytes()).decode("ascii")}

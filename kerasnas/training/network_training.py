@@ -19,6 +19,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.augmentations import Augmentation
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.modalities.lookup import of_space
 from kerasnas.networks.fused import fused
 from kerasnas.spaces import SearchSpace
@@ -83,7 +84,7 @@ class NetworkTraining:
         task = self.recipe.task
         if task.metric_is_mean:
             return {}
-        outputs = model.predict(data[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+        outputs = predicted(model, data[0], training_loop.EVALUATION_BATCH)
         return task.evaluation(task.answers(outputs), np.asarray(data[1]))
 
     def run(

@@ -15,7 +15,7 @@ from kerasnas.datasets.batches import ArrayBatches
 EPOCHS = 4
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
 
 
 def cell_supernet(seed):

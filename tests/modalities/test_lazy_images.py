@@ -1,6 +1,7 @@
 """Images held as bytes stand for the array of their values, bit for bit."""
 
 import copy
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -66,6 +67,21 @@ def test_predictions_are_those_of_the_array(pair, monkeypatch):
     expected = model.predict(array, batch_size=8, verbose=0)
     monkeypatch.setattr(LazyImages, "_values", lambda self, rows, read=LazyImages._values: _few(read(self, rows)))
     np.testing.assert_allclose(predicted(model, lazy, 8), expected, rtol=1e-6)
+    np.testing.assert_allclose(predicted(model, array.astype("float64"), 8), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("replicas", "calls"), [(1, [5, 2]), (2, [(5, 5), (2, 5)])])
+def test_predict_is_for_several_replicas(replicas, calls):
+    """It shares a batch among them, and costs a pipeline for each call."""
+    seen = []
+    model = SimpleNamespace(
+        distribute_strategy=SimpleNamespace(num_replicas_in_sync=replicas),
+        predict=lambda x, batch_size, verbose: seen.append((len(x), batch_size)) or x,
+        predict_on_batch=lambda x: seen.append(len(x)) or x,
+    )
+    x = np.arange(7.0)[:, None]
+    np.testing.assert_array_equal(predicted(model, x, 5), x)
+    assert seen == calls
 
 
 def _few(images):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from kerasnas.files.stages import Stages
 from kerasnas.racing.race import heats, stage
 from kerasnas.racing.race.field import Small
+from tests.kit import Traced
 from tests.racing.test_stage import Interrupting, build, candidates, finish, race, short  # noqa: F401
 
 
@@ -14,8 +16,12 @@ def narrow_budget(monkeypatch, short):  # noqa: F811
     monkeypatch.setattr(heats, "_STEPS", 8)
 
 
-def field(folder, **options):
-    return race(folder, **{"small": Small(build, 4.0), **options})
+SMALL = Traced(build)  # of small samples, beside those of the race itself
+
+
+def field(folder, build=SMALL, area=4.0, **options):
+    SMALL.begin()
+    return race(folder, small=Small(build, area), **options)
 
 
 def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_path):
@@ -61,7 +67,7 @@ def test_heats_end_when_their_share_is_spent(tmp_path, monkeypatch):
 
 
 def test_one_that_would_take_too_long_at_full_size_does_not_start(tmp_path):
-    entries = field(tmp_path, small=Small(build, 1e6)).run()["contestants"]
+    entries = field(tmp_path, area=1e6).run()["contestants"]
     assert [entry["outcome"] for name, entry in entries.items() if name != "conv"] == [
         "not started: too slow for this budget"
     ] * 3
@@ -73,9 +79,9 @@ def test_one_that_does_not_fit_small_images_is_passed_over_and_one_that_fails_is
             raise ValueError("Expected at least 16 x 16 pixels")
         if genotype == candidates(3)[2].genotype:
             raise MemoryError("no room")
-        return build(genotype)
+        return SMALL(genotype)
 
-    entries = field(tmp_path, small=Small(fails, 4.0)).run()["contestants"]
+    entries = field(tmp_path, fails).run()["contestants"]
     assert "separable" not in entries and entries["narrow"]["outcome"] == "failed: no room"
     assert entries["strided"]["rungs"]
 
@@ -90,14 +96,21 @@ def test_the_users_own_network_needs_no_heat(tmp_path):
     assert "heat" not in entries["mine"] and entries["mine"]["rungs"]
 
 
+def accuracies(folder):
+    entries = Stages(folder).stage("race")["contestants"]
+    return {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
+
+
 @pytest.mark.parametrize("at", [18, pytest.param(26, marks=pytest.mark.slow)])  # within the first heat, the second
 def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    expected, weights = finish(field(tmp_path / "whole"))
+    expected, weights = finish(field(tmp_path / "whole", most_epochs=20))
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(field(tmp_path / "killed"))
-    record, again = finish(field(tmp_path / "killed"))
+            finish(field(tmp_path / "killed", most_epochs=20))
+    record, again = finish(field(tmp_path / "killed", most_epochs=20))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    ran = accuracies(tmp_path / "whole")
+    assert len(ran) == 3 and accuracies(tmp_path / "killed") == ran
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -544,7 +544,7 @@ def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeyp
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.5)
     said, models = [], []
-    entrant = race(tmp_path, precision="auto", build=build, said=said, candidates=lambda number: candidates(2))
+    entrant = race(tmp_path, 2.0, precision="auto", build=build, said=said, candidates=lambda number: candidates(1))
     record = train_winners(entrant, models.append)
     assert Stages(tmp_path).stage("race")["precision"] == "bfloat16"
     assert any("bfloat16: 500 ms a step" in line for line in said)

@@ -67,12 +67,13 @@ def test_one_that_is_behind_does_not_teach(tmp_path):
 
 @pytest.mark.parametrize("at", [pytest.param(20, marks=pytest.mark.slow), 45])
 def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    expected, weights = finish(taught(tmp_path / "whole"), colors(30, 2))
+    two = {"minutes": 4.0, "candidates": lambda number: candidates(2)}
+    expected, weights = finish(taught(tmp_path / "whole", **two), colors(30, 2))
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(taught(tmp_path / "killed"), colors(30, 2))
-    record, again = finish(taught(tmp_path / "killed"), colors(30, 2))
+            finish(taught(tmp_path / "killed", **two), colors(30, 2))
+    record, again = finish(taught(tmp_path / "killed", **two), colors(30, 2))
     assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -7,7 +7,7 @@ import pytest
 from kerasnas import BilevelTrainer, DARTSSpace
 
 SHAPE, CLASSES = (8, 8, 1), 3
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
 
 
 def _images(count, seed):

@@ -58,6 +58,7 @@ def test_derived_genotype_is_of_the_space(fitted, space):
     space.validate(fitted[0].derive())
 
 
+@pytest.mark.slow  # that of a resumed one needs it too
 def test_compiled_search_is_deterministic(fitted, make_search, data):
     again = make_search(compile={"run_eagerly": False})
     again.fit(*data, batch_size=8, epochs=2, verbose=0)
