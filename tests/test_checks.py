@@ -145,6 +145,7 @@ def test_arrays_are_returned_as_they_are(value, options):
         ([[1]], {"rank": 1}, "an array of numbers with 1 axis", "shape (1, 1)"),
         ([NAN], {"rank": 1}, "an array of numbers with 1 axis, all finite", "NaN or infinity"),
         ([-INFINITY], {}, "an array of numbers, all finite", "NaN or infinity"),
+        (np.ma.masked_less([1, 2], 2), {}, "no masked entries; `.filled(0)` gives them a value", "a masked array"),
     ],
 )
 def test_what_is_no_such_array_is_refused(value, options, expected, received):
