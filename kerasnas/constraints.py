@@ -247,7 +247,10 @@ class FilePath(Constraint):
             raise TypeError(invalid(argument, expected or str(self), value))
         if not str(value).strip() or "\0" in str(value):
             raise ValueError(invalid(argument, "a path that is not empty", value))
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:  # `~nobody`, or `~` of an account without a home
+            raise ValueError(invalid(argument, "a path below an existing home folder", value)) from None
 
 
 @dataclasses.dataclass(frozen=True)

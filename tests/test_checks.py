@@ -163,6 +163,8 @@ def test_paths(tmp_path):
     for value in ("", " ", "a\0b"):
         with pytest.raises(ValueError, match=r"argument `name`. Expected a path that is not empty"):
             checks.path("name", value)
+    with pytest.raises(ValueError, match=r"argument `name`. Expected a path below an existing home folder"):
+        checks.path("name", "~nobody_of_this_name/x")
 
 
 def test_a_long_value_is_cut():
