@@ -340,3 +340,8 @@ def test_augmentations_refuse_bad_sizes():
         shift(IMAGES, np.random.default_rng(0), pixels=-1)
     with pytest.raises(ValueError, match=r"`size`.*Received: 2.5"):
         cutout(IMAGES, np.random.default_rng(0), size=2.5)
+
+
+def test_complex_samples_are_refused():
+    with pytest.raises(ValueError, match="`x`. Expected an array of numbers"):
+        ArrayBatches(1j * np.ones((4, 2)), np.zeros(4), 2)
