@@ -343,5 +343,5 @@ def test_augmentations_refuse_bad_sizes():
 
 
 def test_complex_samples_are_refused():
-    with pytest.raises(ValueError, match="`x`. Expected an array of numbers"):
+    with pytest.raises(ValueError, match=r"`x`. Expected an array of numbers"):
         ArrayBatches(1j * np.ones((4, 2)), np.zeros(4), 2)
