@@ -37,6 +37,9 @@ from kerasnas.constraints import (
 from kerasnas.constraints import (
     as_array as as_array,
 )
+from kerasnas.constraints import (
+    unmasked as unmasked,
+)
 from kerasnas.wording import invalid as invalid
 from kerasnas.wording import invalid_array
 from kerasnas.wording import nearest as nearest

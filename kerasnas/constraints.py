@@ -59,8 +59,18 @@ def real(value: object) -> float | None:
         return None
 
 
+def unmasked(argument: str, value: Any) -> Any:
+    """Return `value`; raise ValueError if it is an array with masked entries, which NumPy would take for data."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            invalid_array(argument, "no masked entries; `.filled(0)` gives them a value", "a masked array")
+        )
+    return value
+
+
 def as_array(argument: str, value: Any, expected: str = "an array") -> np.ndarray:
-    """Return `value` as a NumPy array of any dtype; raise ValueError if it has rows of several lengths."""
+    """Return `value` as a NumPy array of any dtype; raise ValueError for masked entries and rows of several lengths."""
+    unmasked(argument, value)
     try:
         return np.asarray(value)
     except (ValueError, TypeError):
@@ -237,7 +247,10 @@ class FilePath(Constraint):
             raise TypeError(invalid(argument, expected or str(self), value))
         if not str(value).strip() or "\0" in str(value):
             raise ValueError(invalid(argument, "a path that is not empty", value))
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:  # `~nobody`, or `~` of an account without a home
+            raise ValueError(invalid(argument, "a path below an existing home folder", value)) from None
 
 
 @dataclasses.dataclass(frozen=True)

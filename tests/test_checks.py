@@ -145,6 +145,7 @@ def test_arrays_are_returned_as_they_are(value, options):
         ([[1]], {"rank": 1}, "an array of numbers with 1 axis", "shape (1, 1)"),
         ([NAN], {"rank": 1}, "an array of numbers with 1 axis, all finite", "NaN or infinity"),
         ([-INFINITY], {}, "an array of numbers, all finite", "NaN or infinity"),
+        (np.ma.masked_less([1, 2], 2), {}, "no masked entries; `.filled(0)` gives them a value", "a masked array"),
     ],
 )
 def test_what_is_no_such_array_is_refused(value, options, expected, received):
@@ -162,6 +163,8 @@ def test_paths(tmp_path):
     for value in ("", " ", "a\0b"):
         with pytest.raises(ValueError, match=r"argument `name`. Expected a path that is not empty"):
             checks.path("name", value)
+    with pytest.raises(ValueError, match=r"argument `name`. Expected a path below an existing home folder"):
+        checks.path("name", "~nobody_of_this_name/x")
 
 
 def test_a_long_value_is_cut():

@@ -59,14 +59,32 @@ def test_workflows_run_what_exists(path):
     workflow = loaded(path)
     assert workflow["permissions"] == {"contents": "read"}, "a job asks for more where it needs more"
     for job in workflow["jobs"].values():
-        assert "runs-on" in job
-        for step in job["steps"]:
+        assert ("runs-on" in job) == ("steps" in job) != ("uses" in job)
+        assert (ROOT / job.get("uses", "")).exists()
+        for step in job.get("steps", ()):
             assert ("run" in step) != ("uses" in step)
             for extra in re.findall(r'"\.\[(.*?)\]"', step.get("run", "")):
                 assert set(extra.split(",")) <= PROJECT["optional-dependencies"].keys()
-            for script in re.findall(r"python (\w+/\w+\.py)", step.get("run", "")):
+            for script in re.findall(r"(?:python |^)([.\w]+/\w+(?:\.py)?)(?: |$)", step.get("run", "")):
                 assert (ROOT / script).exists()
     assert "secrets." not in path.read_text(encoding="utf-8"), "no workflow needs a secret"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_nothing_newer_than_what_was_seen(path):
+    """Actions and tools are pinned by digest; other than that, only what the package itself needs is installed."""
+    text = path.read_text(encoding="utf-8")
+    for action in re.findall(r"uses: (.+)", text):
+        assert re.fullmatch(r"\./\.github/\S+|[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
+    for installed in re.findall(r"(?:pipx|pip|uv)\S* .*(?:install|run) (.+)", text):
+        own = r"dist/\*\.whl|-e \"\.\[dev\]\"( \$\{\{ matrix.pair.packages \}\})?"
+        assert re.fullmatch(rf"--require-hashes -r \.github/tools\.txt|{own}", installed), installed
+
+
+def test_tools_have_digests():
+    tools = (ROOT / ".github" / "tools.txt").read_text(encoding="utf-8")
+    asked = re.findall(r"^[a-z-]+", (ROOT / ".github" / "tools.in").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(asked) == 7 and set(asked) <= set(re.findall(r"^(\S+)==\S+ \\\n    --hash=sha256:", tools, re.MULTILINE))
 
 
 def test_versions_of_the_workflow_are_those_of_the_package():

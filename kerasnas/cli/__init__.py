@@ -34,6 +34,7 @@ def usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 2 an error (reported in one line), 130 interrupted."""
+    _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "help":  # `kerasnas help search`
         arguments = [arguments[1], "--help"]
@@ -70,6 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 (nobody but its author reads a traceback: it is written to a file)
         return _fail(in_one_line(error, arguments, values, folder))
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Open what the caller closed (`2>&-`), so that no file takes its number; errors then go to standard output."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (to the end of the process)
 
 
 @contextlib.contextmanager

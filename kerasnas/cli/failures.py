@@ -89,10 +89,12 @@ def _logs(folder: str | None) -> Iterator[Path]:
     """The places where a traceback may go: the folder of the run, the cache, the system's folder of temporary files."""
     if folder is not None and (Path(folder) / "config.json").exists():
         yield Path(folder, _ERROR_LOG)
-    home = Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        from kerasnas.files.storage import cache_folder  # here, as NumPy takes a moment
+
+        home = cache_folder()
         home.mkdir(parents=True, exist_ok=True)
-    yield home / _ERROR_LOG
+        yield home / _ERROR_LOG
     with contextlib.suppress(OSError):
         handle, name = tempfile.mkstemp(prefix="kerasnas-", suffix="-error.log")
         os.close(handle)

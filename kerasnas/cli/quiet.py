@@ -22,10 +22,10 @@ def quieten() -> None:
     """Keep notes and warnings of TensorFlow's C++ code off standard error, from here to the end of this process.
 
     They are written before TensorFlow reads its log level. Errors and Python's output pass. Does nothing if the
-    user has set `TF_CPP_MIN_LOG_LEVEL`, and on systems without `fork`.
+    user has set `TF_CPP_MIN_LOG_LEVEL` or closed standard error, and on systems without `fork`.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or not hasattr(os, "fork"):
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or sys.stderr is None or not hasattr(os, "fork"):
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     sys.stderr.flush()

@@ -69,7 +69,7 @@ class ArrayBatches(keras.utils.PyDataset):
     ):
         super().__init__(**kwargs)
         self.x, self.y = _numbers("x", x), _numbers("y", y)
-        self.sample_weight = None if sample_weight is None else _numbers("sample_weight", sample_weight)
+        self.sample_weight = checks.optional(checks.array, "sample_weight", sample_weight, kinds="iufb")
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.seed = checks.seed(seed)
         self.augment = checks.optional(checks.function, "augment", augment, "None or a callable (batch, rng) -> batch")
@@ -250,9 +250,9 @@ def _numbers(argument: str, value: Any) -> Any:
     """Return `value` as an array, or lazy images as they are.
 
     Raises:
-        ValueError: if it holds text, dates or objects; low-precision floats are numbers too.
+        ValueError: if it holds text, dates, complex numbers or objects; low-precision floats are numbers too.
     """
     array = value if isinstance(value, LazyImages) else checks.as_array(argument, value, "an array of numbers")
-    if array.dtype.kind in "OUSMm" and array.size:
+    if array.dtype.kind in "OUSMmc" and array.size:
         raise ValueError(checks.invalid(argument, "an array of numbers", value))
     return array

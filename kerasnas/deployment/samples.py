@@ -40,7 +40,7 @@ class Samples:
             y: labels; None where `x` has them.
             like: a network or other samples, whose shape they get. Defaults to None: as the settings say.
         """
-        columns = columns_of(x)
+        columns = columns_of(checks.unmasked("x", x))
         modality = like.modality if isinstance(like, Classifier) else self.modality or of_samples(x, columns)
         plural, reading = modality.plural, self.reading(like)
         if columns is not None:
@@ -48,7 +48,7 @@ class Samples:
         if y is None:
             raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
         self.named, x = modality.named(x), modality.samples(x, reading)
-        y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
+        y = checks.as_array("y", y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
         y = y.astype(str) if y.dtype.kind == "O" and all(isinstance(one, str) for one in y.ravel()) else y
         if not x.ndim or not len(x):
             raise ValueError(checks.invalid("x", f"{plural}, at least one", f"shape {x.shape}"))
@@ -118,4 +118,4 @@ class Samples:
 
     def answers(self, network: Classifier, x: Any) -> np.ndarray:
         """Return what a network predicts of each sample, `(samples, outputs)`."""
-        return network.answers(network.modality.queries(x, self.reading(network)))
+        return network.answers(network.modality.queries(checks.unmasked("x", x), self.reading(network)))

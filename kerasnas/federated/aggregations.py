@@ -58,22 +58,24 @@ def trimmed_mean(members: Sequence[Arrays], shares: Sequence[float] = (), trim: 
 
 
 @AGGREGATIONS.register("krum")
-def krum(members: Sequence[Arrays], shares: Sequence[float] = (), hostile: int | None = None) -> list[np.ndarray]:
-    """Return the member with the smallest sum of squared distances to its `n - f - 2` nearest.
+def multi_krum(members: Sequence[Arrays], shares: Sequence[float] = (), hostile: int | None = None) -> list[np.ndarray]:
+    """Return the mean of the `m` members with the smallest sums of squared distances to their `m` nearest.
 
-    `f` is the number `hostile`, by default the largest with `n >= 2 f + 3`.
+    `m = n - f - 2`, where `f` is the number `hostile`, by default the largest with `n >= 2 f + 3`.
 
     Reference:
         Blanchard et al., "Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent", 2017 (arXiv
-        1703.02757), section 4.
+        1703.02757), sections 4 and 5; El Mhamdi et al., 2018 (arXiv 1802.07927), for the size of `m`.
     """
     n = len(members)
     f = max((n - 3) // 2, 0) if hostile is None else hostile
+    m, columns = max(n - f - 2, 1), _columns(members)
     distances = np.zeros((n, n))
-    for column in _columns(members):
+    for column in columns:
         distances += [np.square(column - w).reshape(n, -1).sum(axis=1) for w in column]
-    nearest = np.sort(distances, axis=1)[:, 1 : 1 + max(n - f - 2, 1)]  # without the distance to itself
-    return list(members[int(np.argmin(nearest.sum(axis=1)))])
+    nearest = np.sort(distances, axis=1)[:, 1 : 1 + m]  # without the distance to itself
+    kept = np.argsort(nearest.sum(axis=1), kind="stable")[:m]
+    return [column[kept].mean(axis=0) for column in columns]
 
 
 def _columns(members: Sequence[Arrays]) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -142,7 +143,13 @@ def _read(message: Any) -> Message:
 
 
 def _flwr(module: str) -> Any:
-    """Return a module of Flower; raises an error that names the extra if it is missing."""
+    """Return a module of Flower, without usage statistics unless the environment asks for them.
+
+    Raises:
+        ModuleNotFoundError: if it is missing; names the extra.
+    """
+    for variable in ("FLWR_TELEMETRY_ENABLED", "RAY_USAGE_STATS_ENABLED"):  # the simulation runs on Ray
+        os.environ.setdefault(variable, "0")
     try:
         return importlib.import_module(f"flwr.{module}")
     except ModuleNotFoundError as error:

@@ -26,7 +26,7 @@ def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
     """The folder for downloads: `cache_dir`, else the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`."""
     if cache_dir is not None:
         return checks.path("cache_dir", cache_dir)
-    return Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
+    return checks.path("KERASNAS_HOME", os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas")
 
 
 @contextlib.contextmanager

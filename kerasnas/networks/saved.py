@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import zipfile
 
 import keras
 
@@ -16,9 +19,23 @@ def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
     """Load the model of a `.keras` file without running code in it, which is Keras' default."""
     try:
         untrusted.archive_names(path)
+        _check_weights(path)
         return keras.models.load_model(path, compile=compile)
     except _RERAISED:
         raise
     except Exception as error:  # Keras and h5py raise nearly anything for a damaged file
         words = str(error).strip() or type(error).__name__
         raise ValueError(f"{os.fspath(path)} is not a complete Keras model: {words.splitlines()[0]}") from error
+
+
+def _check_weights(path: str | os.PathLike) -> None:
+    """Raise ValueError if the layers of a file need more weights than it holds, before memory is taken for them."""
+    needed, held = 0, 0
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # other faults are those of `load_model`
+        held = archive.getinfo("model.weights.h5").file_size
+        config = untrusted.parse_json(archive.read("config.json"), dict)
+        with keras.StatelessScope(initialize_variables=False):  # layers have shapes, and no values
+            model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
+        needed = sum(math.prod(variable.shape) for variable in model.variables)
+    if needed > held:  # a weight takes a byte or more
+        raise ValueError(f"its layers have {needed:,} weights, and the file has {held:,} bytes of them")

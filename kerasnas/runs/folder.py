@@ -153,9 +153,9 @@ class RunFolder:
                 yield
             except Exception as error:
                 with contextlib.suppress(OSError):  # of a full disk, say
-                    if not self.stages.begun:
-                        _clear(self.path)
                     if not (self.path / "result.json").exists():  # else only what is told of it failed
+                        if not self.stages.begun:
+                            _clear(self.path)
                         reason = " ".join(str(error).split()) or type(error).__name__
                         record = {"reason": reason, "settled": isinstance(error, _SETTLED)}
                         storage.write_json(self.path / FAILED, record)

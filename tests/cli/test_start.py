@@ -32,6 +32,15 @@ def test_help_completion_version_and_typos_take_a_moment(arguments):
     assert done[0][0].stderr.count("\n") == (1 if arguments == ["serach"] else 0)
 
 
+@pytest.mark.parametrize(("closed", "said"), [("2>&-", ("why", "")), (">&-", ("", "why")), (">&- 2>&-", ("", ""))])
+def test_closed_streams_are_answered(closed, said):
+    code = "import os; from kerasnas import cli; cli._open_closed_streams(); cli.quieten(); print(end='', flush=True); "
+    code += "raise SystemExit(cli._fail('why') if os.open(os.devnull, os.O_RDONLY) > 2 else 3)"
+    done, _ = run("sh", "-c", f'exec "{sys.executable}" -c "{code}" {closed}')
+    expected = tuple(f"kerasnas: {one}\n" if one else "" for one in said)
+    assert (done.returncode, (done.stdout, done.stderr)) == (2, expected)
+
+
 def test_importing_the_package_imports_no_framework():
     code = "import sys, kerasnas; dir(kerasnas); print([m for m in ('keras', 'tensorflow', 'jax') if m in sys.modules])"
     done, _ = run(sys.executable, "-c", code)

@@ -248,12 +248,13 @@ def has_names(folder, canary):
 def test_names_reach_the_terminal_and_tables_escaped(stranger, canary, capsys):
     images = [f"--images={name}" for name in os.listdir() if name.endswith(".png")]
     printed = ""
-    for command in (*(f"predict --format={form}" for form in ("text", "csv", "json")), "plot", "resume", "export"):
+    reading = [*(f"predict --format={form}" for form in ("text", "csv", "json")), "plot", "resume", "export"]
+    for command in (*reading, "list --folder=theirs", "leaderboard --runs=theirs"):
         name, *flags = command.split()
         flags += (
             images if name == "predict" else ["--format=savedmodel", "--dataset=theirs"] if name == "export" else []
         )
-        cli.main([name, f"--output_dir={stranger}", *flags])
+        cli.main([name, *flags, *([f"--output_dir={stranger}"] if command in reading else [])])
         out, err = capsys.readouterr()
         printed += out + err
         if "json" in command:

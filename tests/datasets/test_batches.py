@@ -89,7 +89,9 @@ def test_augment_has_a_generator_of_its_own_and_spares_the_data():
         ({"count": 2, "batch_size": 3}, "`batch_size`.*number of samples, 2.*`drop_remainder=True`.*Received: 3"),
         ({"count": 0, "batch_size": 3}, "`x`, `y`.*not empty.*'x': 0"),
         ({"sample_weight": np.ones(9)}, r"`sample_weight`.*one length.*'x': 10, 'y': 10, 'sample_weight': 9"),
-        ({"sample_weight": ["heavy"] * 10}, r"`sample_weight`. Expected an array of numbers. Received: \['heavy'"),
+        ({"sample_weight": ["heavy"] * 10}, "`sample_weight`. Expected an array of numbers. Received: dtype <U5"),
+        ({"sample_weight": 1j * np.ones(10)}, "`sample_weight`. Expected an array of numbers. Received: dtype <c16"),
+        ({"sample_weight": np.full(10, -np.inf)}, "`sample_weight`.*all finite"),
         *(({name: value}, f"`{name}`") for name, value in [("batch_size", 2.0), ("seed", -1), ("initial_epoch", -1)]),
         ({"drop_remainder": "no"}, "`drop_remainder`"),
     ],
@@ -338,3 +340,8 @@ def test_augmentations_refuse_bad_sizes():
         shift(IMAGES, np.random.default_rng(0), pixels=-1)
     with pytest.raises(ValueError, match=r"`size`.*Received: 2.5"):
         cutout(IMAGES, np.random.default_rng(0), size=2.5)
+
+
+def test_complex_samples_are_refused():
+    with pytest.raises(ValueError, match=r"`x`. Expected an array of numbers"):
+        ArrayBatches(1j * np.ones((4, 2)), np.zeros(4), 2)

@@ -41,6 +41,8 @@ CALLS = {  # tool -> calls as its README and tutorials have them, and our answer
         (lambda: ImageClassifier().fit(X, Y, sample_weight=np.zeros(60)), "a weight above 0. Received: zeros alone"),
         (lambda: ImageClassifier().fit(X, Y, sample_weight=1j * np.ones(60)), "`sample_weight`. Expected an array of"),
         (lambda: ImageClassifier().fit("photos/", sample_weight=np.ones(60)), "`sample_weight`. Expected None"),
+        (lambda: TableClassifier().fit(np.ma.masked_equal(ROWS, ROWS[0, 0]), Y), "`x`. Expected no masked entries"),
+        (lambda: ImageClassifier().fit(X, np.ma.masked_equal(Y, Y[0])), "`y`. Expected no masked entries"),
     ],
     "KerasTuner": [
         (lambda: ImageClassifier().search(X, Y, epochs=5), "`fit(x, y)`"),

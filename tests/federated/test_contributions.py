@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.federated import federate
-from kerasnas.federated.aggregations import AGGREGATIONS, krum, median, trimmed_mean
+from kerasnas.federated.aggregations import AGGREGATIONS, median, multi_krum, trimmed_mean
 from kerasnas.federated.averaging import Update, Values, outer_step
 from kerasnas.federated.contributions import bounded, receive
 from kerasnas.federated.remote import QUERY, RemoteChannel, at_once, pack_info, pack_update, unpack
@@ -204,13 +204,13 @@ def test_aggregations_have_closed_forms():
         (trimmed_mean, (1 + 1.5 + 4) / 3),
         (functools.partial(trimmed_mean, trim=0.3), 1.5),
         (functools.partial(trimmed_mean, trim=0.0), 56.5 / 5),
-        (krum, 1.0),  # f = 1, the two nearest: squared distances 1/4 + 1 (times 6)
-        (functools.partial(krum, hostile=0), 1.5),  # the three nearest: 1/4 + 9/4 + 25/4, against 1/4 + 1 + 9 of 1
+        (multi_krum, 1.25),  # f = 1: 1 and 1.5, with squared distances 1/4 + 1 and 1/4 + 9/4 (times 6) to two others
+        (functools.partial(multi_krum, hostile=0), 2.5 / 3),  # 1.5, 1 and 0, with 35/4, 41/4 and 77/4 to three others
     ):
         first, second = aggregate(members, [1, 1, 10**9, 1, 1])
         np.testing.assert_allclose(first, [expected, -expected], rtol=1e-12)
         np.testing.assert_allclose(second, 2 * expected, rtol=1e-12)
-    np.testing.assert_allclose(krum(members[:4])[1], 2.0)  # f = 0, the two nearest
+    np.testing.assert_allclose(multi_krum(members[:4])[1], 2.5)  # f = 0: 1 and 1.5
     for aggregate in map(AGGREGATIONS.__getitem__, AGGREGATIONS):  # alone, a member is what counts
         np.testing.assert_array_equal(aggregate(members[1:2], [1])[0], members[1][0])
 

@@ -1,5 +1,6 @@
 """The adapter to Flower: a grid in this process, gRPC with a client that is killed, and (slow) Flower's simulation."""
 
+import importlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerasnas import platforms
 from kerasnas.federated import federate, flower
 
 HERE = Path(__file__).parent
@@ -32,6 +34,21 @@ def test_without_flower_the_error_names_the_extra(monkeypatch, quadratic):
     ):
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'kerasnas\[federated\]'"):
             call()
+
+
+def test_usage_statistics_are_off_unless_asked_for(monkeypatch):
+    names = {"FLWR_TELEMETRY_ENABLED", *platforms.TELEMETRY}
+    read = "import os, kerasnas.platforms; from kerasnas.federated import flower; flower._flwr('app')\n"
+    read += "import flwr.supercore.telemetry as telemetry; print(telemetry.FLWR_TELEMETRY_ENABLED)\n"
+    read += "print(*(os.environ[name] for name in kerasnas.platforms.TELEMETRY))"
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in names}
+    done = subprocess.run([sys.executable, "-c", read], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["0", "true 0 false"]
+    for name in names:
+        monkeypatch.setenv(name, "asked")
+    importlib.reload(platforms)
+    flower._flwr("app")
+    assert {os.environ[name] for name in names} == {"asked"}
 
 
 class GridInProcess:
@@ -134,6 +151,7 @@ def test_a_client_process_that_is_killed_is_left_out():
 SIMULATION = """
 import json
 from flwr.simulation import run_simulation
+from kerasnas import platforms
 from kerasnas.federated import federate, flower
 from quadratic import Towards, start
 

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
@@ -70,6 +71,16 @@ def test_a_bomb_of_zeros_is_refused_by_what_it_would_take(tmp_path, monkeypatch)
     assert "It holds 6,000,000 bytes" in refused(read_model, model)
     monkeypatch.setattr(untrusted, "memory", lambda: 12_000_000)
     assert untrusted.read_arrays(path)["y"].shape == (4_500_000,)
+
+
+def test_a_model_that_needs_more_weights_than_its_file_has_is_refused(tmp_path):
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dropout(0.5)]).save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    assert read_model(archive(tmp_path / "b.keras", members)).count_params() == 15
+    members["config.json"] = members["config.json"].replace(b'"units": 3', b'"units": 1000000000')
+    words = refused(read_model, archive(tmp_path / "b.keras", members))
+    assert re.search(r"its layers have 5,000,000,00\d weights, and the file has [\d,]+ bytes of them", words)
 
 
 def test_a_member_that_lies_about_its_size_is_no_array(tmp_path):

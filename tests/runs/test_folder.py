@@ -87,7 +87,6 @@ def test_finished_work_is_never_replaced(tmp_path, finished):
     run = RunFolder.create(tmp_path / "run", SearchConfig(seed=1))
     if finished == "result":
         (run.path / "result.json").write_text("{}")
-        run.stages.checkpoints("x").mkdir(parents=True)
     else:
         run.stages.finish(finished, {})
     fail(run, ValueError("of the report"))

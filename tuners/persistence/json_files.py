@@ -108,12 +108,15 @@ def encode(value: Mapping[str, Any]) -> str:
 
 def decode(text: bytes) -> dict[str, Any]:
     """Decode what `encode` made, or JSON without a checksum; raises ValueError for a damaged text."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")
-    checksum = value.pop(_CHECKSUM, None)
-    if checksum is not None and checksum != zlib.crc32(json.dumps(value).encode()):
-        raise ValueError("its checksum does not match")
+    try:
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise ValueError("it is not a JSON object")
+        checksum = value.pop(_CHECKSUM, None)
+        if checksum is not None and checksum != zlib.crc32(json.dumps(value).encode()):
+            raise ValueError("its checksum does not match")
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     return value
 
 

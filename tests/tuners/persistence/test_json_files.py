@@ -52,6 +52,7 @@ DAMAGES = {
     "half": lambda path: path.write_text(path.read_text()[:20]),
     "no object": lambda path: path.write_text("[1]"),
     "no text": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
+    "too deep": lambda path: path.write_text('{"step": ' + "[" * 50_000),
     "without a key": lambda path: path.write_text('{"other": 1}'),
 }
 
