@@ -17,7 +17,6 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
-from kerasnas.deployment.other_tools import ANSWERS, translated
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
 from kerasnas.export.classifier import Classifier, load_classifier
@@ -26,6 +25,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
 from kerasnas.modalities.lookup import modality
+from kerasnas.other_tools import ANSWERS, translated
 from kerasnas.reporting.comparisons import comparison_of, verdict
 from kerasnas.reporting.report import html_table
 from kerasnas.runs.folder import GENOTYPE, RunFolder
@@ -165,7 +165,9 @@ class Estimator:
             parts += [f"<p>{html.escape(verdict(record))}</p>", html_table(comparison_of(record).table(record))]
         return "\n".join(parts)
 
-    def fit(self, x: Any, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any) -> Self:
+    def fit(
+        self, x: Any = None, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any
+    ) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
@@ -188,8 +190,9 @@ class Estimator:
             TypeError: as for the constructor.
             ValueError: if the data cannot be trained on, or the folder holds a run of other settings or data.
         """
-        arguments = translated(arguments if test_data is None else {"test_data": test_data, **arguments})
-        test_data = arguments.pop("test_data", None)
+        given = {name: one for name, one in (("x", x), ("y", y), ("test_data", test_data)) if one is not None}
+        arguments = translated({**given, **arguments})
+        x, y, test_data = (arguments.pop(name, None) for name in ("x", "y", "test_data"))
         if arguments:
             self.set_params(**arguments)
         if isinstance(x, str | os.PathLike):

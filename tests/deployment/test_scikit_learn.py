@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import kerasnas
 from kerasnas import ImageClassifier, TableClassifier, TextClassifier
-from kerasnas.deployment.other_tools import silent
+from kerasnas.other_tools import silent
 from tests.kit import CLASSES, stripes
 
 KINDS = [getattr(kerasnas, name) for name in kerasnas.__all__ if name.endswith(("Classifier", "Regressor"))]
