@@ -54,7 +54,7 @@ _ROWS = (
     ("AutoGluon", "label", 'Write `target=["price"]`, the columns of the labels.'),
     ("AutoGluon and scikit-learn", "n_jobs num_cpus", 'Write `executor="processes:4"`.'),
     ("FLAML, AutoGluon and AutoKeras", "estimator_list hyperparameters tuner", "Write `space` or `genotypes`."),
-    ("fastai", "arch", 'Write `starts="auto"`, the pretrained networks that take part.'),
+    ("fastai and ultralytics", "arch model", 'Write `starts="auto"`, the pretrained networks that take part.'),
     ("KerasTuner", "search_space_summary", "Write `space`; `kerasnas search --help` lists them."),
     ("KerasTuner, fastai and PyCaret", "compare_models create_model tune_model fine_tune lr_find search", _SEARCH),
     ("Ludwig and ultralytics", "data dataset train classify experiment hyperopt", _SEARCH),

@@ -19,8 +19,6 @@
 | several objectives | their sum | with `ParetoOracle`, their front |
 """
 
-from typing import Any
-
 from kerasnas.other_tools import ANSWERS
 from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
@@ -60,5 +58,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     raise AttributeError(ANSWERS.get(name, f"module '{__name__}' has no attribute '{name}'"))

@@ -254,12 +254,9 @@ class Estimator(BaseEstimator):
         Args:
             x: as for `predict`.
         """
-        network = self._fitted()
-        if isinstance(x, np.ndarray) and x.ndim == 2:
-            wanted = getattr(self, "n_features_in_", x.shape[1])
-            if wanted != x.shape[1]:  # in the words of scikit-learn
-                name = type(self).__name__
-                raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {wanted} features as input.")
+        network, name, wanted = self._fitted(), type(self).__name__, getattr(self, "n_features_in_", None)
+        if isinstance(x, np.ndarray) and x.ndim == 2 and wanted not in (None, x.shape[1]):  # scikit-learn's words
+            raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {wanted} features as input.")
         return self._samples.answers(network, x)
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, Any]:
@@ -307,7 +304,6 @@ class Estimator(BaseEstimator):
     @property
     def feature_names_in_(self) -> np.ndarray:
         """Names of the columns of a frame that `fit` was given; AttributeError for other samples."""
-        self._fitted()
         if self._columns is None:
             raise AttributeError("The samples of `fit` have no columns with names.")
         return self._columns

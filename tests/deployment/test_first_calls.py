@@ -169,7 +169,9 @@ def test_every_answer_names_what_is_there():
     arguments = {*ImageClassifier().get_params(), "x", "y", "test_data"}
     known = [arguments, dir(ImageClassifier), dir(kerasnas), dir(tuners), dir(datasets), {"_", "print", "kerasnas"}]
     known += [{"tuners", "datasets", "frame", "build"}, signature(keras_tuner.RandomSearch).parameters]
-    assert not {*arguments, *dir(ImageClassifier)} & {*ANSWERS, *SAME} - {"fit"} and set(SAME.values()) <= arguments
+    commands_and_flags = {"fit", "model"}
+    assert not {*arguments, *dir(ImageClassifier)} & {*ANSWERS, *SAME} - commands_and_flags
+    assert set(SAME.values()) <= arguments
     for word in ANSWERS:
         for line in (ANSWERS[word], answer_in_flags(word)):
             advice = line.partition(". ")[2].split("`")[1::2]

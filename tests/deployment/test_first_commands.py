@@ -70,7 +70,7 @@ FIRST = {  # tool -> command or call, and what it sets, or the answer
         "kerasnas export model=runs/first format=onnx": {"output_dir": "runs/first", "format": ["onnx"]},
         "kerasnas search data=photos/ minutes=5 seed=3": {"dataset": "photos/", "minutes": 5.0, "seed": 3},
         "kerasnas search photos/ imgsz=64": {"image_size": "64"},
-        "kerasnas search photos/ --batch=16": "`--minutes=5`",
+        "kerasnas search photos/ model=yolo11n-cls.pt": "`--starts=auto`",
         "kerasnas search photos/ --epochs 100": "`--minutes=5`",
         "ak.YOLO('yolo11n-cls.pt').train(data='mnist160')": "`ImageClassifier(minutes=5)",
     },
