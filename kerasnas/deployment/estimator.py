@@ -102,7 +102,7 @@ class Estimator(BaseEstimator):
         self._samples = Samples(modality(self.takes) if self.takes else None, self._settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
-        self._labels, self._columns = np.array([]), None
+        self._labels = self._columns = np.array([])
 
     def _with_task(self, config: Any) -> Any:
         """Return settings of a search for a task that is deployed as `makes`."""
@@ -304,7 +304,7 @@ class Estimator(BaseEstimator):
     @property
     def feature_names_in_(self) -> np.ndarray:
         """Names of the columns of a frame that `fit` was given; AttributeError for other samples."""
-        if self._columns is None:
+        if not len(self._columns):
             raise AttributeError("The samples of `fit` have no columns with names.")
         return self._columns
 
@@ -390,7 +390,7 @@ class Estimator(BaseEstimator):
         file = self._home / DATA
         arrays = untrusted.read_arrays(file) if file.exists() else {}
         self._labels = arrays.get("labels", made.task.labels_of(made.classes))
-        self._columns = arrays.get("columns")
+        self._columns = arrays.get("columns", np.array([]))
         self._classifier = made
 
     def _fitted(self) -> Classifier:
