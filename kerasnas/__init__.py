@@ -113,7 +113,9 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != place:  # one that this module needs
             raise
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+        from kerasnas.other_tools import ANSWERS
+
+        raise AttributeError(ANSWERS.get(name, f"module '{__name__}' has no attribute '{name}'")) from None
     found = getattr(module, name) if name in HOMES else module
     globals()[name] = found
     return found

@@ -23,6 +23,7 @@ LEVELS = [
     {
         "annotations",
         *("wording", "checks", "constraints", "registry", "genotypes", "files", "records", "intervals", "pareto"),
+        "other_tools",
         *("backend", "distribution", "executors"),
     },
     {"primitives", "relaxations", "tasks"},

@@ -19,6 +19,7 @@
 | several objectives | their sum | with `ParetoOracle`, their front |
 """
 
+from kerasnas.other_tools import ANSWERS
 from kerasnas.training.recipe import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
 from tuners.hypermodels.adaptation_hypermodel import AdaptationHyperModel
@@ -55,3 +56,7 @@ __all__ = [
     "SupernetTuner",
     "TrainingRecipe",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise AttributeError(ANSWERS.get(name, f"module '{__name__}' has no attribute '{name}'"))

@@ -15,6 +15,7 @@ from kerasnas.cli.failures import how_to_resume, in_one_line
 from kerasnas.cli.flags import parse
 from kerasnas.cli.quiet import quieten
 from kerasnas.cli.terminal import Terminal
+from kerasnas.other_tools import answer_in_flags
 from kerasnas.wording import nearest, printable
 
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if name not in COMMANDS:
-        return _fail(f"Unknown command '{name}'. {nearest(name, COMMANDS)}")
+        if os.path.exists(name):
+            return _fail(f"Expected a command before '{name}'. Write: kerasnas search {name} --minutes=5")
+        return _fail(f"Unknown command '{name}'. {answer_in_flags(name) or nearest(name, COMMANDS)}")
     command = COMMANDS[name]
     if asked := {"--help", "-h", "--help=all", "--helpfull"} & set(rest):
         print(command.help(everything=bool(asked & {"--help=all", "--helpfull"})))

@@ -13,6 +13,7 @@ from absl import flags
 from kerasnas.cli.command import Command
 from kerasnas.cli.completion import script
 from kerasnas.cli.flags import flag_of, given, settings
+from kerasnas.other_tools import answer_in_flags
 
 
 def search(values: flags.FlagValues, spent: float) -> None:
@@ -55,7 +56,8 @@ def _search_method(values: flags.FlagValues) -> Any:
                 hint = (
                     "Leave out --method." if method is not suited else other.way if method.option else "Leave it out."
                 )
-                raise ValueError(f"--{name} is a flag of {other.words}, and this is {method.words}. {hint}")
+                answer = f" {answer_in_flags(name)}".rstrip()
+                raise ValueError(f"--{name} is a flag of {other.words}, and this is {method.words}. {hint}{answer}")
     return method
 
 

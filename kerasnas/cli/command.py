@@ -133,9 +133,11 @@ class Command:
             return
         if self.name != "search":
             raise ValueError(f"Missing flag --output_dir: the folder of the run. For example: {self._example()}")
+        from kerasnas.runs.folder import is_free
+
         name = Path(values["dataset"].value).resolve().name.removesuffix(".npz") or "search"
         number = 1
-        while (folder := Path("runs", f"{name}-{number}")).exists():
+        while not is_free(folder := Path("runs", f"{name}-{number}")):
             number += 1
         values["output_dir"].value = str(folder)
 

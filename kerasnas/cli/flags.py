@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import flags
 
+from kerasnas.other_tools import ANSWERS, answer_in_flags, flag_of_word
 from kerasnas.wording import nearest
 
 
@@ -57,10 +58,11 @@ def given(config: type, values: flags.FlagValues) -> dict[str, Any]:
 def parse(values: flags.FlagValues, command: str, arguments: list[str], places: Sequence[str] = ()) -> None:
     """Read the arguments of a command into `values`."""
     try:
-        extra = values([f"kerasnas {command}", *(_with_underscores(argument, values) for argument in arguments)])[1:]
+        extra = values([f"kerasnas {command}", *(_as_flag(argument, values, places) for argument in arguments)])[1:]
     except flags.UnrecognizedFlagError as error:
         name = error.flagname.lstrip("-")
-        raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {nearest(name, values)}") from None
+        answer = answer_in_flags(name) or nearest(name, values)
+        raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {answer}") from None
     for name in places:
         if extra and not values[name].present:
             several = isinstance(values[name], flags.MultiFlag)
@@ -74,9 +76,13 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
         raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
 
 
-def _with_underscores(argument: str, values: flags.FlagValues) -> str:
-    """`--cpu-minutes=5` as `--cpu_minutes=5`, where there is such a flag."""
+def _as_flag(argument: str, values: flags.FlagValues, places: Sequence[str]) -> str:
+    """`--cpu-minutes=5`, and `cpu_minutes=5`, as `--cpu_minutes=5`; words of other tools as the flag they mean."""
     name, equals, value = argument.partition("=")
     changed = name.lstrip("-").replace("-", "_")
-    known = name.startswith("--") and (changed in values or changed.removeprefix("no") in values)
-    return f"--{changed}{equals}{value}" if known else argument
+    if not name.startswith("--") and not (equals and name.isidentifier()):
+        return argument
+    if changed not in values and changed.removeprefix("no") not in values:
+        known = [one for one in values if one != "output_dir" or one in places]  # no model is where a search writes
+        changed = flag_of_word(changed, known) or (changed if changed in ANSWERS else "")
+    return f"--{changed}{equals}{value}" if changed else argument

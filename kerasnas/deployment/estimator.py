@@ -14,10 +14,12 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import keras
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
 from kerasnas import checks
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
-from kerasnas.deployment.other_tools import ANSWERS, translated
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
 from kerasnas.export.classifier import Classifier, load_classifier
@@ -26,6 +28,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.running import search
 from kerasnas.modalities.lookup import modality
+from kerasnas.other_tools import ANSWERS, translated
 from kerasnas.reporting.comparisons import comparison_of, verdict
 from kerasnas.reporting.report import html_table
 from kerasnas.runs.folder import GENOTYPE, RunFolder
@@ -38,7 +41,7 @@ DATA = "data.npz"
 _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
 
 
-class Estimator:
+class Estimator(BaseEstimator):
     """The best network for your data in the time you give: `kerasnas search` as an estimator.
 
     A scikit-learn estimator: `clone`, `cross_val_score`, `GridSearchCV`, `Pipeline` and `joblib` work on it.
@@ -95,11 +98,11 @@ class Estimator:
         self.log = checks.function("log", params.pop("log"))
         self.test_split = checks.number("test_split", params.pop("test_split"), above=0, below=1)
         self.folder = None if folder is None else checks.path("folder", folder)
-        self.settings = self._with_task(self.config(**params))
-        self._samples = Samples(modality(self.takes) if self.takes else None, self.settings)
+        self._settings = self._with_task(self.config(**params))
+        self._samples = Samples(modality(self.takes) if self.takes else None, self._settings)
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
-        self._labels = np.array([])
+        self._labels = self._columns = np.array([])
 
     def _with_task(self, config: Any) -> Any:
         """Return settings of a search for a task that is deployed as `makes`."""
@@ -111,6 +114,11 @@ class Estimator:
         if self.makes == "regressor":
             raise ValueError(checks.invalid("task", "'regression', as this is a regressor", task))
         raise ValueError(f"A classifier has no task '{task}'. Use `kerasnas.ImageRegressor`.")
+
+    @property
+    def settings(self) -> Any:
+        """Settings of the search, of class `config`."""
+        return self._settings
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return all arguments by name, settings among them; `deep` changes nothing."""
@@ -127,10 +135,9 @@ class Estimator:
         return object.__getattribute__(self, name)  # the usual error, or that of the property
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
-
         kinds = {"classifier": ClassifierTags(multi_label=True), "regressor": RegressorTags()}
-        samples = InputTags(one_d_array=True, three_d_array=True, string=True, categorical=True, allow_nan=True)
+        one, two, three = (self._samples.may_have_axes(number) for number in (1, 2, 3))
+        samples = InputTags(one, two, three, string=True, categorical=True, allow_nan=True)
         kind: Any = {f"{self.makes}_tags": kinds[self.makes]}
         return Tags(self.makes, TargetTags(required=True, multi_output=True), input_tags=samples, **kind)
 
@@ -165,7 +172,9 @@ class Estimator:
             parts += [f"<p>{html.escape(verdict(record))}</p>", html_table(comparison_of(record).table(record))]
         return "\n".join(parts)
 
-    def fit(self, x: Any, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any) -> Self:
+    def fit(
+        self, x: Any = None, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any
+    ) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
@@ -188,8 +197,9 @@ class Estimator:
             TypeError: as for the constructor.
             ValueError: if the data cannot be trained on, or the folder holds a run of other settings or data.
         """
-        arguments = translated(arguments if test_data is None else {"test_data": test_data, **arguments})
-        test_data = arguments.pop("test_data", None)
+        given = {name: one for name, one in (("x", x), ("y", y), ("test_data", test_data)) if one is not None}
+        arguments = translated({**given, **arguments})
+        x, y, test_data = (arguments.pop(name, None) for name in ("x", "y", "test_data"))
         if arguments:
             self.set_params(**arguments)
         if isinstance(x, str | os.PathLike):
@@ -206,7 +216,11 @@ class Estimator:
             dataset = self._write(data)
         # Of arrays, what their files and tables were read by is done.
         read = {} if data is None else {name: value for name, value in _READ.items() if hasattr(self.settings, name)}
-        search(dataclasses.replace(self.settings, dataset=dataset, **read), self.run, self.log)
+        try:
+            search(dataclasses.replace(self.settings, dataset=dataset, **read), self.run, self.log)
+        except ValueError as error:  # about arrays: not about their file
+            error.args = (str(error).removeprefix(f"{self._home / DATA}: "),)
+            raise
         self._read(load_classifier(self.run))
         return self
 
@@ -240,7 +254,10 @@ class Estimator:
         Args:
             x: as for `predict`.
         """
-        return self._samples.answers(self._fitted(), x)
+        network, name, wanted = self._fitted(), type(self).__name__, getattr(self, "n_features_in_", None)
+        if isinstance(x, np.ndarray) and x.ndim == 2 and wanted not in (None, x.shape[1]):  # scikit-learn's words
+            raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {wanted} features as input.")
+        return self._samples.answers(network, x)
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, Any]:
         """Return the metrics of the task on labeled data, such as `"accuracy"` and `"loss"`.
@@ -283,6 +300,13 @@ class Estimator:
         if len(shape) != 1:
             raise AttributeError(f"Samples of shape {shape} have no columns to count.")
         return shape[0]
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns of a frame that `fit` was given; AttributeError for other samples."""
+        if not len(self._columns):
+            raise AttributeError("The samples of `fit` have no columns with names.")
+        return self._columns
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """Return the candidates of the search, the winner first, as `pandas.DataFrame` takes them.
@@ -364,8 +388,9 @@ class Estimator:
     def _read(self, made: Classifier) -> None:
         """Take over a finished run's network, and what its outputs stand for."""
         file = self._home / DATA
-        labels = untrusted.read_arrays(file).get("labels") if file.exists() else None
-        self._labels = made.task.labels_of(made.classes) if labels is None else labels
+        arrays = untrusted.read_arrays(file) if file.exists() else {}
+        self._labels = arrays.get("labels", made.task.labels_of(made.classes))
+        self._columns = arrays.get("columns", np.array([]))
         self._classifier = made
 
     def _fitted(self) -> Classifier:
@@ -374,8 +399,6 @@ class Estimator:
     def _learned(self, value: _T | None) -> _T:
         """Return what `fit` has left; scikit-learn's `NotFittedError`, also a ValueError, if that is nothing."""
         if value is None:
-            from sklearn.exceptions import NotFittedError
-
             raise NotFittedError(f"This {type(self).__name__} has learned nothing yet. Call `fit` first.")
         return value
 

@@ -6,6 +6,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
 
 from kerasnas import checks
 from kerasnas.export.classifier import Classifier
@@ -40,16 +42,17 @@ class Samples:
             y: labels; None where `x` has them.
             like: a network or other samples, whose shape they get. Defaults to None: as the settings say.
         """
-        columns = columns_of(checks.unmasked("x", x))
+        columns = columns_of(_dense(x))
         modality = like.modality if isinstance(like, Classifier) else self.modality or of_samples(x, columns)
         plural, reading = modality.plural, self.reading(like)
         if columns is not None:
             x, y = modality.from_table(columns, y, self._setting("target", ()), reading)
         if y is None:
-            raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
+            raise ValueError("A search requires y to be passed, but the target y is None, and `x` has no labels.")
         self.named, x = modality.named(x), modality.samples(x, reading)
         y = checks.as_array("y", y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
-        y = y.astype(str) if y.dtype.kind == "O" and all(isinstance(one, str) for one in y.ravel()) else y
+        if y.dtype.kind == "O" and {type(one) for one in y.ravel()} in ({str}, {int}, {float}, {bool}):
+            y = np.array(y.tolist())
         if not x.ndim or not len(x):
             raise ValueError(checks.invalid("x", f"{plural}, at least one", f"shape {x.shape}"))
         y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
@@ -97,7 +100,10 @@ class Samples:
         """Return the name of the task of labels, floats `(samples,)` among them, which scikit-learn has for classes."""
         name = self.settings.task
         if name == "auto":
-            name = "classification" if y.dtype.kind == "f" and y.ndim == 1 else task_of_labels(y)
+            floats = y.dtype.kind == "f" and y.ndim == 1 and makes == "classifier"
+            if floats and np.any(y != np.floor(y)):
+                raise ValueError(checks.invalid("y", "classes. A regressor estimates continuous numbers", y[:2]))
+            name = "classification" if floats else task_of_labels(y)
         if task_class(name).deployed_as != makes:
             expected = "classes, or a table of 0 and 1 (`ImageRegressor` has numbers)"
             raise ValueError(checks.invalid("y", expected, y[:2]))
@@ -118,4 +124,16 @@ class Samples:
 
     def answers(self, network: Classifier, x: Any) -> np.ndarray:
         """Return what a network predicts of each sample, `(samples, outputs)`."""
-        return network.answers(network.modality.queries(checks.unmasked("x", x), self.reading(network)))
+        return network.answers(network.modality.queries(_dense(x), self.reading(network)))
+
+    def may_have_axes(self, number: int) -> bool:
+        """Return whether samples may be an array of so many axes; those of the third count further ones."""
+        return self.modality is None or min(len(self.modality.axes) + 1, 3) == number
+
+
+def _dense(x: Any) -> Any:
+    """Return samples; raises ValueError for masked ones, and, in the words of scikit-learn, sparse, complex and empty."""
+    checks.unmasked("x", x)
+    if isinstance(x, np.ndarray) or issparse(x):
+        check_array(x, dtype=None, ensure_all_finite=False, ensure_2d=False, allow_nd=True)
+    return x

@@ -243,7 +243,7 @@ def left_out(others: Collection[Path], unreadable: Mapping[Path, str], images: i
     number, files = len(others) + len(unreadable), images + len(others)
     line = f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(SUFFIXES)} files."
     if number > max(1, _MOST_LEFT_OUT * files):
-        raise ValueError(line)
+        raise ValueError(f"{line} Move the others out of the folder.")
     return [line]
 
 

@@ -137,8 +137,8 @@ def _category(name: str, texts: Sequence[str], rows: int, missing: bool) -> Colu
     if len(found) > max(fewest, _FREE_SHARE * len(texts)) or len(found) > max(_MOST_CATEGORIES, rows // 10):
         raise ValueError(
             f"Expected categories or numbers in column '{name}'. Received: {len(found)} different texts in "
-            f"{len(texts)} rows, such as {found[0][:40]!r}. Leave the column out, or search its texts alone with the "
-            "setting text_column"
+            f"{len(texts)} rows, such as {found[0][:40]!r}. Leave the column out, write dates as numbers, or "
+            "search its texts alone with the setting text_column"
         )
     if len(found) == 1 and not missing:
         return Column(name, UNUSED)

@@ -168,7 +168,8 @@ class Tables(Modality):
             return self.coded({name: list(values) for name, values in columns.items()})
         rows = self.samples(x, reading)
         if rows.ndim != 2 or rows.shape[1] != len(self.own):
-            raise ValueError(checks.invalid("x", f"rows of {len(self.own)} columns", f"shape {rows.shape}"))
+            hint = "Reshape your data: x.reshape(1, -1) is one row." if rows.ndim == 1 else ""
+            raise ValueError(checks.invalid("x", f"rows of {len(self.own)} columns", f"shape {rows.shape}", hint))
         return self.coded(dict(zip((column.name for column in self.own), rows.T, strict=True)))
 
     def from_paths(

@@ -73,7 +73,7 @@ class RunFolder:
             with cls(path, config).held():
                 _clear(path)
             log(f"{path} held a run that failed before it found anything: these settings take its place.")
-        elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
+        elif not is_free(path):
             raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
 
         try:
@@ -168,6 +168,11 @@ def _clear(path: Path) -> None:
         shutil.rmtree(path / name, ignore_errors=True)
     for name in (GENOTYPE, GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
         (path / name).unlink(missing_ok=True)
+
+
+def is_free(path: Path) -> bool:
+    """Return True if nothing is at `path`, or a folder that is empty or tells of a failure alone."""
+    return not path.exists() or (path.is_dir() and not {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG})
 
 
 def _replaceable(path: Path) -> bool:

@@ -140,7 +140,7 @@ class TaskLabels(abc.ABC):
 
     def predicted(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return predictions in the form of a user's labels, given what outputs stand for."""
-        return answers[:, 0] if labels.ndim == 0 else answers
+        return (answers[:, 0] if labels.ndim == 0 else answers).astype(float)
 
 
 def wrong_labels(argument: str, what: str, expected: str, y: np.ndarray) -> ValueError:

@@ -74,6 +74,15 @@ def test_the_corrected_command_starts_in_the_folder_of_one_that_failed(place, ca
     assert (place / "run" / "config.json").exists() and not (place / "run" / "failed.json").exists()
 
 
+def test_the_corrected_command_starts_in_the_folder_that_was_chosen_for_the_one_that_failed(place, capsys, monkeypatch):
+    command = ["search", "data.npz", "--cpu_minutes=1"]
+    assert "nowhere.json" in fails(capsys, *command, "--genotypes=nowhere.json")
+    monkeypatch.setattr(making, "Race", reached)
+    with pytest.raises(Reached):
+        cli.main(command)
+    assert [folder.name for folder in (place / "runs").iterdir()] == ["data-1"]
+
+
 def diverge(*arguments, **options):
     """A stage of work that leaves a checkpoint, and then diverges."""
     storage.CheckpointStore("run/checkpoints/search").save(1, {"w": np.zeros(1)}, {})

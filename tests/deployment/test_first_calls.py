@@ -1,11 +1,29 @@
 """First calls in the words of other tools: each works, or one line says what to write here."""
 
+import ast
+import re
+import shlex
+from inspect import signature
+
+import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
 
-from kerasnas import AutoClassifier, AutoRegressor, GraphClassifier, ImageClassifier, TableClassifier, TextClassifier
-from kerasnas.deployment.other_tools import ANSWERS, SAME, silent
+import kerasnas
+import tuners
+from kerasnas import (
+    AutoClassifier,
+    AutoRegressor,
+    GraphClassifier,
+    ImageClassifier,
+    TableClassifier,
+    TextClassifier,
+    cli,
+    datasets,
+)
+from kerasnas.cli.flags import parse
+from kerasnas.other_tools import ANSWERS, SAME, answer_in_flags, silent
 from tests.kit import CLASSES, stripes
 
 X, Y = stripes(60, 0)
@@ -17,7 +35,7 @@ CALLS = {  # tool -> calls as its README and tutorials have them, and our answer
         (lambda: ImageClassifier(overwrite=True, max_trials=1), "Leave out `folder`"),
         (lambda: ImageClassifier(max_trials=3), "`minutes=5`, and `candidates=3`"),
         (lambda: TextClassifier(directory="models", project_name="reviews"), "`folder="),
-        (lambda: ImageClassifier(num_classes=10, multi_label=False), "`fit(x, y)` reads the classes"),
+        (lambda: ImageClassifier(num_classes=10, multi_label=False), "Leave it out: the labels have them"),
         (lambda: ImageClassifier(loss="binary_crossentropy"), "`task="),
         (lambda: ImageClassifier(metrics=["accuracy"]), 'Write `metric="f1"`'),
         (lambda: ImageClassifier(objective="val_accuracy"), {"metric": "accuracy"}),
@@ -99,7 +117,7 @@ CALLS = {  # tool -> calls as its README and tutorials have them, and our answer
     ],
     "ultralytics": [
         (lambda: ImageClassifier().train(data="mnist160", epochs=100, imgsz=64), "`fit(x, y)`"),
-        (lambda: ImageClassifier(imgsz=64), '`image_size="64x64"`'),
+        (lambda: ImageClassifier(imgsz=64), {"image_size": "64"}),
     ],
     "a typing error, or twice the same": [
         (lambda: ImageClassifier(minuts=3), "Did you mean 'minutes'"),
@@ -134,11 +152,29 @@ def test_validation_data_are_not_trained_on(solved):
     assert len(arrays["x_train"]) == 51 and solved[0][1] is fitted.log is silent
 
 
+def missing(advice, ours):
+    """Names in a piece of an answer that are not there; a command or a flag of a search must be readable."""
+    if advice.startswith(("kerasnas ", "--")):
+        command, *typed = shlex.split(advice if advice[0] == "k" else f"search {advice}")[advice[0] == "k" :]
+        typed = [f"{one}=" if re.fullmatch(r"--\w+", one) else one for one in typed if one != "--help"]
+        parse(cli.COMMANDS[command].flags(), command, typed, cli.COMMANDS[command].places)
+        return set()
+    nodes = list(ast.walk(ast.parse(f"_({advice})" if re.match(r"\w+=", advice) else advice.lstrip("."))))
+    named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    named |= {node.arg for node in nodes if isinstance(node, ast.keyword)}
+    named |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    return {name for name in named if not any(name in known for known in ours)}
+
+
 def test_every_answer_names_what_is_there():
-    """No word is one of ours, and what an answer tells to write is."""
-    ours = {*ImageClassifier().get_params(), "test_data", *dir(ImageClassifier)}
-    assert not ours & {*ANSWERS, *SAME} and set(SAME.values()) <= ours
-    for line in ANSWERS.values():
-        advice = line.partition(". ")[2]
-        names = {part.partition("=")[0].partition("(")[0].lstrip(".") for part in advice.split("`")[1::2]}
-        assert names & ours and names <= ours, line
+    """No word is one of ours, and what an answer tells to write is, here and on the command line."""
+    arguments = {*ImageClassifier().get_params(), "x", "y", "test_data"}
+    known = [arguments, dir(ImageClassifier), dir(kerasnas), dir(tuners), dir(datasets), {"_", "print", "kerasnas"}]
+    known += [{"tuners", "datasets", "frame", "build"}, signature(keras_tuner.RandomSearch).parameters]
+    commands_and_flags = {"fit", "model"}
+    assert not {*arguments, *dir(ImageClassifier)} & {*ANSWERS, *SAME} - commands_and_flags
+    assert set(SAME.values()) <= arguments
+    for word in ANSWERS:
+        for line in (ANSWERS[word], answer_in_flags(word)):
+            advice = line.partition(". ")[2].split("`")[1::2]
+            assert advice and not [found for one in advice if (found := missing(one, known))], line

@@ -5,19 +5,24 @@ import io
 import shutil
 
 import joblib
+import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils import get_tags
+from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 import kerasnas
-from kerasnas import ImageClassifier, TableClassifier, TextClassifier
-from kerasnas.deployment.other_tools import silent
+from kerasnas import ImageClassifier, TableClassifier, TableRegressor, TextClassifier, datasets
+from kerasnas.deployment import estimator
+from kerasnas.export.classifier import save_classifier
+from kerasnas.other_tools import silent
 from tests.kit import CLASSES, stripes
 
 KINDS = [getattr(kerasnas, name) for name in kerasnas.__all__ if name.endswith(("Classifier", "Regressor"))]
@@ -81,6 +86,74 @@ def test_pickled_it_needs_no_folder(solved, tmp_path):
     assert b"not of the run" not in pickled.getvalue() and not (tmp_path / "home").exists()
     again.fit(X, Y)  # in its folder
     assert again.run == unfitted.run == tmp_path / "home" / "run" and again.run.exists()
+
+
+CANNOT_HOLD = {
+    "check_do_not_raise_errors_in_init_or_set_params": "a wrong argument is an error where it is written, not in `fit`",
+    "check_sample_weight_equivalence_on_dense_data": "a share of the samples is held out, whatever they weigh",
+    "check_methods_sample_order_invariance": "sums of float32 differ in the last bit with the place in a batch",
+    "check_methods_subset_invariance": "sums of float32 differ in the last bit with the size of a batch",
+}
+
+
+@pytest.fixture
+def linear(monkeypatch):
+    """Estimators whose search is a linear model of rows."""
+
+    def search(settings, folder, log):
+        data = datasets.load(settings.dataset, task=settings.task)
+        data = data.counted(data.task.metric, settings.class_weight)
+        x, outputs = np.nan_to_num(data.x_train), len(data.classes)
+        network = keras.Sequential([keras.Input(data.input_shape), keras.layers.Dense(outputs)])
+        kind = LogisticRegression(C=1e3, max_iter=999) if data.task.name == "classification" else LinearRegression()
+        learned = kind.fit(x, data.y_train, data.weights)
+        kernel, bias = learned.coef_.reshape(-1, x.shape[1]).T, np.ravel(learned.intercept_)
+        if kernel.shape[1] < outputs:  # of two classes
+            kernel, bias = kernel * [[-1, 1]] / 2, np.append(-bias, bias) / 2
+        network.set_weights([kernel, bias])
+        folder.mkdir()
+        save_classifier(folder, network, data.classes, front=data.front, task=data.task, modality=data.modality)
+
+    monkeypatch.setattr(estimator, "search", search)
+
+
+QUICK = (
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_n_features_in_after_fitting,
+    estimator_checks.check_estimators_empty_data_messages,
+    estimator_checks.check_estimator_sparse_array,
+    estimator_checks.check_complex_data,
+    estimator_checks.check_dtype_object,
+    estimator_checks.check_fit2d_predict1d,
+    estimator_checks.check_requires_y_none,
+    estimator_checks.check_dont_overwrite_parameters,
+)
+
+
+@pytest.mark.parametrize("check", QUICK, ids=lambda check: check.__name__)
+def test_a_part_of_the_contract_of_scikit_learn(check, linear):
+    check("TableClassifier", TableClassifier(verbose=0))
+
+
+@pytest.mark.slow
+@estimator_checks.parametrize_with_checks(
+    [TableClassifier(verbose=0), TableRegressor(verbose=0)], expected_failed_checks=lambda made: CANNOT_HOLD
+)
+def test_the_contract_of_scikit_learn(estimator, check, linear):
+    check(estimator)
+
+
+def test_predictions_are_of_the_columns_that_were_learned(linear):
+    rows = pd.DataFrame({"length": np.arange(60.0), "width": np.arange(60.0)[::-1] ** 2})
+    fitted = TableRegressor(verbose=0).fit(rows, 3 * rows["length"])
+    assert fitted.feature_names_in_.tolist() == ["length", "width"] and fitted.predict(rows).dtype == float
+    assert not hasattr(TableRegressor(verbose=0).fit(rows.to_numpy(), rows["length"]), "feature_names_in_")
+    with pytest.raises(ValueError, match=r"^Invalid value received for argument `x`"):  # not about a file in /tmp
+        TableRegressor(verbose=0).fit(np.zeros(60), rows["length"])
+    with pytest.raises(ValueError, match="A regressor estimates continuous numbers"):
+        TableClassifier(verbose=0).fit(rows, rows["length"] / 7)
+    numbers = np.array([3, 4] * 30, dtype=object)
+    assert TableClassifier(verbose=0).fit(rows, numbers).classes_.tolist() == [3, 4]
 
 
 def test_a_notebook_shows_arguments():
