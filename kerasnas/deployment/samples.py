@@ -132,7 +132,7 @@ class Samples:
 
 
 def _dense(x: Any) -> Any:
-    """Return samples; raises ValueError for masked ones and, in scikit-learn's words, sparse, complex and empty ones."""
+    """Return samples; raises ValueError for masked ones and, in scikit-learn's words, sparse, complex and empty."""
     checks.unmasked("x", x)
     if isinstance(x, np.ndarray) or issparse(x):
         check_array(x, dtype=None, ensure_all_finite=False, ensure_2d=False, allow_nd=True)
