@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 
@@ -29,13 +30,23 @@ def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
 
 
 def _check_weights(path: str | os.PathLike) -> None:
-    """Raise ValueError if the layers of a file need more weights than it holds, before memory is taken for them."""
-    needed, held = 0, 0
+    """Raise ValueError if the layers of a file need more weights than it holds, before memory is taken for them.
+
+    Layers are built in a thread of their own: for each thread Keras keeps a list of the variables without a value, and
+    gives them one at the end of the thread's next stateless scope.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        needed, held = thread.submit(_weights, path).result()
+    if needed > held:  # a weight takes a byte or more
+        raise ValueError(f"its layers have {needed:,} weights, and the file has {held:,} bytes of them")
+
+
+def _weights(path: str | os.PathLike) -> tuple[int, int]:
+    """Return how many weights the layers of a file need, and the bytes that it has of them; zeros for a damaged one."""
     with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # other faults are those of `load_model`
-        held = archive.getinfo("model.weights.h5").file_size
         config = untrusted.parse_json(archive.read("config.json"), dict)
         with keras.StatelessScope(initialize_variables=False):  # layers have shapes, and no values
             model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
         needed = sum(math.prod(variable.shape) for variable in model.variables)
-    if needed > held:  # a weight takes a byte or more
-        raise ValueError(f"its layers have {needed:,} weights, and the file has {held:,} bytes of them")
+        return needed, archive.getinfo("model.weights.h5").file_size
+    return 0, 0
