@@ -81,10 +81,7 @@ def test_a_model_that_needs_more_weights_than_its_file_has_is_refused(tmp_path):
     members["config.json"] = members["config.json"].replace(b'"units": 3', b'"units": 1000000000')
     words = refused(read_model, archive(tmp_path / "b.keras", members))
     assert re.search(r"its layers have 5,000,000,00\d weights, and the file has [\d,]+ bytes of them", words)
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        keras.StatelessScope(),
-    ):  # which gives variables that wait for a value theirs
+    with pytest.MonkeyPatch.context() as patch, keras.StatelessScope():  # at its end, waiting variables get values
         patch.setattr(keras.Variable, "_deferred_initialize", lambda variable: pytest.fail("20 GB are taken"))
 
 
