@@ -168,8 +168,8 @@ class Prober:
             size: of the images that enter it.
             data, held_out: `(x, y)` to learn from, and to score on, or `(x, y, weights)`.
             clock: returns seconds.
-            limit: seconds for all of it; heads that would take longer are left out, but not the narrowest. Defaults to
-                infinity.
+            limit: seconds for all linear heads, of which those that would take longer are left out, but not the
+                narrowest; and for the fit of the one that compares. Defaults to infinity.
 
         Returns:
             `start`, `size`, the best `head` and its `score` on the samples held out, the `scores` of each of them, the
@@ -196,7 +196,8 @@ class Prober:
                 break
             judge(name, Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights), held[:, :width])
             narrower, taken = width, clock() - begun
-        if COMPARED in self.space.heads and Comparison.seconds(len(x), widths(model)[HEADS[0]]) <= limit:
+        compares = COMPARED in self.space.heads and not self.teaches  # it knows nothing of samples left out
+        if compares and Comparison.seconds(len(x), widths(model)[HEADS[0]]) <= limit:
             features, held, _ = _read(self.network(start, size, COMPARED), x, held_out[0], clock)
             judge(COMPARED, Comparison.fitted(features, y, self.task, self.num_classes, *weights), held)
         best = max(merits, key=lambda name: merits[name])

@@ -1,5 +1,7 @@
 """The head that compares: what it learns, what it gives a network, when a race tries it."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -50,7 +52,8 @@ def test_what_quarters_have_in_common_is_learned_where_a_linear_head_finds_nothi
     assert found["head"] == COMPARED and found["score"] > 0.75
     scores = found["scores"]
     assert found["merit"] == pytest.approx(scores.mean() - scores.std() / np.sqrt(200))
-    assert Prober(*data).probe("tiny", 64, (x, y), (x_test, y_test), lambda: 0.0, limit=0.0)["head"] != COMPARED
+    for prober, limit in ((Prober(*data), 0.0), (Prober(*data, teaches=True), math.inf)):
+        assert prober.probe("tiny", 64, (x, y), (x_test, y_test), lambda: 0.0, limit)["head"] != COMPARED
 
 
 def test_a_network_is_given_the_head_and_does_not_mind_the_order_of_quarters(short, tmp_path):
