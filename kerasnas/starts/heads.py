@@ -22,7 +22,7 @@ COMPARED = "compared"
 """The head that compares the quarters of an image, each of which the network sees alone; and a layer of it."""
 FEATURES, HEAD, LAST, QUARTERS = "features", "logits", "last", "quarters"
 """Names of the layers that standardize features, of the last one, and of two parts of what it reads."""
-PARTS = 4
+_PARTS = 4  # quarters of an image
 _PROJECTION = "projection"  # name of the layer that learns which features matter
 _DIMENSIONS, _DROPOUT = 64, 0.8  # of what is compared; share of the features that a step leaves out
 _RATE, _DECAY, _BATCH = 1e-3, 1e-3, 64
@@ -52,15 +52,15 @@ def comparing(last: Any, outputs: int, learns: bool) -> Any:
     layer. What it finds does not depend on the order of the quarters.
     """
     x = layers.GlobalAveragePooling2D(name=LAST)(last)
-    return _compared(ops.reshape(x, (-1, PARTS * x.shape[-1])), outputs, learns)
+    return _compared(ops.reshape(x, (-1, _PARTS * x.shape[-1])), outputs, learns)
 
 
 def _compared(x: Any, outputs: int, learns: bool) -> Any:
-    x = layers.Reshape((PARTS, x.shape[-1] // PARTS))(_standardized(x))
+    x = layers.Reshape((_PARTS, x.shape[-1] // _PARTS))(_standardized(x))
     x = layers.Dropout(_DROPOUT, seed=0)(x)
     x = layers.Dense(_DIMENSIONS, use_bias=False, name=_PROJECTION, trainable=learns)(x)
     x = layers.UnitNormalization()(x)
-    pairs = itertools.combinations(range(PARTS), 2)
+    pairs = itertools.combinations(range(_PARTS), 2)
     cosines = layers.Concatenate()([ops.sum(x[:, i] * x[:, j], axis=-1, keepdims=True) for i, j in pairs])
     x = layers.BatchNormalization(name=COMPARED, trainable=learns)(ops.sort(cosines, axis=-1))
     return layers.Dense(outputs, dtype="float32", name=HEAD, trainable=learns)(x)
@@ -137,8 +137,8 @@ class Comparison:
         for name in (_PROJECTION, HEAD):
             kernel = model.get_layer(name).kernel
             kernel.assign(rng.standard_normal(kernel.shape) / math.sqrt(kernel.shape[0]))
-        each = features.reshape(len(features) * PARTS, -1)
-        spread = np.tile([each.mean(axis=0), (each.std(axis=0) + _FLOOR) ** 2], PARTS)
+        each = features.reshape(len(features) * _PARTS, -1)
+        spread = np.tile([each.mean(axis=0), (each.std(axis=0) + _FLOOR) ** 2], _PARTS)
         model.get_layer(FEATURES).set_weights(list(spread))
         steps = _steps(len(features))
         rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)

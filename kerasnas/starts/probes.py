@@ -59,6 +59,11 @@ def _read(
     return features, held, (clock() - traced) / len(x)
 
 
+def _side(model: keras.Model) -> int:
+    """Return the side of what enters the start of a network, in pixels."""
+    return int(model.get_layer(BODY).input_shape[1])
+
+
 def widths(model: keras.Model) -> dict[str, int]:
     """Return, for each head, how many of the features it reads that `"grid"` reads, the model's own head: the first."""
     width = model.get_layer(FEATURES).input.shape[-1]
@@ -182,24 +187,26 @@ class Prober:
         scores: dict[str, np.ndarray] = {}
         merits: dict[str, float] = {}
 
-        def judge(name: str, head: FittedHead, read: np.ndarray) -> None:
-            self._heads[start, size // (1 + (name == COMPARED)), read.shape[1], len(data[0])] = head
+        def judge(name: str, head: FittedHead, of: keras.Model, read: np.ndarray) -> None:
+            self._heads[start, _side(of), read.shape[1], len(data[0])] = head
             self._answers[start, size, name] = head.left_out, head.outputs(read)
             labels = (np.asarray(part) for part in held_out[1:])
             scores[name] = self.task.metric_scores(self._answers[start, size, name][1], *labels)
             merits[name] = head.merit(self.task, scores[name], np.asarray(y), *weights)
 
-        narrower, taken = 1, 0.0
-        for name, width in widths(model).items():
+        narrower, taken, widths_of = 1, 0.0, widths(model)
+        for name, width in widths_of.items():
             begun = clock()
             if begun - before + taken * (width / narrower) ** _GROWTH > limit:
                 break
-            judge(name, Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights), held[:, :width])
+            head = Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights)
+            judge(name, head, model, held[:, :width])
             narrower, taken = width, clock() - begun
         compares = COMPARED in self.space.heads and not self.teaches  # it knows nothing of samples left out
-        if compares and Comparison.seconds(len(x), widths(model)[HEADS[0]]) <= limit:
-            features, held, _ = _read(self.network(start, size, COMPARED), x, held_out[0], clock)
-            judge(COMPARED, Comparison.fitted(features, y, self.task, self.num_classes, *weights), held)
+        if compares and Comparison.seconds(len(x), widths_of[HEADS[0]]) <= limit:
+            parted = self.network(start, size, COMPARED)
+            features, held, _ = _read(parted, x, held_out[0], clock)
+            judge(COMPARED, Comparison.fitted(features, y, self.task, self.num_classes, *weights), parted, held)
         best = max(merits, key=lambda name: merits[name])
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
         found |= {"scores": scores[best], "merit": merits[best]}
@@ -229,9 +236,9 @@ class Prober:
 
     def begin(self, model: keras.Model, start: str, x: Any, y: np.ndarray, weights: Weights = None) -> None:
         """Give a network of the space the head to begin with; see `begin`."""
-        size, width = model.get_layer(BODY).input_shape[1], model.get_layer(FEATURES).input.shape[-1]
-        known = self._heads.get((start, size, width, len(x)))
+        key = start, _side(model), model.get_layer(FEATURES).input.shape[-1], len(x)
+        known = self._heads.get(key)
         if known is None:
-            self._heads[start, size, width, len(x)] = begin(model, x, y, self.task, weights)
+            self._heads[key] = begin(model, x, y, self.task, weights)
         else:
             known.give(model)
