@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,6 +132,11 @@ class Dataset:
         """Shape of a raw sample; `()` of a text."""
         assert self.front is not None
         return self.front.raw_shape(self.input_shape)
+
+    @functools.cached_property
+    def divisions(self) -> tuple[str, ...]:
+        """The parts that samples may be read by; see `Modality.divisions`."""
+        return self.modality.divisions(self.x_train)
 
     def training(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return some training samples as `(x, y)`, or `(x, y, weights)`."""

@@ -56,7 +56,7 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
 def divisions_of(space: str, data: datasets.Dataset) -> tuple[str, ...]:
     """Return the divisions that samples suggest and networks of a space can make."""
     possible = divides(space)
-    return tuple(one for one in data.modality.divisions(data.x_train) if one in possible) if possible else ()
+    return tuple(one for one in data.divisions if one in possible) if possible else ()
 
 
 def _make(

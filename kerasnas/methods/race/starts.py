@@ -104,7 +104,7 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     if data.input_shape[-1] not in (1, 3):
         log(f"No pretrained network sees {data.modality.plural} of {data.input_shape[-1]} channels.")
         return None
-    heads = (*HEADS, COMPARED) if QUARTERS in data.modality.divisions(data.x_train) else HEADS
+    heads = (*HEADS, COMPARED) if QUARTERS in data.divisions else HEADS
     return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names, heads=heads)
 
 
