@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import stdtrit
 
 from kerasnas import checks
 from kerasnas.drift import DriftMonitor, adapt_batch_norm
@@ -25,7 +26,7 @@ from kerasnas.training.recipe import TrainingRecipe
 
 _LEAST = 20  # samples
 _LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; how many without improvement end the training
-_SURE = 1.645  # standard errors
+_CHANCE = 0.05  # of adopting a model that is no better
 _DECAY = 5e-4  # of weights
 Arrays = tuple[Any, Any]
 
@@ -38,7 +39,7 @@ class Readaptation:
         model: the adapted model; the given one if it is not `adopted`.
         adopted: True if the adapted model is shown to be better.
         reason: why it was adopted or not.
-        before: mean score of the task on the held-out new samples, such as accuracy; without labels, the distance of
+        before: mean score of the task on the new samples that decide, such as accuracy; without labels, the distance of
             the outputs from those of the reference.
         after: the same for the adapted model, adopted or not.
         steps: number of training steps.
@@ -76,9 +77,10 @@ def readapt(
     """Adapt a deployed model to new samples, starting from its weights; the given model is never changed.
 
     With labels, it is trained by SGD with Nesterov momentum and a cosine schedule over the budget. With `replay`, half
-    of each batch is drawn from earlier samples, against forgetting. A share of the new samples is held out for early
-    stopping. The best state is adopted if the mean score on them, minus the loss on a held-out share of `replay`, rises
-    by over 1.645 standard errors of the paired difference; otherwise the given model is returned. So wrong labels do
+    of each batch is drawn from earlier samples, against forgetting. A share of the new samples is held out: one half of
+    it for early stopping, the other, which nothing was chosen by, for the decision. The best state is adopted if the
+    mean score on the latter, minus the loss on a held-out share of `replay`, rises by more than chance explains
+    (Student's t of the paired difference, one-sided 95 %); otherwise the given model is returned. So wrong labels do
     harm only by chance (in one of 20 cases), or if they are wrong in the same way everywhere, which looks like a change
     of the concept.
 
@@ -95,7 +97,7 @@ def readapt(
         replay: `(x, y)`, earlier samples, at least 20; leave it out if `DriftReport.concept` reports that labels have a
             new meaning. Defaults to None.
         monitor: of the model; required without labels. Defaults to None.
-        validation_split: held-out share of the samples. Defaults to 0.25.
+        validation_split: held-out share of the samples, half of it to stop by and half to decide. Defaults to 0.25.
         learning_rate: the largest; lower it for networks that were trained at a lower one. Defaults to 0.1.
         batch_size: Defaults to 64.
         most_steps: maximum number of training steps, over which the cosine runs if it comes first. Defaults to None.
@@ -179,13 +181,15 @@ class _Training:
         """Train, and adopt the result if it is better."""
         model = self.view.model
         (fit, held), (old_fit, old_held) = self._parts(new), self._parts(old)
-        x_held, y_held = new[0][held], new[1][held]
+        order = np.random.default_rng([self.seed, 2]).permutation(held)
+        stopping, deciding = order[: len(order) // 2], order[len(order) // 2 :]  # what chose a state cannot judge it
+        x_held, y_held = new[0][deciding], new[1][deciding]
         before = self.view.outputs(x_held)
         adapted = _copy(model)
         optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
         adapted.compile(optimizer, self.task.answer_loss(before), jit_compile=False)
         with fused(adapted):
-            steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
+            steps = self._train(adapted, (new, fit), (old, old_fit), (new[0][stopping], new[1][stopping]), budget)
             after = self.view.outputs(x_held, adapted)
             scores = [self.task.answer_scores(one, y_held) for one in (after, before)]
             lost = None
@@ -195,7 +199,7 @@ class _Training:
                     *(self.task.answer_scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
                 )
         final = _copy(adapted, compiled_like=model)  # without functions that were traced on the fused kernel
-        adopted, reason = _verdict(paired_difference(*scores), lost)
+        adopted, reason = _verdict(paired_difference(*scores), lost, len(deciding))
         return Readaptation(
             final if adopted else model,
             adopted,
@@ -214,7 +218,7 @@ class _Training:
         strata = self.task.strata(data[1])
         if np.bincount(strata).max() < 2:  # no class to have on both sides
             order = np.random.default_rng(self.seed).permutation(len(strata))
-            number = max(1, round(self.split * len(order)))
+            number = max(2, round(self.split * len(order)))
             return np.sort(order[number:]), np.sort(order[:number])
         return stratified_split(strata, self.split, self.seed)
 
@@ -266,12 +270,13 @@ class _Training:
         return float(self.task.answer_scores(found, held_out[1]).sum()), -loss
 
 
-def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
-    """Return whether to adopt the model, and why."""
+def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None, samples: int) -> tuple[bool, str]:
+    """Return whether to adopt the model, and why; `samples` are those that the gain was measured on."""
     loss, error = (0.0, 0.0) if lost is None else (max(0.0, lost[0]), lost[1])
     forgets = f", and loses {100 * loss:.1f} on earlier ones" if loss else ""
     what = f"{100 * gained[0]:.1f} points on the held-out samples{forgets}"
-    if gained[0] - loss > _SURE * math.hypot(gained[1], error):
+    error = math.hypot(max(gained[1], 1 / samples), error)  # no mean of so few is known better than by one of them
+    if gained[0] - loss > stdtrit(max(1, samples - 1), 1 - _CHANCE) * error:
         return True, f"it gains {what}"
     return False, f"it gains {what}: that may be chance" if gained[0] > loss else f"it gains {what}: it is no better"
 

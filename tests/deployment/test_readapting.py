@@ -97,7 +97,31 @@ def test_with_replay_nothing_earlier_is_given_up():
     ],
 )
 def test_a_gain_is_weighed_against_what_is_forgotten(gained, lost, adopted):
-    assert readapting._verdict(gained, lost)[0] is adopted
+    assert readapting._verdict(gained, lost, 500)[0] is adopted
+
+
+def test_a_gain_on_few_samples_has_to_be_larger():
+    """Student's t: 2.13 standard errors of five samples, 1.65 of many; an error of 0 is not believed."""
+    for gained in ((0.39, 0.2), (0.39, 0.0)):
+        assert [readapting._verdict(gained, None, samples)[0] for samples in (5, 500)] == [False, True]
+
+
+def test_samples_that_choose_a_state_do_not_judge_it(monkeypatch):
+    seen = {"stops": set(), "decides": set()}
+
+    def spying(use, ask, of):
+        def spy(*args):
+            seen[use] |= {tuple(row) for row in args[of]}
+            return ask(*args)
+
+        return spy
+
+    monkeypatch.setattr(readapting, "answers", spying("stops", readapting.answers, 1))
+    monkeypatch.setattr(readapting.ModelView, "outputs", spying("decides", readapting.ModelView.outputs, 1))
+    x, y = points(200, 1, TURNED)
+    found = readapt(model(), x, y, **RATE)
+    assert not seen["stops"] & seen["decides"] and len(seen["stops"]) == len(seen["decides"]) == 25
+    assert seen["stops"] | seen["decides"] == {tuple(row) for row in x[found.held_out]}
 
 
 def test_replay_remembers():
