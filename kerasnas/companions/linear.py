@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from kerasnas.intervals import paired_difference
 from kerasnas.networks.initialization import number_layers
 from kerasnas.networks.ngrams import SMALLEST, Runs
 from kerasnas.tasks import Task
@@ -300,24 +301,22 @@ def mix(
     return _minimum(loss, usual, bounds=[(0, None)] * len(usual))
 
 
-def crossed_loss(
+def crossed_losses(
     task: Task,
     outputs: Sequence[np.ndarray],
     y: np.ndarray,
     prior: Sequence[float] | None = None,
     weights: Weights = None,
-) -> float:
-    """Return the mean loss of mixes of held-out outputs, each learned from the half that it is not measured on."""
-    halves = np.arange(len(y)) % 2
-    losses = []
+) -> np.ndarray:
+    """Return the loss of each sample by mixes of held-out outputs, learned from the half that it is not in."""
+    halves, losses = np.arange(len(y)) % 2, np.zeros(len(y))
     for half in (0, 1):
         learned, measured = halves != half, halves == half
         seen = rows_of(weights, learned)
         shares = mix(task, [part[learned] for part in outputs], y[learned], prior, weights=seen)
         mixed = np.tensordot(shares, np.stack(outputs)[:, measured], 1)
-        targets = task.targets(y[measured], mixed.shape[1])
-        losses.append(task.linear_loss(mixed, targets, rows_of(weights, measured))[0])
-    return float(sum(losses) / len(y))
+        losses[measured] = task.linear_losses(mixed, task.targets(y[measured], mixed.shape[1]))[0].sum(axis=1)
+    return losses if weights is None else losses * weights
 
 
 def _shares(
@@ -325,20 +324,22 @@ def _shares(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return how much each model counts, and the losses that decided whether two of them take part.
 
-    A model that is pretrained, and then the network, count only where cross-validated mixes are better with them.
+    A model that is pretrained counts only where cross-validated mixes are better with it, and the network, for which
+    the linear models are the simpler answer, where they are better by a standard error.
     """
     prior = np.array(kind.prior if len(kind.prior) == len(outputs) else (*_PRIOR[: len(outputs) - 1], _PRIOR[-1]))
     used, record = list(range(len(outputs))), dict[str, Any]()
 
-    def loss(models: list[int]) -> float:
+    def losses(models: list[int]) -> np.ndarray:
         share = prior[models] / prior[models].sum()
-        return crossed_loss(task, [outputs[model] for model in models], y, share, weights)
+        return crossed_losses(task, [outputs[model] for model in models], y, share, weights)
 
-    optional = {"pretrained": len(outputs) - 2} if kind.pretrained else {}
-    for name, model in ({**optional, "network": len(outputs) - 1} if len(y) > 1 else {}).items():
+    optional = [("pretrained", len(outputs) - 2, 0.0)] if kind.pretrained else []
+    for name, model, sure in [*optional, ("network", len(outputs) - 1, 1.0)] if len(y) > 1 else []:
         others = [other for other in used if other != model]
-        losses = {"with": loss(used), "without": loss(others)}
-        record[name] = {"used": losses["with"] < losses["without"], **losses}
+        both, alone = losses(used), losses(others)
+        gain, error = paired_difference(alone, both)
+        record[name] = {"used": gain > sure * error, "with": float(both.mean()), "without": float(alone.mean())}
         used = used if record[name]["used"] else others
     shares = np.zeros(len(outputs))
     share = prior[used] / prior[used].sum()
@@ -362,7 +363,7 @@ def join(
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
 
-    Without the network where the linear models are as good alone.
+    Without the network where the linear models are as good alone, within a standard error.
 
     Args:
         network: trained on the first part of the data.

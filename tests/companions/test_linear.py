@@ -163,6 +163,17 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     assert TrainingRecipe(ngrams=2).settings()["ngrams"] == 2
 
 
+@pytest.mark.parametrize(("worst", "used"), [(0.9, False), (-0.9, True)])
+def test_a_network_takes_part_where_it_is_better_by_a_standard_error(monkeypatch, worst, used):
+    """Its gain is 1 on each second sample, and -0.9 on the others: 0.05 on average, and as likely nothing."""
+    gains = np.where(np.arange(60) % 2, 1.0, -worst)
+    monkeypatch.setattr(linear, "crossed_losses", lambda task, outputs, *_: 2 - gains * (len(outputs) == 3))
+    y = np.arange(60) % 2
+    right = 3 * np.eye(2)[y]
+    shares, record = linear._shares(CLASSIFICATION, [0 * right, 0 * right, right], y, linear.NGramCompanion(2), None)
+    assert record["network"]["used"] == used == (shares[-1] > 0) and record["network"]["with"] < 2
+
+
 def test_weights_are_repetitions():
     ids, y = texts(60)
     weights = np.random.default_rng(0).integers(1, 4, 60)

@@ -99,10 +99,10 @@ def test_texts_of_one_word_and_of_none():
 def test_each_half_is_measured_by_a_mix_of_the_other():
     y = np.arange(400) % 2
     right, wrong = 3 * np.eye(2)[y], 3 * np.eye(2)[1 - y]
-    good = linear.crossed_loss(CLASSIFICATION, [right, wrong], y)
-    assert good < 0.1 < linear.crossed_loss(CLASSIFICATION, [wrong, wrong], y)
+    good = linear.crossed_losses(CLASSIFICATION, [right, wrong], y).mean()
+    assert good < 0.1 < linear.crossed_losses(CLASSIFICATION, [wrong, wrong], y).mean()
     turned = np.where((np.arange(400) % 2)[:, None] == 0, right, wrong)  # right on one half alone
-    assert linear.crossed_loss(CLASSIFICATION, [turned, 0 * wrong], y) > 0.69
+    assert linear.crossed_losses(CLASSIFICATION, [turned, 0 * wrong], y).mean() > 0.69
 
 
 def test_texts_without_a_weight_are_not_learned():
