@@ -47,8 +47,8 @@ def linear(arguments, name, size, seed):
     kind, parts = modality("texts").companion(front.ngrams, seed, False, front), companions.held_out(task, y, seed)
     held, whole = kind.learn(ids, y, parts, task, len(classes))
     y_held, own = y[parts[1]], len(held) - bool(kind.pretrained)
-    losses = [companions.crossed_losses(task, models, y_held).mean() for models in (held, held[:own])]
-    used, found = losses[0] < losses[1], {}
+    mixes = [companions.crossed(task, models, y_held) for models in (held, held[:own])]
+    used, found = companions.comparison(task, *mixes, y_held)["used"], {}
     for arm, number in (("none", own), ("auto", len(held) if used else own)):
         shares = np.zeros(len(held))
         shares[:number] = companions.mix(task, held[:number], y_held)

@@ -301,22 +301,52 @@ def mix(
     return _minimum(loss, usual, bounds=[(0, None)] * len(usual))
 
 
-def crossed_losses(
+def crossed(
     task: Task,
     outputs: Sequence[np.ndarray],
     y: np.ndarray,
     prior: Sequence[float] | None = None,
     weights: Weights = None,
 ) -> np.ndarray:
-    """Return the loss of each sample by mixes of held-out outputs, learned from the half that it is not in."""
-    halves, losses = np.arange(len(y)) % 2, np.zeros(len(y))
+    """Return the mix of held-out outputs, of each half of the samples by the shares that suit the other half."""
+    halves, mixed = np.arange(len(y)) % 2, np.zeros(outputs[0].shape)
     for half in (0, 1):
         learned, measured = halves != half, halves == half
         seen = rows_of(weights, learned)
         shares = mix(task, [part[learned] for part in outputs], y[learned], prior, weights=seen)
-        mixed = np.tensordot(shares, np.stack(outputs)[:, measured], 1)
-        losses[measured] = task.linear_losses(mixed, task.targets(y[measured], mixed.shape[1]))[0].sum(axis=1)
-    return losses if weights is None else losses * weights
+        mixed[measured] = np.tensordot(shares, np.stack(outputs)[:, measured], 1)
+    return mixed
+
+
+def comparison(
+    task: Task, fuller: np.ndarray, simpler: np.ndarray, y: np.ndarray, weights: Weights = None, sure: float = 0.0
+) -> dict[str, Any]:
+    """Return whether the fuller of two models is worth it, and the mean losses `"with"` and `"without"` what it adds.
+
+    It is if its loss is lower by more than `sure` standard errors of the paired difference, and its score no worse.
+
+    Args:
+        task: what is predicted.
+        fuller: outputs for held-out samples.
+        simpler: those of the other model.
+        y: the labels of these samples.
+        weights: of the samples. Defaults to None: they count alike.
+        sure: number of standard errors. Defaults to 0.
+
+    Example:
+
+    >>> from kerasnas.tasks.known import CLASSIFICATION
+    >>> y = np.arange(200) % 2
+    >>> right = 3.0 * np.eye(2)[y]
+    >>> comparison(CLASSIFICATION, right, 0 * right, y)["used"], comparison(CLASSIFICATION, right, right, y)["used"]
+    (True, False)
+    """
+    targets, counts = task.targets(y, fuller.shape[1]), np.ones(len(y)) if weights is None else weights
+    lost = [task.linear_losses(one, targets)[0].sum(axis=1) * counts for one in (fuller, simpler)]
+    scored = [float((task.scores(one, y) * counts).sum()) for one in (fuller, simpler)]
+    gain, error = paired_difference(lost[1], lost[0])
+    used = gain > sure * error and scored[0] >= scored[1]
+    return {"used": used, "with": float(lost[0].mean()), "without": float(lost[1].mean())}
 
 
 def _shares(
@@ -324,22 +354,19 @@ def _shares(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return how much each model counts, and the losses that decided whether two of them take part.
 
-    A model that is pretrained counts only where cross-validated mixes are better with it, and the network, for which
-    the linear models are the simpler answer, where they are better by a standard error.
+    A model that is pretrained counts only where cross-validated mixes are better with it; the network, as the linear
+    models are the simpler answer, where they are better by a standard error.
     """
     prior = np.array(kind.prior if len(kind.prior) == len(outputs) else (*_PRIOR[: len(outputs) - 1], _PRIOR[-1]))
     used, record = list(range(len(outputs))), dict[str, Any]()
 
-    def losses(models: list[int]) -> np.ndarray:
-        share = prior[models] / prior[models].sum()
-        return crossed_losses(task, [outputs[model] for model in models], y, share, weights)
+    def mixed(models: list[int]) -> np.ndarray:
+        return crossed(task, [outputs[model] for model in models], y, prior[models] / prior[models].sum(), weights)
 
     optional = [("pretrained", len(outputs) - 2, 0.0)] if kind.pretrained else []
     for name, model, sure in [*optional, ("network", len(outputs) - 1, 1.0)] if len(y) > 1 else []:
         others = [other for other in used if other != model]
-        both, alone = losses(used), losses(others)
-        gain, error = paired_difference(alone, both)
-        record[name] = {"used": gain > sure * error, "with": float(both.mean()), "without": float(alone.mean())}
+        record[name] = comparison(task, mixed(used), mixed(others), y, weights, sure)
         used = used if record[name]["used"] else others
     shares = np.zeros(len(outputs))
     share = prior[used] / prior[used].sum()

@@ -163,15 +163,23 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     assert TrainingRecipe(ngrams=2).settings()["ngrams"] == 2
 
 
-@pytest.mark.parametrize(("worst", "used"), [(0.9, False), (-0.9, True)])
-def test_a_network_takes_part_where_it_is_better_by_a_standard_error(monkeypatch, worst, used):
-    """Its gain is 1 on each second sample, and -0.9 on the others: 0.05 on average, and as likely nothing."""
-    gains = np.where(np.arange(60) % 2, 1.0, -worst)
-    monkeypatch.setattr(linear, "crossed_losses", lambda task, outputs, *_: 2 - gains * (len(outputs) == 3))
+@pytest.mark.parametrize(("second", "used"), [(1.0, True), (-0.8, False)])
+def test_a_fuller_model_has_to_be_better_by_a_standard_error(second, used):
+    """A bit surer of every sample; or of every other one, and less sure of the rest: better on average, by chance."""
     y = np.arange(60) % 2
-    right = 3 * np.eye(2)[y]
-    shares, record = linear._shares(CLASSIFICATION, [0 * right, 0 * right, right], y, linear.NGramCompanion(2), None)
-    assert record["network"]["used"] == used == (shares[-1] > 0) and record["network"]["with"] < 2
+    simpler = 0.5 * np.eye(2)[y]
+    fuller = simpler * np.where(np.arange(60) // 2 % 2, 1 + 0.2, 1 + 0.2 * second)[:, None]
+    found = linear.comparison(CLASSIFICATION, fuller, simpler, y, sure=1.0)
+    assert found["used"] == used and found["with"] < found["without"]
+    assert linear.comparison(CLASSIFICATION, fuller, simpler, y)["used"]  # where the mean is enough
+
+
+def test_a_fuller_model_that_is_less_often_right_is_left_out():
+    y = np.zeros(60, int)
+    simpler = np.tile([0.1, 0.0], (60, 1))
+    fuller = np.where(np.arange(60)[:, None] < 5, [[0.0, 0.1]], [[3.0, 0.0]])
+    found = linear.comparison(CLASSIFICATION, fuller, simpler, y)
+    assert found["with"] < found["without"] and not found["used"]
 
 
 def test_weights_are_repetitions():

@@ -191,3 +191,10 @@ def test_other_data_than_graphs_are_reported(tmp_path):
         GraphConfig(space="graph")
     with pytest.raises(ValueError, match=r"`cpu_minutes`. Expected nothing with --minutes"):
         GraphClassifier(minutes=1, cpu_minutes=1)
+
+
+def test_networks_that_do_not_help_are_left_out():
+    data = stochastic_blocks()
+    right, rng = np.eye(3)[data.y], np.random.default_rng(0)
+    noisy, other, noise = (part + rng.normal(size=right.shape) for part in (right, right, 0 * right))
+    assert choose(data, noisy, noise).weights["networks"] == 0 < choose(data, noisy, other).weights["networks"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import mix
+from kerasnas.companions.linear import comparison, crossed, mix
 from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.smoothing import smoothed
 from kerasnas.files import storage
@@ -42,8 +42,9 @@ class Mixed:
 def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> Mixed:
     """Return the mixture that suits the validation nodes.
 
-    The weights are those of the least loss (`kerasnas.companions.linear.mix`); predictions are smoothed along the edges
-    if more of the validation nodes are then right.
+    The weights are those of the least loss (`kerasnas.companions.linear.mix`); the regression, the simpler one, stands
+    alone unless the mixture is better by a standard error, cross-validated. Predictions are smoothed along the edges if
+    more of the validation nodes are then right.
 
     Example:
 
@@ -56,7 +57,12 @@ def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> 
     """
     held_out = data.parts["validation"]
     outputs = {"regression": regression, "networks": networks}
-    found = mix(CLASSIFICATION, [one[held_out] for one in outputs.values()], data.y[held_out])
+    seen, y = [one[held_out] for one in outputs.values()], data.y[held_out]
+    both, alone = crossed(CLASSIFICATION, seen, y), crossed(CLASSIFICATION, seen[:1], y, [1.0])
+    if comparison(CLASSIFICATION, both, alone, y, sure=1.0)["used"]:
+        found = mix(CLASSIFICATION, seen, y)
+    else:
+        found = np.append(mix(CLASSIFICATION, seen[:1], y, [1.0]), 0)
     found = np.where(found < _LEAST, 0, found) if found.max() >= _LEAST else np.ones(2)
     weights = dict(zip(outputs, found.tolist(), strict=True))
     together = CLASSIFICATION.answers(sum(weights[name] * one for name, one in outputs.items()))
