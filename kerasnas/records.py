@@ -66,7 +66,7 @@ class Network(Part):
     confusion: Sequence[Sequence[int]] | None = None  # a row for each true class, a column for what it was taken for
     labels: Sequence[Entries] | None = None
     residuals: Entries | None = None
-    linear: Entries | None = None  # "longest" or "kernels", "samples", "weights", "losses", "network": its losses
+    linear: Entries | None = None  # "words", "samples", "weights", "losses", "network": its losses
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @classmethod

@@ -273,6 +273,7 @@ LIBRARIES = ("keras", "tensorflow", "keras_tuner", "jax")
 PRIVATE_ROOMS = (("keras", "src"), ("keras_tuner", "src"), ("tensorflow", "python"), ("jax", "_src"))
 SEAMS = (
     "kerasnas/backend/keras_internals.py",
+    "kerasnas/backend/sklearn_internals.py",
     "kerasnas/backend/tensorflow_internals.py",
     "tuners/keras_tuner_internals.py",
 )

@@ -77,7 +77,7 @@ class KernelCompanion(Companion):
         )
 
     def __str__(self) -> str:
-        return f"{self.features // KERNELS * KERNELS:,} random kernels"
+        return f"linear model on {self.features // KERNELS * KERNELS:,} random kernels"
 
     def get_config(self) -> dict[str, Any]:
         return {"kernels": self.features // KERNELS * KERNELS}

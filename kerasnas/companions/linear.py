@@ -92,7 +92,7 @@ class Companion(abc.ABC):
 
     @abc.abstractmethod
     def __str__(self) -> str:
-        """The features of the models, in words."""
+        """The models, in words."""
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class NGramCompanion(Companion):
         return held, whole
 
     def __str__(self) -> str:
-        return f"runs of {self.longest}"
+        return f"linear model on runs of up to {self.longest} tokens"
 
     def get_config(self) -> dict[str, Any]:
         return {"longest": self.longest}
@@ -423,7 +423,7 @@ def join(
     }
     log(
         f"  held-out loss ({len(second):,} {kind.samples}): network {losses['network']:.3f}, "
-        f"linear model on {kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
+        f"{kind} {losses['linear']:.3f}, combined {losses['both']:.3f}"
         f"{'' if shares[-1] else '; the network is left out'}"
     )
     if taken := parted.get("pretrained"):
@@ -440,5 +440,5 @@ def join(
         summed = keras.layers.Rescaling(1.0, bias, dtype="float32")(summed)
     model = keras.Model(network.inputs[0], summed, name=network.name)
     number_layers(model)
-    record = {**kind.get_config(), "samples": len(second), "weights": shares.tolist(), "losses": losses}
-    return model, {**record, **parted}
+    entries = {"words": str(kind), "samples": len(second), "weights": shares.tolist(), "losses": losses}
+    return model, {**kind.get_config(), **entries, **parted}

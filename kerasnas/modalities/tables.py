@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.companions.linear import Weights, regression, rows_of
+from kerasnas.companions.linear import Companion, Weights
+from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
@@ -22,12 +23,9 @@ from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
 from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
-from kerasnas.tasks.splits import split_samples
 
 _MOST_STATISTICS = 32  # columns of drift statistics
 _CLIP = 3.0  # standard deviations that no scaled number exceeds: smooth clipping of RealMLP (arXiv 2407.04491)
-_HELD, _STRENGTHS = 0.2, np.logspace(-3, 3, 7)  # of the linear model: held-out share, inverse penalties
-_MOST_ROWS = 20_000  # that reference models are fitted to: more take too much of a short budget
 
 
 class TableFront(Front):
@@ -193,11 +191,16 @@ class Tables(Modality):
         if x.dtype.kind not in "fiu":
             raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
 
+    def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
+        return 0 if limited else 1
+
+    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+        return RowCompanion(seed) if size else None
+
     def references(self, task: Task, seed: int) -> dict[str, Callable[..., np.ndarray]]:
-        return {
-            "linear regression" if not task.logits else "logistic regression": partial(_linear_answers, task, seed),
-            "histogram gradient boosting": partial(_boosted_answers, task, seed),
-        }
+        linear = "logistic regression" if task.logits else "linear regression"
+        kinds = {linear: LinearRows, "histogram gradient boosting": BoostedRows}
+        return {name: functools.partial(_answers, kind, task, seed) for name, kind in kinds.items()}
 
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)
@@ -219,51 +222,15 @@ def _named(columns: Mapping[str, Any], name: str) -> Any:
     return columns[name]
 
 
-def _some(x: np.ndarray, y: np.ndarray, weights: Weights, seed: int) -> tuple[np.ndarray, np.ndarray, Weights]:
-    rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_ROWS])
-    return x[rows], np.asarray(y)[rows], rows_of(weights, rows)
-
-
-def _linear_answers(
-    task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, weights: Weights = None
+def _answers(
+    kind: type[LinearRows | BoostedRows],
+    task: Task,
+    seed: int,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_test: np.ndarray,
+    weights: Weights = None,
 ) -> np.ndarray:
-    """Return the answers of a linear model with the task's loss, whose penalty held-out rows choose."""
-    from scipy.sparse import csr_matrix
-
-    x, y, weights = _some(x, y, weights, seed)
-    targets = task.targets(y, int(y.max()) + 1 if y.ndim == 1 else y.shape[1])
-    scale = np.ones((x.shape[1], targets.shape[1]))
-    first, second = split_samples(task, y, _HELD, seed)
-    losses = []
-    for strength in _STRENGTHS:
-        early = rows_of(weights, first)
-        kernel, bias = regression(csr_matrix(x[first]), targets[first], task, scale, strength, early)
-        losses.append(task.linear_loss(x[second] @ kernel + bias, targets[second], rows_of(weights, second))[0])
-    kernel, bias = regression(csr_matrix(x), targets, task, scale, _STRENGTHS[int(np.argmin(losses))], weights)
-    return np.asarray(task.answers(x_test @ kernel + bias))
-
-
-def _boosted_answers(
-    task: Task, seed: int, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, weights: Weights = None
-) -> np.ndarray:
-    """Return the answers of gradient boosting: of classes as one model, of labels and numbers a model for each."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    x, y, weights = _some(x, y, weights, seed)
-    if not task.logits:
-        columns = task.raw(y).T
-        models = [HistGradientBoostingRegressor(random_state=seed).fit(x, column, weights) for column in columns]
-        return np.stack([model.predict(x_test) for model in models], axis=1)
-    if y.ndim == 1:
-        model = HistGradientBoostingClassifier(random_state=seed).fit(x, y, weights)
-        answers = np.zeros((len(x_test), int(y.max()) + 1))
-        answers[:, model.classes_] = model.predict_proba(x_test)
-        return answers
-    probabilities = []
-    for label in y.T:
-        constant = np.full(len(x_test), label[0])  # a label that all rows have, or none
-        if label.min() < label.max():
-            model = HistGradientBoostingClassifier(random_state=seed).fit(x, label, weights)
-            constant = model.predict_proba(x_test)[:, 1]
-        probabilities.append(constant)
-    return np.stack(probabilities, axis=1)
+    """Return the answers of a model without a network."""
+    outputs = int(y.max()) + 1 if y.ndim == 1 else y.shape[1]
+    return np.asarray(task.answers(kind.fitted(x, y, task, outputs, seed, weights).outputs(x_test)))

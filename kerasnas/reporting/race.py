@@ -46,17 +46,17 @@ def _in_words(start: Mapping[str, Any]) -> str:
 
 
 def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
-    """Return a sentence on who wins, the network or the best of the models without one."""
+    """Return a sentence on what wins: what is handed over, or the best of the models without a network."""
     models, reached = race.references, result.searched.metrics.get(f"test_{task.metric}")
     if not models or reached is None:
         return []
     best = max(models, key=lambda one: task.merit(one["score"]))
     others = ", ".join(f"{one['name']} {task.show(one['score'])}" for one in models)
     ahead = task.merit(reached) > task.merit(best["score"])
-    lead = "The network wins" if ahead else f"No network is needed: {best['name']} wins"
+    lead = f"It is ahead of {best['name']} alone" if ahead else f"No network is needed: {best['name']} wins"
     if reached == best["score"]:
-        lead = f"The network and {best['name']} are equal"
-    return [f"{lead}. Test {task.words}: network {task.show(reached)}, {others}."]
+        lead = f"{best['name'].capitalize()} alone is as good"
+    return [f"{lead}. Test {task.words}: handed over {task.show(reached)}, {others}."]
 
 
 def _a(kind: str) -> str:
@@ -172,10 +172,11 @@ class RaceComparison(Comparison):
         if accuracy is not None:
             interval = task.interval_in_words(record["searched"], accuracy, record.dataset.test_examples)
             linear, how = record.searched.linear, "Trained on all of the data"
+            words = (linear or {}).get("words", "linear model")
             if linear and linear.get("network", {}).get("used", True):
-                how = "With a linear model next to it"
+                how = f"With a {words} next to it"
             elif linear:
-                how = "The network adds nothing to the linear model. Handed over alone"
+                how = f"The network adds nothing to the {words}. Handed over alone"
             sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
         return sentences
 

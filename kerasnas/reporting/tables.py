@@ -146,14 +146,11 @@ def results_table(result: Record) -> Table:
 
 
 def _linear_rows(searched: Network, kind: str) -> list[list[str]]:
-    """Return the row of the linear model next to a network of texts, signals or recordings."""
+    """Return the row of the linear models next to a network."""
     if not (linear := searched.linear):
         return []
     losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
-    known = (
-        f"{linear['kernels']:,} random kernels" if "kernels" in linear else f"runs of up to {linear['longest']} tokens"
-    )
-    rows = [[f"linear model on {known}", f"held-out loss ({linear['samples']:,} {kind}s): {losses}"]]
+    rows = [[linear.get("words", "linear model"), f"held-out loss ({linear['samples']:,} {kind}s): {losses}"]]
     if pretrained := linear.get("pretrained"):
         used = "used" if pretrained["used"] else "not used"
         rows.append(

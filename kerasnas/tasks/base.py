@@ -289,6 +289,12 @@ class Task(TaskLabels, TaskWords, abc.ABC):
 
         return MultiOutputRegressor(SVR(C=PENALTY))
 
+    def boosting(self, **settings: Any) -> Any:
+        """Return scikit-learn's gradient boosting of one column of targets."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        return (HistGradientBoostingClassifier if self.logits else HistGradientBoostingRegressor)(**settings)
+
     def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
         """Return the mean score of what `machine` predicts."""
         return float(self.scores(predicted, y).mean())

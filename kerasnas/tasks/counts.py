@@ -160,6 +160,9 @@ class Counts(Task):
         """Return logarithms of the counts plus a half, which stay finite at 0."""
         return np.log(targets + 0.5 / np.array(self.rate))
 
+    def boosting(self, **settings: Any) -> Any:
+        return super().boosting(loss="poisson", **settings)
+
     def machine(self) -> Any:
         from sklearn.linear_model import PoissonRegressor
         from sklearn.multioutput import MultiOutputRegressor

@@ -167,7 +167,7 @@ def test_a_metric_of_which_lower_is_better_is_shown_as_it_is(result, tmp_path):
     assert [row[2] for row in race.table(record).rows[:2]] == ["0.100", "0.150"]
     said = verdict(result)
     assert "0.050 ahead of cnn" in said and "0.300 test log loss (95 % interval 0.200 to 0.400)" in said
-    assert "No network is needed: a line wins. Test log loss: network 0.300, a line 0.250, trees 0.500." in said
+    assert "No network is needed: a line wins. Test log loss: handed over 0.300, a line 0.250, trees 0.500." in said
     assert "log loss" in report_text(tmp_path, Record.of(result))
     assert ">0.1<" in race.chart(record) and ">Log loss on held-out images<" in race.chart(record)
 
