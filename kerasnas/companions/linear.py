@@ -408,13 +408,28 @@ def join(
         together.
     """
     x, y, *rest = (np.asarray(part) for part in data)
+    held, whole = learned or kind.learn(x, y, parts, task, int(network.output_shape[-1]), *rest)
+    record = weigh(network, data, parts, task, kind, batch_size, held, log)
+    return combined(network, whole, record["weights"]), record
+
+
+def weigh(
+    network: keras.Model,
+    data: tuple[np.ndarray, ...],
+    parts: Parts,
+    task: Task,
+    kind: Companion,
+    batch_size: int,
+    held: Sequence[np.ndarray],
+    log: Callable[[str], Any],
+) -> dict[str, Any]:
+    """Return the record of `join`: how much a network and linear models count; `held`: their outputs, held out."""
+    x, y, *rest = (np.asarray(part) for part in data)
     _, second = parts
-    outputs = int(network.output_shape[-1])
     weights = rows_of(rest[0], second) if rest else None
-    held, whole = learned or kind.learn(x, y, parts, task, outputs, *rest)
     found = [*held, network.predict(x[second], batch_size=batch_size, verbose=0)]
     shares, parted = _shares(task, found, y[second], kind, weights)
-    targets = task.targets(y[second], outputs)
+    targets = task.targets(y[second], found[-1].shape[1])
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
     losses = {
@@ -431,7 +446,13 @@ def join(
             f"  pretrained {taken['name']}: {'used' if taken['used'] else 'not used'}, cross-validated loss "
             f"{taken['with']:.3f} with them, {taken['without']:.3f} without"
         )
-    linear = whole(shares[:-1])
+    entries = {"words": str(kind), "samples": len(second), "weights": shares.tolist(), "losses": losses}
+    return {**kind.get_config(), **entries, **parted}
+
+
+def combined(network: keras.Model, whole: Callable[[np.ndarray], Linear], shares: Sequence[float]) -> keras.Model:
+    """Return linear models, and the network if it counts, as one model: the sum of their outputs times their shares."""
+    linear = whole(np.array(shares[:-1]))
     summed, bias = linear.apply(network.inputs[0]), linear.bias.tolist()
     if shares[-1]:
         scaled = keras.layers.Rescaling(float(shares[-1]), bias, dtype="float32")(network.outputs[0])
@@ -440,5 +461,4 @@ def join(
         summed = keras.layers.Rescaling(1.0, bias, dtype="float32")(summed)
     model = keras.Model(network.inputs[0], summed, name=network.name)
     number_layers(model)
-    entries = {"words": str(kind), "samples": len(second), "weights": shares.tolist(), "losses": losses}
-    return model, {**kind.get_config(), **entries, **parted}
+    return model

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasnas.companions.linear import Companion, join
+from kerasnas.companions.linear import Companion, combined, weigh
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
@@ -20,6 +21,7 @@ from kerasnas.training.loop import EVALUATION_BATCH
 _LEAST_DECAY = 0.2  # of `most_epochs`: fewer steps leave the learning rate no time to fall
 _DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
+AGAIN = f"{STAGE}/.again"  # in its folder, and no name of a network
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
 
 
@@ -34,7 +36,8 @@ def train_winners(
     """Train the winners of a race on all data with what is left of its budget, as stage `"searched"`.
 
     Several share the time equally, one after the other, and become one network: their ensemble. Beside linear models
-    they are not trained on what was held out, which says how much each counts.
+    they are not trained on what was held out, which says how much each counts; then a single one that counts is trained
+    again, from where the race left it, on all data, if there is time for that.
 
     Args:
         race: it is run first, unless it is finished.
@@ -46,28 +49,34 @@ def train_winners(
         race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
-    joined = None if companion is None else _joining(race, companion)
-    lessons = race.lessons if joined is None else race.lessons[:1]
-    data = tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True))
-    winners = {name: contestants.get(name, race.batches(data, race.augment_of(name)), STAGE) for name in names}
+    beside = None if companion is None else _Beside(race, companion)
+    linear = contestants.progress.get("linear")  # once the winner is trained again
+    stage = STAGE if linear is None else AGAIN
+    lessons = race.lessons if beside is None or linear else race.lessons[:1]
+    winners = {name: contestants.get(name, _batches(race, name, lessons), stage) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
         reserve = FINISH_SECONDS + race.test_samples * sample  # for the record
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
-        shares = {name: min(each, _useful_seconds(race, name, winner)) for name, winner in winners.items()}
+        useful = {name: _useful_seconds(race, name, len(one.batches), one.steps) for name, one in winners.items()}
+        shares = {name: min(each, seconds) for name, seconds in useful.items()}
         ends = dict(zip(names, now + np.cumsum([shares[name] for name in names]), strict=True))
         contestants.progress["ends"] = {name: float(end) for name, end in ends.items()}
-        contestants.progress |= {"trained": {}, "finished": []}
+        contestants.progress |= {"trained": {}, "finished": [], "reserve": reserve}
         contestants.write(now)
     for name, winner in winners.items():
-        _train(race, name, winner)
+        _train(race, name, winner, stage)
     models = [winner.delivered() for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
-    linear = None
-    if joined is not None:
-        model, linear = joined(model)
+    if beside is not None:
+        if linear is None:
+            linear = beside.weigh(model)
+            if len(names) == 1 and linear["weights"][-1] and _begin_again(race, names[0], winners[names[0]], linear):
+                _train(race, names[0], winners[names[0]], AGAIN)
+                model = winners[names[0]].delivered()
+        model = beside.joined(model, linear["weights"])
     keep_model(model)
     record = {
         "parameters": parameters(model),
@@ -85,19 +94,50 @@ def train_winners(
     return record
 
 
-def _joining(race: Race, kind: Companion) -> Callable[[keras.Model], tuple[keras.Model, dict[str, Any]]]:
-    """Let linear models learn now; return what joins them to a network, with the record of it.
+class _Beside:
+    """Linear models of the data of a race, which learn at once; what the race holds out says how much each counts."""
 
-    What the race holds out says how much each model counts.
+    def __init__(self, race: Race, kind: Companion):
+        self.race, self.kind = race, kind
+        x, y, *weights = self.data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+        first, second = np.split(np.arange(len(x)), [len(race.data[0])])
+        self.parts = first, second
+        self.held, self.whole = kind.learn(x, y, self.parts, race.task, race.num_classes, *weights)
+
+    def weigh(self, network: keras.Model) -> dict[str, Any]:
+        """Return how much each of the models and a network, which has not seen what is held out, count."""
+        race = self.race
+        return weigh(network, self.data, self.parts, race.task, self.kind, EVALUATION_BATCH, self.held, race.log)
+
+    def joined(self, network: keras.Model, shares: Sequence[float]) -> keras.Model:
+        """Return the models and a network as one."""
+        return combined(network, self.whole, shares)
+
+
+def _batches(race: Race, name: str, lessons: Sequence[tuple[np.ndarray, ...]]) -> ArrayBatches:
+    return race.batches(tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True)), race.augment_of(name))
+
+
+def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, Any]) -> bool:
+    """Let a winner begin again from where the race left it, on all data; False if there is no time for all its epochs.
+
+    `linear` is kept, as what was held out cannot say it again.
     """
-    x, y, *weights = data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
-    first, second = np.split(np.arange(len(x)), [len(race.data[0])])
-    parts = first, second
-    learned = kind.learn(x, y, parts, race.task, race.num_classes, *weights)
-    return lambda network: join(network, data, parts, race.task, kind, EVALUATION_BATCH, learned, race.log)
+    contestants, state, now = race.contestants, race.contestants.state_of(name), race.budget.spent()
+    if state is None or not winner.learns:
+        return False
+    batches = _batches(race, name, race.lessons)
+    needed = _useful_seconds(race, name, len(batches), state[1]["steps"])
+    if now + needed > race.budget.seconds - contestants.progress["reserve"]:
+        return False
+    winner.set_state(*state)
+    winner.batches = batches
+    contestants.progress |= {"linear": linear, "ends": {name: now + needed}, "trained": {}, "finished": []}
+    contestants.save(name, now, AGAIN)
+    return True
 
 
-def _train(race: Race, name: str, winner: Contestant) -> None:
+def _train(race: Race, name: str, winner: Contestant, stage: str) -> None:
     """Train one winner until its end in the plan, and save it from time to time."""
     contestants, budget = race.contestants, race.budget
     end, trained = contestants.progress["ends"][name], contestants.progress["trained"]
@@ -120,15 +160,15 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
         now = budget.spent()
         if now >= end or not winner.learns:
             contestants.progress["finished"].append(name)
-        contestants.save(name, now, STAGE)
+        contestants.save(name, now, stage)
         history = {key: values[-1] for key, values in winner.history.items() if key != "steps"}
-        race.watch(f"{STAGE}/{name}", history, winner.steps)
+        race.watch(f"{stage}/{name}", history, winner.steps)
 
 
-def _useful_seconds(race: Race, name: str, winner: Contestant) -> float:
-    """Return the seconds of training left until `most_epochs`, enough for the learning rate to fall."""
-    most = race.most_epochs * len(winner.batches)
-    return max(_LEAST_DECAY * most, most - winner.steps) * race.contestants.entries[name]["step_seconds"]
+def _useful_seconds(race: Race, name: str, batches: int, steps: int) -> float:
+    """Return the seconds of training left until `most_epochs` of so many batches, enough for the rate to fall."""
+    most = race.most_epochs * batches
+    return max(_LEAST_DECAY * most, most - steps) * race.contestants.entries[name]["step_seconds"]
 
 
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:

@@ -31,9 +31,9 @@ def raced(tmp_path_factory):
             seen.update(linear=(x, y), held_out=x[parts[1]], fits=seen["fits"] + 1)
             return learn(self, x, y, parts, *options)
 
-        def training(race, name, winner):
-            seen.update(network=winner.batches.x)
-            train(race, name, winner)
+        def training(race, name, winner, stage):
+            seen.setdefault("network", winner.batches.x)  # of the training that is weighed
+            train(race, name, winner, stage)
 
         patch.setattr(linear.NGramCompanion, "learn", learning)
         patch.setattr(winners, "_train", training)

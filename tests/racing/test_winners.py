@@ -1,0 +1,66 @@
+"""Winners beside linear models: weighed by what is held out, then trained again on all data where there is time."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.companions.linear import Companion
+from kerasnas.files.stages import Stages
+from kerasnas.racing import winners
+from kerasnas.racing.winners import train_winners
+from tests.racing import test_stage as kit
+
+pytestmark = pytest.mark.usefixtures("short")
+short = kit.short
+
+
+class Nothing:
+    """A linear model that answers 0."""
+
+    bias = np.zeros(kit.CLASSES)
+
+    def apply(self, x):
+        layer = keras.layers.Dense(kit.CLASSES, kernel_initializer="zeros", use_bias=False)
+        return layer(keras.layers.Flatten()(x))
+
+
+class Beside(Companion):
+    samples, prior = "images", (0.5, 0.5)
+
+    def learn(self, x, y, parts, task, outputs, weights=None):
+        return [np.zeros((len(parts[1]), outputs))], lambda shares: Nothing()
+
+    def __str__(self):
+        return "nothing"
+
+    def get_config(self):
+        return {}
+
+
+def trained(folder, **options):
+    said, kept = [], []
+    entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), build=kit.build, **options)
+    record = train_winners(entrant, kept.append, Beside())
+    return record, kept[0].get_weights(), [line for line in said if "Training" in line]
+
+
+def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(winners, "_LEAST_PIECE", 3.0)
+    record, weights, said = trained(tmp_path / "whole", most_epochs=20)
+    assert record["linear"]["samples"] == 48 and record["linear"]["weights"][-1] > 0
+    assert [line.split(" on ")[1] for line in said] == ["96 images.", "144 images."]
+    with monkeypatch.context() as patch:
+        kit.Interrupting(patch, record["steps"] + 40)  # steps of the first training are not counted there
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "killed", most_epochs=20)
+    assert Stages(tmp_path / "killed").progress("racing")["linear"] == record["linear"]
+    again, resumed, said = trained(tmp_path / "killed", most_epochs=20)
+    assert said == [] and again["steps"] == record["steps"] and again["linear"] == record["linear"]
+    for one, other in zip(weights, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not (tmp_path / "killed" / "checkpoints" / "searched").exists()
+
+
+def test_without_time_for_a_second_training_the_first_one_counts(tmp_path):
+    record, _, said = trained(tmp_path)  # which takes all of it
+    assert [line.split(" on ")[1] for line in said] == ["96 images."] and record["linear"]["weights"][-1] > 0
