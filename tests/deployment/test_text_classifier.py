@@ -85,7 +85,7 @@ def test_it_is_a_race_within_the_budget_with_linear_models_next_to_its_winner(ra
     assert searched["linear"]["longest"] == 2 and searched["linear"]["samples"] == race["validation_samples"]
     assert race["augment"] == ["drop_words"] and race["baseline"] is None
     assert {"cnn", "bag"} <= set(race["contestants"])
-    assert sum("linear model on runs of up to 2 tokens" in line for line in said) == 1
+    assert sum("linear model on runs of up to 2 tokens 0." in line for line in said) == 1  # the held-out loss
     assert "up to 2 candidates on texts of 4 tokens" in "\n".join(said)
     used = searched["linear"]["network"]["used"]
     words = "2 tokens next to it" if used else "2 tokens. Handed over alone"
