@@ -191,6 +191,9 @@ class Tables(Modality):
         if x.dtype.kind not in "fiu":
             raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
 
+    def array(self, argument: str, x: Any) -> np.ndarray:
+        return checks.array(argument, x, finite=False)  # NaN stands for what is missing
+
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else 1
 
@@ -210,7 +213,7 @@ class Tables(Modality):
 
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         chosen = np.unique(np.linspace(0, x.shape[1] - 1, min(x.shape[1], _MOST_STATISTICS)).astype(int))
-        values = x[:, chosen].astype("float32")
+        values = np.nan_to_num(x[:, chosen].astype("float32"))  # what is missing is 0: more of it is a drift
         names = [column.name for column in self.own] or [f"input {column}" for column in range(x.shape[1])]
         return values, tuple(names[column] for column in chosen)
 

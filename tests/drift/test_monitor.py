@@ -157,7 +157,7 @@ def test_bad_input_is_refused_and_nothing_is_observed(monitor):
     x, y = samples(60, 1)
     bad = [
         ((x[:, :1],), r"`x`\. Expected samples of shape \(2,\)"),
-        ((x * np.nan,), "`x`.*all finite"),
+        ((x * np.nan,), "outputs of the model.*all finite"),
         ((x, y[:5]), "`y`.*each of the 60 samples"),
         ((x, y + 1), "`y`.*from 0 to 1.*Received: 2"),
         ((x, y.astype(float)), "`y`.*integers"),

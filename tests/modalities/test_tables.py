@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasnas
-from kerasnas import datasets
+from kerasnas import DriftMonitor, datasets
 from kerasnas.cli import main
 from kerasnas.deployment.samples import Samples
 from kerasnas.export.classifier import Classifier, load_classifier, with_preprocessing
@@ -220,3 +220,19 @@ def test_references_learn_by_weights():
     for fit in modality("tables").references(CLASSIFICATION, 0).values():
         answers = fit(x, np.where(wrong, 1 - y, y), x, np.where(wrong, 0.0, 3.0))
         assert (answers.argmax(axis=1) == y).mean() > 0.9
+
+
+def test_gaps_are_watched_and_more_of_them_are_a_drift():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(keras.ops.nan_to_num(inputs)))
+    rng = np.random.default_rng(0)
+
+    def rows(number, gaps):
+        x = rng.normal(size=(number, 2)).astype("float32")
+        x[rng.random(number) < gaps, 0] = np.nan
+        return x
+
+    monitor = DriftMonitor(model, rows(400, 0.1), task="regression")
+    assert not monitor.examine(rows(200, 0.1)).drift
+    found = monitor.examine(rows(200, 0.5))
+    assert found.drift and found.changes[0].name == "input 0"
