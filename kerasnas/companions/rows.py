@@ -18,6 +18,7 @@ from kerasnas.tasks.splits import split_samples
 _HELD, _STRENGTHS = 0.2, np.logspace(-3, 3, 7)  # of the linear model: held-out share, inverse penalties
 _MOST_ROWS = 20_000  # that models are fitted to: more take too much of a short budget
 _ROUNDS, _TREES, _LEAST_ROUNDS = 100, 1000, 20  # of boosting; of trees, of which each round has one for each output
+_WORK, _LEAST_ROWS = 150_000_000, 1000  # rows times columns times trees: about four seconds of one core
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +73,10 @@ class BoostedRows:
         cls, x: np.ndarray, y: np.ndarray, task: Task, outputs: int, seed: int, weights: Weights = None
     ) -> BoostedRows:
         """Return the trees that are fitted to rows and labels, which count by their weights."""
-        x, y, weights = _some(x, y, weights, seed)
-        new = functools.partial(
-            task.boosting, max_iter=min(_ROUNDS, max(_TREES // outputs, _LEAST_ROUNDS)), random_state=seed
-        )
+        each = x.shape[1] * outputs  # of a row in a round
+        x, y, weights = _some(x, y, weights, seed, max(_WORK // (_LEAST_ROUNDS * each), _LEAST_ROWS))
+        rounds = max(min(_ROUNDS, _TREES // outputs, _WORK // (len(x) * each)), _LEAST_ROUNDS)
+        new = functools.partial(task.boosting, max_iter=rounds, random_state=seed)
         if y.ndim == 1:
             classes = np.unique(y)
             constant = np.full(outputs, -np.log(2.0 * len(y)))  # of classes that no row has
@@ -171,6 +172,8 @@ class RowCompanion(Companion):
         return {}
 
 
-def _some(x: np.ndarray, y: np.ndarray, weights: Weights, seed: int) -> tuple[np.ndarray, np.ndarray, Weights]:
-    rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_ROWS])
+def _some(
+    x: np.ndarray, y: np.ndarray, weights: Weights, seed: int, most: int = _MOST_ROWS
+) -> tuple[np.ndarray, np.ndarray, Weights]:
+    rows = np.sort(np.random.default_rng(seed).permutation(len(x))[: min(most, _MOST_ROWS)])
     return x[rows], np.asarray(y)[rows], rows_of(weights, rows)

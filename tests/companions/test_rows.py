@@ -22,6 +22,15 @@ LABELS = {
 }
 
 
+class Fitted:
+    def __init__(self, seen, rounds):
+        self.seen, self.rounds = seen, rounds
+
+    def fit(self, x, y, weights):
+        self.seen.append((self.rounds, len(x)))
+        return self
+
+
 def fitted(name):
     kind, y = LABELS[name]
     outputs = y.shape[1] if y.ndim > 1 else 3
@@ -68,3 +77,14 @@ def test_held_out_rows_leave_out_a_network_that_has_learned_nothing():
     assert record["words"] == "linear model and boosted trees" and not record["network"]["used"]
     assert record["weights"][1] > record["weights"][0] and layer not in model.layers  # a product of two columns
     assert (model.predict(X, verbose=0).argmax(axis=1) == y).mean() > 0.95
+
+
+def test_large_tables_take_fewer_rows_and_rounds(monkeypatch):
+    """Work is rows times columns times trees; at least 20 rounds, of at least 1,000 rows."""
+    seen = []
+    task = task_class("classification")()
+    monkeypatch.setattr(type(task), "boosting", lambda self, max_iter, **_: Fitted(seen, max_iter))
+    for samples, columns, classes in ((200, 4, 3), (12_000, 200, 10), (2_000, 4, 200)):
+        x = np.zeros((samples, columns), "float32")
+        BoostedRows.fitted(x, np.arange(samples) % classes, task, classes, seed=0)
+    assert seen == [(100, 200), (20, 3750), (20, 2000)]
