@@ -81,7 +81,7 @@ class Trees:
         compared.set_weights([np.ones((trees, nodes), "float32"), -self.thresholds])
         there = ops.cast(matched(right) > 0, "float32")
         lengths = np.abs(self.paths).sum(axis=1)
-        matched.set_weights([self.paths, np.where(self.values.any(axis=-1) | (lengths > 0), 0.5 - lengths, -1.0)])
+        matched.set_weights([self.paths, 0.5 - lengths])
         found = total(ops.reshape(there, (-1, trees * count)))
         total.set_weights([self.values.reshape(trees * count, -1)])
         return found
