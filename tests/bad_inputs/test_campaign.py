@@ -1,5 +1,6 @@
 """Wrong values that the constraints on arguments generate: each is answered with a clear error, and changes nothing."""
 
+import collections
 import inspect
 
 import pytest
@@ -16,8 +17,9 @@ RIGHT_AFTER_ALL = {
     "DriftMonitor(rise)": "the upper bound follows from the data",
     "NASBench101Space.genotype(operations)": "not read next to an assignment",
     "SupernetHyperModel(relaxation) SupernetHyperModel(hypergradient)": "several are searched; None is the default",
-    "Episode(classes) Dataset(front) Dataset(notes) Dataset(raw_train) Dataset(raw_test) Dataset(traits)": "records",
+    "Episode(classes)": "a record",
 }
+HOSTILE_SEED = 36
 ALLOWED = {place for places in RIGHT_AFTER_ALL for place in places.split()}
 
 
@@ -43,6 +45,15 @@ def test_right_calls_reject_wrong_values():
     assert sum(tried.values()) > 25_000
     needless = ALLOWED - {place.partition(": ")[0] for place in problems}
     assert not needless, f"These reject wrong values by now: {needless}"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", [500, pytest.param(5000, marks=pytest.mark.slow)])
+def test_hostile_values_are_refused_or_taken_for_what_they_are(number):
+    tried, problems = campaign.run_hostile(number, HOSTILE_SEED)
+    print(f"{number} of {tried}: {collections.Counter(words.partition(':')[0] for words in problems.values())}")
+    assert tried > 50_000
+    assert len(problems) <= max(10, number // 100), "\n".join(f"{place} -> {problems[place]}" for place in problems)
 
 
 def raising(error):

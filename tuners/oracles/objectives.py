@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
+from kerasnas.constraints import asking
 from kerasnas.wording import invalid, nearest
 
 ObjectiveLike: TypeAlias = str | keras_tuner.Objective
@@ -90,8 +91,10 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
     given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
     objectives = []
     for one in given:
-        if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
-            raise TypeError(invalid("objective", "a name, a `keras_tuner.Objective` or several", objective))
+        expected = "a name, a `keras_tuner.Objective` or several"
+        with asking("objective", expected, one):
+            if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
+                raise TypeError(invalid("objective", expected, objective))
         try:
             known = keras_tuner.Oracle(objective=one).objective
         except ValueError as error:
