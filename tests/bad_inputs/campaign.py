@@ -202,9 +202,9 @@ def hostile_cases() -> list[Case]:
     return found
 
 
-def run_hostile(number: int, seed: int) -> tuple[int, dict[str, str]]:
-    """Try this many hostile cases; return how many there are in all, and what was not clear."""
-    problems = {}
+def run_hostile(number: int, seed: int) -> tuple[int, collections.Counter[str], dict[str, str]]:
+    """Try this many hostile cases; return how many there are in all, counts of outcomes, and what was not clear."""
+    problems, counts = {}, collections.Counter({"clear": 0, "harmless": 0, "raw": 0, "accepted": 0})
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         cases = hostile_cases()
         random.Random(seed).shuffle(cases)
@@ -216,7 +216,9 @@ def run_hostile(number: int, seed: int) -> tuple[int, dict[str, str]]:
         for one in [cases[index] for index in sorted(range(len(cases)), key=ranks.__getitem__)[:number]]:
             value = one.make()
             words = problem(one.function, {**one.arguments, one.name: value}, one.name)
-            harmless = ": right: " in one.place or (type(value) is Changing and not value.spoiled)
-            if words is not None and not (words == "accepted" and harmless):
+            right = ": right: " in one.place or (type(value) is Changing and not value.spoiled)
+            outcome = "clear" if words is None else "raw" if words != "accepted" else "harmless" if right else words
+            counts[outcome] += 1
+            if words is not None and outcome != "harmless":
                 problems[one.place] = words
-    return len(cases), problems
+    return len(cases), counts, problems

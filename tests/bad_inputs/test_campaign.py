@@ -1,6 +1,5 @@
 """Wrong values that the constraints on arguments generate: each is answered with a clear error, and changes nothing."""
 
-import collections
 import inspect
 
 import pytest
@@ -50,9 +49,9 @@ def test_right_calls_reject_wrong_values():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("number", [500, pytest.param(5000, marks=pytest.mark.slow)])
 def test_hostile_values_are_refused_or_taken_for_what_they_are(number):
-    tried, problems = campaign.run_hostile(number, HOSTILE_SEED)
-    print(f"{number} of {tried}: {collections.Counter(words.partition(':')[0] for words in problems.values())}")
-    assert tried > 50_000
+    cases, counts, problems = campaign.run_hostile(number, HOSTILE_SEED)
+    print(f"{number} of {cases}: {dict(counts)}")
+    assert cases > 50_000 and counts["harmless"] >= number // 100
     assert len(problems) <= max(10, number // 100), "\n".join(f"{place} -> {problems[place]}" for place in problems)
 
 
