@@ -202,6 +202,14 @@ def hostile_cases() -> list[Case]:
     return found
 
 
+def outcome(one: Case) -> tuple[str, str | None]:
+    """`clear`, `raw`, `accepted` or `harmless`, with the words of the error; a right value may be taken as it is."""
+    value = one.make()
+    words = problem(one.function, {**one.arguments, one.name: value}, one.name)
+    right = ": right: " in one.place or (type(value) is Changing and not value.spoiled)
+    return "clear" if words is None else "raw" if words != "accepted" else "harmless" if right else "accepted", words
+
+
 def run_hostile(number: int, seed: int) -> tuple[int, collections.Counter[str], dict[str, str]]:
     """Try this many hostile cases; return how many there are in all, counts of outcomes, and what was not clear."""
     problems, counts = {}, collections.Counter({"clear": 0, "harmless": 0, "raw": 0, "accepted": 0})
@@ -214,11 +222,8 @@ def run_hostile(number: int, seed: int) -> tuple[int, collections.Counter[str], 
             turns[kind := one.place.rpartition(": ")[2]] += 1
             ranks.append((turns[kind], kind))
         for one in [cases[index] for index in sorted(range(len(cases)), key=ranks.__getitem__)[:number]]:
-            value = one.make()
-            words = problem(one.function, {**one.arguments, one.name: value}, one.name)
-            right = ": right: " in one.place or (type(value) is Changing and not value.spoiled)
-            outcome = "clear" if words is None else "raw" if words != "accepted" else "harmless" if right else words
-            counts[outcome] += 1
-            if words is not None and outcome != "harmless":
-                problems[one.place] = words
+            found, words = outcome(one)
+            counts[found] += 1
+            if found in ("raw", "accepted"):
+                problems[one.place] = str(words)
     return len(cases), counts, problems
