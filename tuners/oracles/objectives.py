@@ -88,7 +88,7 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
     Raises:
         ValueError: if a direction is neither given nor known by the metric's name, or an objective is there twice.
     """
-    given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
+    given = list(objective) if issubclass(type(objective), (list, tuple)) else [objective]
     objectives = []
     for one in given:
         expected = "a name, a `keras_tuner.Objective` or several"
