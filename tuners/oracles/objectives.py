@@ -88,10 +88,10 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
     Raises:
         ValueError: if a direction is neither given nor known by the metric's name, or an objective is there twice.
     """
-    given = list(objective) if issubclass(type(objective), (list, tuple)) else [objective]
-    objectives = []
+    expected, objectives = "a name, a `keras_tuner.Objective` or several", []
+    with asking("objective", expected, objective):
+        given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
     for one in given:
-        expected = "a name, a `keras_tuner.Objective` or several"
         with asking("objective", expected, one):
             if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
                 raise TypeError(invalid("objective", expected, objective))
