@@ -93,8 +93,9 @@ PAGES = {
     ),
     "robustness": Page(
         "Wrong inputs",
-        "Generated wrong arguments, files and flags. Kills, and hours in one process: [robustness](../robustness.md).",
-        ("campaigns",),
+        "Generated wrong arguments, files and flags, and hostile values. Kills, and hours in one process: "
+        "[robustness](../robustness.md).",
+        ("campaigns", "hostile_values"),
     ),
 }
 

@@ -72,7 +72,7 @@ function: Callable[..., Any] = Satisfies(callable, "a callable")
 generator: Callable[..., np.random.Generator] = Instance((np.random.Generator,), "a `numpy.random.Generator`")
 mapping: Callable[..., Mapping[str, Any]] = Entries()
 container: Callable[..., Any] = Satisfies(
-    lambda value: hasattr(value, "__contains__") and not isinstance(value, (str, bytes, type)),
+    lambda value: hasattr(type(value), "__contains__") and not isinstance(value, (str, bytes, type)),
     "a container, of which `in` can be asked",
 )
 
@@ -344,12 +344,20 @@ def arguments(**kinds: Any) -> Callable[[_Function], _Function]:
 
         @functools.wraps(function)
         def call(*given: Any, **named: Any) -> Any:
+            passed = list(given)
             for name, check in constraints.items():
                 if name in named:
-                    check(name, named[name])
-                elif positions[name] < len(given):
-                    check(name, given[positions[name]])
-            return function(*given, **named)
+                    named[name] = check.once(name, named[name])
+                elif positions[name] < len(passed):
+                    passed[positions[name]] = check.once(name, passed[positions[name]])
+            try:
+                return function(*passed, **named)
+            except AttributeError as error:
+                for name, value in {**dict(zip(positions, passed, strict=False)), **named}.items():
+                    if name in constraints and value is error.obj and value is not None:  # an instance made by halves
+                        hint = f"It has no attribute `{error.name}`."
+                        raise TypeError(invalid(name, str(constraints[name]), value, hint)) from error
+                raise
 
         call.__signature__ = signature  # type: ignore[attr-defined] # Keras reads it, and not what is wrapped
         call.constraints = constraints  # type: ignore[attr-defined]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import enum
+import inspect
 import math
 import numbers
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,11 +43,50 @@ class Constraint:
         """Return a right value in its plain type."""
         return value
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
-        """Return `value` if it is right; raise an error that names the argument, what was expected, and the value."""
+    def fixed(self, value: Any) -> Any:
+        """Return `value`, or a copy in a plain type of one that may be another at its next reading."""
+        return plain(value)
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        """Return `value` in its plain type if it is right; raise an error otherwise."""
         if not self.accepts(value):
             raise self.error(invalid(argument, expected or str(self), value))
         return self.convert(value)
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        """Return `value` if it is right; raise an error that names the argument, what was expected, and the value."""
+        return self._checked(argument, value, expected)[1]
+
+    def once(self, argument: str, value: Any) -> Any:
+        """Return `value` as it was checked, in its own type: a lazy sequence is read once."""
+        return self._checked(argument, value)[0]
+
+    def _checked(self, argument: str, value: Any, expected: str | None = None) -> tuple[Any, Any]:
+        with asking(argument, expected or self, value):
+            value = self.fixed(value)
+            return value, self.check(argument, value, expected)
+
+
+@contextlib.contextmanager
+def asking(argument: str, expected: object, value: object, what: str = "argument") -> Iterator[None]:
+    """Name the argument in whatever `value` raises as it is asked; refuse what pretends to be of another class."""
+    try:
+        if value.__class__ is not type(value) and not hasattr(type(value), "__wrapped__"):  # as TensorFlow's proxies
+            raise TypeError(f"it is an instance of {type(value).__name__}")
+        yield
+    except Exception as error:
+        words = str(error)
+        if " received for " in words or words.startswith("Unknown "):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        hint = f"It cannot be read: {type(error).__name__}: {words}"
+        raise kind(invalid(argument, str(expected), value, hint, what)) from error
+
+
+def _sequence_once(value: Any) -> Any:
+    """Return a sequence of a class whose next reading may be another as a tuple."""
+    lasting = type(value) in (list, tuple, str, bytes) or not isinstance(value, Sequence)
+    return value if lasting else tuple(value)
 
 
 def real(value: object) -> float | None:
@@ -54,9 +96,18 @@ def real(value: object) -> float | None:
     if not isinstance(value, (numbers.Real, np.floating, np.integer)) or isinstance(value, (bool, np.bool_)):
         return None
     try:
-        return float(value)
+        return float(plain(value))
     except OverflowError:
         return None
+
+
+def plain(value: Any) -> Any:
+    """Return a number or a text of a subclass in Python's own type, whatever its methods say; others as they are."""
+    if type(value).__module__ not in ("builtins", "numpy") and not isinstance(value, enum.Enum):
+        for kind in (int, float, str):
+            if isinstance(value, kind):
+                return getattr(kind, f"__{kind.__name__}__")(value)
+    return value
 
 
 def unmasked(argument: str, value: Any) -> Any:
@@ -73,7 +124,7 @@ def as_array(argument: str, value: Any, expected: str = "an array") -> np.ndarra
     unmasked(argument, value)
     try:
         return np.asarray(value)
-    except (ValueError, TypeError):
+    except Exception:  # noqa: BLE001 (a sequence may raise anything while it is read)
         raise ValueError(invalid(argument, f"{expected}, all rows of one length", value)) from None
 
 
@@ -111,6 +162,7 @@ class Interval(Constraint):
         if self.kind is int:
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
                 return False
+            value = plain(value)
             if value > (sys.maxsize if self.most is None else self.most):
                 return False
         else:
@@ -125,7 +177,7 @@ class Interval(Constraint):
         )
 
     def convert(self, value: object) -> Any:
-        return int(value) if self.kind is int else real(value)  # type: ignore[call-overload]
+        return int(plain(value)) if self.kind is int else real(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +193,7 @@ class Options(Constraint):
     def accepts(self, value: Any) -> bool:
         return any(value is one or (type(value) is type(one) and value == one) for one in self.known)
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         if not self.accepts(value):
             hint = nearest(value, map(str, self.known)) if self.words == Options.words else ""
             raise ValueError(invalid(argument, expected or self.words, value, hint))
@@ -156,7 +208,7 @@ class Boolean(Constraint):
         return "True or False"
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, (bool, np.bool_))
+        return type(value) in (bool, np.bool_)
 
     def convert(self, value: Any) -> bool:
         return bool(value)
@@ -176,7 +228,18 @@ class Instance(Constraint):
 
     def accepts(self, value: object) -> bool:
         # A class has the methods by which a protocol recognizes instances.
-        return isinstance(value, self.kinds) and (not isinstance(value, type) or issubclass(type, self.kinds))
+        right = isinstance(value, self.kinds) and (not isinstance(value, type) or issubclass(type, self.kinds))
+        return right and not _half_made(value)
+
+
+def _half_made(value: Any) -> bool:
+    """Return True for what `__new__` has made, and `__init__` has not given its attributes."""
+    if isinstance(value, tuple):
+        return tuple.__len__(value) < len(getattr(value, "__match_args__", ()))
+    if hasattr(type(value), "add_weight"):  # a layer of Keras has some attributes before its name
+        return not hasattr(value, "name")
+    made = inspect.unwrap(type(value).__init__)
+    return inspect.isfunction(made) and made.__code__.co_argcount > 1 and getattr(value, "__dict__", None) == {}
 
 
 def _instance_of(kind: type) -> str:
@@ -207,13 +270,13 @@ class Satisfies(Constraint):
 class Passes(Constraint):
     """A value that a function `(argument, value)` lets pass."""
 
-    check: Callable[[str, Any], Any]
+    function: Callable[[str, Any], Any]
 
     def __str__(self) -> str:
-        return (self.check.__doc__ or self.check.__name__).partition("\n")[0]
+        return (self.function.__doc__ or self.function.__name__).partition("\n")[0]
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
-        return self.check(argument, value)
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        return self.function(argument, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +291,7 @@ class Text(Constraint):
     def accepts(self, value: object) -> bool:
         return isinstance(value, str) and (self.empty or value != "")
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> str:
+    def check(self, argument: str, value: Any, expected: str | None = None) -> str:
         if not self.accepts(value):
             error = ValueError if isinstance(value, str) else TypeError
             raise error(invalid(argument, expected or str(self), value))
@@ -242,13 +305,17 @@ class FilePath(Constraint):
     def __str__(self) -> str:
         return "a path, as a string or a `pathlib.Path`"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Path:
-        if not isinstance(value, (str, os.PathLike)):
+    def fixed(self, value: Any) -> Any:
+        return plain(value if isinstance(value, Path) or not isinstance(value, os.PathLike) else os.fspath(value))
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Path:
+        text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+        if not isinstance(text, str):
             raise TypeError(invalid(argument, expected or str(self), value))
-        if not str(value).strip() or "\0" in str(value):
+        if not text.strip() or "\0" in text:
             raise ValueError(invalid(argument, "a path that is not empty", value))
         try:
-            return Path(value).expanduser()
+            return Path(text).expanduser()
         except RuntimeError:  # `~nobody`, or `~` of an account without a home
             raise ValueError(invalid(argument, "a path below an existing home folder", value)) from None
 
@@ -262,7 +329,10 @@ class Optional(Constraint):
     def __str__(self) -> str:
         return f"{self.constraint} or None"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+    def fixed(self, value: Any) -> Any:
+        return self.constraint.fixed(value)
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         return None if value is None else self.constraint(argument, value, expected)
 
 
@@ -276,7 +346,10 @@ class Elements(Constraint):
     def __str__(self) -> str:
         return f"a sequence of at least {self.least}" if self.least else "a sequence"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+    def fixed(self, value: Any) -> Any:
+        return _sequence_once(value)
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         words = expected or str(self)
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
             raise TypeError(invalid(argument, words, value))
@@ -296,7 +369,10 @@ class Entries(Constraint):
     def __str__(self) -> str:
         return "a mapping with names for keys"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+    def fixed(self, value: Any) -> Any:
+        return dict(value) if isinstance(value, Mapping) and type(value) is not dict else value
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise TypeError(invalid(argument, expected or str(self), value))
         if self.constraint is not None:
@@ -315,7 +391,10 @@ class Names(Constraint):
     def __str__(self) -> str:
         return "a non-empty sequence of names" if self.least == 1 else f"a sequence of at least {self.least} names"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> tuple[str, ...]:
+    def fixed(self, value: Any) -> Any:
+        return tuple(value) if isinstance(value, Iterator) else _sequence_once(value)
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> tuple[str, ...]:
         sequence = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
         found = tuple(value) if sequence and getattr(value, "ndim", 1) != 0 else ()
         if not sequence or len(found) < self.least or not all(isinstance(name, str) for name in found):
@@ -334,6 +413,9 @@ class Shape(Constraint):
 
     def __str__(self) -> str:
         return "a shape, a tuple of positive integers"
+
+    def fixed(self, value: Any) -> Any:
+        return _sequence_once(value)
 
     def accepts(self, value: Any) -> bool:
         sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
@@ -364,7 +446,10 @@ class Array(Constraint):
         axes = "" if self.rank is None else f" with {self.rank} {'axis' if self.rank == 1 else 'axes'}"
         return f"an array of {what}{axes}"
 
-    def __call__(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
+    def fixed(self, value: Any) -> Any:
+        return _sequence_once(value)
+
+    def check(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
         words = expected or str(self)
         found = as_array(argument, value, words)
         if found.dtype.kind == "O" or not (hasattr(value, "__array__") or isinstance(value, Sequence)):

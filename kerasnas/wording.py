@@ -25,14 +25,19 @@ def invalid(argument: str, expected: str, received: object, hint: str = "", what
     >>> invalid("strides", "1 or 2", 3)
     'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
     """
-    try:
-        shown = " ".join(map(str.strip, repr(received).splitlines()))  # of an array, several lines
-    except ValueError:  # an integer of more digits than Python writes
-        shown = f"<{type(received).__name__}>"
-    if len(shown) > _LONGEST:
-        shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
+    words = " ".join(map(str.strip, shown(received).splitlines()))  # of an array, several lines
+    if len(words) > _LONGEST:
+        words = f"{words[:_LONGEST]}... ({type(received).__name__})"
     end = f" {hint}" if hint else ""
-    return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
+    return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {words}{end}"
+
+
+def shown(value: object) -> str:
+    """Return the representation of a value, or its class where it has none."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 (an integer of more digits than Python writes, or whatever an object raises)
+        return f"<{type(value).__name__}>"
 
 
 def invalid_array(argument: str, expected: str, received: str) -> str:
@@ -50,13 +55,11 @@ def nearest(name: object, known: Iterable[str]) -> str:
     >>> nearest("name_7x", [f"name_{number}" for number in range(99)])
     "Did you mean 'name_7'? The nearest of 99 known: ['name_7', 'name_97', 'name_87', 'name_79', 'name_78']"
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    names, name = sorted(known), str.__str__(name) if issubclass(type(name), str) else shown(name)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     if len(names) > _MOST:
-        return (
-            f"{hint}The nearest of {len(names)} known: {difflib.get_close_matches(str(name), names, n=5, cutoff=0.0)}"
-        )
+        return f"{hint}The nearest of {len(names)} known: {difflib.get_close_matches(name, names, n=5, cutoff=0.0)}"
     return f"{hint}Known: {names}"
 
 

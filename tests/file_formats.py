@@ -1,10 +1,13 @@
 """The files that are read, each as a whole one with the call that reads it; and all that can be wrong with a file."""
 
 import copy
+import functools
+import itertools
 import json
 import math
 import os
 import signal
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -313,6 +316,41 @@ def whole_file_damages(path: Path, optional: bool) -> Iterator[tuple[str, Callab
     yield "pipe", lambda: replace(lambda: os.mkfifo(path))
     yield "endless device", lambda: replace(lambda: path.symlink_to("/dev/zero"))
     yield "empty device", lambda: replace(lambda: path.symlink_to("/dev/null"))
+
+
+class Trap:
+    """Damages a file right before it is opened for the first or the second time: after it was listed, or read."""
+
+    path: Path | None = None
+
+    def __init__(self) -> None:
+        sys.addaudithook(self)  # for ever: it does nothing while no trap is set
+
+    def set(self, path: Path, damage: Callable[[], Any], openings: int) -> None:
+        self.path, self.damage, self.openings = path, damage, openings
+
+    def __call__(self, event: str, arguments: tuple) -> None:
+        if event == "open" and self.path is not None and str(arguments[0]) == str(self.path):
+            self.openings -= 1
+            if self.openings < 0 and self.disarm():
+                self.damage()
+
+    def disarm(self) -> bool:
+        """Remove the trap; return whether there was one."""
+        there, self.path = self.path is not None, None
+        return there
+
+
+TRAP = Trap()
+WHILE_READ = ("empty", "half", "another JSON", "a zip of text", "folder", "missing")
+
+
+def changes(path: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Removed, shortened or replaced between being listed and being read, or between two readings."""
+    damages = [one for one in whole_file_damages(path, optional=False) if one[0] in WHILE_READ]
+    for openings, (what, damage) in itertools.product((0, 1), damages):
+        set_trap = functools.partial(TRAP.set, path, damage, openings)
+        yield f"{what} while it is read, opening {openings}", set_trap
 
 
 def npy_header(shape: str, dtype: str = "'<f4'", more: str = "") -> bytes:

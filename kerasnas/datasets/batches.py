@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Instance
 from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.modalities.lazy_images import LazyImages
 
@@ -190,7 +191,7 @@ class PairedBatches(keras.utils.PyDataset):
     ):
         super().__init__(**kwargs)
         for name, dataset in (("training", training), ("validation", validation)):
-            if not isinstance(dataset, keras.utils.PyDataset) or not dataset.num_batches:
+            if not Instance((keras.utils.PyDataset,)).accepts(dataset) or not dataset.num_batches:
                 expected = "a keras.utils.PyDataset with at least one batch and a known length"
                 raise ValueError(checks.invalid(name, expected, dataset))
         self.training, self.validation = training, validation

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import asking
 from kerasnas.datasets.pools import check_named
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
@@ -98,7 +99,8 @@ class Dataset:
         if self.front is None:
             object.__setattr__(self, "front", Scaling(self.scale))
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
-        object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
+        checks.optional(checks.instance, "front", self.front, Front)
+        object.__setattr__(self, "notes", tuple(map(printable, checks.each(str)("notes", self.notes))))
         object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "files", {part: tuple(map(printable, own)) for part, own in self.files.items()})
         left_out = {printable(file): printable(reason) for file, reason in self.left_out.items()}
@@ -113,6 +115,11 @@ class Dataset:
         if self.weights is not None:
             found = checks.weights("weights", self.weights, len(self.x_train))
             object.__setattr__(self, "weights", found / np.float32(found.mean(dtype="float64")))
+        for name, x in (("raw_train", self.x_train), ("raw_test", self.x_test), ("traits", self.x_train)):
+            expected, given = f"one for each of the {len(x)} samples", getattr(self, name)
+            with asking(name, expected, given):
+                if given is not None and (not hasattr(type(given), "__len__") or len(given) != len(x)):
+                    raise ValueError(checks.invalid(name, expected, given))
         if self.x_test.shape[1:] != self.x_train.shape[1:]:
             expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
             raise ValueError(checks.invalid("x_test", expected, self.x_test.shape[1:]))

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.registry import Registry
+from kerasnas.wording import shown
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """`(batch, rng) -> batch`, on images `(samples, height, width, channels)` or signals `(samples, length, channels)`."""
@@ -103,8 +104,8 @@ def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) 
     """
     share = checks.number("share", share, least=0, below=1)
     checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
-    if not isinstance(batch, np.ndarray) or batch.ndim != 2 or batch.dtype.kind not in "iu":
-        received = f"shape {batch.shape}, dtype {batch.dtype}" if isinstance(batch, np.ndarray) else repr(batch)
+    if not issubclass(type(batch), np.ndarray) or batch.ndim != 2 or batch.dtype.kind not in "iu":
+        received = f"shape {batch.shape}, dtype {batch.dtype}" if issubclass(type(batch), np.ndarray) else shown(batch)
         raise ValueError(
             "Invalid value received for argument `batch` of `drop_words`. Expected token ids, integers (samples, "
             f"length). Received: {received}"
@@ -141,8 +142,8 @@ def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.ran
 
 
 def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: tuple[int, ...] = (4,)) -> None:
-    if not isinstance(batch, np.ndarray) or batch.ndim not in ranks:
-        received = f"shape {batch.shape}" if isinstance(batch, np.ndarray) else repr(batch)
+    if not issubclass(type(batch), np.ndarray) or batch.ndim not in ranks:
+        received = f"shape {batch.shape}" if issubclass(type(batch), np.ndarray) else shown(batch)
         signals = " or signals (samples, length, channels)" if 3 in ranks else ""
         hint = "" if signals else ". For signals there is `shift`"
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Instance
 from kerasnas.pareto import staircase
 
 SKIP, NONE = "skip_connect", "none"
@@ -149,7 +150,7 @@ def least_cap(
 
 def check_cost(cost: Any) -> None:
     """Raise TypeError unless `cost` is None or a cost model."""
-    if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
+    if cost is not None and (not Instance((object,)).accepts(cost) or not callable(getattr(cost, "cost", None))):
         raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
 
 

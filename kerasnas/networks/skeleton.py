@@ -341,7 +341,7 @@ def check_channels(inputs: Tensor, shape: Shape, kind: str) -> None:
 def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> Shape:
     """Return the shape of one image, or of one signal, as a tuple if it survives this number of halvings."""
     axes = _AXES[kind]
-    is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
+    is_shape = issubclass(type(input_shape), Sequence) and not isinstance(input_shape, str)
     is_shape = is_shape and len(input_shape) == len(axes.split(", "))
     if not is_shape or not all(isinstance(size, int | np.integer) and size > 0 for size in input_shape):
         raise ValueError(checks.invalid("input_shape", f"{axes} of one {kind}", input_shape))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas.constraints import Interval
+from kerasnas.constraints import Interval, asking, plain
 from kerasnas.registry import Registry
 from kerasnas.runs import plugins, trust
 from kerasnas.wording import invalid, nearest
@@ -54,7 +54,9 @@ class Settings:
     def __post_init__(self) -> None:
         fields = dataclasses.fields(self)
         for field in fields:
-            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+            value = getattr(self, field.name)
+            with asking(field.name, type(field.default).__name__, value, what="setting"):
+                object.__setattr__(self, field.name, _typed(field, plain(value)))
         if any(field.name == "imports" for field in fields):  # before any name is looked up
             object.__setattr__(self, "imports", plugins.load(self.imports))  # type: ignore[attr-defined]
         for field in fields:

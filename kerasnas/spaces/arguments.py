@@ -26,7 +26,7 @@ def check_indices(space: Any, indices: Any) -> None:
         and all(map(operator.lt, indices, sizes))
     ):
         return  # strategies call this in loops, nearly always with valid indices
-    listed = isinstance(indices, (Sequence, np.ndarray)) and not isinstance(indices, (str, bytes))
+    listed = issubclass(type(indices), (Sequence, np.ndarray)) and not isinstance(indices, (str, bytes))
     if not listed or getattr(indices, "ndim", 1) != 1 or len(indices) != len(sizes):
         raise ValueError(checks.invalid("indices", f"{len(sizes)} indices, one for every choice", indices))
     for name, index, size in zip(space.choices, indices, sizes, strict=True):

@@ -38,7 +38,7 @@ def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np
     """
     try:
         fraction = checks.number("fraction", fraction, above=0, below=1)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(
             "Invalid value received for argument `fraction`, or `validation_split`. Expected a number strictly between "
             f"0 and 1, the share of the samples in the second part. Received: {fraction!r}"
@@ -182,8 +182,8 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
 
 
 def _labels(y: Any, argument: str = "y") -> np.ndarray:
+    labels = checks.as_array(argument, y, "an array of labels of one type")
     try:
-        labels = np.asarray(y)
         np.unique(labels)
     except (TypeError, ValueError):
         raise ValueError(checks.invalid(argument, "an array of labels of one type", y)) from None

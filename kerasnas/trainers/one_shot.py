@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
+from kerasnas.constraints import Instance
 from kerasnas.distribution.scope import check_global_batch, check_scope, replicas_of
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
@@ -95,7 +96,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(supernet, WeightSharingSupernet):
+        if not Instance((WeightSharingSupernet,)).accepts(supernet):
             expected = "one whose children share weights, of `build_supernet` of a space such as ENASMicroSpace"
             raise ValueError(checks.invalid("supernet", expected, supernet))
         if supernet.num_choices != len(space.choices):

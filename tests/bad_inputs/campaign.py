@@ -12,16 +12,20 @@ import importlib
 import inspect
 import io
 import pkgutil
+import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
+
+import numpy as np
 
 import kerasnas
 import tuners
 from kerasnas import checks, constraints
 from kerasnas.constraints import Constraint
+from tests.bad_inputs.hostile_values import BROKEN, Changing, half_made, hostile, objects
 from tests.bad_inputs.wrong_values import values, wrong
 
 ANNOTATED = {
@@ -98,10 +102,7 @@ class Recorder:
 
             return call
 
-        with contextlib.ExitStack() as stack:
-            for kind in [Constraint, *vars(constraints).values()]:
-                if inspect.isclass(kind) and issubclass(kind, Constraint) and "__call__" in vars(kind):
-                    stack.enter_context(mock.patch.object(kind, "__call__", recording(vars(kind)["__call__"])))
+        with mock.patch.object(Constraint, "_checked", recording(Constraint._checked)):
             yield
 
     def of(self, argument: str, value: Any) -> list[Constraint]:
@@ -159,3 +160,70 @@ def run() -> tuple[collections.Counter[str], dict[str, str]]:
                     if words is not None:
                         problems[f"{one.name}({name}): {label}"] = words
     return tried, problems
+
+
+class Case(NamedTuple):
+    """A hostile value of an argument of a right call, or of one that checks it before anything else."""
+
+    place: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    name: str
+    make: Callable[[], Any]
+
+
+def hostile_cases() -> list[Case]:
+    """Every case, in the same order each time."""
+    from tests.bad_inputs.right_calls import CALLS
+
+    found = []
+    for place, function in functions().items():
+        for name, constraint in declared(function).items():
+            for label, make in hostile(constraint).items():
+                found.append(Case(f"{place}({name}): {label}", function, {}, name, make))
+    for one in CALLS:
+        record = Recorder()
+        with record(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            one.function(**one.arguments)
+        named = declared(one.function)
+        for name, parameter in inspect.signature(one.function).parameters.items():
+            right = one.arguments.get(name)
+            known = [named[name]] if name in named else record.of(name, right) if name in one.arguments else []
+            plain = annotated(parameter)
+            makes = objects() if not known and not plain and "Any" not in str(parameter.annotation) else {}
+            for constraint in known or ([plain] if plain else []):
+                makes |= hostile(constraint, right)
+                for label in hostile(constraint) if name in named else ():
+                    makes.pop(label, None)  # tried without a call
+            makes |= dict(half_made(type(right))) | (BROKEN if isinstance(right, np.ndarray) else {})
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                for label, make in makes.items():
+                    found.append(Case(f"{one.name}({name}): {label}", one.function, one.arguments, name, make))
+    return found
+
+
+def outcome(one: Case) -> tuple[str, str | None]:
+    """`clear`, `raw`, `accepted` or `harmless`, with the words of the error; a right value may be taken as it is."""
+    value = one.make()
+    words = problem(one.function, {**one.arguments, one.name: value}, one.name)
+    right = ": right: " in one.place or (type(value) is Changing and not value.spoiled)
+    return "clear" if words is None else "raw" if words != "accepted" else "harmless" if right else "accepted", words
+
+
+def run_hostile(number: int, seed: int) -> tuple[int, collections.Counter[str], dict[str, str]]:
+    """Try this many hostile cases; return how many there are in all, counts of outcomes, and what was not clear."""
+    problems, counts = {}, collections.Counter({"clear": 0, "harmless": 0, "raw": 0, "accepted": 0})
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        cases = hostile_cases()
+        random.Random(seed).shuffle(cases)
+        turns: collections.Counter[str] = collections.Counter()
+        ranks = []
+        for one in cases:  # each kind in its turn, however many arguments it is tried on
+            turns[kind := one.place.rpartition(": ")[2]] += 1
+            ranks.append((turns[kind], kind))
+        for one in [cases[index] for index in sorted(range(len(cases)), key=ranks.__getitem__)[:number]]:
+            found, words = outcome(one)
+            counts[found] += 1
+            if found in ("raw", "accepted"):
+                problems[one.place] = str(words)
+    return len(cases), counts, problems

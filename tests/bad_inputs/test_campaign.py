@@ -1,12 +1,17 @@
 """Wrong values that the constraints on arguments generate: each is answered with a clear error, and changes nothing."""
 
 import inspect
+from collections.abc import Sequence
 
+import keras
 import pytest
 
 from kerasnas import checks
 from kerasnas.constraints import Interval
+from kerasnas.federated.averaging import Update
+from kerasnas.genotypes import DARTS_V1, Genotype
 from tests.bad_inputs import campaign
+from tests.bad_inputs.hostile_values import hostile
 from tests.bad_inputs.wrong_values import wrong
 
 RIGHT_AFTER_ALL = {
@@ -16,8 +21,9 @@ RIGHT_AFTER_ALL = {
     "DriftMonitor(rise)": "the upper bound follows from the data",
     "NASBench101Space.genotype(operations)": "not read next to an assignment",
     "SupernetHyperModel(relaxation) SupernetHyperModel(hypergradient)": "several are searched; None is the default",
-    "Episode(classes) Dataset(front) Dataset(notes) Dataset(raw_train) Dataset(raw_test) Dataset(traits)": "records",
+    "Episode(classes)": "a record",
 }
+HOSTILE_SEED = 36
 ALLOWED = {place for places in RIGHT_AFTER_ALL for place in places.split()}
 
 
@@ -43,6 +49,42 @@ def test_right_calls_reject_wrong_values():
     assert sum(tried.values()) > 25_000
     needless = ALLOWED - {place.partition(": ")[0] for place in problems}
     assert not needless, f"These reject wrong values by now: {needless}"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", [500, pytest.param(5000, marks=pytest.mark.slow)])
+def test_hostile_values_are_refused_or_taken_for_what_they_are(number):
+    cases, counts, problems = campaign.run_hostile(number, HOSTILE_SEED)
+    print(f"{number} of {cases}: {dict(counts)}")
+    assert cases > 50_000 and counts["harmless"] >= number // 100
+    assert len(problems) <= number // 100, "\n".join(f"{place} -> {problems[place]}" for place in problems)
+
+
+RIGHT = (
+    *((checks.count, 3), (checks.part, 0.5), (checks.boolean, True), (checks.name, "a"), (checks.path, "a")),
+    *((checks.known("a"), "a"), (checks.each(checks.size), [1, 2]), (checks.names, ["a", "b"]), (checks.shape, (8, 8))),
+    *((checks.mapping, {}), (checks.array, None), (Genotype, DARTS_V1), (keras.Model, None), (Update, None)),
+)
+
+
+@pytest.mark.parametrize(("constraint", "right"), RIGHT)
+def test_constraints_refuse_their_hostile_values(constraint, right):
+    @checks.arguments(value=constraint)
+    def reads_twice(value):
+        return [list(value) for _ in range(2)] if isinstance(value, Sequence) else value + value
+
+    for label, make in hostile(checks.constraint(constraint), right).items():
+        found, words = campaign.outcome(campaign.Case(f": {label}", reads_twice, {}, "value", make))
+        assert found in ("clear", "harmless"), (label, words)
+
+
+def test_an_attribute_that_an_argument_lacks_is_named_with_the_argument():
+    @checks.arguments(value=checks.container)
+    def shape(value):
+        return value.shape
+
+    with pytest.raises(TypeError, match=r"`value`. Expected a container.* It has no attribute `shape`"):
+        shape([])
 
 
 def raising(error):

@@ -24,6 +24,10 @@ import tuners
 from kerasnas import cli
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.datasets import EpisodeSampler
+from kerasnas.federated import federate
+from kerasnas.federated.averaging import Update, Values
+from kerasnas.federated.channels import ClientInfo
+from kerasnas.files.storage import CheckpointStore
 from kerasnas.meta import Reptile, ReptileInitializer
 from kerasnas.networks import few_shot_network
 
@@ -70,11 +74,11 @@ def command(*arguments):
     assert said == 0, f"exit status {said}"
 
 
-def search():
+def search(*others):
     flags = ("--filters=2", "--num_cells=1", "--batch_size=8", "--epochs=6", "--architecture_learning_rate=0.05")
     more = ("--random_genotypes=0", "--shortlist=0", "--retrain_filters=2", "--retrain_cells=2", "--drop_path=0.2")
     last = ("--retrain_batch_size=8", "--retrain_epochs=6", "--curvature_ratio=0")
-    command("search", f"--dataset={TINY}", *SPACE, *flags, *more, *last)
+    command("search", f"--dataset={TINY}", *SPACE, *flags, *more, *last, *others)
 
 
 def training():
@@ -92,11 +96,31 @@ def export():
     assert cli.main(["export", str(FOLDER), "--format=savedmodel,litert,litert-int8"]) == 0
 
 
-def race():
+def shortlist():
+    """A gradient search that compares the searched network with random ones, by accuracy and cost."""
+    search("--random_genotypes=2", "--shortlist=2", "--shortlist_steps=4", "--cost=parameters")
+
+
+def race(data="tiny.npz", parameters=9000):
     counted_race()
-    command(
-        "search", f"--dataset={TINY}", "--minutes=2", "--candidates=3", "--initializer=none", "--max_parameters=9000"
-    )
+    limits = ("--minutes=2", "--candidates=3", "--initializer=none", f"--max_parameters={parameters}")
+    command("search", f"--dataset={SHARED / data}", *limits)
+
+
+def text():
+    race("text.npz", 90_000)
+
+
+def series():
+    race("series.npz", 90_000)
+
+
+def table():
+    race("table.npz", 90_000)
+
+
+def graph():
+    command("search", f"--dataset={SHARED / 'graph.npz'}", "--evaluations=6", "--members=2")
 
 
 def pretrain():
@@ -122,11 +146,20 @@ def compile(model, hp):
 
 def trial():
     """KerasTuner's own trials, which begin again from their first epoch; with one order of the batches."""
-    oracle = tuners.EvolutionOracle(CELLS, "val_accuracy", max_trials=5)
+    _trials(tuners.EvolutionOracle(CELLS, "val_accuracy", max_trials=5))
+
+
+def _trials(oracle):
     hypermodel = tuners.GenotypeHyperModel(CELLS, (8, 8, 1), 3, compile)
     tuner = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=FOLDER, project_name="project")
     tuner.search(**arrays(), epochs=3, batch_size=8, shuffle=False)
     assert tuner.remaining_trials == 0 and len(tuner.get_best_models(1)) == 1
+
+
+def front_trial():
+    """Trials of two objectives, with their front."""
+    costs = {"parameters": lambda genotype: float(sum(CELLS.encode(genotype)))}
+    _trials(tuners.ParetoOracle(CELLS, "val_accuracy", max_trials=5, costs=costs))
 
 
 def search_trial():
@@ -149,9 +182,39 @@ def meta_training():
     ReptileInitializer.from_learner(learner).save(FOLDER)
 
 
-SUBJECTS = {
-    one.__name__: one for one in (search, training, report, race, pretrain, export, trial, search_trial, meta_training)
-}
+def federation():
+    """Rounds of which each is kept."""
+    store, weights = CheckpointStore(FOLDER), [np.zeros((8, 8, 1), "float32")]
+    done, values, rounds = store.load_latest() or (0, {"weights": weights[0]}, {"rounds": []})
+    federate(
+        [Averaging(number) for number in range(3)],
+        Values([values["weights"]]),
+        20,
+        participation=0.7,
+        initial_round=done,
+        on_round=lambda one, new: store.save(one.number + 1, {"weights": new.weights[0]}, rounds),
+    )
+
+
+class Averaging:
+    """A client that learns the mean of its images."""
+
+    def __init__(self, number):
+        with np.load(TINY) as file:
+            self.name, self.x = f"client {number}", file["x_train"][number::3]
+
+    def describe(self):
+        return ClientInfo(self.name, len(self.x), self.x.shape[1:])
+
+    def train(self, values, number, rounds):
+        rng = np.random.default_rng(number)
+        moved = [one + 0.1 * (self.x[rng.permutation(len(self.x))[:8]].mean(0) - one) for one in values.weights]
+        return Update(Values(moved), len(self.x))
+
+
+_NAMED = (search, shortlist, training, report, race, text, series, table, graph, pretrain, export)
+_NAMED += (trial, front_trial, search_trial, meta_training, federation)
+SUBJECTS = {one.__name__: one for one in _NAMED}
 
 if __name__ == "__main__":
     operations = Operations(FOLDER, int(os.environ.get("KILL_AT", "-1")))

@@ -1,8 +1,8 @@
 """SIGKILL at random moments of all that may take long: begun again, it ends as if nothing had happened.
 
-`pytest -m slow -s tests/robustness/test_kills.py` prints the table of docs/robustness.md. Half of the kills are at a
-moment drawn over the life of the process, half before an operation on a file drawn over all of them; every third time
-the process that resumes is killed as well. A seed says when.
+`KILLS=100 pytest -m slow -s tests/robustness/test_kills.py` prints the table of docs/robustness.md. Half of the kills
+are at a moment drawn over the life of the process, half before an operation on a file drawn over all of them; every
+third time the process that resumes is killed as well. A seed says when.
 """
 
 import json
@@ -17,22 +17,19 @@ import numpy as np
 import pytest
 from comparing import compare
 
+from kerasnas.datasets import stochastic_blocks
+from kerasnas.datasets.graph_files import graph_arrays
+
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="/proc, fork and SIGKILL")]
 
 SEED = 20
-RUNS = {
-    "search": 8,
-    "training": 5,
-    "report": 6,
-    "race": 8,
-    "pretrain": 4,
-    "export": 6,
-    "trial": 6,
-    "search_trial": 6,
-    "meta_training": 6,
-}
-AGAIN = 3  # of so many runs one is killed a second time
+KILLS = int(os.environ.get("KILLS", 100))  # in all subjects together, at least
+MAKE_IT = ("shortlist", "text", "series", "table", "graph", "search", "race", "pretrain")  # commands, and their folder
+OTHERS = ("front_trial", "federation", "training", "report", "export", "trial", "search_trial", "meta_training")
+SUBJECTS = (*MAKE_IT, *OTHERS)
+AGAIN = 3  # of this many runs one is killed a second time
+RUNS = -(-KILLS // len(SUBJECTS))  # of each subject
 AT_END_OF_TRAINING = {"config.json", "genotype.json", "model.keras", "model.json", "search.json", "searched.json"}
 MODULES = ("tuners", "kerasnas.cli", "kerasnas.methods", "kerasnas.deployment", "matplotlib.backends.backend_agg")
 COLUMNS = (
@@ -64,6 +61,14 @@ class Campaign:
         for name, classes in (("tiny", 3), ("other", 5)):
             x, y = rng.random((64, 8, 8, 1)).astype("float32"), np.arange(64) % classes
             np.savez(self.shared / f"{name}.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+        y = np.arange(64) % 2
+        words = np.array([f"{'good' if one else 'bad'} film number {index}" for index, one in enumerate(y)])
+        waves = np.sin(np.arange(32) * (1 + y[:, None]) / 4)[..., None] + 0.1 * rng.normal(size=(64, 32, 1))
+        rows = rng.normal(size=(64, 4)) + y[:, None]
+        for name, x, kind in (("text", words, "texts"), ("series", waves, "signals"), ("table", rows, "tables")):
+            parts = {"x_train": x[:48], "y_train": y[:48], "x_test": x[48:], "y_test": y[48:]}
+            np.savez(self.shared / f"{name}.npz", **parts, kind=kind)
+        np.savez(self.shared / "graph.npz", **graph_arrays(stochastic_blocks(nodes=60, classes=3)))
 
     def prepare(self, subject, folder):
         """What is there before the first process."""
@@ -74,7 +79,7 @@ class Campaign:
             shutil.copytree(self.finished, folder)
         elif subject == "training":
             assert (self.finished / "genotype.json").exists()  # it trains that
-        elif subject not in ("search", "race", "pretrain"):  # they make it
+        elif subject not in MAKE_IT:
             folder.mkdir()
 
     @property
@@ -119,7 +124,7 @@ def totals(rows):
     return ["all", f"{sum(row[1] for row in rows):.0f}", *(sum(row[i] for row in rows) for i in range(2, 8)), ""]
 
 
-@pytest.mark.parametrize("subject", RUNS)
+@pytest.mark.parametrize("subject", SUBJECTS)
 def test_what_is_killed_and_begun_again_ends_as_if_nothing_had_happened(subject, campaign):
     rng = np.random.default_rng([SEED, *subject.encode()])
     whole = campaign.place / f"{subject}-whole"
@@ -128,7 +133,7 @@ def test_what_is_killed_and_begun_again_ends_as_if_nothing_had_happened(subject,
     assert code == 0, campaign.log(whole)
     operations = int(Path(f"{whole}.count").read_text())
 
-    number, kills, at_files, complete, identical, lost, left, again, wrong = RUNS[subject], 0, 0, 0, 0, 0, 0, [], []
+    number, kills, at_files, complete, identical, lost, left, again, wrong = RUNS, 0, 0, 0, 0, 0, 0, [], []
     for index in range(number):
         folder, plan, code = campaign.place / f"{subject}-{index}", [], 0
         while not code:  # one that ended before its moment, on a machine that is less busy now, is begun again

@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
+from kerasnas.constraints import asking
 from kerasnas.wording import invalid, nearest
 
 ObjectiveLike: TypeAlias = str | keras_tuner.Objective
@@ -87,11 +88,13 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
     Raises:
         ValueError: if a direction is neither given nor known by the metric's name, or an objective is there twice.
     """
-    given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
-    objectives = []
+    expected, objectives = "a name, a `keras_tuner.Objective` or several", []
+    with asking("objective", expected, objective):
+        given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
     for one in given:
-        if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
-            raise TypeError(invalid("objective", "a name, a `keras_tuner.Objective` or several", objective))
+        with asking("objective", expected, one):
+            if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
+                raise TypeError(invalid("objective", expected, objective))
         try:
             known = keras_tuner.Oracle(objective=one).objective
         except ValueError as error:

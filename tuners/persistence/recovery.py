@@ -35,8 +35,8 @@ def recover(oracle: Any, saved: Saved, held: bool) -> None:
         _start(oracle, trial)
         if trial.status not in FINISHED:
             unfinished.append(trial_id)
-        elif trial_id not in oracle.leases.ended:
-            oracle.finish(trial)
+        else:
+            _end(oracle, trial)
     oracle.leases.resume(unfinished, held)
 
 
@@ -79,14 +79,18 @@ def _start(oracle: Any, trial: Trial) -> None:
         oracle.trial_recovered(trial)
 
 
+def _end(oracle: Any, trial: Trial) -> None:
+    if trial.trial_id not in oracle.leases.ended:
+        oracle.leases.runs[trial.trial_id] += 1
+        oracle.finish(trial)
+
+
 def _replay(oracle: Any, event: Mapping[str, Any]) -> None:
     """Replay an event after the state was written: a trial began, or ended."""
     trial_id, leases = event["trial"], oracle.leases
     trial = oracle.trials[trial_id]
     _start(oracle, trial)
     if event["status"] in FINISHED:
-        if trial_id not in leases.ended:
-            leases.runs[trial_id] += 1
-            oracle.finish(trial)
+        _end(oracle, trial)
     elif event["tuner"] is not None:
         leases.lend(event["tuner"], trial_id)

@@ -55,6 +55,7 @@ def test_a_state_without_a_good_version_is_rebuilt_from_the_trials(run, tmp_path
     with pytest.warns(UserWarning, match="rebuilt from its 14 trials"):
         tuner = run(make(), tmp_path)
     assert tuner.asked == expected[13:]
+    assert tuner.oracle.leases.runs == dict.fromkeys(tuner.oracle.trials, 1)
 
 
 @pytest.mark.parametrize("trial", ["04", "12", "13"], ids=["finished", "last finished", "running"])
