@@ -412,7 +412,7 @@ def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
     assert len(data.x_train) + len(data.x_test) == 60 and len(data.notes) == 2
     for words in ("2 of 62 files are left out: 1 .heic, 1 that cannot be read (the first: dog/b.png", ".webp"):
         assert words in data.notes[1]
-    assert data.left_out["cat/a.heic"] == "not an image" and "cannot be read" in data.left_out["dog/b.png"]
+    assert data.left_out["cat/a.heic"] == "no image" and "cannot be read" in data.left_out["dog/b.png"]
     for index in range(3):
         (folder / "cat" / f"{index}.heic").write_text("unknown")
     with pytest.raises(ValueError, match=r"pets: 5 of 65 files are left out: 4 \.heic, 1 that cannot be read"):
