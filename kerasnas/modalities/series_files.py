@@ -24,7 +24,7 @@ def read_series(file: Path, task: str, seed: int) -> tuple[dict[str, Any], tuple
     for pair in _PAIRS:
         stems = [file.stem.removesuffix(pair[0]).removesuffix(pair[1]) + part for part in pair]
         both = dict(zip(("train", "test"), map(file.with_stem, stems), strict=True))
-        files = both if file.stem in stems and all(map(Path.is_file, both.values())) else files
+        files = both if all(map(Path.is_file, both.values())) else files
     x: list[np.ndarray] = []
     columns: dict[str, list[str]] = {"label": [], "file": [], "split": []}
     filled = 0
