@@ -87,9 +87,8 @@ def read_csv(
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
     x, (sizes, *held) = decoded.of(paths[row] for row in kept), decoded.notes
     left = [*held, *left_out((), decoded.unreadable, len(paths), member)]
-    arrays, classes, notes = split_arrays(
-        x, own, names, task, seed, f"{len(kept):,} {member.plural}", left, sizes, place
-    )
+    found = f"{len(kept):,} {member.plural}"
+    arrays, classes, notes = split_arrays(x, own, names, task, seed, found, left, sizes, place)
     arrays |= {"kind": np.array(member.name), **decoded.more}
     traits = np.array([decoded.traits[file.parent / name] for name in arrays["files_train"]])
     return arrays | {"left_out": reasons((), decoded.unreadable, file.parent, member), "traits": traits}, classes, notes

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities.base import MODALITIES, Modality, Reading
+from kerasnas.modalities.base import MODALITIES, Modality
 from kerasnas.modalities.columns import Columns
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.tasks import Task
@@ -100,10 +100,8 @@ def of_samples(x: Any, columns: Columns | None) -> Modality:
     (<modality texts>, <modality images>)
     """
     if columns is not None and "" not in columns:
-        names = {name.lower(): name for name in columns}
-        found = next((one for one in all_modalities() if {*names} & {*one.columns}), modality("tables"))
-        first = next(iter(columns[found.sample_column(columns, Reading())]), None) if found.suffixes else None
-        return of_files([first]) if isinstance(first, str) else found
+        names = {name.lower() for name in columns}
+        return next((one for one in all_modalities() if names & set(one.columns)), modality("tables"))
     x = x if columns is None else columns[""]
     first = next(iter(x), None)
     if isinstance(first, str | os.PathLike):

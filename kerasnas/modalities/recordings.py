@@ -10,8 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.columns import as_list, columns_of
-from kerasnas.modalities.csv_labels import PATH_COLUMNS
+from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
@@ -33,7 +32,6 @@ class Recordings(Signals):
     input_plural = "signals"
     near = 0.995
     drift = False
-    columns = PATH_COLUMNS
     suffixes = SUFFIXES
     traits = TRAITS
     example = "recording.wav"
@@ -52,12 +50,11 @@ class Recordings(Signals):
         return read_sounds(paths, root, self.rate, self.length)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        found = self.of_paths(as_list(x), reading) if self.rate else None
-        return checks.array("x", x) if found is None else found
+        return checks.array("x", x)
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
-        columns = columns_of(x)
-        return self.samples(x if columns is None else columns[self.sample_column(columns, reading)], reading)
+        found = self.of_paths(as_list(x), reading)
+        return self.samples(x, reading) if found is None else found
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         rate = np.ravel(arrays.get("rate", ()))

@@ -62,8 +62,6 @@ def _content(file: Path) -> tuple[list[tuple[int, str]], str]:
     data = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line and line[0] != "#"]
     if not data:
         raise ValueError(f"Expected a file of series: a header, @data, and lines of numbers. Received: {file.name}")
-    if ("@timestamps", "true") in header:
-        raise ValueError(f"Expected series of equal steps, `@timeStamps false`. Received: time stamps in {file.name}")
     tasks = [task for name, task in _TASKS.items() if (name, "true") in header]
     if not tasks:
         raise ValueError(f"Expected `@classLabel true` or `@targetLabel true` in {file.name}. Received: neither")

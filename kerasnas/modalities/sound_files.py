@@ -29,14 +29,8 @@ _MOST_MEMORY, _BYTES = 0.7, 6  # share of the machine's; for each byte of a file
 def read_sounds(paths: Sequence[Path], root: Path | None, rate: int = 0, length: int = 0) -> Decoded:
     """Decode `.wav` files to one channel, one rate and one length: others are resampled, end in silence, or are cut.
 
-    Args:
-        paths: the files.
-        root: the folder that errors name them from; None for the name of the file alone.
-        rate: samples a second. Defaults to 0: that of most files.
-        length: number of samples. Defaults to 0: what nine of ten files have at most.
-
-    Raises:
-        ValueError: if none can be read, or they do not fit into memory.
+    A `rate` of 0 is that of most files, a `length` of 0 what nine of ten files have at most. Other arguments, result
+    and errors as for `read_pixels`.
     """
     needed, memory = _BYTES * sum(path.stat().st_size for path in paths if path.is_file()), untrusted.memory()
     if memory is not None and needed > _MOST_MEMORY * memory:

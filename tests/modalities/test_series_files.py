@@ -45,9 +45,7 @@ def test_several_dimensions_and_lengths_missing_values_and_numbers(tmp_path):
     [
         ("", "1,2:up", "a header, @data, and lines of numbers"),
         (PLAIN.replace("@classLabel true", "@classLabel false"), "1,2:up", "`@classLabel true` or `@targetLabel true`"),
-        (PLAIN.replace("@timeStamps false", "@timeStamps true"), "(0,1),(1,2):up", "time stamps in bad.ts"),
         (PLAIN, "1,2,three:up", r"bad\.ts, line 7: expected numbers, then `:` and a label"),
-        (PLAIN, "1,2", "line 7: expected numbers"),
         (PLAIN, "?,?:up", "no value"),
         (PLAIN, "1,2:up\n1,2:3,4:up", "line 8: .*2 dimensions after 1"),
     ],

@@ -8,17 +8,18 @@ from kerasnas.datasets import load
 from kerasnas.modalities.base import Reading
 from kerasnas.modalities.recordings import Recordings
 
-RATE = 8000
-KINDS = {"<i2": 2**15 - 1, "<i4": 2**31 - 1, "<f4": 1.0, "u1": 127}
+RATE, OURS = 8000, Recordings(8000, 880)
+KINDS = {"<i2": (2**15 - 1, 0), "<i4": (2**31 - 1, 0), "<f4": (1.0, 0), "u1": (127, 128)}
 
 
 def write(path, tone=500, steps=800, rate=RATE, kind="<i2", channels=1):
+    """Write a tone in the first channel; the others are silent."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    factor, zero = KINDS[kind]
     wave = 0.5 * np.sin(2 * np.pi * tone * np.arange(steps) / rate)
-    values = (KINDS[kind] * wave + (128 if kind == "u1" else 0)).astype(kind)
-    others = np.full((steps, channels - 1), 128 if kind == "u1" else 0, kind)
-    wavfile.write(path, rate, np.column_stack([values, others]) if channels > 1 else values)
-    return path
+    values = np.column_stack([wave, *[0 * wave] * (channels - 1)]) if channels > 1 else wave
+    wavfile.write(path, rate, (factor * values + zero).astype(kind))
+    return str(path)
 
 
 @pytest.fixture
@@ -31,30 +32,38 @@ def folder(tmp_path):
 
 def test_a_folder_of_classes_is_recordings_of_one_length_whose_files_are_named(folder):
     data = load(folder)
-    assert data.modality == Recordings(RATE, 880) and data.classes == ("high", "low") and data.raw_shape == (880,)
+    assert data.modality == OURS and data.classes == ("high", "low") and data.raw_shape == (880,)
     assert data.notes[0] == "Found 20 recordings, 2 classes, 0.10..0.11 s -> 0.11 s, 880 samples at 8,000 a second"
     assert "16 recordings are shorter than 0.11 s, and end in silence; 2 are cut" in data.notes
-    assert {*data.names("train"), *data.names("test")} == {f"{y}/{n}.wav" for y in ("high", "low") for n in range(10)}
+    names = {f"{label}/{number}.wav" for label in data.classes for number in range(10)}
+    assert {*data.names("train"), *data.names("test")} == names
+    (folder / "files.csv").write_text("\n".join(["recording,label", *(f"{name},{name[:3]}" for name in names)]))
+    assert load(folder / "files.csv").modality == OURS
+    (folder / "files.csv").unlink()
     first = data.raw("train")[data.names("train").index("high/0.wav")]
     assert np.abs(first[:800]).max() == pytest.approx(0.5, abs=0.01) and not first[800:].any()
+    assert load(folder, modality=Recordings(4000, 500)).raw_shape == (500,)
+    write(folder / "low" / "fast.wav", steps=1600, rate=2 * RATE)
+    write(folder / "high" / "long.wav", steps=80_000)
+    notes = load(folder).notes
+    assert "1 of 22 recordings are resampled: low/fast.wav has 16,000 samples a second, most 8,000" in notes
+    assert any("Cut long ones into pieces" in note for note in notes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_file_is_brought_to_the_rate_and_length_of_the_network(tmp_path, kind):
-    shape = Recordings(RATE, 880)
-    wanted = shape.samples(str(write(tmp_path / "wanted.wav")), Reading())[0]
+    wanted = OURS.queries(write(tmp_path / "wanted.wav"), Reading())[0]
     fast = write(tmp_path / "fast.wav", steps=2000, rate=2 * RATE, kind=kind)
-    names, samples, failed = shape.from_paths([fast], Reading())
-    assert names == [fast] and not failed and samples.shape == (1, 880)
-    np.testing.assert_allclose(samples[0, 50:750], wanted[50:750], atol=0.02)
     stereo = write(tmp_path / "stereo.wav", kind=kind, channels=2)
-    np.testing.assert_allclose(2 * shape.queries([stereo], Reading())[0], wanted, atol=0.02)
+    samples = OURS.queries([fast, stereo], Reading())
+    np.testing.assert_allclose(samples[0, 50:750], wanted[50:750], atol=0.02)
+    np.testing.assert_allclose(2 * samples[1], wanted, atol=0.02)
 
 
 def test_what_is_no_sound_is_left_out_with_its_reason(folder):
     wavfile.write(folder / "low" / "short.wav", RATE, np.zeros(1, "int16"))
     with pytest.raises(ValueError, match=r"short\.wav cannot be read as a recording: It has 1 samples"):
-        Recordings(RATE, 880).queries(str(folder), Reading())
+        OURS.queries(str(folder), Reading())
     assert load(folder).left_out.keys() == {"low/short.wav"}
     bad = {"empty": b"", "text": b"hello", "half": (folder / "low" / "0.wav").read_bytes()[:900]}
     for name, content in bad.items():
@@ -65,21 +74,3 @@ def test_what_is_no_sound_is_left_out_with_its_reason(folder):
     assert len(samples) == 20 and {path.stem for path in failed} == {*bad, "short", "rate", "nan"}
     with pytest.raises(ValueError, match=r"6 of 26 files are left out.*Recordings are \.wav, \.wave files"):
         load(folder)
-
-
-def test_other_rates_are_resampled_and_lengths_that_differ_much_are_told(folder):
-    write(folder / "low" / "fast.wav", steps=1600, rate=2 * RATE)
-    write(folder / "high" / "long.wav", steps=80_000)
-    notes = load(folder).notes
-    assert "1 of 22 recordings are resampled: low/fast.wav has 16,000 samples a second, most 8,000" in notes
-    assert any("Cut long ones into pieces" in note for note in notes)
-
-
-def test_a_table_of_files_and_a_network_of_another_length(folder):
-    rows = [f"words/{label}/{n}.wav,{label}" for label in ("high", "low") for n in range(10)]
-    table = folder.parent / "files.csv"
-    table.write_text("\n".join(["recording,label", *rows]))
-    assert load(table).raw_shape == (880,) and load(table).notes[0].startswith("Found 20 recordings, 2 classes")
-    assert load(folder, modality=Recordings(4000, 500)).raw_shape == (500,)
-    with pytest.raises(ValueError, match=r"`image_size`\. Expected None, as recordings have no size"):
-        load(folder, image_size=(8, 8))
