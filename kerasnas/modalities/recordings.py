@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ class Recordings(Signals):
         return read_sounds(paths, root, self.rate, self.length)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        if isinstance(x, list | tuple) and x and isinstance(x[0], str | os.PathLike):
+            raise ValueError(
+                checks.invalid("x", "an array, or a folder with a folder for each class", x[0])
+            )
         return checks.array("x", x)
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
