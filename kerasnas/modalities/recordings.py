@@ -52,9 +52,7 @@ class Recordings(Signals):
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         if isinstance(x, list | tuple) and x and isinstance(x[0], str | os.PathLike):
-            raise ValueError(
-                checks.invalid("x", "an array, or a folder with a folder for each class", x[0])
-            )
+            raise ValueError(checks.invalid("x", "an array, or a folder with a folder for each class", x[0]))
         return checks.array("x", x)
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
