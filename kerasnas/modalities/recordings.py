@@ -39,7 +39,8 @@ class Recordings(Signals):
     hub_tasks = {"classification": "audio-classification"}
 
     def __init__(self, rate: int = 0, length: int = 0):
-        self.rate, self.length = checks.integer("rate", rate), checks.integer("length", length)
+        self.rate = checks.integer("rate", rate, least=0)
+        self.length = checks.integer("length", length, least=0)
 
     def restored(self, record: Mapping[str, Any]) -> Modality:
         front = record.get("front") or {}
