@@ -59,7 +59,7 @@ _MONITOR = (
     OwnFlag(
         "images",
         (),
-        "New images, folders of them, or texts; with --labels, one folder, .npz or .csv.",
+        "New images or sounds, folders of them, or texts; with --labels, one folder, .npz or .csv.",
         several=True,
     ),
     OwnFlag("labels", False, "The new data are labeled: a folder per class, an .npz or a .csv."),
@@ -163,7 +163,7 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "predict",
-            "predict the classes of images or texts with the network of a run.",
+            "predict the classes of images, sounds or texts with the network of a run.",
             "    kerasnas predict runs/first photo.png\n"
             "    kerasnas predict runs/first photos/ --format=csv\n"
             "    kerasnas predict hf://somebody/leaves leaf.jpg\n"

@@ -65,7 +65,7 @@ class Dataset:
         modality: the kind of the samples. Defaults to None: that of arrays of this shape.
         files: `"train"`, `"test"` -> the file or row of each sample. Defaults to none: samples have numbers.
         left_out: file that was left out -> reason. Defaults to none.
-        traits: what training files have besides samples, `(samples, len(TRAITS))`. Defaults to None.
+        traits: what training files have besides samples, a column for each of `modality.traits`. Defaults to None.
         faults: what makes results worth less than they look, as `find_faults` returns it. Defaults to none.
 
     Raises:

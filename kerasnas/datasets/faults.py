@@ -11,7 +11,6 @@ import numpy as np
 
 from kerasnas.datasets.dataset import Dataset
 from kerasnas.modalities.base import PARTS
-from kerasnas.modalities.decoding import TRAITS
 from kerasnas.modalities.lazy_images import in_parts
 from kerasnas.modalities.table_columns import listed
 
@@ -193,7 +192,7 @@ def _leaks(data: Dataset, train: _Part, test: _Part) -> Faults:
         for index in np.flatnonzero(equal)
     ]
     if data.traits is not None:
-        found += [name for name, own in zip(TRAITS, data.traits.T, strict=True) if _in_turn(own, train.y)]
+        found += [name for name, own in zip(data.modality.traits, data.traits.T, strict=True) if _in_turn(own, train.y)]
     if found:
         yield "Label given away", f"{len(found):,} of {values.shape[1]:,} features", listed(found)
 

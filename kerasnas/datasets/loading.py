@@ -1,4 +1,4 @@
-"""load: a dataset by its name or its path: `.npz` and `.csv` files, and folders of images."""
+"""load: a dataset by its name or its path: `.npz`, `.csv` and `.ts` files, and folders of images or sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
 from kerasnas.modalities.decoding import FITS, LONGEST, Reading, check_image_size
 from kerasnas.modalities.folders import read_folder
-from kerasnas.modalities.lookup import of_arrays
+from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -61,15 +61,18 @@ def load(
       and 1 for each label, or numbers. Where there is a column `text`, `sentence`, `review`, `comment` or `message` and
       none of the former names, it holds texts, and no images are read. A column `split` says `train` or `test` (else
       80/20), a column `group` what belongs together.
-    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
+    - a `.ts` file of series with classes (`@classLabel`) or numbers (`@targetLabel`), of one length or not. Of
+      `NAME_TRAIN.ts` and `NAME_TEST.ts` in one folder, either names both, used as split; another one is split 80/20.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff|wav`, split 80/20, stratified, into training and test.
       Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
     - a folder of parts, `folder/train/<class>/...` with `folder/test/<class>/...`, used as split. Parts have these
       names in any capitals: `train`, `training`; `val`, `valid`, `validation`; `test`, `testing`. Without a test part,
-      the validation part is the test part; with one, its images join the training images.
+      the validation part is the test part; with one, its samples join the training samples.
 
     Images of a folder are resized to the most common size, but with 64 pixels at most along the longer side, and have
-    one channel when all of them are grayscale, else three. Files of other kinds, and those that cannot be read, are
-    left out: `notes` of the result says how many; more than 5 % are an error.
+    one channel when all of them are grayscale, else three. Recordings get one channel, the usual rate, and the length
+    that nine of ten have at most: shorter ones end in silence, longer ones are cut. Files of other kinds, and those
+    that cannot be read, are left out: `notes` of the result says how many; more than 5 % are an error.
 
     Args:
         name_or_path: a name or a path; a name takes precedence over a path of the same spelling (write `./name` for
@@ -130,7 +133,9 @@ def load(
         if task not in ("auto", data.task.name):
             raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
         return data
-    if path.is_dir() or table or (path.suffix == ".npz" and path.is_file()):
+    archives = {suffix: read for one in all_modalities() for suffix, read in one.archives.items()}
+    archive = archives.get(path.suffix.lower()) if path.is_file() else None
+    if path.is_dir() or table or archive or (path.suffix == ".npz" and path.is_file()):
         try:
             arrays: dict[str, Any]
             cache = cache_folder(cache_dir) / "decoded"
@@ -138,9 +143,11 @@ def load(
             classes: tuple[str, ...] | None
             if table:
                 arrays, classes, notes = read_csv(path, target, task, reading, seed, cache)
+            elif archive:
+                arrays, classes, notes = archive(path, task, seed)
             elif path.is_dir():
                 checks.one_of("task", task, ("auto", CLASSIFICATION.name))
-                arrays, classes, notes = read_folder(path, reading, seed, cache)
+                arrays, classes, notes = read_folder(path, reading, seed, cache, modality)
             else:
                 (arrays, classes), notes = _read_npz(path), ()
             arrays, own = with_task(arrays, task)
@@ -158,9 +165,9 @@ def load(
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(
         "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
-        f".npz file, of a .csv file or of a folder of images. {checks.nearest(str(name_or_path), DATASETS)}. "
-        f"Received: {str(name_or_path)!r}"
-        f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
+        f".npz, .csv or .ts file, or of a folder of images or of .wav files. "
+        f"{checks.nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
+        f"{' (a file of another kind)' if path.is_file() else ''}"
     )
 
 

@@ -78,10 +78,10 @@ class Samples:
         if test_data is not None:
             samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
             test = self.arrays(samples, labels, like=x)
-            if any(name in self.named and not np.array_equal(more[name], self.named[name]) for name in more):
-                raise ValueError(
-                    checks.invalid("test_data", f"columns like those of `x`, {more['columns']}", self.named["columns"])
-                )
+            others = [name for name in more if name in self.named and not np.array_equal(more[name], self.named[name])]
+            if others:
+                expected = f"{others[0]} like those of `x`, {more[others[0]]}"
+                raise ValueError(checks.invalid("test_data", expected, self.named[others[0]]))
         task = task_class(self._task_of(y, makes))
         y, test_y, labels = task.encoded(y, None if test is None else test[1])
         named = {**more, "classes": np.atleast_1d(labels).astype(str), "labels": labels}

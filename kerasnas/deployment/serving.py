@@ -25,7 +25,7 @@ from kerasnas.runs.preset_folders import preset_folder
 CARD, DOCKERFILE = "card.md", "Dockerfile"
 _MEGABYTE = 2**20
 _JSON = "application/json"
-_SUFFIXES = (".csv", ".txt")  # files that are read by their name; what images are, their content says
+_SUFFIXES = (".csv", ".txt")  # files that are read by their name; what images and sounds are, their content says
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src blob:",
@@ -99,10 +99,10 @@ def serve(
 ) -> None:
     """Answer predictions over HTTP until Ctrl-C. Needs the extra `kerasnas[serve]`.
 
-    Requests: `POST /predict` with an image file, the lines of a text file, or the rows of a CSV table as its body (the
-    last two with `?name=` and a name of their suffix), or with JSON, `{"samples": [...]}`, as the model takes them;
-    `GET /health`; `GET /card`, the model card; `GET /`, a page where files are dropped. Answers are JSON. What is sent
-    is kept nowhere, and read by the decoders of `kerasnas predict`; no code comes from it.
+    Requests: `POST /predict` with an image or `.wav` file, the lines of a text file, or the rows of a CSV table as its
+    body (the last two with `?name=` and a name of their suffix), or with JSON, `{"samples": [...]}`, as the model takes
+    them; `GET /health`; `GET /card`, the model card; `GET /`, a page where files are dropped. Answers are JSON. What is
+    sent is kept nowhere, and read by the decoders of `kerasnas predict`; no code comes from it.
 
     Args:
         folder: the run's folder; or a preset, as `kerasnas.load` takes it.

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
@@ -14,6 +15,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.linear import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
+from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
 from kerasnas.modalities.lazy_images import LazyImages, as_array, in_parts, predicted
@@ -72,6 +74,10 @@ class Modality:
         sizes: names of the sizes that describe data for experience. Defaults to the axes.
         fixes: number of axes of an array of other samples -> what to do about it.
         columns: usual names of the column of samples in a table.
+        suffixes: of files that hold a sample each; see `decode`. Defaults to none.
+        traits: names of what such files have besides their sample.
+        archives: suffix of files that hold a whole data set -> `(file, task, seed)` -> what `read_csv` returns.
+        gaps: what to do about missing values, in messages.
         augmentations: names of those that keep such samples what they are.
         gradient_space: space of a gradient search by default; empty if none fits.
         race_space: space of a race by default; empty if none fits.
@@ -100,6 +106,10 @@ class Modality:
     sizes: tuple[str, ...] = ()
     fixes: ClassVar[Mapping[int, str]] = {}
     columns: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    archives: ClassVar[Mapping[str, Any]] = {}
+    gaps = ""
     augmentations: tuple[str, ...] = ()
     gradient_space = race_space = ""
     companion_setting = ""
@@ -157,6 +167,14 @@ class Modality:
         """Return the arguments of `kerasnas.datasets.load` by which samples of a folder or table fit a network."""
         return {}
 
+    def holds(self, path: Path) -> bool:
+        """Return True if the name of a file is that of a sample."""
+        return path.suffix.lower() in self.suffixes and not path.name.startswith(".")
+
+    def decode(self, paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
+        """Decode files of one sample each, of `suffixes`, to one shape; arguments and errors as for `read_pixels`."""
+        raise NotImplementedError
+
     def from_table(self, columns: Columns, y: Any, target: Sequence[str], reading: Reading) -> tuple[Any, Any]:
         """Return samples and labels of a table, as `kerasnas.modalities.columns` has it.
 
@@ -197,12 +215,35 @@ class Modality:
             Their names; the raw samples; and the reason for each file that could not be read.
 
         Raises:
+            FileNotFoundError: if there is no such file.
             ValueError: if such samples are not read from files.
         """
-        raise ValueError(
-            f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
-            "`model.predict` in Python."
-        )
+        if not self.suffixes:
+            raise ValueError(
+                f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
+                "`model.predict` in Python."
+            )
+        files: list[Path] = []
+        checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
+        for path in map(Path, paths):
+            if not path.exists():
+                raise FileNotFoundError(f"There is no {self.singular}, and no folder of {self.plural}, at {path}.")
+            found = sorted(filter(self.holds, path.rglob("*"))) if path.is_dir() else [path]
+            if not found:
+                raise ValueError(f"There is no {self.singular} in the folder {path}.")
+            files += found
+        decoded = self.decode(list(dict.fromkeys(files)), None, reading)
+        return decoded.paths, decoded.samples, dict(decoded.unreadable)
+
+    def of_paths(self, x: Any, reading: Reading) -> np.ndarray | None:
+        """Return the samples of a path or of several, as `from_paths` takes them; None where `x` is something else."""
+        paths = [x] if isinstance(x, str | os.PathLike) else x
+        if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
+            return None
+        _, samples, failed = self.from_paths(paths, reading)
+        if failed:
+            raise ValueError("; ".join(failed.values()))
+        return samples
 
     def check(
         self,
@@ -246,7 +287,7 @@ class Modality:
             bad = np.flatnonzero(~np.concatenate(whole))
             if bad.size:
                 received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
-                raise invalid_data("x", what, "finite values", received)
+                raise invalid_data("x", what, "finite values", f"{received}{self.gaps}")
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         """Raise ValueError for inputs of another dtype than networks take."""

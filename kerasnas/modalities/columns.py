@@ -17,6 +17,13 @@ LABELS = ("label", "labels", "class", "target")
 Columns = dict[str, Any]
 
 
+def as_list(x: Any) -> Any:
+    """Return paths of an array, an iterator or a column of a frame as a list; anything else as it is."""
+    if isinstance(x, np.ndarray):
+        return x.tolist() if x.ndim == 1 and x.dtype.kind in "UO" else x
+    return list(x) if hasattr(x, "__next__") or hasattr(x, "iloc") else x
+
+
 def columns_of(x: Any) -> Columns | None:
     """The columns of a table by name, each to be iterated over as often as needed; None where `x` is no table.
 

@@ -1,8 +1,9 @@
-"""CSV files: labels of image files or texts, and tables of numbers and categories."""
+"""CSV files: labels of files of a sample each or of texts, and tables of numbers and categories."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.columns import LABELS
-from kerasnas.modalities.decoding import Reading, is_image, read_pixels
+from kerasnas.modalities.decoding import Reading
 from kerasnas.modalities.folders import left_out, reasons
 from kerasnas.modalities.grouping import grouped_columns
+from kerasnas.modalities.lookup import of_files
 from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
 from kerasnas.tasks.splits import split_samples
@@ -21,6 +23,7 @@ from kerasnas.tasks.splits import split_samples
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
 PATH_COLUMNS = ("image", "path", "file", "filename")
 """Names of columns that hold texts, and paths of images."""
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4})([T ]\d{1,2}:\d{2}.*)?$")
 _SPLIT, _GROUP = "split", "group"
 _PARTS = ("train", "test")
 _TEST_SHARE = 0.2
@@ -30,7 +33,7 @@ _FEW_ROWS, _MOST_CLASSES = 20, 0.05  # whole numbers of more values than either,
 def read_csv(
     file: Path, target: Sequence[str], task: str, reading: Reading, seed: int, cache: Path
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """Read the images that a CSV file names, or the texts or rows in it, with their labels.
+    """Read the files that a CSV file names, or the texts or rows in it, with their labels.
 
     Args:
         file: the file; see `kerasnas.datasets.load`.
@@ -55,7 +58,8 @@ def read_csv(
     text = reading.text_column
     if not text and not place:
         text = next((name for name in columns if name.lower() in TEXT_COLUMNS), "")
-    if not text and not place and not any(is_image(Path(name)) for name in next(iter(columns.values()))[:100]):
+    first = [*map(Path, next(iter(columns.values()))[:100])]
+    if not text and not place and not any(map(of_files(first).holds, first)):
         if reading.size is not None:
             raise ValueError(checks.invalid("image_size", "None, as rows of a table have no size", reading.size))
         return _read_table(columns, target, task, seed)
@@ -68,7 +72,7 @@ def read_csv(
         if reading.size is not None:
             raise ValueError(checks.invalid("image_size", f"None, as column '{text}' holds texts", reading.size))
         x = np.array(columns[place], dtype=str)
-        return _split_arrays(x, columns, names, task, seed, f"{len(x):,} texts", [])
+        return split_arrays(x, columns, names, task, seed, f"{len(x):,} texts", [])
     paths = [file.parent / text for text in columns[place]]
     for row, path in enumerate(paths, start=2):
         if not path.is_file():
@@ -76,15 +80,18 @@ def read_csv(
                 f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}. Texts stand "
                 "in a column named text, or in one that is named as the text column"
             )
-    decoded = read_pixels(list(dict.fromkeys(paths)), file.parent, reading, cache)
+    member = of_files(paths)
+    decoded = member.decode(list(dict.fromkeys(paths)), file.parent, reading, cache)
     read = set(decoded.paths)
     kept = [row for row, path in enumerate(paths) if path in read]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
     x, (sizes, *held) = decoded.of(paths[row] for row in kept), decoded.notes
-    left = [*held, *left_out((), decoded.unreadable, len(paths))]
-    arrays, classes, notes = _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes, place)
+    left = [*held, *left_out((), decoded.unreadable, len(paths), member)]
+    found = f"{len(kept):,} {member.plural}"
+    arrays, classes, notes = split_arrays(x, own, names, task, seed, found, left, sizes, place)
+    arrays |= {"kind": np.array(member.name), **decoded.more}
     traits = np.array([decoded.traits[file.parent / name] for name in arrays["files_train"]])
-    return arrays | {"left_out": reasons((), decoded.unreadable, file.parent), "traits": traits}, classes, notes
+    return arrays | {"left_out": reasons((), decoded.unreadable, file.parent, member), "traits": traits}, classes, notes
 
 
 def _read_table(
@@ -106,7 +113,7 @@ def _read_table(
         task = _task_of_rows(labels[0], columns[labels[0]], task)
     x = np.array([columns[name] for name in features], dtype=str).T
     found = f"{len(x):,} rows, {len(features)} columns"
-    arrays, classes, notes = _split_arrays(x, columns, labels, task, seed, found, [])
+    arrays, classes, notes = split_arrays(x, columns, labels, task, seed, found, [])
     return arrays | {"columns": np.array(features), "kind": np.array("tables")}, classes, notes
 
 
@@ -114,8 +121,14 @@ def _task_of_rows(name: str, values: Sequence[str], task: str) -> str:
     """Return the task of one column of labels; whole numbers of many values are numbers, not classes.
 
     Raises:
-        ValueError: for ids, which are different in each row.
+        ValueError: for ids, which are different in each row, and for dates.
     """
+    if all(map(_DATE.match, values)):
+        raise ValueError(
+            f"Expected labels in column '{name}'. Received: dates, such as {values[0][:30]!r}. Name another column as "
+            f"the target, or write days since the first as numbers: `days = pandas.to_datetime(frame[{name!r}])`, then "
+            f"`frame[{name!r}] = (days - days.min()).dt.days`"
+        )
     numbers, different = _numbers(values), len(set(values))
     whole = numbers is not None and bool((numbers == np.round(numbers)).all())
     in_turn = whole and numbers is not None and numbers.max() - numbers.min() + 1 == len(values)
@@ -129,7 +142,7 @@ def _task_of_rows(name: str, values: Sequence[str], task: str) -> str:
     return task
 
 
-def _split_arrays(
+def split_arrays(
     x: np.ndarray,
     own: Mapping[str, Sequence[str]],
     names: Sequence[str],
@@ -140,7 +153,7 @@ def _split_arrays(
     sizes: str = "",
     place: str = "",
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """The result of `read_csv`: samples `x` and the columns of their rows, split; `place` is the column of files."""
+    """Return the result of `read_csv` for samples `x`, and columns of which `names` are labels, `place` their names."""
     y, classes, kind = _labels({name: own[name] for name in names}, task)
     groups = next((np.array(own[name]) for name in own if name.lower() == _GROUP), None)
     train, test = _split(own, y, kind, groups, seed)

@@ -78,26 +78,28 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """Images of one size.
+    """Samples of one shape, decoded from files of one each.
 
     Args:
-        pixels: uint8 `(samples, height, width, channels)`, an array or lazy images; see `store_pixels`.
+        samples: of images uint8 `(samples, height, width, channels)`, an array or lazy images; see `store_pixels`.
         paths: the file of each.
         unreadable: file -> why it is left out.
-        notes: their sizes in words; then lines on where the pixels are held.
-        traits: file -> a number for each of `TRAITS`.
+        notes: their sizes in words; then lines on how they were brought to one shape, and where they are held.
+        traits: file -> a number for each of the modality's `traits`.
+        more: what else an `.npz` file of such samples has. Defaults to nothing.
     """
 
-    pixels: Any
+    samples: Any
     paths: Sequence[Path]
     unreadable: Mapping[Path, str]
     notes: tuple[str, ...]
     traits: Mapping[Path, tuple[int, ...]]
+    more: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def of(self, paths: Iterable[Path]) -> Any:
-        """Return the pixels of these files, in this order."""
+        """Return the samples of these files, in this order."""
         rows = {path: row for row, path in enumerate(self.paths)}
-        return self.pixels[np.array([rows[path] for path in paths], int)]
+        return self.samples[np.array([rows[path] for path in paths], int)]
 
 
 def read_pixels(paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
@@ -113,7 +115,7 @@ def read_pixels(paths: Sequence[Path], root: Path | None, reading: Reading, cach
         ValueError: if none can be read, or they do not fit into memory.
     """
     unreadable: dict[Path, str] = {}
-    headers = _readable(lambda path: _header(path, root), paths, unreadable)
+    headers = readable(lambda path: _header(path, root), paths, unreadable)
     asked, channels = reading.of_images
     if not headers and (asked is None or channels is None):
         raise ValueError(next(iter(unreadable.values())))
@@ -179,8 +181,8 @@ def _size_and_mode(headers: Sequence[tuple[tuple[int, int], bool]], reading: Rea
     return size, MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
 
 
-def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
-    """The result of `read` for each path; those that it cannot read go to `unreadable`, with the reason."""
+def readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
+    """Return the result of `read` for each path; those that it cannot read go to `unreadable`, with the reason."""
     found = {}
     for path in paths:
         try:
@@ -233,16 +235,6 @@ def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
     return _pixels(path, path.parent, (height, width), MODES[channels], "stretch").reshape(input_shape)
 
 
-def image_files(path: Path) -> list[Path]:
-    """The image files in a folder and in those below it, in the order of their names; a file is itself."""
-    return sorted(one for one in path.rglob("*") if is_image(one)) if path.is_dir() else [path]
-
-
-def is_image(path: Path) -> bool:
-    """Return True if the name of a file is that of an image."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
 def _open(path: Path, root: Path | None) -> tuple[Image.Image, int]:
     """Return an image, not yet decoded, and its orientation."""
     try:
@@ -253,13 +245,14 @@ def _open(path: Path, root: Path | None) -> tuple[Image.Image, int]:
     except MemoryError:
         raise
     except Exception as error:  # of damaged bytes decoders raise nearly anything
-        raise _unreadable(path, root, error) from error
+        raise unreadable_file(path, root, error) from error
 
 
-def _unreadable(path: Path, root: Path | None, error: Exception) -> ValueError:
+def unreadable_file(path: Path, root: Path | None, error: Exception, what: str = "an image") -> ValueError:
+    """Return the error of a file that cannot be read, which is named from a folder, by default its own."""
     root = path.parent if root is None else root
     shown = path.relative_to(root) if path.is_relative_to(root) else path
-    return ValueError(f"{shown} cannot be read as an image: {error}")
+    return ValueError(f"{shown} cannot be read as {what}: {error}")
 
 
 def _header(path: Path, root: Path | None) -> tuple[tuple[int, int], bool]:
@@ -288,7 +281,7 @@ def _pixels(path: Path, root: Path | None, size: tuple[int, int], mode: str, ima
         except MemoryError:
             raise
         except Exception as error:  # a truncated file shows only here
-            raise _unreadable(path, root, error) from error
+            raise unreadable_file(path, root, error) from error
     return _fitted(image, size, image_fit)
 
 

@@ -1,4 +1,4 @@
-"""Folders of images: the parts of a split, the classes in each, and groups within the classes."""
+"""Folders of files of a sample each: the parts of a split, the classes in each, and groups within the classes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.modalities.decoding import SUFFIXES, Reading, is_image, read_pixels
+from kerasnas.modalities.base import Modality, Reading
 from kerasnas.modalities.grouping import grouped_files
+from kerasnas.modalities.lookup import all_modalities, of_files
 from kerasnas.tasks.splits import grouped_split, stratified_split
 
 _PARTS = {
@@ -44,15 +45,15 @@ class _Split:
 
 
 def read_folder(
-    folder: Path, reading: Reading, seed: int, cache: Path
+    folder: Path, reading: Reading, seed: int, cache: Path, modality: Modality | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
+    """Read `folder/<class>/<file>`, split 80/20, or `folder/train/<class>/<file>` with `folder/test/...`.
 
     The parts of a split are recognized by name, in any capitals: `train` or `training`; `val`, `valid` or
-    `validation`; `test` or `testing`. Without a test part, the validation part is the test part; with one, its images
-    join the training images. One part alone is split 80/20.
+    `validation`; `test` or `testing`. Without a test part, the validation part is the test part; with one, its samples
+    join the training samples. One part alone is split 80/20.
 
-    A class may have folders in turn, `<class>/<group>/<image>`: groups of images that belong together, by their name,
+    A class may have folders in turn, `<class>/<group>/<file>`: groups of samples that belong together, by their name,
     if each class has at least two. Where all classes have the same ones, these need numbered names, such as
     `patient 1`: else they could be the classes.
 
@@ -61,39 +62,44 @@ def read_folder(
         reading: how images are brought to size.
         seed: seed of the 80/20 split.
         cache: folder for decoded images that do not fit into memory.
+        modality: of the samples. Defaults to None: the one that reads most of the files.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 (`LazyImages` if they are many) with one channel if
         all are grayscale, else three; their names, `files_train` and `files_test`; `left_out`, file -> reason; and
-        `groups` of the training images, if there are any; the names of the classes, sorted; and notes on what was
+        `groups` of the training samples, if there are any; the names of the classes, sorted; and notes on what was
         found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
-        ValueError: if a class has no image, a part has a class that the training part lacks, folders could be parts as
-            well as classes, more than 5 % of the files would be left out, or the images do not fit into memory.
+        ValueError: if a class has no file, a part has a class that the training part lacks, folders could be parts as
+            well as classes, more than 5 % of the files would be left out, or the samples do not fit into memory.
     """
     split = _find_split(folder)
     others: list[Path] = []
-    train, test = ([_list_images(place, folder, others) for place in part] for part in (split.train, split.test))
+    places = (*split.train, *split.test)
+    inside = (path for place in places for depth in ("*/*", "*/*/*") for path in place.glob(depth))
+    own = modality if modality is not None and modality.suffixes else of_files(inside)
+    train, test = ([_list_files(place, folder, others, own) for place in part] for part in (split.train, split.test))
     classes = tuple(train[0])
-    for place, listed in zip((*split.train, *split.test), (*train, *test), strict=True):
+    for place, listed in zip(places, (*train, *test), strict=True):
         _check_classes(place, listed, split.train[0], classes)
     parts = [_merged(classes, part) for part in (train, test) if part]
 
     paths = [path for part in parts for files in part.values() for path in files]
-    decoded = read_pixels(paths, folder, reading, cache)
+    decoded = own.decode(paths, folder, reading, cache)
     read = set(decoded.paths)
     x, y = [], []
     for number, part in enumerate(parts):
         parts[number] = part = {label: [path for path in files if path in read] for label, files in part.items()}
         for label, files in part.items():
             if not files and any(label in one for one in (train, test)[number]):
-                raise ValueError(f"No image of class {label} can be read: {next(iter(decoded.unreadable.values()))}")
+                reason = next(iter(decoded.unreadable.values()))
+                raise ValueError(f"No {own.singular} of class {label} can be read: {reason}")
         x.append(decoded.of(path for files in part.values() for path in files))
         y.append(np.array([classes.index(label) for label, files in part.items() for _ in files], np.int64))
     sizes, *held = decoded.notes
-    notes = [f"Found {len(read):,} images, {len(classes)} classes, {sizes}", *split.notes, *held]
-    notes += left_out(others, decoded.unreadable, len(paths))
+    notes = [f"Found {len(read):,} {own.plural}, {len(classes)} classes, {sizes}", *split.notes, *held]
+    notes += left_out(others, decoded.unreadable, len(paths), own)
     names = [relative((path for files in part.values() for path in files), folder) for part in parts]
     groups = np.array([path.parent.name for files in parts[0].values() for path in files])
     # With a single folder in each class there is nothing to tell apart.
@@ -107,7 +113,8 @@ def read_folder(
         x, y, names = ([one[0][first], one[0][second]] for one in (x, y, names))
         groups = groups[first]
     arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1], "files_train": names[0]}
-    arrays |= {"files_test": names[1], "left_out": reasons(others, decoded.unreadable, folder)}
+    arrays |= {"files_test": names[1], "left_out": reasons(others, decoded.unreadable, folder, own)}
+    arrays |= {"kind": np.array(own.name), **decoded.more}
     arrays["traits"] = np.array([decoded.traits[folder / name] for name in names[0]])
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
 
@@ -117,9 +124,9 @@ def relative(paths: Iterable[Path], root: Path) -> np.ndarray:
     return np.array([path.relative_to(root).as_posix() for path in paths], object)
 
 
-def reasons(others: Iterable[Path], unreadable: Mapping[Path, str], root: Path) -> dict[str, str]:
+def reasons(others: Iterable[Path], unreadable: Mapping[Path, str], root: Path, own: Modality) -> dict[str, str]:
     """Return why each file is left out, by its name as seen from a folder."""
-    found = {**dict.fromkeys(others, "not an image"), **unreadable}
+    found = {**dict.fromkeys(others, f"no {own.singular}"), **unreadable}
     return dict(zip(relative(found, root).tolist(), found.values(), strict=True))
 
 
@@ -160,7 +167,7 @@ def _find_split(folder: Path) -> _Split:
         return _Split((train,), (validation,), tuple(notes))
     if validation is None:
         return _Split((train,), (one["test"],), tuple(notes))
-    joined = f"{validation.name}/ joins the training images, of which a search holds out its own share"
+    joined = f"{validation.name}/ joins the training data, of which a search holds out its own share"
     notes.insert(0, f"{joined}; results are reported on {one['test'].name}/")
     return _Split((train, validation), (one["test"],), tuple(notes))
 
@@ -228,7 +235,7 @@ def _listed(names: Sequence[str], end: str = "") -> str:
     return f"{shown} and {more} other{'s' if more > 1 else ''}" if more > 0 else shown
 
 
-def left_out(others: Collection[Path], unreadable: Mapping[Path, str], images: int) -> list[str]:
+def left_out(others: Collection[Path], unreadable: Mapping[Path, str], samples: int, own: Modality) -> list[str]:
     """A line on the files that are left out, if there are some: those of other kinds by suffix, and the unreadable.
 
     Raises:
@@ -240,27 +247,28 @@ def left_out(others: Collection[Path], unreadable: Mapping[Path, str], images: i
     parts = [f"{number} {suffix or 'without a suffix'}" for suffix, number in kinds.most_common()]
     if unreadable:
         parts.append(f"{len(unreadable)} that cannot be read (the first: {next(iter(unreadable.values()))})")
-    number, files = len(others) + len(unreadable), images + len(others)
-    line = f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(SUFFIXES)} files."
+    number, files = len(others) + len(unreadable), samples + len(others)
+    kind = f"{own.plural.capitalize()} are {', '.join(own.suffixes)} files"
+    line = f"{number:,} of {files:,} files are left out: {', '.join(parts)}. {kind}."
     if number > max(1, _MOST_LEFT_OUT * files):
         raise ValueError(f"{line} Move the others out of the folder.")
     return [line]
 
 
-def _list_images(folder: Path, root: Path, others: list[Path]) -> Classes:
-    """Return the image files of each class, both in the order of their names; other files are added to `others`."""
+def _list_files(folder: Path, root: Path, others: list[Path], own: Modality) -> Classes:
+    """Return the files of each class, both in the order of their names; those of other kinds are added to `others`."""
     _check_layout(folder)
     found: Classes = {}
     for child in sorted(filter(_is_place, folder.iterdir())):
         places = [child, *filter(_is_place, child.iterdir())]  # its own, and those of its groups
         files = [path for place in places for path in place.iterdir()]
-        found[child.name] = sorted(filter(is_image, files))
-        others += (path for path in files if path.is_file() and not is_image(path) and not path.name.startswith("."))
+        found[child.name] = sorted(filter(own.holds, files))
+        others += (path for path in files if path.is_file() and not own.holds(path) and not path.name.startswith("."))
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"
-        received = f"no image in {empty}" if empty else "no folder"
-        files_of = f"with {', '.join(SUFFIXES)} files"
+        received = f"no {own.singular} in {empty}" if empty else "no folder"
+        files_of = f"with {', '.join(suffix for one in all_modalities() for suffix in one.suffixes)} files"
         raise ValueError(f"Expected one folder for each class{part}, {files_of}. Received: {received}")
     return found
 

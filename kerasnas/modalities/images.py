@@ -14,9 +14,17 @@ from PIL import Image
 
 from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.columns import columns_of
+from kerasnas.modalities.columns import as_list, columns_of
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
-from kerasnas.modalities.decoding import MODES, image_files, pixels_of_files, pixels_of_images, read_pixels
+from kerasnas.modalities.decoding import (
+    MODES,
+    SUFFIXES,
+    TRAITS,
+    Decoded,
+    pixels_of_files,
+    pixels_of_images,
+    read_pixels,
+)
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
 from kerasnas.tasks import Task
@@ -49,6 +57,8 @@ class Images(Modality):
         2: "Flattened images get their axes back by x.reshape(-1, height, width, channels)",
     }
     columns = PATH_COLUMNS
+    suffixes = SUFFIXES
+    traits = TRAITS
     augmentations = ("shift", "flip", "flip_vertical", "rotate", "cutout", "color_jitter")
     gradient_space, race_space = "darts", "macro"
     resizes = True
@@ -75,8 +85,11 @@ class Images(Modality):
         assert reading.shape is not None
         return {"image_size": reading.shape[:2], "image_fit": reading.fit}
 
+    def decode(self, paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
+        return read_pixels(paths, root, reading, cache)
+
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        x = _listed(x)
+        x = as_list(x)
         first = x[0] if isinstance(x, list) and x else next(iter(x), None) if _is_column(x) else None
         if isinstance(first, str | os.PathLike):
             return reading.scaled(pixels_of_files(x, reading))
@@ -92,15 +105,11 @@ class Images(Modality):
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         assert reading.shape is not None
         columns = columns_of(x)
-        x = _listed(x if columns is None else columns[self.sample_column(columns, reading)])
+        x = as_list(x if columns is None else columns[self.sample_column(columns, reading)])
         if _is_column(x) or (isinstance(x, list) and x and hasattr(x[0], "getexif")):
             x = self.samples(x, reading)
-        paths = [x] if isinstance(x, str | os.PathLike) else x if isinstance(x, list | tuple) else None
-        if paths is not None and all(isinstance(path, str | os.PathLike) for path in paths):
-            _, images, failed = self.from_paths(paths, reading)
-            if failed:
-                raise ValueError("; ".join(failed.values()))
-            return images
+        if (read := self.of_paths(x, reading)) is not None:
+            return read
         images = checks.array("x", x)
         if not images.ndim or not len(images):
             raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
@@ -115,17 +124,8 @@ class Images(Modality):
         shape = reading.shape
         if shape is None or shape[-1] not in MODES:
             raise ValueError(f"The network takes samples of shape {shape}, not images.")
-        files: list[Path] = []
-        checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
-        for path in map(Path, paths):
-            if not path.exists():
-                raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
-            found = image_files(path)
-            if not found:
-                raise ValueError(f"There is no image in the folder {path}.")
-            files += found
-        decoded = read_pixels(list(dict.fromkeys(files)), None, reading)
-        return decoded.paths, decoded.pixels * np.float32(reading.scale / 255), dict(decoded.unreadable)
+        names, pixels, failed = super().from_paths(paths, reading)
+        return names, pixels * np.float32(reading.scale / 255), failed
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
         shape, scale = tuple(record.get("input_shape") or (0,)), record.get("scale")
@@ -199,13 +199,6 @@ def _has_seam(lines: np.ndarray) -> bool:
     steps = np.abs(np.diff(lines, axis=0)).mean(axis=tuple(range(1, lines.ndim)))
     middle, usual = float(steps[len(lines) // 2 - 1]), float(np.median(steps))
     return usual > 0 and not usual / _SEAM < middle < usual * _SEAM
-
-
-def _listed(x: Any) -> Any:
-    """Return paths of an array, an iterator or a column of a frame as a list; anything else as it is."""
-    if isinstance(x, np.ndarray):
-        return x.tolist() if x.ndim == 1 and x.dtype.kind in "UO" else x
-    return list(x) if hasattr(x, "__next__") or hasattr(x, "iloc") else x
 
 
 def _is_column(x: Any) -> bool:

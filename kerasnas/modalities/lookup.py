@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.modalities.base import MODALITIES, Modality
 from kerasnas.modalities.columns import Columns
-from kerasnas.modalities.decoding import is_image
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
@@ -83,6 +82,12 @@ def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
     return named
 
 
+def of_files(paths: Iterable[str | os.PathLike]) -> Modality:
+    """Return the modality that reads most of these files, by their suffixes; the first one if none reads any."""
+    found = [*map(Path, paths)]
+    return max((one for one in all_modalities() if one.suffixes), key=lambda one: sum(map(one.holds, found)))
+
+
 def of_samples(x: Any, columns: Columns | None) -> Modality:
     """Return the modality of samples as an estimator takes them, by what they look like.
 
@@ -99,8 +104,11 @@ def of_samples(x: Any, columns: Columns | None) -> Modality:
         return next((one for one in all_modalities() if names & set(one.columns)), modality("tables"))
     x = x if columns is None else columns[""]
     first = next(iter(x), None)
-    path = isinstance(first, os.PathLike) or (isinstance(first, str) and is_image(Path(first)))
-    if path or hasattr(first, "getexif"):
+    if isinstance(first, str | os.PathLike):
+        found = of_files([first])
+        if isinstance(first, os.PathLike) or found.holds(Path(first)):
+            return found
+    if hasattr(first, "getexif"):
         return modality("images")
     array = np.asarray(x)
     return of_arrays({"x_train": array.astype(str) if array.dtype.kind == "O" else array})

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.modalities.base import PARTS, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.columns import as_list
+from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
+from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
 from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
 
 
 class Recordings(Signals):
-    """Recordings `(samples,)` at one rate; to networks they are signals, the frames of a spectrogram."""
+    """Recordings `(samples,)` at one rate; to networks they are signals, the frames of a spectrogram.
+
+    Args:
+        rate: samples a second, which files are brought to. Defaults to 0: that of most.
+        length: samples of a recording, which files are brought to. Defaults to 0: what most need.
+    """
 
     name = "recordings"
     singular, plural = "recording", "recordings"
     input_plural = "signals"
     near = 0.995
     drift = False
+    suffixes = SUFFIXES
+    traits = TRAITS
+    example = "recording.wav"
     hub_tasks = {"classification": "audio-classification"}
 
+    def __init__(self, rate: int = 0, length: int = 0):
+        self.rate = checks.integer("rate", rate, least=0)
+        self.length = checks.integer("length", length, least=0)
+
+    def restored(self, record: Mapping[str, Any]) -> Modality:
+        front = record.get("front") or {}
+        return type(self)(front.get("rate", 0), front.get("samples", 0))
+
+    def decode(self, paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
+        if reading.size is not None:
+            raise ValueError(checks.invalid("image_size", "None, as recordings have no size", reading.size))
+        return read_sounds(paths, root, self.rate, self.length)
+
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        if isinstance(x, list | tuple) and x and isinstance(x[0], str | os.PathLike):
+            raise ValueError(checks.invalid("x", "an array, or a folder with a folder for each class", x[0]))
         return checks.array("x", x)
+
+    def queries(self, x: Any, reading: Reading) -> np.ndarray:
+        found = self.of_paths(as_list(x), reading)
+        return self.samples(x, reading) if found is None else found
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         rate = np.ravel(arrays.get("rate", ()))
@@ -39,7 +71,7 @@ class Recordings(Signals):
             if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
                 expected = "audio, (recordings, samples), all of one length"
                 raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
-            raw[part] = x.astype("float32") / (32768 if x.dtype == np.int16 else 1)
+            raw[part] = x.astype("float32") / 32768 if x.dtype == np.int16 else x.astype("float32", copy=False)
             if bad := int((~np.isfinite(raw[part]).all(axis=1)).sum()):
                 raise ValueError(
                     f"Expected finite samples. Received: NaN or infinity in {bad} of {len(x)} {what} recordings"
@@ -49,4 +81,5 @@ class Recordings(Signals):
         frames = {part: front.frames(x) for part, x in raw.items()}
         length, bands = frames["train"].shape[1:]
         note = f"Log-mel spectrograms: {length} frames of {bands} bands, at {front.rate:,} samples a second"
-        return dataset_arguments(frames, y, task, raw, front=front, notes=(note,))
+        bound = type(self)(front.rate, front.samples)
+        return dataset_arguments(frames, y, task, raw, front=front, notes=(note,), modality=bound)

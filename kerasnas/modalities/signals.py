@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from kerasnas.companions.linear import Companion
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
+from kerasnas.modalities.series_files import read_series
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
 
@@ -37,6 +38,11 @@ class Signals(Modality):
     companion_setting = "kernels"
     near = 0.999999  # different ones of a device reach 0.99999
     in_words = "{length:g} steps of {channels} channels"
+    archives: ClassVar[Mapping[str, Any]] = {".ts": read_series}
+    gaps = (
+        ". Fill gaps, but not the ends of shorter signals: `for row in x: "
+        "row[:] = pandas.DataFrame(row).interpolate(limit_area='inside').bfill().to_numpy().reshape(row.shape)`"
+    )
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         arrays, raw, notes = without_padding(arrays)

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kerasnas.datasets import load, waveforms
@@ -101,6 +102,16 @@ def test_malformed_files_are_refused(changes, message, tmp_path):
 
 
 # Checks and augmentation ---------------------------------------------------------------------------
+def test_gaps_in_the_middle_are_refused_with_the_line_that_fills_them(tmp_path):
+    x, y = np.tile(np.arange(8.0), (4, 1)), np.array([0, 1, 0, 1])
+    x[1, 3:5] = x[0, 7:] = x[1, 0] = np.nan
+    np.savez(tmp_path / "gaps.npz", x_train=x, y_train=y, x_test=x[2:], y_test=y[2:], kind="signals")
+    with pytest.raises(ValueError, match=r"first in signal 1\. Fill gaps") as found:
+        load(tmp_path / "gaps.npz")
+    exec(str(found.value).split("`")[-2], {"x": x, "pandas": pd})
+    assert x[1].tolist() == [1, *range(1, 8)] and np.isnan(x).sum() == 1
+
+
 def test_checks_expect_signals_where_they_are_asked_for():
     x, y = np.zeros((4, 16, 2)), np.array([0, 1, 0, 1])
     check_images(x, y, input_shape=(None, 2))

@@ -41,7 +41,7 @@ def test_a_validation_part_joins_the_training_images_where_there_is_a_test_part(
     data = load(_folder(tmp_path, "train/a", "train/b", "val/b", "test/a", "test/b"))
     assert _values(data.x_train) == [*range(5), *range(10, 15), *range(20, 25)]
     assert data.y_train.tolist() == 5 * [0] + 10 * [1] and _values(data.x_test) == [*range(30, 35), *range(40, 45)]
-    assert "val/ joins the training images" in data.notes[1] and "reported on test/" in data.notes[1]
+    assert "val/ joins the training data" in data.notes[1] and "reported on test/" in data.notes[1]
 
 
 def test_one_part_alone_is_split_and_a_folder_of_an_archive_is_opened(tmp_path):

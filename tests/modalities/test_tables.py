@@ -136,6 +136,7 @@ def test_columns_that_cannot_be_learned_from_are_refused(columns, words):
     [
         ({"label": np.arange(ROWS)}, {}, "Received: ids, a different value in each of 60 rows"),
         ({"label": [f"row {row}" for row in range(ROWS)]}, {}, "Received: ids"),
+        ({"label": [f"2024-02-{row % 29 + 1:02}" for row in range(ROWS)]}, {}, r"such as '2024-02-01'.*to_datetime"),
         ({"label": ["", *"10" * 29, "1"]}, {}, "Column 'label' has no value in row 2"),
         ({}, {"target": ["lable"]}, "Did you mean 'label'"),
         ({}, {"image_size": (8, 8)}, "rows of a table have no size"),
