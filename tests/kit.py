@@ -1,10 +1,12 @@
 """What tests of several rooms share: arrays, tiny settings, clocks that count, networks that are traced once."""
 
+import contextlib
 import dataclasses
 import json
 import struct
 
 import numpy as np
+import tensorflow as tf
 
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
@@ -41,6 +43,16 @@ def stripes(number, seed, names=CLASSES):
     for label in range(3):
         x[y == label, 2 + 3 * label] += 150
     return x.astype("uint8"), names[y]
+
+
+@contextlib.contextmanager
+def untraced():
+    """As the fixture `eagerly`, for fixtures of a module."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 class Clock:

@@ -179,7 +179,7 @@ def test_objective_says_what_is_wrong(arguments, message):
 
 
 def test_cost_model_survives_json_and_keras():
-    model = cost_of("macs", "proxyless")
+    model = cost_of("parameters", "proxyless")
     again = CostModel.from_config(json.loads(json.dumps(model.get_config())))
     genotype = SPACES["proxyless"][0].sample(np.random.default_rng(0))
     assert again.cost(genotype) == model.cost(genotype)
@@ -202,7 +202,7 @@ def test_least_cost_is_that_of_the_cheapest_network():
 
 def test_front_leads_from_the_cheapest_to_the_free_choice():
     space, shape = SPACES["proxyless"]
-    model = cost_of("macs", "proxyless")
+    model = cost_of("parameters", "proxyless")
     supernet = space.build_supernet(shape, 5)
     for alphas in supernet.alphas.values():
         alphas.assign(np.linspace(0, 3, alphas.shape[1])[::-1] * np.ones(alphas.shape))

@@ -127,6 +127,7 @@ def test_names_of_classes_that_were_swapped_are_learned(run, tmp_path, capsys, f
     assert deployment.evaluate(run / "adapted-1", str(new))["accuracy"] > 0.9
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_earlier_images_are_replayed_unless_the_concept_changed(run, tmp_path, monkeypatch):
     asked = []
 

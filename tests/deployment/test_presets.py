@@ -16,7 +16,7 @@ from kerasnas import cli, deployment, methods
 from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
-from tests.kit import GENOTYPE_OF_ONE, TINY_TRAINING
+from tests.kit import GENOTYPE_OF_ONE, TINY_TRAINING, untraced
 from tests.kit import stripes as images
 from tests.platforms.hub_server import local_hub
 
@@ -34,7 +34,8 @@ def run(tmp_path_factory):
     y_test = np.searchsorted(classes, names_test)
     np.savez(folder / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
     settings = TrainingConfig(dataset=str(folder / "rows.npz"), **TINY_TRAINING)
-    methods.retrain(settings, folder / "run", GENOTYPE_OF_ONE, log=lambda line: None)
+    with untraced():
+        methods.retrain(settings, folder / "run", GENOTYPE_OF_ONE, log=lambda line: None)
     return folder / "run"
 
 
@@ -58,6 +59,7 @@ def test_the_shelf_is_that_of_the_saved_models_and_of_the_initializations():
         assert file.read_bytes() == (SHELF / NAME / file.name).read_bytes(), file
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_network_is_put_to_use(tmp_path):
     preset = kerasnas.load(NAME)
     data = kerasnas.datasets.load(NAME)
@@ -81,6 +83,7 @@ def test_an_initialization_is_that_of_the_shelf():
         preset.model  # noqa: B018
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (28, 28), 90).save("one.png")
@@ -97,6 +100,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("by_name", [True, False])
 def test_commands_write_nothing_into_a_preset(by_name, copied, tmp_path, capsys, monkeypatch):
     """Of those that export, `test_an_exported_preset_is_a_copy`."""

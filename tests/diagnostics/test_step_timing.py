@@ -49,7 +49,7 @@ def test_each_edge_counts_and_no_zero_between_edges(strides):
 
 def test_layers_are_counted_at_the_size_at_which_they_run(monkeypatch):
     """28 pixels halve to 14, 7 and 4: the shapes that `build` gets must be those that `call` receives."""
-    space = DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=2)
+    space = DARTSSpace(filters=4, num_cells=3, num_nodes=1, stem_strides=2)
     supernet = space.build_supernet(input_shape=(28, 28, 1), num_classes=3)
     built, received = {}, {}
 

@@ -27,6 +27,7 @@ def network():
     return model
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 def test_raw_images_in_probabilities_out(dtype):
     bare = network()
@@ -35,12 +36,14 @@ def test_raw_images_in_probabilities_out(dtype):
     np.testing.assert_allclose(model.predict(PHOTOS.astype(dtype), verbose=0), expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_samples_are_taken_as_they_are_where_nothing_was_done_to_them():
     bare, x = network(), np.random.default_rng(0).normal(size=(6, 5, 4, 3))
     expected = keras.ops.softmax(bare.predict(x, verbose=0))
     np.testing.assert_allclose(with_preprocessing(bare).predict(x, verbose=0), expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_evaluate_gives_cross_entropy_and_accuracy():
     bare = network()
     loss, accuracy = with_preprocessing(bare, 255).evaluate(PHOTOS, LABELS, verbose=0)

@@ -1,7 +1,9 @@
 """Networks in the formats of other runtimes: what they answer, what is refused, what a failure leaves."""
 
 import dataclasses
+import functools
 import json
+import shutil
 import subprocess
 import sys
 
@@ -30,18 +32,22 @@ def classifier():
     return Classifier(with_preprocessing(network, 255), CLASSES, 255)
 
 
+@pytest.fixture(scope="module")
+def exported(classifier, tmp_path_factory):
+    """A function from the name of a format to its export, in a folder of its own, written once."""
+    return functools.cache(lambda name: export_classifier(classifier, name, tmp_path_factory.mktemp(name), X, X))
+
+
 def test_savedmodel_and_litert_need_no_further_package():
     assert {"savedmodel", "litert", "litert-int8"} <= set(HERE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_a_file_answers(classifier, name, tmp_path):
+def test_what_a_file_answers(classifier, exported, name):
     if FORMATS[name].missing:
         pytest.skip("The extra kerasnas[export] is not installed.")
-    found = export_classifier(classifier, name, tmp_path, X, X)
-    assert found.path == tmp_path / FORMATS[name].path and [file.name for file in tmp_path.iterdir()] == [
-        found.path.name
-    ]
+    found = exported(name)
+    assert found.path.name == FORMATS[name].path and [*found.path.parent.iterdir()] == [found.path]
     loaded = FORMATS[name].load(found.path)
     answers, expected = loaded.answers(X), classifier.answers(X)  # the same raw images
     assert answers.shape == (40, 3)
@@ -70,11 +76,10 @@ def test_integers_of_8_bits_are_smaller(tmp_path):
     assert rounded < 0.4 * exact
 
 
-def test_calibration_decides_what_the_integers_stand_for(classifier, tmp_path):
+def test_calibration_decides_what_the_integers_stand_for(classifier, exported, tmp_path):
     """Ranges found on black images do not fit others."""
-    right = export_classifier(classifier, "litert-int8", tmp_path, X, X)
     wrong = export_classifier(classifier, "litert-int8", tmp_path, X, np.zeros_like(X))
-    assert wrong.difference > 2 * right.difference
+    assert wrong.difference > 2 * exported("litert-int8").difference
 
 
 @pytest.mark.slow
@@ -110,9 +115,9 @@ def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):
         pytest.param("answers", "litert", marks=pytest.mark.slow),
     ],
 )
-def test_a_failure_leaves_what_was_there(classifier, name, fault, tmp_path, monkeypatch):
-    kind = FORMATS[name]
-    before = export_classifier(classifier, name, tmp_path, X, X)
+def test_a_failure_leaves_what_was_there(classifier, exported, name, fault, tmp_path, monkeypatch):
+    kind, tmp_path = FORMATS[name], tmp_path / "before"
+    shutil.copytree(exported(name).path.parent, tmp_path)
     content = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def broken(model, path, samples):
@@ -129,7 +134,7 @@ def test_a_failure_leaves_what_was_there(classifier, name, fault, tmp_path, monk
     with pytest.raises(error, match=words):
         export_classifier(classifier, name, tmp_path, X, X)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == content
-    assert before.path.exists() and len(list(tmp_path.iterdir())) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [kind.path]
 
 
 def test_a_file_where_the_folder_goes(classifier, tmp_path):

@@ -17,7 +17,7 @@ from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.supernet import build_search, search_batch_size
 from kerasnas.reporting.comparisons import verdict
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
-from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING
+from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING, untraced
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
 
@@ -56,7 +56,8 @@ def searched(dataset, tmp_path_factory):
     """The settings, the folder, the result and the log of a search, beside which two random networks are trained."""
     own = {**TINY, "primitives": ("none", "skip_connect", "avg_pool_3x3"), "random_genotypes": 2}
     settings, folder, lines = SearchConfig(dataset=dataset, **own), tmp_path_factory.mktemp("run") / "run", []
-    return settings, folder, methods.search(settings, folder, lines.append), lines
+    with untraced():
+        return settings, folder, methods.search(settings, folder, lines.append), lines
 
 
 def test_search_as_a_function(searched):

@@ -89,6 +89,7 @@ def test_labels_are_learned_and_reported(multilabel):
     assert "finds any of 3 labels" in card and "multi-label classifier" in card
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_numbers_are_learned_and_reported(regression):
     result = json.loads((regression / "result.json").read_text())
     searched = result["searched"]
@@ -101,6 +102,7 @@ def test_numbers_are_learned_and_reported(regression):
     assert np.abs(found[:, 0] - y[:, 0]).mean() < 1 and 99 < found[:, 0].mean() < 106
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("form", ["text", "csv", "json"])
 def test_predictions_of_files(multilabel, regression, tmp_path, capsys, form):
     Image.fromarray(np.hstack([np.full((8, 4), 200), np.full((8, 4), 20)]).astype("uint8")).save(tmp_path / "a.png")
@@ -114,6 +116,7 @@ def test_predictions_of_files(multilabel, regression, tmp_path, capsys, form):
             assert "sum" in out and "dark" in out
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_evaluation_is_that_of_the_run(multilabel, regression, capsys):
     for run, metric in ((multilabel, "f1"), (regression, "r2")):
         found = deployment.evaluate(run)
@@ -133,14 +136,15 @@ def test_other_tasks_are_not_mixed_up(multilabel, regression, tmp_path):
 
 
 def test_exports_answer_the_same(regression):
-    record = deployment.export(regression, ["litert"], log=lambda line: None)
-    (file,) = [one for one in record["files"] if one["format"] == "litert"]
+    record = deployment.export(regression, ["savedmodel"], log=lambda line: None)
+    (file,) = [one for one in record["files"] if one["format"] == "savedmodel"]
     assert file["agreement"] == 1.0 and file["difference"] < 1e-3
 
 
 ESTIMATOR = {"cpu_minutes": 0.2, "candidates": 1, "log": lambda line: None}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_estimators_of_finished_runs(multilabel, regression):
     x, y = images(60, 1)
     classifier = ImageClassifier.load(multilabel.parent)
@@ -184,7 +188,7 @@ def test_estimators_say_what_is_not_theirs():
     ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
 )
 def test_gradient_search(make, metric, tmp_path):
-    (x, y), (x_test, y_test) = make(64, 0), make(32, 1)
+    (x, y), (x_test, y_test) = make(32, 0), make(16, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
@@ -207,6 +211,7 @@ def test_gradient_search(make, metric, tmp_path):
     assert "paired" in result
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_drift_of_numbers_is_told(regression):
     """From what the run noted of its test data: of the same kind none, of other labels its accuracy."""
     assert (regression / "drift.npz").exists()

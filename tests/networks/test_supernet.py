@@ -251,7 +251,7 @@ def test_plan_halves_at_one_and_two_thirds():
     assert [cell.kind for cell in cell_plan(1, 1)] == ["reduce"]
 
 
-@pytest.mark.parametrize("cells", [1, 2, 4, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cells", [1, 2, *(pytest.param(number, marks=pytest.mark.slow) for number in (4, 6))])
 def test_any_number_of_cells_and_odd_sizes(cells):
     size = {"num_cells": cells, "input_shape": (9, 7, 3)}
     x = np.ones((1, 9, 7, 3), "float32")

@@ -123,6 +123,7 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs):
         assert entry["macs"] > 0 and entry["parameters"] > 0 and entry["cost"] > 0
 
 
+@pytest.mark.usefixtures("two_rungs")
 def test_workers_compute_in_the_precision_of_the_race(tmp_path):
     workers = Two()
     race(tmp_path, workers, precision="bfloat16", candidates=lambda number: candidates(2)).run()

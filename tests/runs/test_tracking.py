@@ -19,7 +19,7 @@ from kerasnas.platforms.tensorboard_log import ArchitectureLog
 from kerasnas.racing.race import stage
 from kerasnas.runs import tracking
 from kerasnas.runs.folder import RunFolder
-from tests.kit import TINY
+from tests.kit import TINY, untraced
 
 NAMES = tuple(TRACKERS)
 
@@ -49,11 +49,12 @@ def finished(place):
         if line.startswith("Training the found"):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with untraced(), pytest.raises(KeyboardInterrupt):
         methods.search(settings, place / "run", interrupt)
     assert mlflow_run_of("run").info.status == "KILLED"
     lines = []
-    result = methods.search(settings, place / "run", lines.append)
+    with untraced():
+        result = methods.search(settings, place / "run", lines.append)
     assert not [line for line in lines if "continues without" in line]
     return place / "run", result
 
@@ -133,6 +134,7 @@ def test_tensorboard_has_curves_alphas_plots_and_texts(finished):
     assert (folder / "tracking" / "tensorboard" / "architecture").is_dir()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_those_that_fail_are_told_in_a_line_and_hear_of_the_result_later(place, monkeypatch):
     def refuse(self, group, values, step):
         raise ConnectionError("the server is gone\nTraceback ...")

@@ -132,6 +132,7 @@ def test_network_learns():
     network = space.build_network(of(("gat", 0), ("sage", 1)), DATA.input_shape, 3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(0.05), loss, weighted_metrics=["accuracy"])
+    network.optimizer.build(network.trainable_variables)  # or the step is traced twice
     network.fit(DATA.batches("train", steps=150), epochs=1, verbose=0, shuffle=False)
     _, accuracy = network.evaluate(DATA.batches("train"), verbose=0)
     logits = np.array(network(X))

@@ -56,6 +56,7 @@ def test_what_quarters_have_in_common_is_learned_where_a_linear_head_finds_nothi
         assert prober.probe("tiny", 64, (x, y), (x_test, y_test), lambda: 0.0, limit)["head"] != COMPARED
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_network_is_given_the_head_and_does_not_mind_the_order_of_quarters(short, tmp_path):
     x, y = pairs(60)
     model, again = network(), network((FROZEN,) * 4 + (TUNED,))
@@ -74,6 +75,7 @@ def test_a_network_is_given_the_head_and_does_not_mind_the_order_of_quarters(sho
     np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(x), outputs, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_samples_count_by_their_weights(short):
     x, y = pairs(40)
     fitted = [begin(network(), x, y, CLASSIFICATION, weights) for weights in (None, np.arange(40.0))]

@@ -37,6 +37,7 @@ class Epochs(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_recipe_spelled_out(tmp_path):
     """Against Keras alone: the published recipe of DARTS."""
     recipe = TrainingRecipe(2, 8, 0.05, augment=shift, options={"filters": 3})
@@ -58,6 +59,7 @@ def test_the_recipe_spelled_out(tmp_path):
     assert record["parameters"] == sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_path):
     training, seen = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(3, 8)), []
 
@@ -78,6 +80,7 @@ def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_
     assert loss == pytest.approx(whole["test_loss"], rel=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_held_out_data_can_be_validation_data(tmp_path):
     training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 8))
     record = training.run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, evaluated_on="val", validate=True)
@@ -138,6 +141,7 @@ class Hooks(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("stop", [None, ("train_batch_end", 1), pytest.param(("epoch_end", 1), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("validation", "replicas"),
@@ -172,6 +176,7 @@ def test_a_prepared_network_is_traced_once():
     assert traced == {True: 1, False: 2}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_network_trains_on_the_fused_kernel_and_is_kept_as_standard_layers(tmp_path):
     """The callbacks' network is the standard one too: what they save needs no layer of ours."""
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["sep_conv_3x3"])

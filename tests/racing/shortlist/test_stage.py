@@ -120,7 +120,8 @@ def test_where_synflow_is_not_defined_the_number_of_parameters_stands_in(tmp_pat
     space = ProxylessSpace(filters=2, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])  # of ReLU6
     monkeypatch.setattr(NetworkTraining, "run", lambda *arguments, **options: {"val_accuracy": 0.5})
     training, found = NetworkTraining(space, (8, 8, 1), 3), [space.sample(np.random.default_rng(0))]
-    assert run_shortlist(Stages(tmp_path), Shortlist(2), found, training, *data, log=str)["proxy"] == "parameters"
+    settings = Shortlist(2, evaluations=2)
+    assert run_shortlist(Stages(tmp_path), settings, found, training, *data, log=str)["proxy"] == "parameters"
     with pytest.raises(ValueError, match="The proxy 'synflow' needs"):
         run_shortlist(Stages(tmp_path / "said"), Shortlist(2, proxy="synflow"), found, training, *data, log=str)
 

@@ -64,6 +64,7 @@ def test_own_oracles_search_it(space, tmp_path):
     assert accuracy == pytest.approx(oracle.get_best_trials(1)[0].score)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_head_is_fitted_to_the_training_samples_alone(space):
     """Of a frozen network it stays, so that it is seen after the training: with Keras' split, and with a dataset."""
     hypermodel = AdaptationHyperModel(space, SHAPE, CLASSES)
