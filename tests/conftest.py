@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 # Before TensorFlow is imported. oneDNN's rewriting of graphs takes a sixth of the time of tests whose graphs run for a
@@ -23,22 +22,6 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 
 HERE = Path(__file__).parent
-PLAIN = {bool, float, int, str, types.FunctionType, types.NoneType}
-set_attribute = keras.layers.Layer.__setattr__
-
-
-def set_plain(layer, name, value):
-    """Set an attribute of a layer as Keras does, which asks of plain values, too, whether they are to be tracked.
-
-    That is a fifth of the time in which networks and supernets are built.
-    """
-    if type(value) in PLAIN and "_tracker" in vars(layer):
-        object.__setattr__(layer, name, value)
-    else:
-        set_attribute(layer, name, value)
-
-
-keras.layers.Layer.__setattr__ = set_plain
 
 # Programs, which pytest would take for modules with doctests.
 collect_ignore = ["processes.py", "robustness/subjects.py", "executors/work.py"]
