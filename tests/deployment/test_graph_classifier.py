@@ -14,7 +14,6 @@ from kerasnas.datasets import Dataset, stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig, SearchConfig
-from kerasnas.methods.nodes import record
 from kerasnas.methods.nodes.propagation import fit, propagated
 from kerasnas.methods.nodes.record import choose
 from kerasnas.methods.nodes.search import NodeSearch
@@ -199,18 +198,3 @@ def test_networks_that_do_not_help_are_left_out():
     right, rng = np.eye(3)[data.y], np.random.default_rng(0)
     noisy, other, noise = (part + rng.normal(size=right.shape) for part in (right, right, 0 * right))
     assert choose(data, noisy, noise).weights["networks"] == 0 < choose(data, noisy, other).weights["networks"]
-
-
-@pytest.mark.parametrize(("mended", "helps"), [(1, False), (9, True)])
-def test_smoothing_takes_more_than_a_node(monkeypatch, mended, helps):
-    data = stochastic_blocks()
-    noisy = np.eye(3)[data.y] + np.random.default_rng(0).normal(size=(len(data.y), 3))
-
-    def mends(data, answers):
-        found, held_out = answers.copy(), data.parts["validation"]
-        wrong = held_out[found[held_out].argmax(axis=1) != data.y[held_out]]
-        found[wrong[:mended]] = np.eye(3)[data.y[wrong[:mended]]]
-        return found
-
-    monkeypatch.setattr(record, "smoothed", mends)
-    assert choose(data, noisy, 0 * noisy).smoothed == helps

@@ -44,7 +44,7 @@ def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> 
 
     The weights are those of the least loss (`kerasnas.companions.linear.mix`); the regression, the simpler one, stands
     alone unless the mixture is better by a standard error, cross-validated. Predictions are smoothed along the edges if
-    more of the validation nodes are then right, by a standard error too.
+    more of the validation nodes are then right.
 
     Example:
 
@@ -67,8 +67,8 @@ def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> 
     weights = dict(zip(outputs, found.tolist(), strict=True))
     together = CLASSIFICATION.answers(sum(weights[name] * one for name, one in outputs.items()))
     along = smoothed(data, together)
-    gain, error = paired_difference(*(one[held_out].argmax(axis=1) == y for one in (along, together)))
-    return Mixed(weights, gain > error, {name: CLASSIFICATION.answers(one) for name, one in outputs.items()})
+    helps = data.accuracy(along, "validation") > data.accuracy(together, "validation")
+    return Mixed(weights, helps, {name: CLASSIFICATION.answers(one) for name, one in outputs.items()})
 
 
 def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> Record:
