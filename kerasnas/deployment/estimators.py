@@ -91,11 +91,12 @@ class ImageRegressor(Estimator):
 
 
 class TableClassifier(ProbabilityEstimator):
-    """The best classifier of rows of numbers and categories in the time you give, next to models without a network.
+    """The best classifier of rows of numbers and categories in the time you give: of networks, a line and boosted trees.
 
     `fit` takes an array `(samples, columns)` or a frame, and labels like those of `ImageClassifier`; or a frame with a
-    column of labels, named as the setting `target` says. `result["race"]["references"]` has the test scores of logistic
-    regression and histogram gradient boosting: which of them wins, the report says.
+    column of labels, named as the setting `target` says. A logistic regression and boosted trees are part of the model,
+    as standard Keras layers; rows that the race holds out say how much they and the network count.
+    `result["race"]["references"]` has the test scores of the two alone.
 
     Example:
 
@@ -107,7 +108,7 @@ class TableClassifier(ProbabilityEstimator):
 
 
 class TableRegressor(Estimator):
-    """The best network that estimates numbers from rows in the time you give, next to models without a network.
+    """The best model that estimates numbers from rows in the time you give: of networks, a line and boosted trees.
 
     As `TableClassifier`, with labels like those of `ImageRegressor`.
 
