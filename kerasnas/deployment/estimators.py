@@ -91,7 +91,7 @@ class ImageRegressor(Estimator):
 
 
 class TableClassifier(ProbabilityEstimator):
-    """The best classifier of rows of numbers and categories in the time you give: of networks, a line and boosted trees.
+    """The best classifier of rows of numbers and categories in the time you give: networks, a line, boosted trees.
 
     `fit` takes an array `(samples, columns)` or a frame, and labels like those of `ImageClassifier`; or a frame with a
     column of labels, named as the setting `target` says. A logistic regression and boosted trees are part of the model,
@@ -108,7 +108,7 @@ class TableClassifier(ProbabilityEstimator):
 
 
 class TableRegressor(Estimator):
-    """The best model that estimates numbers from rows in the time you give: of networks, a line and boosted trees.
+    """The best model that estimates numbers from rows in the time you give: networks, a line, boosted trees.
 
     As `TableClassifier`, with labels like those of `ImageRegressor`.
 
