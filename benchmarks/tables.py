@@ -39,9 +39,9 @@ PAGES = {
         ),
     ),
     "texts_and_series": Page(
-        "Texts, series, speech",
-        "Searches on texts and signals at equal CPU time with simple methods, which are hard to beat.",
-        ("text", "text_starts", "text_race", "series", "series_race", "experience"),
+        "Texts, series, speech, tables",
+        "Searches on texts, signals and rows compared with simple methods, which are hard to beat.",
+        ("text", "text_starts", "text_race", "series", "series_race", "experience", "rows"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
