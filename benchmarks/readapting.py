@@ -41,12 +41,13 @@ def report(arguments, records):
         chosen = [
             one["adopted"] for one in records if classes in (one["classes"], "all") and size in (one["samples"], "all")
         ]
-        low, high = (100 * end for end in wilson_interval(np.mean(chosen), len(chosen)))
-        share = {"mean": 100 * np.mean(chosen), "low": low, "high": high}
+        low, high = (round(max(0.0, 100 * end), 1) for end in wilson_interval(np.mean(chosen), len(chosen)))
+        share = {"mean": round(100 * np.mean(chosen), 1), "low": low, "high": high}
         table.add([str(classes), str(size), len(chosen), sum(chosen), share])
     code, intervals = ["kerasnas/deployment/readapting.py"], "Brackets are 95 % intervals (Wilson)"
     seeds = [one["seed"] for one in records]
-    tracked.record(arguments, table.rows, code=code, intervals=intervals, seeds=seeds, runs=records)
+    adopted = [{"adopted_seeds": [one["seed"] for one in records if one["adopted"]]}]
+    tracked.record(arguments, table.rows, code=code, intervals=intervals, seeds=seeds, runs=adopted)
 
 
 def main():

@@ -81,7 +81,7 @@ PAGES = {
     "drift_and_federated": Page(
         "Drift, and data that stay with their owners",
         "Adaptation of networks to changing data, and searches over clients.",
-        ("drift", "drift_example", "federated", "federated_paired", "hostile_clients"),
+        ("drift", "readapting", "drift_example", "federated", "federated_paired", "hostile_clients"),
     ),
     "speed": Page(
         "Speed, memory, exactness",
