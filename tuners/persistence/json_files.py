@@ -126,6 +126,7 @@ def _keep(path: Path) -> None:
     try:
         os.link(path, link)
         os.replace(link, previous(path))
+        link.unlink(missing_ok=True)  # replacing does nothing where both are one file, as after a kill before the write
     except FileNotFoundError:
         return
     except OSError:  # a file system without hard links

@@ -37,6 +37,15 @@ def test_a_file_is_json_that_others_read_too(path):
     assert json_files.read(path) == VALUE
 
 
+def test_killed_between_both_versions_the_next_write_leaves_nothing(path):
+    """Then both are one file, which renaming leaves as they are, with the third name of it."""
+    json_files.write(path, {"step": 1})
+    os.link(path, json_files.previous(path))
+    json_files.write(path, {"step": 2})
+    assert {one.name for one in path.parent.iterdir()} == {"state.json", "state.previous.json"}
+    assert json_files.read(path) == {"step": 2} and json_files.read(json_files.previous(path)) == {"step": 1}
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_the_version_before_is_kept(path, durable):
     for step in range(3):
