@@ -385,7 +385,6 @@ def join(
     task: Task,
     kind: Companion,
     batch_size: int,
-    learned: Learned | None = None,
     log: Callable[[str], Any] = lambda line: None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
@@ -399,7 +398,6 @@ def join(
         task: what is predicted.
         kind: of the linear models.
         batch_size: of the network's predictions.
-        learned: the linear models, of these data and parts. Defaults to None: they learn now.
         log: called with lines on what the held-out samples say. Defaults to nothing.
 
     Returns:
@@ -408,7 +406,7 @@ def join(
         together.
     """
     x, y, *rest = (np.asarray(part) for part in data)
-    held, whole = learned or kind.learn(x, y, parts, task, int(network.output_shape[-1]), *rest)
+    held, whole = kind.learn(x, y, parts, task, int(network.output_shape[-1]), *rest)
     record = weigh(network, data, parts, task, kind, batch_size, held, log)
     return combined(network, whole, record["weights"]), record
 

@@ -84,11 +84,10 @@ class BoostedRows:
             share = np.eye(outputs)[classes]
             columns = [(y, share if len(classes) > 2 else (share[-1:] - share[:1]) / 2)]
         else:
-            constant = task.ridge_targets(task.targets(y, outputs))[0]  # of columns that are the same in all rows
-            columns = list(zip(task.targets(y, outputs).T, np.eye(outputs)[:, None], strict=True))
+            targets = task.targets(y, outputs)
+            constant = np.where(np.ptp(targets, axis=0) > 0, 0, task.ridge_targets(targets)[0])  # the same in all rows
+            columns = list(zip(targets.T, np.eye(outputs)[:, None], strict=True))
         varied = [(labels, share) for labels, share in columns if np.ptp(labels) > 0]
-        for _, share in varied if y.ndim > 1 else ():
-            constant = np.where(share[0] > 0, 0, constant)
         models = tuple(new().fit(x, labels, weights) for labels, _ in varied)
         return cls(models, tuple(share for _, share in varied), constant)
 
@@ -101,7 +100,7 @@ class BoostedRows:
 
     @property
     def bias(self) -> np.ndarray:
-        """What no tree adds to each output."""
+        """The part of each output that no tree adds."""
         return self.constant + sum(
             baseline(model) @ share for model, share in zip(self.models, self.shares, strict=True)
         )

@@ -80,7 +80,7 @@ def test_held_out_rows_leave_out_a_network_that_has_learned_nothing():
     task, outputs, _ = fitted("two classes")
     y = LABELS["two classes"][1]
     inputs = keras.Input((4,))
-    layer = keras.layers.Dense(outputs)
+    layer = keras.layers.Dense(outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
     network = keras.Model(inputs, layer(inputs))
     parts = linear.held_out(task, y, seed=0)
     model, record = linear.join(network, (X, y), parts, task, RowCompanion(), 100)
