@@ -17,6 +17,7 @@ if keras.backend.backend() == "tensorflow":
         value_and_grad,
         values,
     )
+    from kerasnas.backend.tensorflow_depthwise import depthwise_conv
     from kerasnas.backend.tensorflow_fused import fused_call
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
@@ -29,6 +30,7 @@ elif keras.backend.backend() == "jax":
         all_reduce,
         batch_norm,
         checked_rows,
+        depthwise_conv,
         devices,
         exact_second_order,
         first_order_only,

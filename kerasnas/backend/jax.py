@@ -66,9 +66,14 @@ def batch_norm(
     return y.astype(dtype), mean, variance
 
 
-def fused_call(layer: keras.layers.BatchNormalization) -> None:
+def fused_call(layer: keras.layers.Layer) -> None:
     """Return None: XLA fuses Keras' own formula; see `kerasnas.backend.tensorflow_fused.fused_call`."""
     return None
+
+
+def depthwise_conv(x: Tensor, kernel: Tensor, strides: int = 1, dilation: int | tuple[int, int] = 1) -> Any:
+    """Keras' own; see `kerasnas.backend.tensorflow_depthwise.depthwise_conv`."""
+    return keras.ops.depthwise_conv(x, kernel, strides, "same", "channels_last", dilation)
 
 
 def devices() -> str:

@@ -1,4 +1,4 @@
-"""Keras' own batch normalization on TensorFlow's fused kernel."""
+"""Layers of Keras on TensorFlow's faster kernels: batch normalization, and depthwise convolution."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ import keras
 import tensorflow as tf
 
 from kerasnas.annotations import Tensor
+from kerasnas.backend.tensorflow_depthwise import depthwise_call
 
 
-def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | None:
+def fused_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
+    """Return a function that computes `layer.call` faster, on the variables of `layer`; None if there is none."""
+    for stock, faster in _FASTER:
+        if isinstance(layer, stock) and type(layer).call is stock.call:
+            return faster(layer)
+    return None
+
+
+def _batch_norm_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | None:
     """Return a function that computes `layer.call` on the fused kernel, None if the kernel cannot.
 
     It reads and updates the variables of `layer`. The kernel normalizes over all axes but the last in single or half
@@ -52,3 +61,9 @@ def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | N
         return y if len(inputs.shape) == 4 else tf.reshape(y, tf.shape(inputs))
 
     return call
+
+
+_FASTER: tuple[tuple[type[keras.layers.Layer], Callable[[Any], Callable[..., Any] | None]], ...] = (
+    (keras.layers.BatchNormalization, _batch_norm_call),
+    (keras.layers.DepthwiseConv2D, depthwise_call),
+)

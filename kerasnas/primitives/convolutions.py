@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import checks
+from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import (
     PRIMITIVES,
@@ -47,13 +47,11 @@ class Depthwise(Stage):
 
     def call(self, inputs: Tensor) -> Tensor:
         signal = spatial_rank(inputs) == 1
-        outputs = ops.depthwise_conv(
+        outputs = backend.depthwise_conv(
             ops.expand_dims(inputs, 1) if signal else inputs,
             self.read(self.kernel, inputs),
-            strides=self.strides,
-            padding="same",
-            dilation_rate=(1, self.dilation) if signal else self.dilation,
-            data_format="channels_last",
+            self.strides,
+            (1, self.dilation) if signal else self.dilation,
         )
         return ops.squeeze(outputs, 1) if signal else outputs
 

@@ -25,7 +25,7 @@ def nested(**options):
         [
             keras.Input((8, 8, 4)),
             keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-2, scale=False),
-            keras.layers.DepthwiseConv2D(3, padding="same"),
+            keras.layers.DepthwiseConv2D(5, padding="same", activation="relu"),
         ]
     )
     inputs = keras.Input((8, 8, 3))
