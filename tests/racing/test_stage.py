@@ -21,6 +21,7 @@ from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import stage
 from kerasnas.racing.race.stage import Race, spent_before
+from kerasnas.racing.rungs import first_steps, race_share
 from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.evidence import evaluation_record
@@ -345,23 +346,41 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
     assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
 
 
-@pytest.mark.slow
-def test_the_winner_is_trained_on_all_of_the_data(tmp_path, monkeypatch):
+def marked():
     x, y = images(48, 1)
     x[:, 0, 0, 0] = MARK
-    seen, take = [], Contestant._batch
+    return x, y
+
+
+def watch_batches(monkeypatch):
+    """Return a list that gets the greatest value of each batch that a contestant learns from."""
+    learned, take = [], Contestant._batch
 
     def batch(contestant):
         found = take(contestant)
-        seen.append(float(found[0].max()))
+        learned.append(float(found[0].max()))
         return found
 
     monkeypatch.setattr(Contestant, "_batch", batch)
-    entrant = race(tmp_path, held_out=(x, y), augment=())
-    entrant.run()
-    assert max(seen) < MARK
+    return learned
+
+
+def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
+    learned = watch_batches(monkeypatch)
+    entrant = race(tmp_path, 5.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
+    found = entrant.run()
+    assert max(learned) < MARK and all(entry["rungs"] for entry in found["contestants"].values())
     finish(entrant)
-    assert max(seen) == MARK
+    assert max(learned) == MARK
+
+
+def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypatch):
+    """In five minutes, of steps of a tenth of a second: 150 in the first rung, with room for one beside the first."""
+    monkeypatch.setattr(stage, "first_steps", first_steps)
+    monkeypatch.setattr(stage, "race_share", race_share)
+    entrant, ticks = race(tmp_path, 5.0, augment=()), Clock()
+    entrant.budget.clock = lambda: 0.1 * ticks()
+    assert entrant.run()["rungs"][0] == [2, 150]
 
 
 def finish_two(folder):

@@ -28,6 +28,7 @@ class Beside(Companion):
     samples, prior = "images", (0.5, 0.5)
 
     def learn(self, x, y, parts, task, outputs, weights=None):
+        self.parts = [x[rows] for rows in parts]
         return [np.zeros((len(parts[1]), outputs))], lambda shares: Nothing()
 
     def __str__(self):
@@ -40,7 +41,10 @@ class Beside(Companion):
 def trained(folder, **options):
     said, kept = [], []
     entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), build=kit.build, **options)
-    record = train_winners(entrant, kept.append, Beside())
+    beside = Beside()
+    record = train_winners(entrant, kept.append, beside)
+    for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):
+        np.testing.assert_array_equal(part, images)
     return record, kept[0].get_weights(), [line for line in said if "Training" in line]
 
 

@@ -106,16 +106,20 @@ def test_scales_and_the_corner():
 
 
 def test_the_greatest_growth_is_asked_for_pending_ones_count_as_predicted(monkeypatch):
-    """With known predictions the choice is that of the formula, the front grown by what is pending and chosen."""
+    """With known predictions the choice is that of the formula, the front grown by what is pending and chosen.
+
+    What is pending is ahead of the front, and so of a candidate as good; two candidates are the best, and alike.
+    """
     cells = architectures(40)
     told, pending, candidates = cells[:10], cells[10], cells[12:30]
     rng = np.random.default_rng(0)
-    strategy = EHVISearch(SPACE, initial=10, batch_size=3)
+    strategy = EHVISearch(SPACE, unique=False, initial=10, batch_size=3)  # nothing else leaves out what is pending
     for indices, pair in zip(told, rng.normal(0, 1, (10, 2)), strict=True):
         strategy.tell(SPACE.decode(indices), tuple(pair))
     strategy._chosen = [pending]
     assert SPACE.encode(strategy.ask()) == pending
     means, variance = rng.normal(0, 1, (19, 2)), rng.uniform(0.1, 1, 19)
+    means[:4], variance[:4] = [(3, 3), (3, 3), (9, 1), (9, 1)], 1e-6
     conditioned = []
 
     def posterior(kernel, observed, targets, every, noise):
@@ -137,7 +141,8 @@ def test_the_greatest_growth_is_asked_for_pending_ones_count_as_predicted(monkey
         growth[[0, *expected]] = -1
         expected.append(int(np.argmax(growth)))
         front = np.vstack([front, means[expected[-1]]])
-    assert asked == [candidates[position - 1] for position in expected]
+    assert asked == [candidates[position - 1] for position in expected] and expected[0] == 2
+    assert not {1, 3} & set(expected)
     assert conditioned == [(objective, position) for position in (0, *expected) for objective in (0, 1)]
 
 
