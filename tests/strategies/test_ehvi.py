@@ -10,7 +10,7 @@ from kerasnas.pareto import hypervolume
 from kerasnas.search import NSGA2, EHVISearch, RandomSearch
 from kerasnas.spaces import NASBench101Space
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
-from kerasnas.strategies.gaussian_process import NOISES, MatchKernel, expected_improvement, fit_noise
+from kerasnas.strategies.gaussian_process import NOISES, MatchKernel, fit_noise
 from tests.strategies.kit import SPACE, architectures
 
 FRONT = np.array([[1.0, 4.0], [3.0, 2.0], [2.0, 3.0], [0.5, 4.5]])
@@ -54,21 +54,6 @@ def test_certain_points_grow_it_by_their_own_area():
     expected = [hypervolume(np.vstack([FRONT, mean]), (0, 0)) - hypervolume(FRONT, (0, 0)) for mean in means]
     assert growth == pytest.approx(expected, abs=1e-7)
     assert expected == [1.5 * 0.5 + 0.5 * 1.0, 0, 0, 2 * 1, 0.5 * 1.5 + 0.5 * 2]
-
-
-def test_without_a_front_it_is_a_product_of_improvements():
-    means, deviations = np.array([[0.3, -0.2], [1.0, 2.0]]), np.array([[1.0, 0.5], [0.1, 2.0]])
-    expected = [expected_improvement(means[:, k], deviations[:, k], (0.5, -1.0)[k]) for k in range(2)]
-    growth = expected_hypervolume_improvement(means, deviations, np.zeros((0, 2)), (0.5, -1.0))
-    assert growth == pytest.approx(expected[0] * expected[1])
-
-
-def test_objectives_may_change_places():
-    rng = np.random.default_rng(3)
-    means, deviations = rng.normal(2, 2, (9, 2)), rng.uniform(0.1, 2, (9, 2))
-    one = expected_hypervolume_improvement(means, deviations, FRONT, (0.2, 0.1))
-    other = expected_hypervolume_improvement(means[:, ::-1], deviations[:, ::-1], FRONT[:, ::-1], (0.1, 0.2))
-    assert one == pytest.approx(other) and (one > 0).all()
 
 
 # The noise -----------------------------------------------------------------------------------------------
