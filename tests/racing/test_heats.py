@@ -16,7 +16,7 @@ from tests.racing.test_stage import (
     marked,
     race,
     short,  # noqa: F401
-    watch_batches,
+    watch,
 )
 
 
@@ -35,9 +35,9 @@ def field(folder, build=SMALL, area=4.0, **options):
 
 
 def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_path, monkeypatch):
-    said, learned = [], watch_batches(monkeypatch)
+    said, (learned, scored) = [], watch(monkeypatch)
     found = field(tmp_path, said=said, held_out=marked()).run()
-    assert max(learned) < MARK
+    assert max(learned) < MARK == min(scored)
     entries = found["contestants"]
     ran = {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
     assert set(ran) == {"separable", "narrow", "strided"} and all(entries[name]["cost"] > 0 for name in ran)

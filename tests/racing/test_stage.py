@@ -352,9 +352,9 @@ def marked():
     return x, y
 
 
-def watch_batches(monkeypatch):
-    """Return a list that gets the greatest value of each batch that a contestant learns from."""
-    learned, take = [], Contestant._batch
+def watch(monkeypatch):
+    """Return two lists that get the greatest values of what contestants learn from, and of what they are scored on."""
+    learned, scored, take, score = [], [], Contestant._batch, Contestant.scores
 
     def batch(contestant):
         found = take(contestant)
@@ -362,14 +362,15 @@ def watch_batches(monkeypatch):
         return found
 
     monkeypatch.setattr(Contestant, "_batch", batch)
-    return learned
+    monkeypatch.setattr(Contestant, "scores", lambda one, x, *y: [scored.append(x.max()), score(one, x, *y)][1])
+    return learned, scored
 
 
 def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
-    learned = watch_batches(monkeypatch)
+    learned, scored = watch(monkeypatch)
     entrant = race(tmp_path, 5.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
     found = entrant.run()
-    assert max(learned) < MARK and all(entry["rungs"] for entry in found["contestants"].values())
+    assert max(learned) < MARK == min(scored) and all(entry["rungs"] for entry in found["contestants"].values())
     finish(entrant)
     assert max(learned) == MARK
 
