@@ -134,8 +134,9 @@ def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
     json.dumps(found)
 
 
-def test_budget_is_kept(uninterrupted):
+def test_budget_is_kept_and_the_rate_has_fallen(uninterrupted):
     assert 0.9 * 480 <= uninterrupted.spent <= 480
+    assert float(uninterrupted.model.optimizer.learning_rate) < 0.1 * 0.05
 
 
 def test_every_network_can_be_watched(uninterrupted):
@@ -239,6 +240,15 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     monkeypatch.setattr(Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
     found = race_of_one(tmp_path / "level").run()
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
+
+
+def test_an_augmentation_more_has_to_help_visibly(tmp_path, monkeypatch):
+    forked, entrant = [], race(tmp_path)
+    monkeypatch.setattr(entrant.contestants, "fork", lambda name, fork, *how: forked.append((fork, *how)))
+    entrant.entries["conv"] = {"step_seconds": 0.001, "rungs": [{"steps": 12}]}
+    entrant.progress["augment"] = ["shift", "flip"]
+    entrant._fork("conv")
+    assert forked == [(f"conv+{name}", name, 0.005) for name in ("cutout", "color_jitter")]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Winners beside linear models: weighed by what is held out, then trained again on all data where there is time."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -68,3 +70,9 @@ def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monke
 def test_without_time_for_a_second_training_the_first_one_counts(tmp_path):
     record, _, said = trained(tmp_path)  # which takes all of it
     assert [line.split(" on ")[1] for line in said] == ["96 images."] and record["linear"]["weights"][-1] > 0
+
+
+def test_the_rate_falls_in_the_last_third_and_has_the_time_to():
+    assert [winners.annealed(part) for part in (0, 0.65, 0.825, 1)] == pytest.approx([1, 1, 0.5, 0])
+    race = SimpleNamespace(most_epochs=10, contestants=SimpleNamespace(entries={"net": {"step_seconds": 0.5}}))
+    assert [winners._useful_seconds(race, "net", 5, steps) for steps in (0, 45, 60)] == [25, 5, 5]
