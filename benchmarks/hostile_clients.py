@@ -62,8 +62,8 @@ def main() -> None:
         aggregations=skeleton.listed(("mean", "median", "trimmed", "krum")),
         seeds=3,
     )
-    if not 2 <= arguments.seeds <= max(tracked.STUDENT):
-        raise SystemExit(f"Expected from 2 to {max(tracked.STUDENT)} seeds.")
+    if arguments.seeds < 2:
+        raise SystemExit("Expected at least 2 seeds.")
     skeleton.prepare()
     ways = [HONEST, *(way for way in skeleton.names(arguments.ways, WAYS) if way != HONEST)]
     aggregations = skeleton.names(arguments.aggregations)

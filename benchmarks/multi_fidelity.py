@@ -48,7 +48,7 @@ def main() -> None:
             reached.append(values)
             trials.append(count)
         seconds = (time.process_time() - start) / arguments.seeds
-        cells = [skeleton.spread(values, 2, quantile=1.96) for values in zip(*reached, strict=True)]
+        cells = [skeleton.spread(values, 2) for values in zip(*reached, strict=True)]
         shown.add([name, *cells, f"{np.mean(trials):.0f}", f"{seconds:.2f}"])
     intervals = "Validation accuracy after 108 epochs of the best so far; mean ± 95 % interval over the seeds"
     tracked.record(arguments, shown.rows, code=["kerasnas/strategies", "kerasnas/tabular"], intervals=intervals)

@@ -50,7 +50,7 @@ def main() -> None:
             for column in range(len(CHECKPOINTS)):
                 values = shares[:, column]
                 lead = "" if name == "ehvi" else f" ({skeleton.welch(own[:, column], values):+.1f})"
-                cells.append(skeleton.spread(values, 2, quantile=1.96) + lead)
+                cells.append(skeleton.spread(values, 2) + lead)
             shown.add([cost, name, *cells, f"{seconds:.2f}"])
     intervals = "Hypervolume in percent of that of all cells; mean ± 95 % interval over the seeds, in brackets the lead"
     code = ["kerasnas/strategies", "kerasnas/pareto.py", "kerasnas/tabular"]

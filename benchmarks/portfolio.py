@@ -215,8 +215,7 @@ def learn(arguments):
         gap = 100 * (rows[:, 0] - rows[:, column])
         gap = gap[np.isfinite(gap)]
         if len(gap) > 1:
-            half = 2.262 * gap.std(ddof=1) / np.sqrt(len(gap))
-            print(f"portfolio less {name}: {gap.mean():+.1f} ± {half:.1f} points, {len(gap)} tasks")
+            print(f"portfolio less {name}: {skeleton.spread(gap, sign='+')} points, {len(gap)} tasks")
     chosen = greedy_portfolio(test, arguments.size)
     worth = test - test.mean(axis=1, keepdims=True)
     from kerasnas.racing.portfolio import known_plans

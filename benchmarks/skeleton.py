@@ -199,20 +199,16 @@ def train_until(model: Any, batches: Any, end: float, rate: float = 1e-3, loss: 
 
 
 # Statistics -------------------------------------------------------------------------------------------------
-def spread(values: Sequence[float], digits: int = 1, sign: str = "", quantile: float | None = None) -> str:
-    """Format the mean and its 95 % interval, by Student's t unless a `quantile` is given.
+def spread(values: Sequence[float], digits: int = 1, sign: str = "", groups: Sequence[Any] | None = None) -> str:
+    """Format the mean and its 95 % interval; see `kerasnas.intervals.mean_interval`.
 
-    >>> spread([80, 90]), spread([80]), spread([1, 3], 2, "+", 1.96)
-    ('85.0 ± 63.5', '80.0', '+2.00 ± 1.96')
+    >>> spread([80, 90]), spread([80]), spread([1, 3, 5, 7], 2, "+", ["a", "a", "b", "b"])
+    ('85.0 ± 63.5', '80.0', '+4.00 ± 25.41')
     """
-    import numpy as np
+    from kerasnas.intervals import mean_interval
 
-    values = np.asarray(values, float)
-    mean = f"{values.mean():{sign}.{digits}f}"
-    if len(values) < 2:
-        return mean
-    quantile = quantile or tracked.STUDENT.get(len(values), 1.96)
-    return f"{mean} ± {quantile * values.std(ddof=1) / math.sqrt(len(values)):.{digits}f}"
+    mean, reach = mean_interval(values, groups)
+    return f"{mean:{sign}.{digits}f}" + (f" ± {reach:.{digits}f}" if math.isfinite(reach) else "")
 
 
 def welch(first: Any, second: Any) -> Any:

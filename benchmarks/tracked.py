@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracked_cells import STUDENT as STUDENT
 from tracked_cells import cell, columns, finite, words
 from tracked_cells import mean as mean
 

@@ -2,11 +2,9 @@
 
 import math
 import re
-import statistics
 from collections.abc import Iterable
 from typing import Any
 
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26, 11: 2.23, 12: 2.20}
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e-?\d+)?"
 
 
@@ -72,14 +70,14 @@ def _shown(value: float, digits: int) -> str:
 
 def mean(values: Iterable[float], scale: float = 1.0, digits: int = 2) -> Any:
     """Return the mean of several runs, its 95 % interval by Student's t, and their number; None for no run."""
+    from kerasnas.intervals import mean_interval  # here: the pages are made without the package
+
     values = [scale * float(value) for value in values]
     if not values:
         return None
-    found = {"mean": round(statistics.fmean(values), digits), "runs": len(values)}
-    if len(values) > 1:
-        reach = STUDENT.get(len(values), 1.96) * statistics.stdev(values) / len(values) ** 0.5
-        found["reach"] = round(reach, digits)
-    return found
+    value, reach = mean_interval(values)
+    found = {"mean": round(value, digits), "runs": len(values)}
+    return found | ({"reach": round(reach, digits)} if len(values) > 1 else {})
 
 
 def columns(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

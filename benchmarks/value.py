@@ -34,7 +34,7 @@ comparing contestants, and `overhead`, the fraction of the processor time that i
 
 Runs that `--output` holds are not repeated. Prints, of the requested contenders, mean test accuracies and medians of
 the costs; the mean ranks over sets and seeds that all of them have; and the paired differences of the race, and of
-`half`, to each other contender with their 95 % intervals, over sets and seeds that both have. Writes `--output` with
+`half`, to each other contender with their 95 % intervals over sets, seeds averaged first. Writes `--output` with
 the suffix `.png`, mean ranks with the critical difference of Nemenyi's test.
 """
 
@@ -214,18 +214,16 @@ def print_row(title, values, digits=2):
 
 
 def print_difference(title, first, second, first_records, second_records):
-    """Print the paired difference over the sets and seeds that both have, and the ratio of their parameters."""
-    from scipy import stats
-
+    """Print the paired difference over the sets that both have, seeds averaged first, and the ratio of parameters."""
     both = sorted(set(first) & set(second))
     if not both:
         return
-    lead = 100 * np.array([first[key] - second[key] for key in both])
-    reach = stats.t.ppf(0.975, len(lead) - 1) * stats.sem(lead) if len(lead) > 1 else np.inf
+    sets = [key[0] for key in both]
+    lead = skeleton.spread([100 * (first[key] - second[key]) for key in both], 2, groups=sets)
     sizes = [(first_records[key].get("parameters"), second_records.get(key, {}).get("parameters")) for key in both]
     ratios = [np.log(a / b) for a, b in sizes if isinstance(a, int) and isinstance(b, int)]
     words = f", {np.exp(np.mean(ratios)):.2f} times the parameters" if ratios else ""
-    print(f"{title}: {lead.mean():.2f} ± {reach:.2f} points, n={len(lead)}{words}")
+    print(f"{title}: {lead} points, {len(set(sets))} sets, {len(both)} runs{words}")
 
 
 def plot(names, ranks, runs, path):

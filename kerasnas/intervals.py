@@ -1,13 +1,47 @@
-"""Intervals and paired differences of accuracies measured on a number of samples."""
+"""Intervals of means over runs, of accuracies on samples, and of their paired differences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from kerasnas import checks
+
+
+def mean_interval(
+    values: Sequence[float] | np.ndarray, groups: Sequence[Hashable] | None = None
+) -> tuple[float, float]:
+    """Return the mean of measurements and the half-width of its 95 % interval, by Student's t.
+
+    Args:
+        values: the measurements, such as the leads of one method over another; for a single one, or a single group, the
+            half-width is infinite.
+        groups: of each value, what it was measured on, such as the name of the data set. Values of one group are
+            averaged first: more seeds on the same data say nothing about other data. Defaults to None: each value is
+            independent of the others.
+
+    Example:
+
+    >>> mean, half = mean_interval([4.0, 6.0, 1.0, 1.0, 1.0], ["digits", "digits", "cells", "cells", "cells"])
+    >>> round(mean, 2), round(half, 2)
+    (3.0, 25.41)
+    """
+    found = checks.array("values", values, rank=1, kinds="biuf", finite=False).astype(float)
+    if not len(found):
+        raise ValueError(checks.invalid("values", "at least one number", values))
+    if groups is not None:
+        if len(groups) != len(found):
+            raise ValueError(checks.invalid("groups", f"one for each of {len(found)} values", f"{len(groups)}"))
+        rows = {name: [row for row, other in enumerate(groups) if other == name] for name in groups}
+        found = np.array([found[own].mean() for own in rows.values()])
+    if len(found) < 2:
+        return float(found[0]), math.inf
+    from scipy.special import stdtrit  # here: the package is imported in a fraction of the time that SciPy takes
+
+    half = stdtrit(len(found) - 1, 0.975) * found.std(ddof=1) / math.sqrt(len(found))
+    return float(found.mean()), float(half)
 
 
 def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:

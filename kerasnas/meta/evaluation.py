@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
+from kerasnas.intervals import mean_interval
 from kerasnas.meta.functional import clone
 
 
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
     Example:
 
     >>> print(Estimate.of([0.8, 1.0, 0.9, 0.9]))
-    0.9000 ± 0.0800
+    0.9000 ± 0.1299
     """
 
     mean: float
@@ -33,12 +33,11 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of(cls, samples: Any) -> Estimate:
-        """Return the estimate from one number per episode; the half-width is 1.96 standard errors."""
+        """Return the estimate from one number per episode; see `kerasnas.intervals.mean_interval`."""
         samples = np.asarray(samples, "float64")
         if samples.ndim != 1 or not len(samples):
             raise ValueError(checks.invalid("samples", "a number for each episode, at least one", samples.shape))
-        error = samples.std(ddof=1) / math.sqrt(len(samples)) if len(samples) > 1 else math.inf
-        return cls(float(samples.mean()), float(1.96 * error))
+        return cls(*mean_interval(samples))
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.interval:.4f}"

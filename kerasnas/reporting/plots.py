@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasnas.genotypes import Genotype
+from kerasnas.intervals import mean_interval
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
@@ -200,7 +201,7 @@ _COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey f
 def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, title: str = "") -> None:
     """Draw mean regret against the number of evaluations, one curve a strategy, and write it as PNG.
 
-    The bands are two standard errors of the mean over the seeds to either side.
+    The bands are 95 % intervals of the mean over the seeds; a single seed has none.
 
     Args:
         regrets: strategy -> array `(seeds, evaluations)`: what the best found so far lacks to the best there is.
@@ -212,10 +213,11 @@ def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, titl
     tidy(axes, title, "evaluations", "regret, percentage points")
     floor = min(np.mean(values, 0)[np.mean(values, 0) > 0].min(initial=np.inf) for values in regrets.values())
     for index, (name, values) in enumerate(regrets.items()):
-        mean, error = np.mean(values, 0), np.std(values, 0) / np.sqrt(len(values))
+        mean, half = np.transpose([mean_interval(column) for column in np.transpose(values)])
         evaluations = np.arange(1, len(mean) + 1)
         colour = _COLOURS[index % len(_COLOURS)]
-        axes.fill_between(evaluations, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.15, linewidth=0)
+        if len(values) > 1:
+            axes.fill_between(evaluations, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
         axes.plot(evaluations, mean, color=colour, linewidth=1.8, label=f"{name}: {mean[-1]:.2f}")
     if np.isfinite(floor):
         axes.set_yscale("log")

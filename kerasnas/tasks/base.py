@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.intervals import mean_interval
 from kerasnas.registry import Registry
 from kerasnas.tasks.labels import TaskLabels
-from kerasnas.tasks.metrics import PROBABLE, Metric
+from kerasnas.tasks.metrics import Metric
 from kerasnas.tasks.readings import NumberReading, Reading
 from kerasnas.tasks.words import TaskWords
 
@@ -246,7 +247,7 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         """
         if self.chosen:
             values = self.chosen.spread(answers, self.raw(y), self.strata(y))
-            value, half = values.mean(), PROBABLE * values.std() / np.sqrt(len(values))
+            value, half = mean_interval(values)
             least, most = (0.0, np.inf) if self._unit else (-np.inf, 1.0)
             return float(max(value - half, least)), float(min(value + half, most))
         rng = np.random.default_rng(checks.seed(seed))

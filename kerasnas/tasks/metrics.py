@@ -11,7 +11,6 @@ import numpy as np
 Value = Callable[[np.ndarray, np.ndarray, Any], float]
 """`(answers, raw labels, weights of the samples or None) -> value`."""
 _PARTS = 20  # of the samples, that the uncertainty of a metric is measured with
-PROBABLE = 1.959964  # standard errors of half a 95 % interval
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
+from kerasnas.drift import DriftMonitor
 from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.methods import RaceConfig
 from kerasnas.runs.folder import RunFolder
@@ -74,9 +75,13 @@ def test_usual_images_are_no_drift_and_nothing_is_adapted(run, tmp_path, capsys)
     assert {"drift.json", "drift.npz"} <= {path.name for path in run.iterdir()}
 
 
-def test_the_reference_outlives_the_data(run, tmp_path, capsys):
+def test_the_reference_is_of_test_samples_and_outlives_the_data(run, tmp_path, capsys):
     new = photos(tmp_path / "photos", *images(60, 1))
     assert cli.main(["monitor", str(run), str(new)]) == 0
+    with np.load(run / "drift.npz") as found, np.load(tmp_path / "data.npz") as data:
+        model = load_classifier(run).model
+        expected = DriftMonitor(model, data["x_test"].astype("float32"), data["y_test"], classes=CLASSES)
+        np.testing.assert_array_equal(found["reference"], expected._reference)
     (tmp_path / "data.npz").unlink()
     assert cli.main(["monitor", str(run), str(new), "--format=json"]) == 0
     found = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))

@@ -41,12 +41,34 @@ def at_temperature(learner, temperature):
     return [cold if v is variable else value for v, value in zip(variables, values(variables), strict=True)]
 
 
+def temperature_in(learner, state):
+    """The temperature in a state of the model."""
+    variable, variables = learner.model.relaxation.temperature, learner.model.non_trainable_variables
+    return next(float(value) for v, value in zip(variables, state, strict=True) if v is variable)
+
+
+def test_over_the_training_the_temperature_falls_after_the_warm_up_and_not_within_tasks(tasks):
+    learner = make_learner(temperatures=(1.0, 0.25), annealing="training")
+    learner.warmup_steps.assign(2)
+    learner.training_steps.assign(5)
+    for step, expected in ((0, 1.0), (2, 1.0), (3, 0.5), (4, 0.25)):
+        learner.meta_steps.assign(step)
+        task = learner.start(*state_of(learner))
+        assert temperature_in(learner, task.state) == pytest.approx(expected)
+    task, _ = learner.inner_step(task, tasks().episode(0).support, learner.inner_rates(*state_of(learner), 0), 0, 2)
+    assert temperature_in(learner, task.state) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("joint", [False, True])
 def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
     """At temperature 1 -> 0.25 over two steps, with a rate for each; with `joint`, both at the same point."""
     learner = make_learner(inner_learning_rate=0.1, architecture_learning_rate=0.5, temperatures=(1, 0.25), joint=joint)
     support = tasks().episode(0).support
-    received = learner.inner_loop(*state_of(learner), support, 2, None)[0].w
+    task = learner.inner_loop(*state_of(learner), support, 2, None)[0]
+    assert temperature_in(learner, task.state) == pytest.approx(0.25)
+    assert temperature_in(learner, learner.adapted(*state_of(learner), support, 2)[1]) == pytest.approx(0.25)
+    point, state = state_of(learner)
+    assert learner.values_of([learner.model.relaxation.temperature], point, learner.end(task, state)) == [1.0]
     alphas = {id(v) for v in split_variables(learner.model.trainable_variables)[1]}
     is_alphas = [id(variable) in alphas for variable in learner.model.trainable_variables]
     w = values(learner.model.trainable_variables)
@@ -60,7 +82,7 @@ def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
         ahead = [p - 0.5 * g if a else p for p, g, a in zip(w, first, is_alphas, strict=True)]
         second = first if joint else gradient(ahead)
         w = [p if a else p - 0.1 * g for p, g, a in zip(ahead, second, is_alphas, strict=True)]
-    for mine, expected in zip(received, w, strict=True):
+    for mine, expected in zip(task.w, w, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=2e-4, atol=1e-5)
 
 
@@ -116,15 +138,6 @@ def test_weights_only_learners_search_in_adaptation_unless_asked_not_to(tasks):
         np.testing.assert_array_equal(arrays(learner.model.architecture_parameters)[0], before)
         adapted = learner.adapt(tasks().episode(3))
         assert bool(np.abs(arrays(adapted.architecture_parameters)[0] - before).max() > 0) is search
-
-
-@pytest.mark.slow
-def test_temperature_is_low_in_the_adapted_model_and_stays_in_the_learners(tasks):
-    learner = make_learner(temperatures=(1.0, 0.05))
-    adapted = learner.adapt(tasks().episode(0))
-    assert float(adapted.relaxation.temperature) == pytest.approx(0.05)
-    learner.meta_step(tasks(query_shots=0).batch(0, 2))
-    assert float(learner.model.relaxation.temperature) == 1.0
 
 
 @pytest.mark.slow

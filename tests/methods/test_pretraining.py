@@ -25,6 +25,7 @@ def halves(tmp_path_factory):
         x = rng.integers(0, 60, (48, side, side, channels))
         for label in range(classes):
             x[y == label, 6 * label : 6 * label + 8] += 150
+        x[36:, side // 2, side // 2] = 255  # the mark of images to test
         x = x.astype("uint8")
         np.savez(folder / f"{name}.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
     return folder
@@ -32,7 +33,7 @@ def halves(tmp_path_factory):
 
 def count_steps(patch):
     """A clock that counts steps: 10 seconds each."""
-    made = {"steps": 0}
+    made = {"steps": 0, "learned": [], "tested": []}
     patch.setattr(pretraining, "JointBatches", lambda data, **k: Small(data, batch_size=8, **k))
     step = contestant.training_loop.stepper
 
@@ -41,11 +42,15 @@ def count_steps(patch):
 
         def one(batch):
             made["steps"] += 1
+            made["learned"].append(batch[0].max(axis=(1, 2, 3)))
             return inner(batch)
 
         return one
 
     patch.setattr(contestant.training_loop, "stepper", counting)
+    predicted, entrant, tested = pretraining.predicted, pretraining.Contestant, made["tested"]
+    patch.setattr(pretraining, "Contestant", lambda *a, **k: made.setdefault("contestant", entrant(*a, **k)))
+    patch.setattr(pretraining, "predicted", lambda model, x, n: [tested.append(x), predicted(model, x, n)][1])
     patch.setattr(pretraining, "Budget", lambda minutes, spent: Counted(minutes, spent, made))
     return made
 
@@ -57,11 +62,11 @@ def counted(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(halves, tmp_path_factory):
-    """The folder of an initialization that was learned without interruption, and its record."""
+    """The folder of an initialization that was learned without interruption, its record, and what it read."""
     folder = tmp_path_factory.mktemp("whole") / "start"
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch)
-        return folder, pretrain(config(halves), folder, log=lambda line: None)
+        made = count_steps(patch)
+        return folder, pretrain(config(halves), folder, log=lambda line: None), made
 
 
 Small = pretraining.JointBatches
@@ -89,7 +94,7 @@ def config(halves, **changed):
 
 
 def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch):
-    start, record = whole
+    start, record, _ = whole
     assert record["steps"] == 12 and set(record["datasets"]) == {"colored", "gray"}
     said, save = [], pretraining.storage.CheckpointStore.save
 
@@ -110,6 +115,15 @@ def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch
     assert methods.resume(start, log=said.append)["steps"] == 12  # finished: nothing is done again
 
 
+def test_it_learns_from_training_images_and_is_measured_on_others(whole):
+    folder, _, made = whole
+    body = load_initializer(folder).model.get_weights()[:-2]  # without its head
+    for kept, averaged in zip(body, made["contestant"].average.values, strict=False):
+        np.testing.assert_array_equal(kept, averaged)
+    assert np.max(made["learned"]) < 0.9 and len(made["learned"]) == 12
+    assert [x.max(axis=(1, 2, 3)).min() for x in made["tested"]] == [1, 1]
+
+
 def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path, capsys):
     for flags, words in (
         (["--datasets=nowhere.npz"], "nowhere.npz"),
@@ -124,7 +138,7 @@ def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path
 
 @pytest.mark.slow
 def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_path, counted, monkeypatch):
-    start, _ = whole
+    start, *_ = whole
     monkeypatch.setattr(RaceConfig, "budget", lambda config, spent=0.0: Counted(config.minutes, spent, counted))
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
     monkeypatch.setattr(stage, "TIMED", 4)

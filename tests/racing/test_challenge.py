@@ -79,10 +79,13 @@ def unregistered():
         STARTS.unregister("tiny")
 
 
-def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_path):
-    said = []
+def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_path, monkeypatch):
+    said, fit, take, read = [], Head.fitted, Contestant._batch, set()
+    monkeypatch.setattr(Head, "fitted", lambda x, *given: [read.add(len(x)), fit(x, *given)][1])
+    monkeypatch.setattr(Contestant, "_batch", lambda self: [read.add(len(self.batches.x)), take(self)][1])
     one = entrant(tmp_path, TinyStart, said=said)
     found = one.run()
+    assert read == {96}  # and none of those held out
     assert found["winner"].startswith("tiny_") and found["contestants"][found["winner"]]["kind"] == "pretrained"
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5

@@ -87,6 +87,24 @@ def test_it_is_compared_by_its_average_and_trained_on_from_its_own_weights():
     assert entrant.scores(X, Y).mean() == pytest.approx(1 / 3)  # zeros: always the first class
     for weight, value in zip(entrant.model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
+    assert not any(weight.numpy().any() for weight in entrant.delivered().weights)
+
+
+def test_a_network_that_learns_in_closed_form_is_compared_and_delivered_as_it_was_fitted():
+    inputs = keras.Input((6, 6, 1))
+    head = keras.layers.Dense(3, trainable=False)
+    model = keras.Model(inputs, head(keras.layers.Flatten()(inputs)))
+    TrainingRecipe().compile_network(model, None)
+    fitted = []
+
+    def fit(model, x, y):
+        fitted.append(len(x))
+        head.set_weights([np.zeros((36, 3)), np.array([0.0, 9.0, 0.0])])
+
+    entrant = Contestant(model, ArrayBatches(X, Y, 16), fit=fit)
+    entrant.advance(Clock())
+    np.testing.assert_array_equal(entrant.scores(X, Y), Y == 1)
+    assert entrant.delivered().get_weights()[1].tolist() == [0, 9, 0] and fitted == [96]
 
 
 def test_a_loss_that_is_not_finite_is_an_error():

@@ -7,7 +7,17 @@ from kerasnas.files.stages import Stages
 from kerasnas.racing.race import heats, stage
 from kerasnas.racing.race.field import Small
 from tests.kit import Traced
-from tests.racing.test_stage import Interrupting, build, candidates, finish, race, short  # noqa: F401
+from tests.racing.test_stage import (
+    MARK,
+    Interrupting,
+    build,
+    candidates,
+    finish,
+    marked,
+    race,
+    short,  # noqa: F401
+    watch,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +34,10 @@ def field(folder, build=SMALL, area=4.0, **options):
     return race(folder, small=Small(build, area), **options)
 
 
-def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_path):
-    said = []
-    found = field(tmp_path, said=said).run()
+def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_path, monkeypatch):
+    said, (learned, scored) = [], watch(monkeypatch)
+    found = field(tmp_path, said=said, held_out=marked()).run()
+    assert max(learned) < MARK == min(scored)
     entries = found["contestants"]
     ran = {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
     assert set(ran) == {"separable", "narrow", "strided"} and all(entries[name]["cost"] > 0 for name in ran)

@@ -10,7 +10,6 @@ import threading
 import time
 from multiprocessing.reduction import ForkingPickler
 
-import numpy as np
 import pytest
 
 from kerasnas.executors import Executor
@@ -26,8 +25,8 @@ from kerasnas.racing.race import remote, stage
 from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.recipe import TrainingRecipe
+from tests.racing.test_stage import CLASSES, MARK, images, marked, watch
 
-CLASSES = 3
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
 PLANS = {
     "conv": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
@@ -58,15 +57,6 @@ class Two(Executor):
                 raise lost(number, item, 4, "by signal 9")
             there, own, order = ForkingPickler.loads(ForkingPickler.dumps((function, shared, item)))
             yield number, ForkingPickler.loads(ForkingPickler.dumps(there(own, order)))
-
-
-def images(number, seed):
-    rng = np.random.default_rng(seed)
-    y = np.arange(number) % CLASSES
-    x = rng.random((number, 8, 8, 1)) * 0.4
-    for label in range(CLASSES):
-        x[y == label, 1 + 2 * label, :4] += 0.6
-    return x.astype("float32"), y
 
 
 def candidates(number):
@@ -102,13 +92,14 @@ def accuracies(found):
     }
 
 
-def test_workers_train_what_this_process_trains(tmp_path, two_rungs):
-    settings = {"candidates": lambda number: candidates(3)}
+def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch):
+    settings, (learned, scored) = {"candidates": lambda number: candidates(3), "held_out": marked()}, watch(monkeypatch)
     here = race(tmp_path / "here", Local(), **settings).run()
     two_rungs()
     there = Two()
     other = race(tmp_path / "there", there, **settings)
     found = other.run()
+    assert max(learned) < MARK == min(scored)
     for name, rungs in accuracies(found).items():
         own = accuracies(here)[name]
         assert rungs[: len(own)] == own[: len(rungs)], name

@@ -21,6 +21,7 @@ from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import stage
 from kerasnas.racing.race.stage import Race, spent_before
+from kerasnas.racing.rungs import first_steps, race_share
 from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.evidence import evaluation_record
@@ -133,8 +134,9 @@ def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
     json.dumps(found)
 
 
-def test_budget_is_kept(uninterrupted):
+def test_budget_is_kept_and_the_rate_has_fallen(uninterrupted):
     assert 0.9 * 480 <= uninterrupted.spent <= 480
+    assert float(uninterrupted.model.optimizer.learning_rate) < 0.1 * 0.05
 
 
 def test_every_network_can_be_watched(uninterrupted):
@@ -238,6 +240,15 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     monkeypatch.setattr(Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
     found = race_of_one(tmp_path / "level").run()
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
+
+
+def test_an_augmentation_more_has_to_help_visibly(tmp_path, monkeypatch):
+    forked, entrant = [], race(tmp_path)
+    monkeypatch.setattr(entrant.contestants, "fork", lambda name, fork, *how: forked.append((fork, *how)))
+    entrant.entries["conv"] = {"step_seconds": 0.001, "rungs": [{"steps": 12}]}
+    entrant.progress["augment"] = ["shift", "flip"]
+    entrant._fork("conv")
+    assert forked == [(f"conv+{name}", name, 0.005) for name in ("cutout", "color_jitter")]
 
 
 @pytest.mark.slow
@@ -345,23 +356,42 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
     assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
 
 
-@pytest.mark.slow
-def test_the_winner_is_trained_on_all_of_the_data(tmp_path, monkeypatch):
+def marked():
     x, y = images(48, 1)
     x[:, 0, 0, 0] = MARK
-    seen, take = [], Contestant._batch
+    return x, y
+
+
+def watch(monkeypatch):
+    """Return two lists that get the greatest values of what contestants learn from, and of what they are scored on."""
+    learned, scored, take, score = [], [], Contestant._batch, Contestant.scores
 
     def batch(contestant):
         found = take(contestant)
-        seen.append(float(found[0].max()))
+        learned.append(float(found[0].max()))
         return found
 
     monkeypatch.setattr(Contestant, "_batch", batch)
-    entrant = race(tmp_path, held_out=(x, y), augment=())
-    entrant.run()
-    assert max(seen) < MARK
+    monkeypatch.setattr(Contestant, "scores", lambda one, x, *y: [scored.append(x.max()), score(one, x, *y)][1])
+    return learned, scored
+
+
+def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
+    learned, scored = watch(monkeypatch)
+    entrant = race(tmp_path, 5.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
+    found = entrant.run()
+    assert max(learned) < MARK == min(scored) and all(entry["rungs"] for entry in found["contestants"].values())
     finish(entrant)
-    assert max(seen) == MARK
+    assert max(learned) == MARK
+
+
+def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypatch):
+    """In five minutes, of steps of a tenth of a second: 150 in the first rung, with room for one beside the first."""
+    monkeypatch.setattr(stage, "first_steps", first_steps)
+    monkeypatch.setattr(stage, "race_share", race_share)
+    entrant, ticks = race(tmp_path, 5.0, augment=()), Clock()
+    entrant.budget.clock = lambda: 0.1 * ticks()
+    assert entrant.run()["rungs"][0] == [2, 150]
 
 
 def finish_two(folder):

@@ -36,9 +36,16 @@ def test_what_does_not_matter_keeps_all():
     assert found(kept) == tuple(SYMMETRIES)
 
 
-def test_of_a_network_near_chance_nothing_is_told():
-    rng = np.random.default_rng(0)
-    assert kept_accuracies(lambda x, y: rng.random(len(x)) < 0.36, X, Y, 1 / 3) == {}
+@pytest.mark.parametrize(
+    ("below", "above", "scores"),
+    [
+        (140, 142, lambda number: np.arange(300) < number),  # hits, whose deviation is that of chance: 0.469 of 300
+        (0.361, 0.363, lambda mean: mean + 0.1 * (-1) ** np.arange(300)),  # scores, whose own it is: 0.362
+    ],
+)
+def test_of_a_network_less_than_five_standard_errors_above_chance_nothing_is_told(below, above, scores):
+    assert kept_accuracies(lambda x, y: scores(below), X, Y, 1 / 3) == {}
+    assert kept_accuracies(lambda x, y: scores(above), X, Y, 1 / 3) != {}
 
 
 def test_oblong_images_have_no_quarter_turns():

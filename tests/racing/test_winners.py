@@ -1,5 +1,7 @@
 """Winners beside linear models: weighed by what is held out, then trained again on all data where there is time."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ class Beside(Companion):
     samples, prior = "images", (0.5, 0.5)
 
     def learn(self, x, y, parts, task, outputs, weights=None):
+        self.parts = [x[rows] for rows in parts]
         return [np.zeros((len(parts[1]), outputs))], lambda shares: Nothing()
 
     def __str__(self):
@@ -40,7 +43,10 @@ class Beside(Companion):
 def trained(folder, **options):
     said, kept = [], []
     entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), build=kit.build, **options)
-    record = train_winners(entrant, kept.append, Beside())
+    beside = Beside()
+    record = train_winners(entrant, kept.append, beside)
+    for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):
+        np.testing.assert_array_equal(part, images)
     return record, kept[0].get_weights(), [line for line in said if "Training" in line]
 
 
@@ -64,3 +70,9 @@ def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monke
 def test_without_time_for_a_second_training_the_first_one_counts(tmp_path):
     record, _, said = trained(tmp_path)  # which takes all of it
     assert [line.split(" on ")[1] for line in said] == ["96 images."] and record["linear"]["weights"][-1] > 0
+
+
+def test_the_rate_falls_in_the_last_third_and_has_the_time_to():
+    assert [winners.annealed(part) for part in (0, 0.65, 0.825, 1)] == pytest.approx([1, 1, 0.5, 0])
+    race = SimpleNamespace(most_epochs=10, contestants=SimpleNamespace(entries={"net": {"step_seconds": 0.5}}))
+    assert [winners._useful_seconds(race, "net", 5, steps) for steps in (0, 45, 60)] == [25, 5, 5]

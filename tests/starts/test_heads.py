@@ -11,7 +11,7 @@ from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations
 from kerasnas.starts import STARTS, AdaptationSpace, begin, heads
 from kerasnas.starts.adapted import FROZEN, TUNED, Adaptation
-from kerasnas.starts.heads import COMPARED, HEADS, Comparison
+from kerasnas.starts.heads import COMPARED, FEATURES, HEADS, Comparison
 from kerasnas.starts.probes import Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
@@ -47,9 +47,11 @@ def network(stages=(FROZEN,) * 5, size=64):
 def test_what_quarters_have_in_common_is_learned_where_a_linear_head_finds_nothing(monkeypatch):
     monkeypatch.setattr(heads, "_DROPOUT", 0.2)  # of eight features
     (x, y), (x_test, y_test) = pairs(300), pairs(200, seed=1)
+    fit, read = Comparison.fitted, []
+    monkeypatch.setattr(Comparison, "fitted", lambda x, *given: [read.append(len(x)), fit(x, *given)][1])
     data = (AdaptationSpace(["tiny"], [64], heads=(*HEADS, COMPARED)), (32, 32, 1), 2, CLASSIFICATION)
     found = Prober(*data).probe("tiny", 64, (x, y), (x_test, y_test), lambda: 0.0)
-    assert found["head"] == COMPARED and found["score"] > 0.75
+    assert found["head"] == COMPARED and found["score"] > 0.75 and read == [300]  # and none of those held out
     scores = found["scores"]
     assert found["merit"] == pytest.approx(scores.mean() - scores.std() / np.sqrt(200))
     for prober, limit in ((Prober(*data), 0.0), (Prober(*data, teaches=True), math.inf)):
@@ -73,6 +75,16 @@ def test_a_network_is_given_the_head_and_does_not_mind_the_order_of_quarters(sho
     assert {"conv4", "projection"} <= {v.path.split("/")[-2] for v in again.trainable_variables}
     model.save(tmp_path / "model.keras")
     np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(x), outputs, atol=1e-5)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_what_a_linear_head_reads_has_one_scale():
+    """Each feature counts alike, and all together have a squared length of 100, at which a tuned network learns."""
+    (x, y), model = pairs(60), Adaptation(TinyStart(), 64, (FROZEN,) * 5, "last").build((32, 32, 1), 2)
+    begin(model, x, y, CLASSIFICATION)
+    layer, features = model.get_layer(FEATURES), features_of(model, x)
+    expected = (features - features.mean(axis=0)) / (features.std(axis=0) + 0.01) * 10 / np.sqrt(features.shape[1])
+    np.testing.assert_allclose(layer(features), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -66,6 +66,18 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert alone.most == 1 and not alone.duel  # nothing races
 
 
+def test_samples_that_are_held_out_are_not_learned_from(tmp_path):
+    data = digits(unlike=False)
+    numbered = dataclasses.replace(
+        data, x_train=np.full_like(data.x_train, 1) * np.arange(120)[:, None, None, None] / 120
+    )
+    race = made(numbered, tmp_path)
+    learned, held = (np.rint(120 * part[0][:, 0, 0, 0]).astype(int) for part in (race.data, race.held_out))
+    assert sorted([*learned, *held]) == list(range(120)) and len(held) == 40
+    for rows, (_, y) in ((learned, race.data), (held, race.held_out)):
+        np.testing.assert_array_equal(y, data.y_train[rows])
+
+
 def test_limits_are_asked_once_for_each_network(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(making, "within", lambda *settings: lambda genotype: asked.append(genotype) or True)
