@@ -171,6 +171,6 @@ if __name__ == "__main__":
     CONTENDERS = {one.__name__: one for one in (search, race, minirocket, rocket, inception)}
     CODE = (
         *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py"),
-        *("kerasnas/networks/random_kernels.py", "kerasnas/companions/kernels.py", "kerasnas/companions/linear.py"),
+        *("kerasnas/networks/random_kernels.py", "kerasnas/companions"),
     )
     text.main(__doc__, __file__, CONTENDERS, DATASETS, read, "series.jsonl", CODE, tuned=TUNED, note=_NOTE)

@@ -231,6 +231,6 @@ if __name__ == "__main__":
     CONTENDERS = {one.__name__: one for one in (search, race, tfidf, cnn, gru)}
     CODE = (
         *("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/networks/ngrams.py"),
-        *("kerasnas/companions/linear.py", "kerasnas/runs/settings.py"),
+        *("kerasnas/companions", "kerasnas/runs/settings.py"),
     )
     main(__doc__, __file__, CONTENDERS, DATASETS, read, "text.jsonl", CODE)

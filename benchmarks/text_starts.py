@@ -32,7 +32,7 @@ SIZES = (300, 1000, 0)  # 0: all
 
 def linear(arguments, name, size, seed):
     """Fit the linear models, without and with the vectors."""
-    from kerasnas.companions import linear as companions
+    from kerasnas.companions import base, mixing
     from kerasnas.modalities.fronts import Vocabulary
     from kerasnas.modalities.lookup import modality
     from kerasnas.modalities.token_vectors import TokenVectors
@@ -44,14 +44,14 @@ def linear(arguments, name, size, seed):
     front, _ = Vocabulary.learned(x.tolist(), pretrained=TokenVectors.installed())
     ids, ids_test = front.ids(x.tolist()), front.ids(x_test.tolist())
     start = time.process_time()
-    kind, parts = modality("texts").companion(front.ngrams, seed, False, front), companions.held_out(task, y, seed)
+    kind, parts = modality("texts").companion(front.ngrams, seed, False, front), base.held_out(task, y, seed)
     held, whole = kind.learn(ids, y, parts, task, len(classes))
     y_held, own = y[parts[1]], len(held) - bool(kind.pretrained)
-    mixes = [companions.crossed(task, models, y_held) for models in (held, held[:own])]
-    used, found = companions.comparison(task, *mixes, y_held)["used"], {}
+    mixes = [mixing.crossed(task, models, y_held) for models in (held, held[:own])]
+    used, found = mixing.comparison(task, *mixes, y_held)["used"], {}
     for arm, number in (("none", own), ("auto", len(held) if used else own)):
         shares = np.zeros(len(held))
-        shares[:number] = companions.mix(task, held[:number], y_held)
+        shares[:number] = mixing.mix(task, held[:number], y_held)
         found[arm] = float((whole(shares).outputs(ids_test).argmax(axis=1) == y_test).mean())
     return {"accuracy": found, "used": bool(used), "cpu_seconds": {"both": time.process_time() - start}}
 

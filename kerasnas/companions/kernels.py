@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import Companion, Learned, Parts, Weights, mix
+from kerasnas.companions.base import Companion, Learned, Parts, Weights
+from kerasnas.companions.mixing import mix
 from kerasnas.networks.random_kernels import KERNELS, RandomKernels
 from kerasnas.tasks import Task
 
@@ -40,7 +41,7 @@ class KernelModel:
     bias: np.ndarray
 
     def apply(self, x: Any) -> Any:
-        """See `kerasnas.companions.linear.Linear`."""
+        """See `kerasnas.companions.base.Linear`."""
         return self.kernels.linear(x, self.weights)
 
 

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from kerasnas.backend.sklearn_internals import baseline, raw_outputs, tree_nodes
-from kerasnas.companions.linear import Companion, Learned, Parts, Weights, regression, rows_of
+from kerasnas.companions.base import Companion, Learned, Parts, Weights, rows_of
+from kerasnas.companions.linear import regression
 from kerasnas.networks.trees import Trees
 from kerasnas.tasks import Task
 from kerasnas.tasks.splits import split_samples
@@ -129,7 +130,7 @@ class RowModel:
         return self.shares[0] * self.linear.bias + self.shares[1] * self.boosted.bias
 
     def apply(self, x: Any) -> Any:
-        """See `kerasnas.companions.linear.Linear`."""
+        """See `kerasnas.companions.base.Linear`."""
         layer = keras.layers.Dense(len(self.linear.bias), use_bias=False, dtype="float32", name="weights_of_columns")
         found = layer(x)
         layer.set_weights([self.shares[0] * self.linear.weights])

@@ -8,20 +8,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kerasnas.companions.linear import (
-    PLAIN,
-    Learned,
-    Linear,
-    LinearModel,
-    NGramCompanion,
-    Parts,
-    Weights,
-    counts,
-    regression,
-    rows_of,
-    runs_of,
-    weighted,
-)
+from kerasnas.companions.base import Learned, Linear, Parts, Weights, rows_of
+from kerasnas.companions.linear import PLAIN, LinearModel, NGramCompanion, counts, regression, runs_of, weighted
 from kerasnas.networks.ngrams import Runs
 from kerasnas.tasks import Task
 

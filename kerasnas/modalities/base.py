@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.companions.linear import Companion
+from kerasnas.companions.base import Companion
 from kerasnas.modalities.columns import Columns, labels_in, samples_in
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.companions.base import Companion
 from kerasnas.companions.kernels import KernelCompanion, usual_features
-from kerasnas.companions.linear import Companion
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.companions.linear import Companion, Weights
+from kerasnas.companions.base import Companion, Weights
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.companions.linear import Companion, NGramCompanion
+from kerasnas.companions.base import Companion
+from kerasnas.companions.linear import NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, samples_in

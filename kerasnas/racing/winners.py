@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.companions.linear import Companion, combined, weigh
+from kerasnas.companions.base import Companion
+from kerasnas.companions.joining import Beside
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
@@ -49,7 +50,7 @@ def train_winners(
         race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
-    beside = None if companion is None else _Beside(race, companion)
+    beside = None if companion is None else _beside(race, companion)
     linear = contestants.progress.get("linear")  # once the winner is trained again
     stage = STAGE if linear is None else AGAIN
     lessons = race.lessons if beside is None or linear else race.lessons[:1]
@@ -72,7 +73,7 @@ def train_winners(
     model = models[0] if len(models) == 1 else ensemble(models)
     if beside is not None:
         if linear is None:
-            linear = beside.weigh(model)
+            linear = beside.weigh(model, EVALUATION_BATCH, race.log)
             if len(names) == 1 and linear["weights"][-1] and _begin_again(race, names[0], winners[names[0]], linear):
                 _train(race, names[0], winners[names[0]], AGAIN)
                 model = winners[names[0]].delivered()
@@ -94,24 +95,11 @@ def train_winners(
     return record
 
 
-class _Beside:
-    """Linear models of the data of a race, which learn at once; what the race holds out says how much each counts."""
-
-    def __init__(self, race: Race, kind: Companion):
-        self.race, self.kind = race, kind
-        x, y, *weights = self.data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
-        first, second = np.split(np.arange(len(x)), [len(race.data[0])])
-        self.parts = first, second
-        self.held, self.whole = kind.learn(x, y, self.parts, race.task, race.num_classes, *weights)
-
-    def weigh(self, network: keras.Model) -> dict[str, Any]:
-        """Return how much each of the models and a network, which has not seen what is held out, count."""
-        race = self.race
-        return weigh(network, self.data, self.parts, race.task, self.kind, EVALUATION_BATCH, self.held, race.log)
-
-    def joined(self, network: keras.Model, shares: Sequence[float]) -> keras.Model:
-        """Return the models and a network as one."""
-        return combined(network, self.whole, shares)
+def _beside(race: Race, kind: Companion) -> Beside:
+    """Return linear models of the data of a race; what it holds out says how much each counts."""
+    data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+    first, second = np.split(np.arange(len(data[0])), [len(race.data[0])])
+    return Beside(kind, data, (first, second), race.task, race.num_classes)
 
 
 def _batches(race: Race, name: str, lessons: Sequence[tuple[np.ndarray, ...]]) -> ArrayBatches:

@@ -12,8 +12,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kerasnas.companions.base import Weights
 from kerasnas.companions.kernels import ridge
-from kerasnas.companions.linear import Weights, mix
+from kerasnas.companions.mixing import mix
 from kerasnas.tasks import Task
 
 HEADS = ("last", "stages", "grid")

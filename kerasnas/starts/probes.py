@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.companions.linear import Weights
+from kerasnas.companions.base import Weights
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages, predicted
 from kerasnas.starts.adapted import BODY, FROZEN

@@ -13,7 +13,8 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.callbacks.stopping import NonFiniteGuard
-from kerasnas.companions import linear
+from kerasnas.companions import base as companions
+from kerasnas.companions.joining import join
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
@@ -60,7 +61,7 @@ class NetworkTraining:
         found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
         return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
 
-    def _beside(self, seed: int) -> linear.Companion | None:
+    def _beside(self, seed: int) -> companions.Companion | None:
         """Return the kind of linear models that stand beside the network."""
         modality = of_space(self.space)
         size = getattr(self.recipe, modality.companion_setting) if modality.companion_setting else 0
@@ -70,13 +71,13 @@ class NetworkTraining:
         self,
         network: keras.Model,
         data: Arrays,
-        parts: linear.Parts,
-        kind: linear.Companion,
+        parts: companions.Parts,
+        kind: companions.Companion,
         log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
         """Return the network with linear models next to it, compiled, and an entry of the record on it."""
         batch = training_loop.EVALUATION_BATCH
-        model, record = linear.join(network, data, parts, self.recipe.task, kind, batch, log=log)
+        model, record = join(network, data, parts, self.recipe.task, kind, batch, log=log)
         return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
@@ -141,7 +142,7 @@ class NetworkTraining:
         checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
         recipe = self.recipe
         kind = self._beside(seed)
-        parts = linear.held_out(recipe.task, data[1], seed) if kind is not None else None
+        parts = companions.held_out(recipe.task, data[1], seed) if kind is not None else None
         learned = data if parts is None else (data[0][parts[0]], data[1][parts[0]])
         size = min(recipe.batch_size, len(learned[0]))
         if size < recipe.batch_size and size > 1:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import linear
+from kerasnas.companions import base, joining
 from kerasnas.companions.kernels import KernelCompanion, ridge
 from kerasnas.datasets import load
 from kerasnas.files.stages import Stages
@@ -67,7 +67,7 @@ def test_it_learns_every_task(task):
     (x, y), (new, hidden) = waves(40), waves(40, seed=1)
     labels = labels_of(task, y)
     outputs = 2 if labels.ndim == 1 else labels.shape[1]
-    parts = linear.held_out(task, labels, seed=0)
+    parts = base.held_out(task, labels, seed=0)
     (held,), whole = KernelCompanion(168).learn(x, labels, parts, task, outputs)
     model = whole(np.ones(1))
     found = task.answers(model.kernels.features(new) @ model.weights + model.bias)
@@ -100,8 +100,8 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
 def test_both_models_add_up():
     x, y = waves(40)
     network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelCompanion(1680, seed=3)
-    parts = linear.held_out(CLASSIFICATION, y, seed=0)
-    model, record = linear.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
+    parts = base.held_out(CLASSIFICATION, y, seed=0)
+    model, record = joining.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
     held, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)
     assert ((held[0].argmax(axis=1) == y[parts[1]]).mean()) == 1 and len(held) == 1
     shares = np.array(record["weights"])

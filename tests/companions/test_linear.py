@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import check_grad
 from scipy.sparse import csr_matrix
 
-from kerasnas.companions import linear
+from kerasnas.companions import base, joining, linear, mixing
 from kerasnas.files.stages import Stages
 from kerasnas.spaces import TextSpace
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
@@ -89,16 +89,16 @@ def test_it_learns_every_task(task):
 def test_the_mix():
     y = np.arange(400) % 2
     right, wrong = 2 * np.eye(2)[y], 2 * np.eye(2)[1 - y]
-    assert linear.mix(CLASSIFICATION, [wrong, wrong, right], y)[:2].max() == 0
-    assert linear.mix(CLASSIFICATION, [right, right, wrong], y)[2] == 0
-    few = linear.mix(CLASSIFICATION, [right[:2], right[:2], wrong[:2]], y[:2])
+    assert mixing.mix(CLASSIFICATION, [wrong, wrong, right], y)[:2].max() == 0
+    assert mixing.mix(CLASSIFICATION, [right, right, wrong], y)[2] == 0
+    few = mixing.mix(CLASSIFICATION, [right[:2], right[:2], wrong[:2]], y[:2])
     np.testing.assert_allclose(few, [0.35, 0.35, 0.3], atol=0.2)
-    assert linear.mix(Regression(), [y[:, None] - 0.5, wrong[:, :1]], y - 0.5).shape == (2,)
+    assert mixing.mix(Regression(), [y[:, None] - 0.5, wrong[:, :1]], y - 0.5).shape == (2,)
 
 
 @pytest.mark.parametrize("y", [np.arange(1000) % 3, np.arange(40) % 2, np.arange(9)])
 def test_what_is_held_out(y):
-    first, second = linear.held_out(CLASSIFICATION, y, seed=0)
+    first, second = base.held_out(CLASSIFICATION, y, seed=0)
     assert sorted([*first, *second]) == list(range(len(y)))
     assert len(second) == {1000: 250, 40: 10, 9: 2}[len(y)]
 
@@ -150,8 +150,8 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     embedding, inputs = keras.layers.Embedding(30, 2), keras.Input((6,), dtype="int32")
     network = keras.Model(inputs, keras.ops.sum(embedding(inputs), axis=1))
     embedding.set_weights([table])
-    parts = linear.held_out(CLASSIFICATION, y, seed=0)
-    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
+    parts = base.held_out(CLASSIFICATION, y, seed=0)
+    model, record = joining.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
     shares, decided = record["weights"], record["network"]
     assert decided["used"] == helps == (shares[2] > 0) == (decided["with"] < decided["without"])
     assert (embedding in model.layers) == helps
@@ -169,16 +169,16 @@ def test_a_fuller_model_has_to_be_better_by_a_standard_error(second, used):
     y = np.arange(60) % 2
     simpler = 0.5 * np.eye(2)[y]
     fuller = simpler * np.where(np.arange(60) // 2 % 2, 1 + 0.2, 1 + 0.2 * second)[:, None]
-    found = linear.comparison(CLASSIFICATION, fuller, simpler, y, sure=1.0)
+    found = mixing.comparison(CLASSIFICATION, fuller, simpler, y, sure=1.0)
     assert found["used"] == used and found["with"] < found["without"]
-    assert linear.comparison(CLASSIFICATION, fuller, simpler, y)["used"]  # where the mean is enough
+    assert mixing.comparison(CLASSIFICATION, fuller, simpler, y)["used"]  # where the mean is enough
 
 
 def test_a_fuller_model_that_is_less_often_right_is_left_out():
     y = np.zeros(60, int)
     simpler = np.tile([0.1, 0.0], (60, 1))
     fuller = np.where(np.arange(60)[:, None] < 5, [[0.0, 0.1]], [[3.0, 0.0]])
-    found = linear.comparison(CLASSIFICATION, fuller, simpler, y)
+    found = mixing.comparison(CLASSIFICATION, fuller, simpler, y)
     assert found["with"] < found["without"] and not found["used"]
 
 
@@ -187,8 +187,8 @@ def test_weights_are_repetitions():
     weights = np.random.default_rng(0).integers(1, 4, 60)
     again = np.repeat(np.arange(60), weights)
     held = np.random.default_rng(1).normal(size=(3, 60, 2))
-    found = linear.mix(CLASSIFICATION, list(held), y, weights=weights)
-    np.testing.assert_allclose(found, linear.mix(CLASSIFICATION, list(held[:, again]), y[again]), atol=1e-4)
+    found = mixing.mix(CLASSIFICATION, list(held), y, weights=weights)
+    np.testing.assert_allclose(found, mixing.mix(CLASSIFICATION, list(held[:, again]), y[again]), atol=1e-4)
     x, targets, scale = np.eye(30)[ids].sum(axis=1), CLASSIFICATION.targets(y, 2), np.ones((30, 2))
     one = linear.regression(csr_matrix(x), targets, CLASSIFICATION, scale, 1.0, weights)
     other = linear.regression(csr_matrix(x[again]), targets[again], CLASSIFICATION, scale, 1.0)
@@ -209,7 +209,7 @@ def test_texts_without_a_weight_are_not_learned():
     network = keras.Sequential(
         [keras.Input((6,)), keras.layers.Embedding(30, 2), keras.layers.GlobalAveragePooling1D()]
     )
-    model, record = linear.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
+    model, record = joining.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
     assert (model.predict(ids, verbose=0).argmax(axis=1) == y).mean() > 0.9 and record["losses"]["linear"] < 0.3
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import linear
+from kerasnas.companions import base, joining
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion, RowModel
 from kerasnas.networks.trees import Trees
 from kerasnas.tasks.base import task_class
@@ -78,8 +78,8 @@ def test_held_out_rows_leave_out_a_network_that_has_learned_nothing():
     inputs = keras.Input((4,))
     layer = keras.layers.Dense(outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
     network = keras.Model(inputs, layer(inputs))
-    parts = linear.held_out(task, y, seed=0)
-    model, record = linear.join(network, (X, y), parts, task, RowCompanion(), 100)
+    parts = base.held_out(task, y, seed=0)
+    model, record = joining.join(network, (X, y), parts, task, RowCompanion(), 100)
     assert record["words"] == "linear model and boosted trees" and not record["network"]["used"]
     assert record["weights"][1] > record["weights"][0] and layer not in model.layers  # a product of two columns
     assert (model.predict(X, verbose=0).argmax(axis=1) == y).mean() > 0.95

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import linear
+from kerasnas.companions import base, joining, linear, mixing
 from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.spaces import TextSpace
 from kerasnas.tasks.known import CLASSIFICATION
@@ -33,7 +33,7 @@ def texts(number, first, last, seed=0):
 
 def joined(kind, x, y, task=CLASSIFICATION, outputs=2):
     network = SPACE.build_network(GENOTYPE, (5,), outputs)
-    return linear.join(network, (x, y), linear.held_out(task, y, seed=0), task, kind, 100)
+    return joining.join(network, (x, y), base.held_out(task, y, seed=0), task, kind, 100)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -58,7 +58,7 @@ def test_it_knows_words_that_no_training_text_has(task, tmp_path):
 
 def test_the_model_is_the_sum_of_its_parts():
     x, y = texts(240, 2, LEARNED)
-    kind, parts = VectorCompanion(2, vectors(1.0), LEARNED), linear.held_out(CLASSIFICATION, y, seed=0)
+    kind, parts = VectorCompanion(2, vectors(1.0), LEARNED), base.held_out(CLASSIFICATION, y, seed=0)
     _, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)
     ids, _ = texts(50, 2, IDS, seed=2)
     known = np.where(ids < LEARNED, ids, 1)
@@ -99,9 +99,9 @@ def test_texts_of_one_word_and_of_none():
 def test_each_half_is_mixed_as_the_other_one_wants():
     y = np.arange(400) % 2
     right, wrong = 3 * np.eye(2)[y], 3 * np.eye(2)[1 - y]
-    assert (linear.crossed(CLASSIFICATION, [right, wrong], y).argmax(axis=1) == y).all()
+    assert (mixing.crossed(CLASSIFICATION, [right, wrong], y).argmax(axis=1) == y).all()
     turned = np.where(y[:, None] == 0, right, wrong)  # right on one half alone, which the other half speaks for
-    mixed = linear.crossed(CLASSIFICATION, [turned, 0 * wrong], y)
+    mixed = mixing.crossed(CLASSIFICATION, [turned, 0 * wrong], y)
     assert np.abs(mixed[y == 0]).max() < 0.1 < np.abs(mixed[y == 1]).max()
 
 

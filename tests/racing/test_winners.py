@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions.linear import Companion
+from kerasnas.companions.base import Companion
 from kerasnas.files.stages import Stages
 from kerasnas.racing import winners
 from kerasnas.racing.winners import train_winners

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import comparison, crossed, mix
+from kerasnas.companions.mixing import comparison, crossed, mix
 from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.smoothing import smoothed
 from kerasnas.files import storage
@@ -42,7 +42,7 @@ class Mixed:
 def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> Mixed:
     """Return the mixture that suits the validation nodes.
 
-    The weights are those of the least loss (`kerasnas.companions.linear.mix`); the regression, the simpler one, stands
+    The weights are those of the least loss (`kerasnas.companions.mixing.mix`); the regression, the simpler one, stands
     alone unless the mixture is better by a standard error, cross-validated. Predictions are smoothed along the edges if
     more of the validation nodes are then right.
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets
-from kerasnas.companions.linear import Companion
+from kerasnas.companions.base import Companion
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
