@@ -86,6 +86,11 @@ def test_it_learns_every_task(task):
         assert ((sure > 0) == hidden).mean() > 0.9
 
 
+def test_runs_that_no_text_had_do_not_count():
+    for model in linear.fit(*texts(60), CLASSIFICATION, 2, longest=1):
+        np.testing.assert_allclose(*(model.outputs(np.array([[2, other, other]])) for other in (0, 31)))
+
+
 def test_the_mix():
     y = np.arange(400) % 2
     right, wrong = 2 * np.eye(2)[y], 2 * np.eye(2)[1 - y]

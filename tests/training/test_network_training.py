@@ -14,6 +14,7 @@ from kerasnas.files.stages import Stages
 from kerasnas.modalities.augmentations import shift
 from kerasnas.networks.initialization import initialize
 from kerasnas.training import loop as training_loop
+from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -102,6 +103,19 @@ def test_held_out_data_can_be_validation_data(tmp_path):
 def test_bad_recipes(options, error, message):
     with pytest.raises(error, match=message):
         TrainingRecipe(**options)
+
+
+@pytest.mark.parametrize(("samples", "size"), [(23, 22), (24, 16), (9, 8), (1, 1)])
+def test_batches_of_few_samples_are_of_even_size(samples, size, tmp_path, monkeypatch):
+    """oneDNN has ended the process on odd ones."""
+
+    def batches(x, y, size, **options):
+        raise StopIteration(size)
+
+    monkeypatch.setattr(network_training, "ArrayBatches", batches)
+    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 16 if samples == 24 else 64))
+    with pytest.raises(StopIteration, match=f"^{size}$"):
+        training.run(Stages(tmp_path), "one", GENOTYPE, tuple(part[:samples] for part in DATA), TEST)
 
 
 def test_a_recipe_that_compiles_nothing():
