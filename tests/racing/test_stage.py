@@ -534,12 +534,6 @@ def test_photographs_are_read_in_parts_for_the_support_vector_machine(monkeypatc
     assert found["accuracy"] > 0.8 and max(read) <= 64
 
 
-def test_record_holds_genotypes(uninterrupted):
-    found = uninterrupted.found
-    for name, entry in found["contestants"].items():
-        assert Genotype.from_json(json.dumps(entry["genotype"])) == SPACE.network(*PLANS[name])
-
-
 @pytest.mark.parametrize(("seconds", "starts"), [(60.0, True), (1000.0, False)])
 def test_the_users_own_start_unless_they_take_most_of_the_budget(tmp_path, monkeypatch, seconds, starts):
     """A network that a race does not start, as its first rung would take so many seconds, starts where it is given."""

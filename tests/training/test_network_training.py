@@ -107,8 +107,6 @@ def test_bad_recipes(options, error, message):
 
 @pytest.mark.parametrize(("samples", "size"), [(23, 22), (24, 16), (9, 8), (1, 1)])
 def test_batches_of_few_samples_are_of_even_size(samples, size, tmp_path, monkeypatch):
-    """oneDNN has ended the process on odd ones."""
-
     def batches(x, y, size, **options):
         raise StopIteration(size)
 
@@ -123,11 +121,6 @@ def test_a_recipe_that_compiles_nothing():
         NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(compile=lambda model: None)).reported(TEST)
     with pytest.raises(TypeError, match=r"argument `recipe`. Expected an instance of `TrainingRecipe`"):
         NetworkTraining(SPACE, (8, 8, 1), 3, {"epochs": 3})
-
-
-def test_settings_of_a_recipe_name_what_a_result_depends_on():
-    record = TrainingRecipe(3, 8, 0.2).settings()
-    assert (record["epochs"], record["batch_size"], record["learning_rate"]) == (3, 8, 0.2)
 
 
 def convolutional():
