@@ -42,9 +42,9 @@ def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], sam
 
     >>> def record(*right):
     ...     return {"hits": base64.b64encode(np.packbits(np.array(right, bool)).tobytes()).decode()}
-    >>> found = paired(record(1, 1, 1, 0), [record(1, 0, 1, 0), record(1, 0, 1, 0)], samples=4)
+    >>> found = paired(record(1, 1, 1, 0), [record(1, 0, 1, 0), record(0, 0, 0, 0)], samples=4)
     >>> found["paired"]["difference"], round(found["paired"]["error"], 3)
-    (0.25, 0.25)
+    (0.5, 0.204)
     """
     if not random or any("hits" not in one and "scores" not in one for one in (searched, *random)):
         return {}

@@ -19,6 +19,7 @@ from kerasnas.spaces import SignalSpace
 from kerasnas.spaces.signals import PaddedSignalSpace
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from kerasnas.tasks.regression import Regression
+from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -95,6 +96,19 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
     assert "kerasnas" not in json.dumps(layers)
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(again(new[0]), model(new[0], training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_does_not_learn_from_what_weighs_it(tmp_path, monkeypatch):
+    def stop(x, y, *size, **options):
+        raise StopIteration(x, y)
+
+    (x, y), recipe = waves(40), TrainingRecipe(kernels=84)
+    monkeypatch.setattr(network_training, "ArrayBatches", stop)
+    with pytest.raises(StopIteration) as found:
+        NetworkTraining(SPACE, (24, 1), 2, recipe).run(Stages(tmp_path), "one", GENOTYPE, (x, y), waves(4))
+    first, _ = linear.held_out(CLASSIFICATION, y, seed=0)
+    for part, whole in zip(found.value.args, (x, y), strict=True):
+        np.testing.assert_array_equal(part, whole[first])
 
 
 def test_both_models_add_up():

@@ -86,6 +86,11 @@ def test_it_learns_every_task(task):
         assert ((sure > 0) == hidden).mean() > 0.9
 
 
+def test_runs_that_no_text_had_do_not_count():
+    for model in linear.fit(*texts(60), CLASSIFICATION, 2, longest=1):
+        np.testing.assert_allclose(*(model.outputs(np.array([[2, other, other]])) for other in (0, 31)))
+
+
 def test_the_mix():
     y = np.arange(400) % 2
     right, wrong = 2 * np.eye(2)[y], 2 * np.eye(2)[1 - y]
@@ -172,6 +177,13 @@ def test_a_fuller_model_has_to_be_better_by_a_standard_error(second, used):
     found = mixing.comparison(CLASSIFICATION, fuller, simpler, y, sure=1.0)
     assert found["used"] == used and found["with"] < found["without"]
     assert mixing.comparison(CLASSIFICATION, fuller, simpler, y)["used"]  # where the mean is enough
+
+
+def test_a_network_that_helps_by_less_than_a_standard_error_is_left_out():
+    rng, y = np.random.default_rng(17), np.arange(60) % 2
+    plain, ratios, network = (share * np.eye(2)[y] + rng.normal(size=(60, 2)) for share in (2, 2, 0.3))
+    shares, found = linear._shares(CLASSIFICATION, [plain, ratios, network], y, linear.NGramCompanion(1), None)
+    assert found["network"]["with"] < found["network"]["without"] and not found["network"]["used"] and shares[-1] == 0
 
 
 def test_a_fuller_model_that_is_less_often_right_is_left_out():

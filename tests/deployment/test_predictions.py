@@ -38,7 +38,7 @@ def run(tmp_path):
     """A finished run on a dataset of its own: one of four images is of another class than it looks."""
     x = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 250, 130, 250)])
     y = np.array([0, 2, 1, 0])
-    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y, classes=CLASSES)
+    np.savez(tmp_path / "data.npz", x_train=x[::-1], y_train=y[::-1], x_test=x, y_test=y, classes=CLASSES)
     folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
     save_classifier(folder, brightness_network(), CLASSES, 255)
     return folder

@@ -49,7 +49,7 @@ def count_steps(patch):
 
     patch.setattr(contestant.training_loop, "stepper", counting)
     predicted, entrant, tested = pretraining.predicted, pretraining.Contestant, made["tested"]
-    patch.setattr(pretraining, "Contestant", lambda *a, **k: made.setdefault("contestant", entrant(*a, **k)))
+    patch.setattr(pretraining, "Contestant", lambda *a, **k: made.update(last=entrant(*a, **k)) or made["last"])
     patch.setattr(pretraining, "predicted", lambda model, x, n: [tested.append(x), predicted(model, x, n)][1])
     patch.setattr(pretraining, "Budget", lambda minutes, spent: Counted(minutes, spent, made))
     return made
@@ -118,7 +118,7 @@ def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch
 def test_it_learns_from_training_images_and_is_measured_on_others(whole):
     folder, _, made = whole
     body = load_initializer(folder).model.get_weights()[:-2]  # without its head
-    for kept, averaged in zip(body, made["contestant"].average.values, strict=False):
+    for kept, averaged in zip(body, made["last"].average.values, strict=False):
         np.testing.assert_array_equal(kept, averaged)
     assert np.max(made["learned"]) < 0.9 and len(made["learned"]) == 12
     assert [x.max(axis=(1, 2, 3)).min() for x in made["tested"]] == [1, 1]

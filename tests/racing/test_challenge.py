@@ -124,6 +124,20 @@ def test_a_handicap_is_taken_off_what_a_tuned_network_is_hoped_to_reach():
     assert expected_end(field, {**begun, "handicap": 0.1}) == pytest.approx(expected_end(field, begun) - 0.1)
 
 
+@pytest.mark.parametrize(("side", "seconds", "size"), [(32, 999, 128), (150, 999, 128), (224, 999, 192), (224, 9, 128)])
+def test_the_size_of_the_data_is_tried_first_where_there_is_time(side, seconds, size):
+    """Of 150 images of 192 pixels, a probe may take 1.7 s, and a tenth of the budget."""
+    field = types.SimpleNamespace(
+        prober=types.SimpleNamespace(
+            space=types.SimpleNamespace(sizes_of_images=(96, 128, 192)), input_shape=(side, side, 3)
+        ),
+        data=(np.zeros(100), None),
+        held_out=(np.zeros(50), None),
+        budget=types.SimpleNamespace(seconds=seconds),
+    )
+    assert challenge._first_size(field) == size
+
+
 @pytest.mark.parametrize(("merits", "tried", "size"), [((0.5, 0.7, 0.6), 3, 64), ((0.7, 0.5, 0.9), 2, 32)])
 def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypatch):
     entered, sizes = [], (32, 64, 96)

@@ -1,8 +1,11 @@
 """What an initialization gave."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from kerasnas.racing.gains import control_of, gain_of
+from kerasnas.racing.race.ranking import comparison
 
 
 def entry(genotype, accuracies, **recipe):
@@ -39,3 +42,9 @@ def test_the_gain_is_that_of_the_last_rung_of_both():
     assert (gain["control"], gain["steps"], gain["initializer"]) == ("plain", 100, "shelf")
     assert np.isclose(gain["difference"], 0.3) and gain["error"] > 0
     assert [name for name in ENTRIES if gain_of(ENTRIES, name, hits)] == ["begun"]
+
+
+def test_contestants_are_compared_after_the_last_rung_of_both():
+    found = {one["name"]: one for one in comparison(SimpleNamespace(entries=ENTRIES, scores=hits), "begun")}
+    assert (found["begun+flip"]["rung"], found["plain"]["rung"]) == (2, 1)
+    assert np.isclose(found["begun+flip"]["difference"], 0) and np.isclose(found["plain"]["difference"], 0.3)

@@ -36,8 +36,3 @@ def test_at_the_end_chance_alone_is_hope(behind, names):
     one = np.arange(100) < 50
     hits = {"best": one, "other": np.where(np.arange(100) % 10 == 0, ~one, one)}
     assert advancing(hits, {"best": 0.9, "other": 0.9 - behind}, 2, 1.0) == names
-
-
-def test_a_first_rung_has_at_least_no_seconds():
-    with pytest.raises(ValueError, match="`seconds`"):
-        first_steps(-1)

@@ -118,7 +118,7 @@ def uninterrupted(tmp_path_factory):
 def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
     folder, record, found, said = (getattr(uninterrupted, name) for name in ("folder", "record", "found", "said"))
     sizes = [number for number, _ in found["rungs"]]
-    assert sizes[0] == 4 and len(sizes) > 1 and set(sizes[1:]) == {2}
+    assert sizes[0] == 4 and len(sizes) > 2 and set(sizes[1:]) == {2}  # the winner and one more
     assert [steps for _, steps in found["rungs"]] == [12 * 2**rung for rung in range(len(sizes))]
     trained = {name: len(entry["rungs"]) for name, entry in found["contestants"].items()}
     assert sorted(trained.values()) == [1, 1, len(sizes), len(sizes)] and trained[found["winner"]] == len(sizes)
@@ -532,12 +532,6 @@ def test_photographs_are_read_in_parts_for_the_support_vector_machine(monkeypatc
     monkeypatch.setattr(LazyImages, "_values", lambda self, rows: read.append(len(rows)) or whole(self, rows))
     found = pixel_baseline((photographs[np.arange(400)], y[:400]), (photographs[np.arange(400, 600)], y[400:]))
     assert found["accuracy"] > 0.8 and max(read) <= 64
-
-
-def test_record_holds_genotypes(uninterrupted):
-    found = uninterrupted.found
-    for name, entry in found["contestants"].items():
-        assert Genotype.from_json(json.dumps(entry["genotype"])) == SPACE.network(*PLANS[name])
 
 
 @pytest.mark.parametrize(("seconds", "starts"), [(60.0, True), (1000.0, False)])

@@ -48,14 +48,6 @@ def test_it_is_the_mean_growth_of_the_area(front, reference):
     assert (np.abs(received - grown.mean(axis=0)) < 5 * grown.std(axis=0) / math.sqrt(50_000) + 1e-9).all()
 
 
-def test_certain_points_grow_it_by_their_own_area():
-    means = np.array([[2.5, 3.5], [3.0, 2.0], [1.5, 2.5], [5.0, 1.0], [1.0, 6.0]])
-    growth = expected_hypervolume_improvement(means, np.full((5, 2), 1e-9), FRONT, (0.0, 0.0))
-    expected = [hypervolume(np.vstack([FRONT, mean]), (0, 0)) - hypervolume(FRONT, (0, 0)) for mean in means]
-    assert growth == pytest.approx(expected, abs=1e-7)
-    assert expected == [1.5 * 0.5 + 0.5 * 1.0, 0, 0, 2 * 1, 0.5 * 1.5 + 0.5 * 2]
-
-
 # The noise -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("noise", [0.03, 1.0])
 def test_noise_and_scale_are_recovered(noise):

@@ -14,6 +14,7 @@ from kerasnas.files.stages import Stages
 from kerasnas.modalities.augmentations import shift
 from kerasnas.networks.initialization import initialize
 from kerasnas.training import loop as training_loop
+from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -104,16 +105,22 @@ def test_bad_recipes(options, error, message):
         TrainingRecipe(**options)
 
 
+@pytest.mark.parametrize(("samples", "size"), [(23, 22), (24, 16), (9, 8), (1, 1)])
+def test_batches_of_few_samples_are_of_even_size(samples, size, tmp_path, monkeypatch):
+    def batches(x, y, size, **options):
+        raise StopIteration(size)
+
+    monkeypatch.setattr(network_training, "ArrayBatches", batches)
+    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 16 if samples == 24 else 64))
+    with pytest.raises(StopIteration, match=f"^{size}$"):
+        training.run(Stages(tmp_path), "one", GENOTYPE, tuple(part[:samples] for part in DATA), TEST)
+
+
 def test_a_recipe_that_compiles_nothing():
     with pytest.raises(ValueError, match="given as `compile` left the network uncompiled"):
         NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(compile=lambda model: None)).reported(TEST)
     with pytest.raises(TypeError, match=r"argument `recipe`. Expected an instance of `TrainingRecipe`"):
         NetworkTraining(SPACE, (8, 8, 1), 3, {"epochs": 3})
-
-
-def test_settings_of_a_recipe_name_what_a_result_depends_on():
-    record = TrainingRecipe(3, 8, 0.2).settings()
-    assert (record["epochs"], record["batch_size"], record["learning_rate"]) == (3, 8, 0.2)
 
 
 def convolutional():
