@@ -137,8 +137,8 @@ def main() -> None:
     learner.fit(training, arguments.steps, tasks, steps_per_epoch=every, verbose=0, callbacks=[Curve()])
     found = learner.evaluate(test, arguments.episodes)
     shown.add(_row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found))
-    intervals = "Accuracy in percent, ± 95 % interval over the episodes"
-    tracked.record(arguments, shown.rows, code=["kerasnas/meta", "kerasnas/backend"], intervals=intervals)
+    intervals, code = "Accuracy in percent, ± 95 % interval over the episodes", ["kerasnas/meta", "kerasnas/backend"]
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=shown.rows)
     if arguments.save:
         save(learner, arguments, found, tasks, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")
