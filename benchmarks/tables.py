@@ -63,7 +63,7 @@ PAGES = {
     ),
     "speed": Page(
         "Speed and memory",
-        "Time and memory of search steps, error of predicted latencies, cost of executors.",
+        "Time and memory of search steps, cost of executors.",
         ("search_step", "latency", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
     ),
 }
