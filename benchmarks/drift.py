@@ -245,7 +245,8 @@ def report(arguments, records):
     note += f" Adaptations with labels: {len(adaptations)}, adopted {sum(one['adopted'] for one in adaptations)}."
     print(f"\n{note}")
     intervals = "Accuracy in percent, ± half of the 95 % interval over the seeds"
-    tracked.record(arguments, shown.rows, code=["kerasnas/drift"], intervals=intervals, note=note, seeds=seeds)
+    code = ["kerasnas/drift", "kerasnas/deployment/readapting.py"]
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, note=note, seeds=seeds, runs=records)
 
 
 def _delay(events):

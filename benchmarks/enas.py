@@ -131,9 +131,6 @@ def rank_uniformly(space, data, children: list, alone: list[float], epochs: int,
 COLUMNS = {"uniform": 2, "spearman": 2, "sampled": 4, "random": 4}
 
 
-COLUMNS = {"uniform": 2, "spearman": 2, "sampled": 4, "random": 4}
-
-
 def table(rows: list[dict]) -> list[dict]:
     """Print the answers; return them as rows."""
     differences = ("controller's samples", "random samples", "difference")

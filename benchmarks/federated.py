@@ -51,12 +51,7 @@ def main() -> None:
         raise SystemExit("Expected at least 2 seeds.")
     skeleton.prepare()
     digits = read(arguments.data, arguments.whole)
-    results: dict[str, dict[str, list[float]]] = {}
-    for found in tracked.each_seed(arguments, of_seed, range(arguments.seeds), (arguments, digits)):
-        for arm, row in found.items():
-            for name, value in row.items():
-                results.setdefault(arm, {}).setdefault(name, []).append(value)
-    report(arguments, results)
+    report(arguments, tracked.each_seed(arguments, of_seed, range(arguments.seeds), (arguments, digits)))
 
 
 def read(folder: Path, whole: bool) -> dict[str, np.ndarray]:
@@ -164,31 +159,36 @@ def trained(arguments: Any, space: Any, genotype: Any, data: list, share: float,
     return network
 
 
-def report(arguments: Any, results: dict[str, dict[str, list[float]]]) -> None:
+def report(arguments: Any, found: list[dict[str, dict[str, float]]]) -> None:
     """Print the table, and paired differences."""
+    results = {arm: {name: [one[arm][name] for one in found] for name in row} for arm, row in found[0].items()}
     print()
     shown = tracked.Table(["search", "own", "unseen", "derived", "MB down", "MB up"])
     for arm, row in results.items():
         cells = [skeleton.spread(_percent(row[name])) if name in row else "" for name in ("own", "unseen", "derived")]
         cells += [f"{np.mean(row[name]) / 1e6:.1f}" if name in row else "" for name in ("down", "up")]
         shown.add([arm, *cells])
-    intervals, code = "Accuracy in percent, ± 95 % interval over the seeds", ["kerasnas/federated", "kerasnas/trainers"]
-    seeds = range(arguments.seeds)
-    tracked.record(arguments, shown.rows, code=code, intervals=intervals, seeds=seeds)
-    print()
-    shown = tracked.Table(["paired difference", "on", "points"])
+    differences = []
     for first, second, name in (
         *(("federated", "local", name) for name in ("own", "unseen", "derived")),
-        *(("pooled", "federated", name) for name in ("own", "unseen", "derived")),
+        *(("federated", "pooled", name) for name in ("own", "unseen", "derived")),
         ("personal", "federated", "own"),
     ):
         if name in results[first] and name in results[second]:
-            difference = np.subtract(results[first][name], results[second][name])
-            shown.add([f"{first} - {second}", name, skeleton.spread(_percent(difference), sign="+")])
-    question = "By how much do federated, local and pooled searches differ, paired by seed?"
-    more = {"code": code, "intervals": intervals, "seeds": seeds, "question": question}
-    tracked.record(arguments, shown.rows, part="paired", **more)
+            points = skeleton.spread(_percent(np.subtract(results[first][name], results[second][name])), sign="+")
+            differences.append(f"{first} less {second}, {name}: {points}")
+    note = f"Paired by seed: {'; '.join(differences)}."
+    print(f"\n{note}")
     print(f"architectures among the personal ones, by seed: {[int(n) for n in results['personal']['architectures']]}")
+    tracked.record(
+        arguments,
+        shown.rows,
+        code=["kerasnas/federated", "kerasnas/trainers"],
+        intervals="Accuracy in percent, ± 95 % interval over the seeds",
+        note=note,
+        seeds=range(arguments.seeds),
+        runs=[{"seed": seed, **one} for seed, one in enumerate(found)],
+    )
 
 
 def _percent(values: Any) -> np.ndarray:

@@ -53,8 +53,8 @@ COMPARED = {  # about 45 s of CPU time each, on one thread of an idle machine
 NOTE = (
     "5-way 1-shot, 28x28, four blocks of 64 filters, the same initial weights but for the head, the same test "
     "episodes, one thread; trained on 964 characters in four rotations, tested on 659. Learning rate, ways and queries "
-    "of ProtoNet were chosen on held-out training characters, in 15 s; the others have those of the first table. With "
-    "long training and another split, the papers report 98.8 (ProtoNet) and 98.7 (MAML)."
+    "of ProtoNet were chosen on held-out training characters, in 15 s; those of the others earlier. With long training "
+    "and another split, the papers report 98.8 (ProtoNet) and 98.7 (MAML)."
 )
 OPTIONS = ("learn_inner_rates", "per_step_statistics", "per_step_scale_offset")  # of MAML++, that MAML may have too
 
@@ -137,8 +137,8 @@ def main() -> None:
     learner.fit(training, arguments.steps, tasks, steps_per_epoch=every, verbose=0, callbacks=[Curve()])
     found = learner.evaluate(test, arguments.episodes)
     shown.add(_row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found))
-    intervals = "Accuracy in percent, ± 95 % interval over the episodes"
-    tracked.record(arguments, shown.rows, code=["kerasnas/meta", "kerasnas/backend"], intervals=intervals)
+    intervals, code = "Accuracy in percent, ± 95 % interval over the episodes", ["kerasnas/meta", "kerasnas/backend"]
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=shown.rows)
     if arguments.save:
         save(learner, arguments, found, tasks, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")

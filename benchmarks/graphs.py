@@ -1,7 +1,6 @@
-"""Graph networks: do trainings here rank architectures as the published table does, and what do searches find?
+"""Graph networks: what do searches find, beside methods that need no search?
 
-    python benchmarks/graphs.py DATA --dataset=cora --part=fidelity --output=runs/graphs.jsonl
-    python benchmarks/graphs.py DATA --dataset=cora --part=references
+    python benchmarks/graphs.py DATA --dataset=cora --part=references --output=runs/graphs.jsonl
     python benchmarks/graphs.py DATA --dataset=cora --part=searches --seeds=5
     python benchmarks/graphs.py --summarize=runs/graphs.jsonl
 
@@ -12,8 +11,6 @@ Networks read 64 components of the features (`GraphDataset.reduced`). A training
 Glorot's kernels (`GraphSpace(activation="relu", near_identity=False)`), SGD, the best of ten looks by validation; but
 with 64 filters, a dense layer on the features, and half the steps.
 
-- `fidelity`: random rows of the table, drawn uniformly, are rated by `ReadoutScore`, and the first of them trained from
-  scratch; the rank correlation (Spearman) with the table.
 - `references`: logistic regression on the features, and on the features propagated two steps; the strength of the
   penalty and the scaling of the rows are chosen by validation.
 - `searches`: for each seed `PredictorSearch` from scratch, and `TransferPredictor`, which has learned from rows of the
@@ -66,7 +63,7 @@ EVALUATIONS, INITIAL, BATCH = 60, 16, 4  # readouts of a search, how many of the
 MEMBERS = 10  # architectures whose probabilities are averaged
 SOURCE_ROWS = 200
 CODE = ("kerasnas/spaces/graphs.py", "kerasnas/primitives/graph_primitives.py", "kerasnas/proxies/readout.py")
-PARTS = ("fidelity", "references", "searches", "trained", "listed", "restarts", "relaxations", "product")
+PARTS = ("references", "searches", "trained", "listed", "restarts", "relaxations", "product")
 PRODUCT = {"mixture": "as handed over", "regression": "regression alone", "networks": "networks alone"}
 GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics")
 
@@ -77,7 +74,6 @@ def main() -> None:
         "data?",
         dataset=skeleton.one_of("cora", "citeseer"),
         part=skeleton.one_of(*PARTS),
-        architectures=32,
         seeds=2,
         first_seed=0,
         seconds=(30.0, "of restarts"),
@@ -92,7 +88,6 @@ def main() -> None:
     task, runs = Task(arguments.data, arguments.dataset), skeleton.Runs(arguments.output)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = {
-        "fidelity": lambda: fidelity(task, arguments.architectures, seeds),
         "references": lambda: references(task),
         "searches": lambda: searches(task, seeds),
         "trained": lambda: trained(task, seeds),
@@ -180,23 +175,6 @@ class Training:
 def together(trainings: list[Training]) -> Training:
     probabilities = np.mean([one.probabilities for one in trainings], axis=0)
     return Training(trainings[0].task, probabilities, sum(one.cpu for one in trainings))
-
-
-def fidelity(task: Task, architectures: int, seeds: range) -> Iterator[dict]:
-    """Readouts of random rows, and trainings of the first: those of one seed after the other, to be stopped at will."""
-    drawn = np.random.default_rng(0).choice(len(task.listed), 4 * architectures, replace=False)
-    score = ReadoutScore(task.space, task.data)
-    for row in drawn.tolist():
-        begin, genotype = time.process_time(), task.space.from_table(task.table.genotype(row))
-        table = {name: float(task.table.column(name)[row]) for name in ("valid_1", "test_1")}
-        yield {"row": row, "seed": -1, **table, "readout": score(genotype), "cpu": time.process_time() - begin}
-    drawn = drawn[:architectures]
-    for seed in seeds:
-        for row in drawn.tolist():
-            genotype = task.space.from_table(task.table.genotype(row))
-            table = {name: float(task.table.column(name)[row]) for name in ("valid_1", "test_1")}
-            found = task.trained(genotype, seed)
-            yield {"row": row, "seed": seed, **table, **found.accuracies, "reward": found.reward, "cpu": found.cpu}
 
 
 def _propagated(task: Task, hops: int) -> np.ndarray:
@@ -373,17 +351,11 @@ def _cell(task: Task, genotype: kerasnas.Genotype) -> list[list]:
 
 def summarize(arguments: Any, rows: list[dict]) -> None:
     """Print the tables of an output, and record them."""
-    fidelities = []
     products, rows = ([row for row in rows if (row["part"] == "product") == wanted] for wanted in (True, False))
     if products:
         summarize_product(arguments, products)
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         own = [row for row in rows if row["dataset"] == dataset]
-        trained = [row for row in own if row["part"] == "fidelity"]
-        if trained:
-            fidelities += _fidelity(dataset, trained)
-        if len(trained) == len(own):
-            continue
         print()
         columns = ["validation", "test, least to most", "95 % of one test", "top % of the table, mean", "of each seed"]
         shown = tracked.Table(["what", "seeds", *columns, "CPU s"])
@@ -405,15 +377,6 @@ def summarize(arguments: Any, rows: list[dict]) -> None:
         more = {"code": CODE, "runs": runs, "question": question, "seeds": sorted({row.get("seed", 0) for row in runs})}
         more["command"] = _commands(runs)
         tracked.record(arguments, shown.rows, intervals="Minimum and maximum in brackets", part=dataset, **more)
-    if fidelities:
-        trainings = [row for row in rows if row["part"] == "fidelity"]
-        shown = tracked.Table(["data", "here", "there", "architectures", "rank correlation", "CPU s of one"])
-        for row in fidelities:
-            shown.add(row)
-        question = "Do graph networks trained here rank like the published table?"
-        intervals = "Spearman's coefficient with its 95 % interval over the architectures (bootstrap)"
-        more = {"code": CODE, "intervals": intervals, "question": question, "command": _commands(trainings)}
-        tracked.record(arguments, shown.rows, part="fidelity", seeds=[0], **more)
 
 
 def summarize_product(arguments: Any, rows: list[dict]) -> None:
@@ -452,49 +415,8 @@ def _commands(runs: list[dict]) -> str:
         own = [row for row in runs if (row["dataset"], row["part"]) == (dataset, part)]
         seeds = {row.get("seed") for row in own}
         line = f"python benchmarks/graphs.py DATA --dataset={dataset} --part={part}"
-        if part == "fidelity":
-            line += f" --architectures={len({row['row'] for row in own if 'readout' not in row})}"
-        lines.append(line + (f" --seeds={len(seeds - {-1})}" if part != "references" else ""))
+        lines.append(line + (f" --seeds={len(seeds)}" if part != "references" else ""))
     return "\n".join(lines)
-
-
-def _fidelity(dataset: str, rows: list[dict]) -> list[list]:
-    """Compare the ranks of architectures here and in the table; return the rows of a table."""
-    from scipy.stats import spearmanr
-
-    def row(here: str, listed: str, found: list[float], table: list[float], cpu: float) -> list:
-        low, high = _bootstrap(table, found)
-        rho = f"{spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f})"
-        return [dataset, here, listed, len(found), rho, f"{cpu:.1f}"]
-
-    made = []
-    rated, trained = ([one for one in rows if ("readout" in one) == wanted] for wanted in (True, False))
-    if rated:
-        found, table = ([one[key] for one in rated] for key in ("readout", "test_1"))
-        made.append(row("readout", "test_1", found, table, np.mean([one["cpu"] for one in rated])))
-    by_row: dict[int, list[dict]] = {}
-    for one in trained:
-        by_row.setdefault(one["row"], []).append(one)
-    cpu = float(np.mean([one["cpu"] for one in trained])) if trained else 0.0
-    for listed, here in (("valid_1", "validation"), ("test_1", "reward"), ("test_1", "validation"), ("test_1", "test")):
-        if by_row:
-            found = [float(np.mean([run[here] for run in runs])) for runs in by_row.values()]
-            made.append(row(f"{here} of a training", listed, found, [runs[0][listed] for runs in by_row.values()], cpu))
-    twice = [runs for runs in by_row.values() if len(runs) > 1]
-    for here in ("validation", "reward") if twice else ():
-        first, second = ([runs[index][here] for runs in twice] for index in (0, 1))
-        made.append(row(f"{here} of a training", "another training", first, second, cpu))
-    return made
-
-
-def _bootstrap(one: list[float], other: list[float], draws: int = 1000) -> tuple[float, float]:
-    """Return the 95 % interval of Spearman's coefficient over the architectures."""
-    from scipy.stats import spearmanr
-
-    rng, first, second = np.random.default_rng(0), np.asarray(one), np.asarray(other)
-    picks = [rng.integers(len(first), size=len(first)) for _ in range(draws)]
-    low, high = np.nanpercentile([spearmanr(first[pick], second[pick]).statistic for pick in picks], [2.5, 97.5])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,15 @@ def main() -> None:
         intervals="Points of test accuracy lost, compared with the mean of the honest clients alone, ± 95 % interval",
         note=f"Accuracy of the mean of the honest clients alone: {note}.",
         seeds=seeds,
+        runs=[
+            {
+                "data": split,
+                "hostile client": way,
+                name: [round(accuracies[split, way, name, seed], 5) for seed in seeds],
+            }
+            for split in SPLITS
+            for way, name in [(ALONE, "mean"), *((way, name) for way in ways for name in aggregations)]
+        ],
     )
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     from kerasnas.spaces import SPACES as KNOWN
 
     header = ["space", "parts", "predicted, ms", "measured, ms", "median error, %", "largest, %", "rank correlation"]
-    shown = tracked.Table(header)
+    shown, runs = tracked.Table(header), []
     for name in arguments.spaces.split(","):
         sizes, shape = SPACES[name]
         space = KNOWN[name](**sizes)
@@ -42,12 +42,14 @@ def main() -> None:
             predicted.append(model.cost(genotype))
             network = space.build_network(genotype, shape, 10)
             measured.append(network_latency(network, arguments.batch_size, rounds=3))
+        times = {"predicted_ms": np.round(predicted, 4).tolist(), "measured_ms": np.round(measured, 4).tolist()}
+        runs.append({"space": name, **times})
         errors = [abs(p - m) / m for p, m in zip(predicted, measured, strict=True)]
         ranks = [np.argsort(np.argsort(values)) for values in (predicted, measured)]
         ranges = [f"{min(values):.1f} to {max(values):.1f}" for values in (predicted, measured)]
         found = [f"{100 * statistics.median(errors):.1f}", f"{100 * max(errors):.1f}"]
         shown.add([name, len(table.parts), *ranges, *found, f"{np.corrcoef(*ranks)[0, 1]:.2f}"])
-    tracked.record(arguments, shown.rows, code=["kerasnas/cost"])
+    tracked.record(arguments, shown.rows, code=["kerasnas/cost"], runs=runs)
 
 
 if __name__ == "__main__":

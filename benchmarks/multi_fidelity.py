@@ -40,6 +40,7 @@ def main() -> None:
     arguments = skeleton.arguments(__doc__, data=skeleton.DATA, seeds=50, workers=1)
     table = NASBench101.open(skeleton.find(arguments.data, "nb101_20k*.npz"))
     rows: dict[Any, int] = {}
+    runs = []
     shown = tracked.Table(["search", *(f"{count} trainings" for count in CHECKPOINTS), "trials", "CPU s a search"])
     for name, make in SEARCHES.items():
         start, reached, trials = time.process_time(), [], []
@@ -48,10 +49,12 @@ def main() -> None:
             reached.append(values)
             trials.append(count)
         seconds = (time.process_time() - start) / arguments.seeds
+        runs.append({"search": name, "accuracies": np.round(reached, 3).tolist(), "trials": trials})
         cells = [skeleton.spread(values, 2) for values in zip(*reached, strict=True)]
         shown.add([name, *cells, f"{np.mean(trials):.0f}", f"{seconds:.2f}"])
     intervals = "Validation accuracy after 108 epochs of the best so far; mean ± 95 % interval over the seeds"
-    tracked.record(arguments, shown.rows, code=["kerasnas/strategies", "kerasnas/tabular"], intervals=intervals)
+    code = ["kerasnas/strategies", "kerasnas/tabular"]
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=runs)
 
 
 def run(table: NASBench101, rows: dict[Any, int], search: Any, workers: int) -> tuple[list[float], int]:

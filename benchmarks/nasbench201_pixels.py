@@ -131,8 +131,6 @@ def main() -> None:
         runs = {name: every[name] for name in arguments.runs.split(",")}
     code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/racing/shortlist", "kerasnas/proxies"]
     if not runs:
-        question = "What accuracy do random cells of NAS-Bench-201 have?"
-        tracked.record(arguments, drawn.rows, code=["kerasnas/tabular"], note=note, seeds=[], question=question)
         return
     seeds = skeleton.numbers(arguments.seeds)
     print(f"\nGuards {arguments.guards}.\n")
@@ -151,7 +149,7 @@ def main() -> None:
         title = f"control: of {arguments.random} random cells the best after training each with as many steps"
         found = [_random(seed, x, y, table, reachable, arguments) for seed in seeds]
         shown.add(_row(title, found, controls))
-    tracked.record(arguments, shown.rows, code=code, note=note)
+    tracked.record(arguments, shown.rows, code=code, note=note, runs=shown.rows)
 
 
 def _described(accuracies: Any) -> list[str]:

@@ -37,7 +37,7 @@ def main() -> None:
         raise SystemExit("Expected ehvi among the strategies, and at least 2 seeds.")
     table = NASBench201.open(skeleton.find(arguments.data, "nb201.npz"))
     header = ["cost", "strategy", *(f"{count} evaluations (z)" for count in CHECKPOINTS), "CPU s a search"]
-    shown = tracked.Table(header)
+    shown, runs = tracked.Table(header), []
     for cost in arguments.costs.split(","):
         rewards = np.stack([table.column("valid_12"), -table.column(cost)], axis=1).astype(float)
         own = None
@@ -46,6 +46,7 @@ def main() -> None:
             shares = np.array([search(table, rewards, name, seed) for seed in range(arguments.seeds)])
             seconds = (time.process_time() - start) / arguments.seeds
             own = shares if own is None else own
+            runs.append({"cost": cost, "strategy": name, "hypervolumes": shares.round(3).tolist()})
             cells = []
             for column in range(len(CHECKPOINTS)):
                 values = shares[:, column]
@@ -54,7 +55,8 @@ def main() -> None:
             shown.add([cost, name, *cells, f"{seconds:.2f}"])
     intervals = "Hypervolume in percent of that of all cells; mean ± 95 % interval over the seeds, in brackets the lead"
     code = ["kerasnas/strategies", "kerasnas/pareto.py", "kerasnas/tabular"]
-    tracked.record(arguments, shown.rows, code=code, intervals=intervals + " of `ehvi` in standard errors")
+    intervals += " of `ehvi` in standard errors"
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=runs)
 
 
 def search(table: NASBench201, rewards: np.ndarray, name: str, seed: int) -> list[float]:

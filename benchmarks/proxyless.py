@@ -51,7 +51,7 @@ def _memory(arguments: Any) -> None:
         options = ("step", f"--batches={batch}", f"--filters={arguments.filters}")
         two, seven = (skeleton.child(__file__, *options, f"--candidates={number}")["peak_mib"] for number in CANDIDATES)
         shown.add([batch, f"{two:.0f}", f"{seven:.0f}", f"{seven / two:.2f}"])
-    tracked.record(arguments, shown.rows, code=CODE, part="memory")
+    tracked.record(arguments, shown.rows, code=CODE, part="memory", runs=shown.rows)
 
 
 def _step(arguments: Any) -> None:
@@ -106,7 +106,7 @@ def _front(arguments: Any) -> None:
         found = [f"{expected:.2f}", f"{cost.cost(genotype):.2f}", f"{points[-1].cost:.2f}", network.count_params()]
         shown.add([f"{weight:g}", *found, f"{accuracy:.4f}", f"{(time.perf_counter() - begin) / 60:.1f}"])
         skeleton.log([edge.primitive for edge in genotype["chain"]])
-    tracked.record(arguments, shown.rows, code=CODE, part="front")
+    tracked.record(arguments, shown.rows, code=CODE, part="front", runs=shown.rows)
     if arguments.plot:
         plot_front(points, arguments.plot, "measured latency, ms")
 

@@ -27,14 +27,13 @@ ONE_THREAD = dict.fromkeys(tracked.THREADS, "1")
 
 
 # Command line -----------------------------------------------------------------------------------------------
-def arguments(doc: str | None, *positional: str, record: bool = True, rest: bool = False, **options: Any) -> Any:
+def arguments(doc: str | None, *positional: str, record: bool = True, **options: Any) -> Any:
     """Parse the command line of a script.
 
     Args:
         doc: the script's docstring.
         positional: names of positional arguments; a trailing `?` makes one optional.
         record: whether the script takes `--results`. Defaults to True.
-        rest: whether to return unknown arguments as well. Defaults to False.
         options: by name, a default, `(default, help)`, or the keywords of `add_argument`, for positional ones too. A
             type as the default stands for "of that type, None by default", False for a flag.
     """
@@ -46,7 +45,7 @@ def arguments(doc: str | None, *positional: str, record: bool = True, rest: bool
         parser.add_argument(f"--{name}", **_keywords(option))
     if record:
         tracked.add_flag(parser)
-    return parser.parse_known_args() if rest else parser.parse_args()
+    return parser.parse_args()
 
 
 def _keywords(option: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The predictor compared with local search and evolution on published tables, with significance, as Markdown.
 
-    python benchmarks/strategies.py --data=/path/to/data                   # 500 seeds, all tables
-    python benchmarks/strategies.py --data=/path/to/data --seeds=50 --tables=nasbench201/cifar10/valid_12
+    python benchmarks/strategies.py --data=/path/to/data                   # 50 seeds, all tables
+    python benchmarks/strategies.py --data=/path/to/data --seeds=100 --tables=nasbench201/cifar10/valid_12
     python benchmarks/strategies.py --data=/path/to/data --latency         # NAS-Bench-201 with a limit on its latency
 
 The folder holds `nb201.npz`, `nb201_latency_ms.npz`, `nasbench_graph5.npz` and `nb101_20k*.npz` (a sample without test
@@ -53,7 +53,7 @@ def main() -> None:
     arguments = skeleton.arguments(
         __doc__,
         data=skeleton.DATA,
-        seeds=500,
+        seeds=50,
         evaluations=max(CHECKPOINTS),
         strategies=skeleton.listed(STRATEGY_NAMES),
         tables=("", "only those whose name contains this"),
@@ -66,7 +66,7 @@ def main() -> None:
 
     header = ["table", "strategy", *(f"{count} evaluations (z)" for count in shown), "ms a search"]
     shown_table = tracked.Table(header)
-    worse, better = [], 0
+    runs, worse, better = [], [], 0
     cases = (latency_cases if arguments.latency else accuracy_cases)(arguments.data)
     for case in (case for case in cases if arguments.tables in case.name):
         within = np.ones(len(case.table), bool) if case.cost is None else case.cost <= case.limit
@@ -79,6 +79,7 @@ def main() -> None:
             reported = np.array([search(case, name, seed, max(shown)) for seed in range(arguments.seeds)])
             milliseconds = 1000 * (time.process_time() - start) / arguments.seeds
             reported = reported[:, [count - 1 for count in shown]]
+            runs.append({"table": case.name, "strategy": name, "accuracies": reported.round(2).tolist()})
             own = reported if own is None else own
             cells = []
             for column, count in enumerate(shown):
@@ -94,7 +95,7 @@ def main() -> None:
     print(f"\n{verdict}")
     intervals = "Mean ± standard deviation over the seeds; in brackets the predictor's lead in standard errors"
     code = ["kerasnas/strategies", "kerasnas/tabular"]
-    tracked.record(arguments, shown_table.rows, code=code, intervals=intervals, note=verdict)
+    tracked.record(arguments, shown_table.rows, code=code, intervals=intervals, note=verdict, runs=runs)
 
 
 def accuracy_cases(data: Path) -> Iterator[Case]:

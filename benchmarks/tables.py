@@ -31,71 +31,40 @@ PAGES = {
         "Images: what a search reaches",
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
-            *("first_run", "value", "value_limits", "hybrid", "initializations_free"),
-            *("value_free", "value_small"),
-            *("initializations", "initializations_domains", "starts_short", "value_precision", "value_starts"),
+            *("initializations_free", "value_free", "value_small", "value_precision", "value_starts"),
             *("value_adapted", "value_whole", "value_few_5", "value_few_20", "value_few_20_long", "value_parts"),
-            *("value_lines", "value_tiles", "headroom", "main_job", "export"),
+            *("value_lines", "value_tiles", "headroom"),
         ),
     ),
     "texts_and_series": Page(
         "Texts, series, speech, tables",
         "Searches on texts, signals and rows compared with simple methods, which are hard to beat.",
-        ("text", "text_starts", "text_race", "series", "series_race", "experience", "rows"),
+        ("text_race", "text_starts", "series_race", "experience", "rows"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
         "Graph networks for few labels, and networks that find paths in unseen worlds.",
-        ("graphs_product", "graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning", "planning_obstacles"),
-    ),
-    "gradient_search": Page(
-        "Differentiable search",
-        "Results of the alphas and of the shortlist, and the reliability of scores of cells.",
-        (
-            *("nasbench201_pixels", "nasbench201_pixels_random", "proxies", "enas", "latency"),
-            *("proxyless_front", "proxyless_memory"),
-        ),
+        ("graphs_product", "graphs_cora", "graphs_citeseer", "planning", "planning_obstacles"),
     ),
     "black_box_search": Page(
         "Black-box search on tables",
-        "Strategies evaluated on published tables: hundreds of seeds, no training.",
-        (
-            *("compare_cifar10", "compare_cifar100", "compare_nasbench101", "strategies", "strategies_limits"),
-            *("pareto", "multi_fidelity", "oracles", "oracles_bayesian", "transfer_policies"),
-            *("transfer_policies_nasbench201", "transfer_policies_controllers", "nasbench101_enumeration"),
-        ),
-    ),
-    "keras_tuner": Page(
-        "KerasTuner",
-        "Tuners at equal CPU time, and tuners that are killed.",
-        ("equal_time", "tuners"),
+        "Strategies evaluated on published tables: tens of seeds, no training.",
+        ("strategies", "strategies_limits", "oracles", "pareto", "multi_fidelity", "transfer_policies"),
     ),
     "meta_learning": Page(
         "Meta-learning",
-        "Learned initializations and learned architectures on unseen tasks.",
-        (
-            *("few_shot", "few_shot_long", "few_shot_compared", "pytorch_maml", "pytorch_maml_one_thread"),
-            *("meta_architecture", "meta_architecture_paired", "few_shot_cells", "few_images", "transfer"),
-        ),
+        "Learned initializations on unseen tasks.",
+        ("few_shot_compared", "few_images"),
     ),
     "drift_and_federated": Page(
         "Drift, and data that stay with their owners",
         "Adaptation of networks to changing data, and searches over clients.",
-        ("drift", "readapting", "drift_example", "federated", "federated_paired", "hostile_clients"),
+        ("drift", "readapting", "federated", "hostile_clients"),
     ),
     "speed": Page(
-        "Speed, memory, exactness",
-        "Time, memory and numerical accuracy of search steps, compared with PyTorch and on several devices.",
-        (
-            *("compare_pytorch", "search_step", "numerics", "mirrored", "distribution", "distribution_paper"),
-            *("jax", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
-        ),
-    ),
-    "robustness": Page(
-        "Wrong inputs",
-        "Generated wrong arguments, files and flags, and hostile values. Kills, and hours in one process: "
-        "[robustness](../robustness.md).",
-        ("campaigns", "hostile_values"),
+        "Speed and memory",
+        "Time and memory of search steps, cost of executors.",
+        ("search_step", "latency", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
     ),
 }
 
@@ -124,9 +93,7 @@ def index(results: dict[str, dict[str, Any]], made: dict[str, str]) -> str:
 _INTRODUCTION = (
     "`python benchmarks/tables.py` makes every table from a file in `benchmarks/results/`, which records the command,",
     "commit, machine, seeds and settings of the measurement. `python benchmarks/stale.py` lists the results whose code",
-    "has changed since. *Transcribed* results are older than this tracking: their single runs are not kept, and the",
-    "commit is the one at which the figure was written down. `DATA` is a folder with the public data sets, see",
-    "`benchmarks/README.md`.",
+    "has changed since. `DATA` is a folder with the public data sets, see `benchmarks/README.md`.",
 )
 
 
@@ -152,26 +119,25 @@ def markdown(columns: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
 
 
 def measured_on(result: dict[str, Any]) -> str:
-    """Format the line below a table: seeds, machine, versions, commit, and whether it was transcribed."""
+    """Format the line below a table: seeds, machine, versions, commit."""
     machine, words = result["machine"], []
     if result["seeds"]:
         words.append(f"seeds {ranges(result['seeds'])}" if len(result["seeds"]) > 1 else f"seed {result['seeds'][0]}")
     cores = {1: "one core", 2: "two cores"}.get(machine["cores"], f"{machine['cores']} cores")
-    words.append(f"{cores} of {machine['cpu']}" if machine["cores"] else machine["cpu"])
-    if machine.get("threads"):
+    words.append(f"{cores} of {machine['cpu']}")
+    if machine["threads"]:
         counts = sorted(set(machine["threads"].values()), key=int)
         words.append("one thread" if counts == ["1"] else f"{' or '.join(counts)} threads")
     if machine.get("load") is not None:
         words.append(f"load {machine['load']:g} at the start")
     if machine.get("note"):
         words.append(machine["note"])
-    if result["versions"]:
-        names = {"python": "Python", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
-        words += [f"{names[name]} {result['versions'][name]}" for name in names if name in result["versions"]]
+    names = {"python": "Python", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+    words += [f"{names[name]} {result['versions'][name]}" for name in names if name in result["versions"]]
     dirty = ", with uncommitted changes" if result["dirty"] else ""
     words.append(f"{result['date']}, commit `{str(result['commit'])[:9]}`{dirty}")
     line = "; ".join(words)
-    return f"{'*Transcribed.* ' if result.get('transcribed') else ''}{line[0].upper()}{line[1:]}."
+    return f"{line[0].upper()}{line[1:]}."
 
 
 def ranges(seeds: list[int]) -> str:

@@ -8,8 +8,7 @@ The contenders are
 - `kerasnas`: the race, `kerasnas search --cpu_minutes`; `default`: the network it begins with, trained for all of the
   time (`--candidates=1`); `half`: the race within half of the parameters of `cnn` (`--max_parameters`);
 - `plain`: the race without a learned start (`--initializer=none`); `hybrid`: that of the space with self-attention
-  (`--space=hybrid`), for which there is no learned start; `coatnet`: that space's network of convolutions, inverted
-  bottlenecks and attention, trained for all of the time (`--genotypes --candidates=1`);
+  (`--space=hybrid`), for which there is no learned start;
 - `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
   Adam and a cosine for all of the time; `vgg`: the first, of 32, 64, 128 and 128 filters, with label smoothing;
 - `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
@@ -64,13 +63,12 @@ RACES = {
     "drawn": ["--starts=none"],
     "float32": ["--starts=none", "--precision=float32"],
     "hybrid": ["--space=hybrid"],
-    "coatnet": ["--space=hybrid", "--candidates=1"],
     "small": ["--max_parameters=20000", "--starts=none"],
     "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
     "small_taught": ["--max_parameters=20000", "--teach"],
 }
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
-CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet", "drawn", "float32", "vgg", "probe", "whole"]
+CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["two_phases", "small", "small_drawn", "small_taught"]
 
 
@@ -101,15 +99,11 @@ def draw(y, shots, seed):
 
 
 # One run ----------------------------------------------------------------------------------------------------
-def run_race(arrays, minutes, seed, *flags, network=None):
-    """`kerasnas search`: its test accuracy, and what its records say; `network` of the hybrid space takes part."""
+def run_race(arrays, minutes, seed, *flags):
+    """`kerasnas search`: its test accuracy, and what its records say."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={contenders.save(arrays, folder)}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
-        if network is not None:
-            genotype = contenders.hybrid_network(network, arrays)
-            genotype.save(Path(folder, "network.json"))
-            command.append(f"--genotypes={folder}/network.json")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads(Path(folder, "run", "result.json").read_text())
     race, searched = result["race"], result["searched"]
@@ -140,7 +134,7 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
         flags = [f"--max_parameters={record['max_parameters']}"]
     before = clock() if contender in (*RACES, "autokeras") else 0.0  # they run in a process of their own
     if contender in RACES:
-        found, more = run_race(arrays, minutes, seed, *flags, network="coatnet" if contender == "coatnet" else None)
+        found, more = run_race(arrays, minutes, seed, *flags)
     elif contender == "autokeras":
         found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
     elif contender in ("probe", "whole", "two_phases"):

@@ -108,14 +108,6 @@ def cnn_parameters(arrays):
     return parameters(cnn(*scaled(arrays)[4:]))
 
 
-def hybrid_network(name, arrays):
-    """A reference of the hybrid space, at the size that suits the data."""
-    from kerasnas.spaces.hybrid import HybridSpace
-
-    *_, shape, classes = scaled(arrays)
-    return HybridSpace.for_data(shape, classes, len(arrays[0])).references()[name]
-
-
 # Contenders -------------------------------------------------------------------------------------------------
 def run_network(contender, name, arrays, seconds, seed):
     import keras

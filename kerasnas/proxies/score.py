@@ -37,8 +37,8 @@ PROXIES.register("macs", lambda model, x, y: float(macs(model)))
 class ProxyScore:
     """The score of a space's networks by a zero-cost proxy: for an untrained network, at the cost of a gradient or two.
 
-    On NAS-Bench-201 these scores separate bad cells from good ones, but hardly the best from good ones (see
-    `benchmarks/proxies.py`): they are a filter for a shortlist. The baseline that a proxy must beat is `"parameters"`.
+    A filter for a shortlist: such scores separate bad cells from good ones better than the best from good ones. The
+    baseline that a proxy must beat is `"parameters"`.
 
     Args:
         space: a search space.

@@ -117,8 +117,8 @@ class GraphSpace(SkeletonSpace):
           paper has one for some data sets, without an activation.
         - tanh, dropout, operation, batch norm, in this order; there batch norm, ReLU, dropout, operation.
         - Kernels start near the identity, as graphs have few labels. Networks are therefore more accurate after a short
-          training or none, and rank differently than in the table; with `activation="relu", near_identity=False` they
-          rank similarly (see `benchmarks/graphs.py`).
+          training or none, and rank differently than in the table; `activation="relu", near_identity=False` is nearer
+          to it.
         - 64 filters; in the paper 64, 128 or 256, by data set, like dropout, optimizer, rate and epochs.
     """
 

@@ -106,7 +106,7 @@ def test_the_network_does_not_learn_from_what_weighs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(network_training, "ArrayBatches", stop)
     with pytest.raises(StopIteration) as found:
         NetworkTraining(SPACE, (24, 1), 2, recipe).run(Stages(tmp_path), "one", GENOTYPE, (x, y), waves(4))
-    first, _ = linear.held_out(CLASSIFICATION, y, seed=0)
+    first, _ = base.held_out(CLASSIFICATION, y, seed=0)
     for part, whole in zip(found.value.args, (x, y), strict=True):
         np.testing.assert_array_equal(part, whole[first])
 

@@ -182,7 +182,7 @@ def test_a_fuller_model_has_to_be_better_by_a_standard_error(second, used):
 def test_a_network_that_helps_by_less_than_a_standard_error_is_left_out():
     rng, y = np.random.default_rng(17), np.arange(60) % 2
     plain, ratios, network = (share * np.eye(2)[y] + rng.normal(size=(60, 2)) for share in (2, 2, 0.3))
-    shares, found = linear._shares(CLASSIFICATION, [plain, ratios, network], y, linear.NGramCompanion(1), None)
+    shares, found = mixing.shares_of(CLASSIFICATION, [plain, ratios, network], y, linear.NGramCompanion(1), None)
     assert found["network"]["with"] < found["network"]["without"] and not found["network"]["used"] and shares[-1] == 0
 
 

@@ -1,4 +1,4 @@
-"""Long runs on real images: `pytest -m slow`. They back the README's results, and prove no feature alone."""
+"""Long runs on real images: `pytest -m slow`. They prove no feature alone."""
 
 import json
 import os
