@@ -67,13 +67,24 @@ def load(path: Path) -> Loaded:
     return read(path.read_bytes())
 
 
-def read(content: bytes) -> Loaded:
-    """Read the content of a file of LiteRT; samples and answers of one of 8 bits are converted by its own scales."""
+def read(content: bytes, reference: bool = False) -> Loaded:
+    """Read the content of a file of LiteRT; samples and answers of one of 8 bits are converted by its own scales.
+
+    Args:
+        content: of the file.
+        reference: whether its slow reference kernels compute, which round as those of TensorFlow Lite Micro do.
+            Defaults to False: those of XNNPACK.
+    """
     import tensorflow as tf
 
+    kinds = tf.lite.experimental.OpResolverType
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that the interpreter will move to a package of its own
-        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+        interpreter = tf.lite.Interpreter(
+            model_content=content,
+            num_threads=1,
+            experimental_op_resolver_type=kinds.BUILTIN_REF if reference else kinds.AUTO,
+        )
     interpreter.allocate_tensors()
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     stored, answered = Quantization.of(inputs), Quantization.of(outputs)
