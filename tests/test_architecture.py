@@ -55,6 +55,7 @@ ROOMS = {
     "onnx": ("kerasnas/export/onnx.py",),
     "tf2onnx": ("kerasnas/export/onnx.py",),
     "onnxruntime": ("kerasnas/export/onnx.py",),
+    "tflite_micro": ("kerasnas/export/micro.py",),
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),

@@ -57,6 +57,15 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
     return calls
 
 
+def nodes_of(model: keras.Model) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Return the calls of a functional model in their order: each operation, its inputs and its outputs, KerasTensors.
+
+    The public `operation.input` is that of the first call, and that of an inner model its own.
+    """
+    nodes = [node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes]
+    return [(node.operation, list(node.input_tensors), list(node.outputs)) for node in nodes if not node.is_input]
+
+
 def own_trainable_variables(layer: keras.layers.Layer) -> list[Any]:
     """Return the trainable variables that `layer` made itself; the public `trainable_variables` add inner layers'."""
     return list(layer._trainable_variables)

@@ -33,9 +33,10 @@ _EVALUATED = OwnFlag("dataset", "", "Labeled data, as for a search. Default: the
 _FORMATS = OwnFlag(
     "format",
     (),
-    "Formats, comma-separated: savedmodel, onnx (needs the extra kerasnas[export]), litert, litert-int8. Default: "
+    "Formats, comma-separated: savedmodel, onnx (needs the extra kerasnas[export]), litert, litert-int8, c for "
+    "microcontrollers (needs kerasnas[micro]). Default: "
     "savedmodel,litert,litert-int8.",
-    known=("savedmodel", "onnx", "litert", "litert-int8"),
+    known=("savedmodel", "onnx", "litert", "litert-int8", "c"),
 )
 _CONTINUED = OwnFlag(
     "executor",
@@ -236,8 +237,10 @@ COMMANDS: dict[str, Command] = {
             "export the network of a run to other runtimes, and check the exported files.",
             "    kerasnas export runs/first\n"
             "    kerasnas export runs/first --format=savedmodel,onnx,litert,litert-int8 --output=release/\n"
+            "    kerasnas export runs/first --format=c                      # for a microcontroller\n"
             "\n"
-            "Each file takes what model.keras takes, raw images as float32 from 0 to 255, and answers probabilities.\n"
+            "Each file takes what model.keras takes, raw images as float32 from 0 to 255, and answers probabilities;\n"
+            "litert-int8 and c take and answer 8-bit integers: of pixels and of 256 times a probability, 128 less.\n"
             "It is loaded again and compared with model.keras on images of the run's test data. Prints how often both\n"
             "predict the same class, the largest difference in probability, the size and the latency of one image.\n"
             "The table joins the run's report and model card.",

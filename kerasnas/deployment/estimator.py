@@ -340,8 +340,8 @@ class Estimator(BaseEstimator):
         """Write the network for other runtimes; each file is compared with the Keras model on the test data.
 
         Args:
-            formats: some of `"savedmodel"`, `"onnx"`, `"litert"` and `"litert-int8"`. Defaults to all but `"onnx"`,
-                which needs the extra `kerasnas[export]`.
+            formats: some of `"savedmodel"`, `"onnx"`, `"litert"`, `"litert-int8"` and `"c"`. Defaults to all but
+                `"onnx"` and `"c"`, which need the extras `kerasnas[export]` and `kerasnas[micro]`.
             output: the folder that is written to. Defaults to None: the run's. A temporary one goes with this object.
 
         Returns:

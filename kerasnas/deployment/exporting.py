@@ -38,16 +38,16 @@ def export(
 ) -> dict[str, Any]:
     """Export the network of a finished run: `kerasnas export` as a function.
 
-    Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers the same. It is
-    read back and compared with the Keras model on samples of the run's test data before it gets its name: a failure
-    leaves no part of a file. The results, with those of earlier exports, enter `result.json`, the report and the model
-    card of the run.
+    Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers the same; those
+    of 8-bit integers take and answer int8, at the scales in the file. Each is read back and compared with the Keras
+    model on samples of the run's test data before it gets its name: a failure leaves no part of a file. The results,
+    with those of earlier exports, enter `result.json`, the report and the model card of the run.
 
     Args:
         folder: the run's folder; or a preset, as `kerasnas.load` takes it, which is copied to `output` first.
         formats: names of formats, keys of `kerasnas.export.FORMATS`, or one comma-separated string. Defaults to those
             that need only TensorFlow: savedmodel, litert, litert-int8; for text networks savedmodel, the only one that
-            holds strings. `"onnx"` needs the extra `kerasnas[export]`.
+            holds strings. `"onnx"` needs the extra `kerasnas[export]`, `"c"`, for microcontrollers, `kerasnas[micro]`.
         output: folder to write to. Defaults to None: the run's; for a preset, a new one with its name here.
         dataset: name or path of the run's data, if they moved. Defaults to where they were.
         samples: maximum number of test samples that each file is compared on. Defaults to 500.
@@ -56,7 +56,7 @@ def export(
     Returns:
         `{"machine": str, "samples": int, "files": [...]}`: for `model.keras` and each exported file its `"format"`,
         `"file"`, `"bytes"`, `"latency_ms"` of one sample, `"threads"`, `"agreement"` (share of the samples with the
-        same answer, see `Task.same`) and `"difference"` (the largest of an answer).
+        same answer, see `Task.same`) and `"difference"` (the largest of an answer); for `"c"` the `"memory"` too.
 
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
@@ -116,5 +116,6 @@ def _merged(
     for one in (Export("keras", path / MODEL, size, samples, 1.0, 0.0, latency, threads), *found):
         title, file = named[one.format]
         measured = {name: getattr(one, name) for name in ("latency_ms", "threads", "agreement", "difference")}
+        measured |= {"memory": one.memory} if one.memory else {}
         rows[one.format] = {"format": one.format, "title": title, "file": file, "bytes": one.size, **measured}
     return {"machine": machine, "samples": samples, "files": [rows[name] for name in named if name in rows]}

@@ -13,11 +13,13 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.export import litert, onnx, savedmodel
+from kerasnas.export import litert, micro, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 from kerasnas.files import storage
 
+_SAME = 0.995  # of the samples, that two runtimes have to answer alike
+_STEPS = 2 / 255  # of the range of answers: two integers of 8 bits
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
 
 
@@ -28,18 +30,22 @@ class Format:
     Args:
         title: what it is, for a person.
         path: name of its file, or of its folder, which then ends with no suffix.
-        write: `(model, path, samples of the training data)` writes the model.
+        write: `(classifier, path, samples of the training data)` writes the model.
         load: reads it back with the library that others will read it with.
         packages: what has to be installed for it beside KerasNAS, by the names that are imported. Defaults to nothing.
         tolerance: the most that a probability may differ from that of the Keras model. Defaults to 0.001.
+        extra: of KerasNAS, that installs the packages. Defaults to `"export"`.
+        twin: reads it back by another runtime, whose answers it has to have. Defaults to None: there is none.
     """
 
     title: str
     path: str
-    write: Callable[[keras.Model, Path, np.ndarray], None]
+    write: Callable[[Classifier, Path, np.ndarray], None]
     load: Callable[[Path], Loaded]
     packages: tuple[str, ...] = ()
     tolerance: float = _ROUNDING
+    extra: str = "export"
+    twin: Callable[[Path], Loaded] | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -52,6 +58,9 @@ FORMATS = {
     "onnx": Format("ONNX", "model.onnx", onnx.write, onnx.load, onnx.PACKAGES),
     "litert": Format("LiteRT, float32", "model.tflite", litert.write, litert.load),
     "litert-int8": Format("LiteRT, int8", "model-int8.tflite", litert.write_int8, litert.load, tolerance=math.inf),
+    "c": Format(
+        "C, int8, TensorFlow Lite Micro", "c", micro.write, micro.load, micro.PACKAGES, math.inf, "micro", micro.twin
+    ),
 }
 """Name -> format. Exact ones are refused where a probability is off; int8 rounds, and says how often it agrees."""
 
@@ -63,13 +72,14 @@ class Export:
     Attributes:
         format: its name, a key of `FORMATS`.
         path: its file or folder.
-        size: bytes on the disk.
+        size: bytes on the disk; of C, those of the array.
         samples: how many raw samples it was compared on.
         agreement: the share of them for which the most probable class is the same, or all labels, or all numbers up
             to a hundredth of their deviation.
         difference: the largest absolute difference of a probability, or of a number in units of its deviation.
         latency_ms: the milliseconds that one sample takes here, the median of many calls.
         threads: how many it computed with then.
+        memory: bytes that it computes in; 0 where its runtime has no bound.
     """
 
     format: str
@@ -80,6 +90,7 @@ class Export:
     difference: float
     latency_ms: float
     threads: int
+    memory: int = 0
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
@@ -93,10 +104,10 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
     >>> check_formats(["litert", "litert"])
     ('litert',)
-    >>> check_formats(["tflight"])
+    >>> check_formats(["savemodel"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: Unknown format 'tflight'. Did you mean 'litert'? Known: ['litert', 'litert-int8', 'onnx', 'savedmodel']
+    ValueError: Unknown format 'savemodel'. Did you mean 'savedmodel'? Known: ['c', 'litert', ...
     """
     wrong = checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats)
     if not isinstance(formats, Iterable) or isinstance(formats, (bytes, Mapping)):
@@ -114,7 +125,7 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
         if missing := FORMATS[name].missing:
             raise ValueError(
                 f"Format '{name}' needs {' and '.join(missing)}, not installed here. Install the extra: "
-                "pip install 'kerasnas[export]'"
+                f"pip install 'kerasnas[{FORMATS[name].extra}]'"
             )
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -147,15 +158,16 @@ def export_classifier(
 ) -> Export:
     """Write a classifier in a format, read it back, and compare it with the Keras model.
 
-    The file takes what `classifier.model` takes, raw samples in float32, and answers what it answers. It is checked
-    before it gets its name: after a failure there is what was there before.
+    The file takes what `classifier.model` takes, raw samples in float32, and answers what it answers; of 8-bit
+    integers, it takes and answers integers. It is checked before it gets its name: after a failure there is what was
+    there before.
 
     Args:
         classifier: what is exported.
         name: a key of `FORMATS`.
         folder: where it is written; made when missing.
         x: raw samples to compare on, `(samples, ...)`.
-        calibration: raw samples of the training data, for `"litert-int8"`.
+        calibration: raw samples of the training data, for integers of 8 bits.
 
     Raises:
         ValueError: as for `check_formats`; and where a library cannot convert the network.
@@ -172,7 +184,7 @@ def export_classifier(
     whole = storage.atomic_path if path.suffix else storage.atomic_folder
     with whole(path) as temporary:
         try:
-            kind.write(classifier.model, temporary, calibration)
+            kind.write(classifier, temporary, calibration)
             loaded = kind.load(temporary)
             found = loaded.answers(x)
         except OSError:  # such as a full disk
@@ -188,14 +200,26 @@ def export_classifier(
                 f"The {kind.title} model is not the Keras model: a probability differs by {difference:.2g}, where "
                 f"{kind.tolerance:g} is allowed. It was not kept."
             )
+        if kind.twin is not None and (share := _alike(classifier, found, kind.twin(temporary).answers(x))) < _SAME:
+            raise ArithmeticError(
+                f"The {kind.title} model is not that of LiteRT: they answer {100 * share:.1f} % of {len(x)} samples "
+                f"alike, where {100 * _SAME:g} % is expected. It was not kept."
+            )
         files = [temporary] if temporary.is_file() else [file for file in temporary.rglob("*") if file.is_file()]
         return Export(
             name,
             path,
-            sum(file.stat().st_size for file in files),
+            loaded.flash or sum(file.stat().st_size for file in files),
             len(x),
             float(classifier.task.same(found, expected).mean()),
             difference,
             loaded.latency_ms(x[:1]),
             loaded.threads,
+            loaded.memory,
         )
+
+
+def _alike(classifier: Classifier, found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the share of samples with the same answer, or with answers of which none differs by two integers."""
+    near = np.abs(found - expected).max(axis=1) <= _STEPS * np.ptp(expected)
+    return float((classifier.task.same(found, expected) | near).mean())

@@ -9,21 +9,24 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas.export.loaded import Loaded
+from kerasnas.export.classifier import Classifier
+from kerasnas.export.loaded import Loaded, Quantization
 
 
-def write(model: keras.Model, path: Path, samples: np.ndarray) -> None:
-    """Write `model` to the file `path`, in float32. `samples` are not needed."""
-    model.export(path, format="litert", verbose=False)
+def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
+    """Write the model to the file `path`, in float32. `samples` are not needed."""
+    classifier.model.export(path, format="litert", verbose=False)
 
 
-def write_int8(model: keras.Model, path: Path, samples: np.ndarray) -> None:
-    """Write `model` to the file `path`, with weights and activations of 8 bits (Jacob et al., 2018, arXiv 1712.05877).
+def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
+    """Write the model to the file `path`, in integers of 8 bits throughout (Jacob et al., 2018, arXiv 1712.05877).
 
-    Its input and output stay float32, so that it is called as the others are.
+    Input and output are int8 as well: a device without floating-point arithmetic runs it. Whole numbers from 0 to 255
+    are stored as themselves minus 128, without a loss. It takes one sample at a time: with a free batch, the reshapes
+    of squeeze-excitation are computed from shapes while it runs.
 
     Args:
-        model: raw samples -> probabilities.
+        classifier: raw samples -> probabilities.
         path: the file.
         samples: raw samples of the training data, float32 `(samples, ...)`, by which the ranges of the activations are
             found; 200 are enough.
@@ -31,32 +34,64 @@ def write_int8(model: keras.Model, path: Path, samples: np.ndarray) -> None:
     import tensorflow as tf
 
     def calibration() -> Iterator[list[np.ndarray]]:
-        for sample in samples:
+        for sample in [*samples, *_ends(samples[:1], classifier.scale)]:
             yield [sample[None]]
 
-    model.export(
+    classifier.model.export(
         path,
         format="litert",
         verbose=False,
+        input_signature=[keras.InputSpec("float32", (1, *samples.shape[1:]))],
+        inference_input_type=tf.int8,
+        inference_output_type=tf.int8,
         optimizations=[tf.lite.Optimize.DEFAULT],
         representative_dataset=calibration,
         target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
     )
 
 
+def _ends(sample: np.ndarray, scale: float) -> np.ndarray:
+    """Return a sample with the ends of the range of images, so that each of their 256 values is an integer of 8 bits.
+
+    Both are single pixels: a black and a white image would widen the ranges of the activations too.
+    """
+    if scale == 1:  # samples of no fixed range
+        return sample[:0]
+    sample = sample.copy()
+    sample.flat[0], sample.flat[-1] = 0, scale
+    return sample
+
+
 def load(path: Path) -> Loaded:
     """Read what `write` or `write_int8` wrote, as LiteRT's interpreter does, on one thread of the CPU."""
+    return read(path.read_bytes())
+
+
+def read(content: bytes, reference: bool = False) -> Loaded:
+    """Read the content of a file of LiteRT; samples and answers of one of 8 bits are converted by its own scales.
+
+    Args:
+        content: of the file.
+        reference: whether its slow reference kernels compute, which round as those of TensorFlow Lite Micro do.
+            Defaults to False: those of XNNPACK.
+    """
     import tensorflow as tf
 
+    kinds = tf.lite.experimental.OpResolverType
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that the interpreter will move to a package of its own
-        interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+        interpreter = tf.lite.Interpreter(
+            model_content=content,
+            num_threads=1,
+            experimental_op_resolver_type=kinds.BUILTIN_REF if reference else kinds.AUTO,
+        )
     interpreter.allocate_tensors()
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    stored, answered = Quantization.of(inputs), Quantization.of(outputs)
 
     def predict(images: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(inputs["index"], images)
+        interpreter.set_tensor(inputs["index"], stored.store(images))
         interpreter.invoke()
-        return interpreter.get_tensor(outputs["index"])  # a copy
+        return answered.restore(interpreter.get_tensor(outputs["index"]))  # a copy
 
     return Loaded(predict, threads=1, batch=1)

@@ -5,11 +5,49 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 _CALLS, _SECONDS, _WARMUP = 100, 2.0, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """Numbers as integers of 8 bits: `(integer - zero_point) * scale`.
+
+    Args:
+        scale: the difference of neighboring integers; 0 for numbers that are stored as they are.
+        zero_point: the integer that stands for 0.
+
+    Example:
+
+    >>> pixels = Quantization(scale=1.0, zero_point=-128)
+    >>> pixels.store(np.array([0.0, 255.0, 300.0])).tolist()
+    [-128, 127, 127]
+    """
+
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Quantization:
+        """Return the quantization of a tensor, of its details in an interpreter of LiteRT."""
+        known = details["quantization_parameters"]
+        if not len(known["scales"]):
+            return cls(0.0, 0)
+        return cls(float(known["scales"][0]), int(known["zero_points"][0]))
+
+    def store(self, x: np.ndarray) -> np.ndarray:
+        """Return the nearest integers; numbers out of range become the nearest end, and missing ones 0."""
+        if not self.scale:
+            return x
+        return np.clip(np.round(np.nan_to_num(x) / self.scale) + self.zero_point, -128, 127).astype("int8")
+
+    def restore(self, stored: np.ndarray) -> np.ndarray:
+        """Invert `store`, in float32."""
+        return (stored.astype("float32") - self.zero_point) * np.float32(self.scale) if self.scale else stored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +59,15 @@ class Loaded:
             `(samples, outputs)`.
         threads: how many it computes with.
         batch: the most samples that `predict` takes at once. Defaults to 100.
+        flash: bytes of the model on a device. Defaults to 0: those of its files.
+        memory: bytes that it computes in. Defaults to 0: its runtime has no bound.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
     threads: int
     batch: int = 100
+    flash: int = 0
+    memory: int = 0
 
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The probabilities, or the numbers, of each of the raw samples `x`, an array `(samples, outputs)`.

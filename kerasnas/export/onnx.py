@@ -6,22 +6,22 @@ import logging
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 
 PACKAGES = ("onnx", "tf2onnx", "onnxruntime")
 """Required packages, those of the extra `kerasnas[export]`."""
 
 
-def write(model: keras.Model, path: Path, samples: np.ndarray) -> None:
-    """Write `model` to the file `path`; the first axis of its input is free. One of `samples` is enough."""
-    model(np.asarray(samples[:1]))  # Keras refuses a network that was loaded and has never been called
+def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
+    """Write the model to the file `path`; the first axis of its input is free. One of `samples` is enough."""
+    classifier.model(np.asarray(samples[:1]))  # Keras refuses a network that was loaded and has never been called
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras looks whether NumPy has names that are gone
-        model.export(path, format="onnx", verbose=False)
+        classifier.model.export(path, format="onnx", verbose=False)
 
 
 def load(path: Path) -> Loaded:

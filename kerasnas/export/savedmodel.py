@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 
 
-def write(model: keras.Model, path: Path, samples: np.ndarray) -> None:
-    """Write `model` to the folder `path`; its function is `serve`. `samples` are not needed."""
-    model.export(path, format="tf_saved_model", verbose=False)
+def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
+    """Write the model to the folder `path`; its function is `serve`. `samples` are not needed."""
+    classifier.model.export(path, format="tf_saved_model", verbose=False)
 
 
 def load(path: Path) -> Loaded:

@@ -278,7 +278,7 @@ def exports_table(result: Record) -> Table:
         compared = one["format"] != "keras"
         rows.append(
             [
-                one["file"] + ("/" if one["format"] == "savedmodel" else ""),
+                one["file"] + ("" if "." in one["file"] else "/"),
                 one["title"],
                 f"{one['bytes'] / 1000:,.0f} kB",
                 amount(one["latency_ms"], " ms"),
@@ -294,9 +294,16 @@ def exports_note(result: Record) -> str:
     """Return the samples and the machine that the table of exports was measured on."""
     if (exports := result.exports) is None:
         return ""
+    on_device = [
+        f" On a microcontroller {one['file']}/ needs {one['bytes'] / 1000:,.1f} kB of flash and "
+        f"{one['memory'] / 1000:,.1f} kB of memory, besides the interpreter."
+        for one in exports.files
+        if one.get("memory")
+    ]
     return (
         f"Compared with model.keras on {exports.samples:,} samples of the test data: how many get the same class, "
         f"and the largest difference of a probability. Latency: median of many calls, on {exports.machine}."
+        f"{''.join(on_device)}"
     )
 
 

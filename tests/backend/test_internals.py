@@ -21,6 +21,7 @@ from kerasnas.backend.keras_internals import (
     leave_gradients_unreduced,
     loss_tracker,
     metrics_are_built,
+    nodes_of,
     own_trainable_variables,
     seed_states,
 )
@@ -52,7 +53,9 @@ def test_layer_flatten_layers():
 
 def test_function_nodes_by_depth():
     inputs, shared, once = keras.Input((2,)), keras.layers.Dense(2), keras.layers.Dense(1)
-    calls = calls_of(keras.Model(inputs, once(shared(shared(inputs)))))
+    model = keras.Model(inputs, once(shared(shared(inputs))))
+    calls = calls_of(model)
+    assert [operation for operation, _, _ in nodes_of(model)] == [shared, shared, once]
     assert (calls[id(shared)], calls[id(once)]) == (2, 1), (
         "`Function._nodes_by_depth` no longer has a node for each call"
     )

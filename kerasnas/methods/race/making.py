@@ -18,7 +18,7 @@ from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
 from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
-from kerasnas.methods.race.limits import excess, no_network, within
+from kerasnas.methods.race.limits import excess, impossible, limits, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
@@ -128,6 +128,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
             warm_start(model, read(name))
 
     def candidates(number: int) -> list[Candidate]:
+        if not given and (problem := impossible(config, space, data, build)):
+            raise ValueError(problem)
         genotypes = {name: network.genotype for name, network in given.items()}
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
         begun = find_starts(config, space, data, build, log, allowed)
@@ -193,7 +195,7 @@ def _held_out(config: RaceConfig, samples: int) -> float:
 
 def _problem(config: RaceConfig, prober: Prober) -> str:
     """Return by how much the pretrained networks exceed the limits of the settings; empty where one is within them."""
-    if not config.max_parameters and not config.latency_target_ms:
+    if not limits(config):
         return ""
     problems = [excess(config, prober.network(name, min(prober.space.sizes_of_images))) for name in prober.space.starts]
     return min(problems, key=len)
@@ -224,7 +226,7 @@ def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None
 
     There is none with limits on the network, which would not count it.
     """
-    if config.max_parameters or config.latency_target_ms:
+    if limits(config):
         return None
     size = data.modality.companion_size(data.front, len(data.x_train), limited=False)
     padded = getattr(SPACES[with_space(config, data).space], "padded", False)

@@ -99,6 +99,18 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         below=1,
     )
     max_parameters: int = setting(0, "Maximum number of parameters of the network. Default: any.", least=0)
+    max_macs: int = setting(0, "Maximum number of multiply-adds for one sample. Default: any.", least=0)
+    max_flash_kb: float = setting(
+        0.0,
+        "Maximum flash on a microcontroller, in kB: of the network in 8-bit integers, as --format=c exports it. "
+        "Default: any.",
+        least=0,
+    )
+    max_ram_kb: float = setting(
+        0.0,
+        "Maximum memory on a microcontroller, in kB: of the arena that its interpreter computes in. Default: any.",
+        least=0,
+    )
     latency_target_ms: float = setting(
         0.0, "Maximum latency for one image, in milliseconds, measured here. Default: any.", least=0
     )

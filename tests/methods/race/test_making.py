@@ -121,7 +121,14 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     assert companion.padded == (space == "padded_signals")
 
 
-@pytest.mark.parametrize("limit", [{"max_parameters": 1000}, {"latency_target_ms": 1.0}])
+def test_an_impossible_limit_is_answered_before_candidates_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(making, "portfolio", None)
+    race = made(digits(unlike=False), tmp_path / "run", max_ram_kb=1.0)
+    with pytest.raises(ValueError, match=r"is within max_ram_kb=1\. The least there is takes .* kB of memory"):
+        race.candidates(3)
+
+
+@pytest.mark.parametrize("limit", [{"max_parameters": 1000}, {"latency_target_ms": 1.0}, {"max_flash_kb": 30}])
 def test_no_linear_model_joins_a_network_with_limits(limit, tmp_path):
     texts, y = np.array(["a fine film", "dull and slow"] * 10), np.arange(20) % 2
     np.savez(tmp_path / "x.npz", x_train=texts, y_train=y, x_test=texts, y_test=y)

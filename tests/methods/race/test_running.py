@@ -167,7 +167,7 @@ def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(datase
         "No network is within max_parameters=50",
         "The least there is has",
         " parameters",
-        "of separable_3x3, 0.25 times",
+        "of separable_3x3 after conv_3x3, 0.25 times",
     ):
         assert words in message
     assert [file.name for file in folder.iterdir()] == ["failed.json"]  # the folder can be used again

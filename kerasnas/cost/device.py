@@ -1,0 +1,180 @@
+"""Flash and memory of a network in 8-bit integers on a microcontroller, predicted from its Keras graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasnas import checks
+from kerasnas.backend.keras_internals import nodes_of
+
+# Layers that the converter folds into the operator before them: their output is that operator's.
+_FOLDED = ("BatchNormalization", "ReLU", "Relu", "Dropout", "SpatialDropout2D", "Rescaling", "Identity")
+_ALIGNED = 16  # bytes, of which the interpreter's buffers are multiples
+# Bytes of a file beside its weights, and of an arena beside the activations, fitted to 30 networks of `MacroSpace`
+# (tests/cost/test_device.py has some): of each, of each operator, of each convolution, and of each of its channels,
+# whose scales and zero points are stored with it.
+_FILE, _FILE_OPERATOR, _FILE_CONVOLUTION, _FILE_CHANNEL = 1260, 320, 97, 24
+_ARENA, _ARENA_OPERATOR, _ARENA_CHANNEL = 883, 229, 8
+# While it starts, the interpreter plans the activations in the place that they will take.
+_PLAN, _PLAN_OPERATOR = 100, 139
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """An operator as the converter makes it of a layer and those folded into it.
+
+    Args:
+        inputs, output: numbers of the tensors that it reads, and of the one that it writes.
+        weights: bytes of its weights, integers of 8 bits, and of its biases, of 32.
+        channels: number of those that have a scale of their own: of a convolution.
+    """
+
+    inputs: tuple[int, ...]
+    output: int
+    weights: int = 0
+    channels: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorGraph:
+    """Operators of a model in their order.
+
+    Args:
+        operators: each writes a tensor of its own.
+        sizes: bytes of each tensor; the first ones are the inputs.
+        output: number of the tensor that results.
+    """
+
+    operators: tuple[Operator, ...]
+    sizes: tuple[int, ...]
+    output: int
+
+    @classmethod
+    def of(cls, model: keras.Model) -> OperatorGraph:
+        """Return the operators of a functional model."""
+        operators: list[Operator] = []
+        sizes: list[int] = []
+        output = _write(model, [_added(sizes, x) for x in model.inputs], operators, sizes)
+        return cls(tuple(operators), tuple(sizes), output)
+
+    def then(self, other: OperatorGraph) -> OperatorGraph:
+        """Return these operators, followed by those of a model whose one input is what results of them."""
+        offset = len(self.sizes) - 1
+        numbers = [self.output, *range(offset + 1, offset + len(other.sizes))]
+        moved = (
+            dataclasses.replace(one, inputs=tuple(numbers[x] for x in one.inputs), output=numbers[one.output])
+            for one in other.operators
+        )
+        return OperatorGraph((*self.operators, *moved), (*self.sizes, *other.sizes[1:]), numbers[other.output])
+
+    def cost(self) -> DeviceCost:
+        """Return the flash and the memory of these operators."""
+        operators = self.operators
+        convolutions = [one.channels for one in operators if one.channels]
+        flash = _FILE + _FILE_OPERATOR * len(operators) + sum(one.weights for one in operators)
+        flash += _FILE_CONVOLUTION * len(convolutions) + _FILE_CHANNEL * sum(convolutions)
+        structures = _ARENA + _ARENA_OPERATOR * len(operators) + _ARENA_CHANNEL * sum(convolutions)
+        first, last = [0] * len(self.sizes), [0] * len(self.sizes)
+        for step, one in enumerate(operators):
+            first[one.output] = last[one.output] = step
+            for number in one.inputs:
+                last[number] = step
+        activations = planned(self.sizes, list(zip(first, last, strict=True)))
+        return DeviceCost(flash, activations, structures, len(operators))
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceCost:
+    """What a network in 8-bit integers needs on a microcontroller, besides the code of the interpreter.
+
+    Attributes:
+        flash: bytes of its file, which is the array of `kerasnas export --format=c`.
+        activations: bytes that its activations need at most at once.
+        structures: bytes of the interpreter's own structures, which stay.
+        operators: their number.
+    """
+
+    flash: int
+    activations: int
+    structures: int
+    operators: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the interpreter's arena."""
+        return self.structures + max(self.activations, _PLAN + _PLAN_OPERATOR * self.operators)
+
+
+@checks.arguments(model=keras.Model)
+def device_cost(model: keras.Model) -> DeviceCost:
+    """Predict the flash and the memory of `model` in 8-bit integers, run by TensorFlow Lite Micro, for one sample.
+
+    Operators run in the order of the file. The memory is that of the interpreter on a computer with pointers of 64
+    bits, which checks an export; with 32 bits it needs less beside the activations.
+
+    Args:
+        model: a functional model.
+
+    Example:
+
+    >>> inputs = keras.Input((16, 16, 1))
+    >>> device_cost(keras.Model(inputs, keras.layers.Conv2D(8, 3, padding="same")(inputs))).activations
+    2304
+    """
+    return OperatorGraph.of(model).cost()
+
+
+def _write(model: keras.Model, given: Sequence[int], operators: list[Operator], sizes: list[int]) -> int:
+    """Add the operators of a model, whose inputs are the tensors `given`; return the number of its output."""
+    numbers = {id(x): number for x, number in zip(model.inputs, given, strict=True)}
+    for operation, read, (output, *_) in nodes_of(model):
+        inputs = tuple(numbers[id(x)] for x in read)
+        if isinstance(operation, keras.Model):
+            numbers[id(output)] = _write(operation, inputs, operators, sizes)
+            continue
+        if type(operation).__name__ in _FOLDED:
+            numbers[id(output)] = inputs[0]
+            continue
+        numbers[id(output)] = _added(sizes, output)
+        kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
+        weights = sum(math.prod(shape) + 4 * output.shape[-1] for shape in kernels)
+        channels = output.shape[-1] if any(len(shape) > 2 for shape in kernels) else 0
+        operators.append(Operator(inputs, numbers[id(output)], weights, channels))
+    return numbers[id(model.outputs[0])]
+
+
+def _added(sizes: list[int], tensor: Any) -> int:
+    sizes.append(_ALIGNED * math.ceil(math.prod(tensor.shape[1:]) / _ALIGNED))
+    return len(sizes) - 1
+
+
+def planned(sizes: Sequence[int], lifetimes: Sequence[tuple[int, int]]) -> int:
+    """Return the bytes of a plan in which tensors needed at the same time do not overlap.
+
+    The largest tensor comes first, of equal ones the last, each at the lowest place that is free while it is needed:
+    the greedy planner of TensorFlow Lite Micro.
+
+    Args:
+        sizes: bytes of each tensor.
+        lifetimes: the first and the last step of each.
+
+    Example:
+
+    >>> planned([100, 80, 60], [(0, 1), (1, 2), (2, 3)])  # the third takes the place of the first
+    180
+    """
+    placed: list[tuple[int, int, int]] = []  # place, end, tensor
+    for number in sorted(range(len(sizes)), key=lambda one: (-sizes[one], -one)):
+        first, last = lifetimes[number]
+        place = 0
+        for start, end, other in sorted(placed):
+            alive = lifetimes[other][0] <= last and first <= lifetimes[other][1]
+            if alive and start - place < sizes[number]:
+                place = max(place, end)
+        placed.append((place, place + sizes[number], number))
+    return max((end for _, end, _ in placed), default=0)

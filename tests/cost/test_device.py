@@ -1,0 +1,64 @@
+"""Flash and memory of a network on a microcontroller: closed forms, and what the interpreter takes."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.cost import device_cost
+from kerasnas.cost.device import OperatorGraph, planned
+from kerasnas.export import litert, micro
+from kerasnas.export.classifier import Classifier, with_preprocessing
+from kerasnas.spaces import MacroSpace
+
+SHAPE = (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lifetimes", "least"),
+    [
+        ([], [], 0),
+        ([5, 7, 4], [(0, 0), (1, 1), (2, 2)], 7),
+        ([100, 80, 60], [(0, 1), (1, 2), (2, 3)], 180),
+        ([100, 80, 60], [(0, 2), (1, 2), (2, 3)], 240),  # the first is added to what the second became
+        ([10, 40, 30, 10], [(0, 3), (1, 2), (2, 3), (3, 3)], 80),  # the last fits into the gap that the second leaves
+    ],
+)
+def test_tensors_share_memory_unless_they_are_needed_at_once(sizes, lifetimes, least):
+    assert planned(sizes, lifetimes) == least
+
+
+def test_a_shortcut_keeps_its_tensor():
+    inputs = keras.Input((8, 8, 4))
+    first = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    second = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(first)))
+    chain = device_cost(keras.Model(inputs, second))
+    residual = device_cost(keras.Model(inputs, keras.layers.Add()([inputs, second])))
+    assert (chain.activations, residual.activations) == (2 * 256, 3 * 256)
+    nested = keras.Input((8, 8, 4))
+    assert device_cost(keras.Model(nested, keras.Model(inputs, second)(nested))) == chain
+
+
+def test_parts_make_the_network():
+    space = MacroSpace(filters=8)
+    for name in ("resnet_20", "mobilenet_v2", "cnn"):
+        genotype = space.references()[name]
+        parts = (OperatorGraph.of(part.model()) for part in space.parts_of(genotype, SHAPE, 10))
+        assert functools.reduce(OperatorGraph.then, parts).cost() == device_cost(
+            space.build_network(genotype, SHAPE, 10)
+        )
+
+
+def test_prediction_and_the_interpreter(tmp_path):
+    """A network of convolutions, depthwise ones, squeeze-excitation and shortcuts."""
+    pytest.importorskip("tflite_micro")
+    space = MacroSpace(filters=16)
+    network = space.build_network(space.network("conv_3x3", 0.5, "inverted_3x3", "strides", (1, 2)), SHAPE, 10)
+    classifier = Classifier(with_preprocessing(network, 255), tuple("abcdefghij"), 255)
+    samples = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype("float32")
+    litert.write_int8(classifier, tmp_path / "model.tflite", samples)
+    content = (tmp_path / "model.tflite").read_bytes()
+    predicted = device_cost(network)
+    assert predicted.flash == pytest.approx(len(content), rel=0.05)
+    assert predicted.memory == pytest.approx(micro.arena_of(content), rel=0.05)

@@ -1,0 +1,72 @@
+"""Limits of a race: networks within all of them, and the answer where there is none."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kerasnas.cost import device_cost
+from kerasnas.cost.counting import macs, parameters
+from kerasnas.datasets import load
+from kerasnas.methods.race import limits
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing.portfolio import portfolio
+from kerasnas.reporting.tables import amount
+from kerasnas.spaces import MacroSpace
+
+SPACE = MacroSpace(filters=8, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "residual_3x3"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "x.npz"
+    x, y = np.zeros((12, 8, 8, 1), np.uint8), np.arange(12) % 2
+    np.savez(path, x_train=x + np.arange(12, dtype=np.uint8)[:, None, None, None], y_train=y, x_test=x, y_test=y)
+    return load(path)
+
+
+def build(genotype):
+    return SPACE.build_network(genotype, (8, 8, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "cost"),
+    [
+        ("max_parameters", parameters),
+        ("max_macs", macs),
+        ("max_flash_kb", lambda model: device_cost(model).flash / 1000),
+        ("max_ram_kb", lambda model: device_cost(model).memory / 1000),
+    ],
+)
+def test_candidates_are_within_each_limit(setting, cost, data):
+    costs = sorted(cost(build(genotype)) for genotype in _all())
+    middle = int(1 + costs[len(costs) // 2])
+    config = RaceConfig(**{setting: middle})
+    allowed = limits.within(config, SPACE, data, build)
+    found = portfolio(SPACE, 6, 0, {}, allowed)
+    assert found and all(cost(build(one.genotype)) <= middle for one in found)
+    assert {allowed(genotype) for genotype in _all()} == {True, False}
+    assert not limits.impossible(config, SPACE, data, build)
+    below = RaceConfig(**{setting: 1})
+    message = limits.impossible(below, SPACE, data, build)
+    assert message == limits.no_network(below, SPACE, data, build)
+    assert f"No network is within {setting}=1. The least there is" in message
+    assert "2 stages of conv_3x3 after conv_3x3" in message
+    largest = build(max(_all(), key=lambda genotype: cost(build(genotype))))
+    assert f"which is above {setting}={amount(middle, '')}" in limits.excess(config, largest)
+    halved = dataclasses.replace(config, ensemble=2)
+    assert f"above {setting}={amount(middle / 2, '')} for each of 2" in limits.excess(halved, largest)
+
+
+def test_the_limit_that_alone_leaves_nothing_is_named(data):
+    config = RaceConfig(max_parameters=100_000, max_ram_kb=1, latency_target_ms=100)
+    assert "within max_ram_kb=1. " in limits.no_network(config, SPACE, data, build)
+    together = limits.no_network(RaceConfig(max_macs=9_000, max_flash_kb=9), SPACE, data, build)
+    assert "within max_macs=9,000 and max_flash_kb=9 together. The nearest of the 4 smallest, " in together
+    assert together.endswith(", conv_3x3 after conv_3x3_s2, does 1,746 multiply-adds, takes 3.74 kB of flash.")
+    assert not any(map(limits.within(config, SPACE, data, build), _all()))
+
+
+def _all():
+    rng = np.random.default_rng(0)
+    return list(dict.fromkeys(SPACE.sample(rng) for _ in range(20)))
