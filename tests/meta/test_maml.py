@@ -57,7 +57,7 @@ NORMALIZATIONS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("group", "layer"))) for n in NORMALIZATIONS]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("group", "layer", "stock"))) for n in NORMALIZATIONS]
 )
 def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, image_tasks):
     dtype_policy("float64")
