@@ -103,7 +103,7 @@ def test_numbers_are_learned_and_reported(regression):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("form", ["text", "csv", "json"])
+@pytest.mark.parametrize("form", [pytest.param("text", marks=pytest.mark.slow), "csv", "json"])
 def test_predictions_of_files(multilabel, regression, tmp_path, capsys, form):
     Image.fromarray(np.hstack([np.full((8, 4), 200), np.full((8, 4), 20)]).astype("uint8")).save(tmp_path / "a.png")
     for run in (multilabel, regression):
@@ -135,6 +135,7 @@ def test_other_tasks_are_not_mixed_up(multilabel, regression, tmp_path):
         deployment.evaluate(multilabel, str(tmp_path / "two.npz"))
 
 
+@pytest.mark.slow
 def test_exports_answer_the_same(regression):
     record = deployment.export(regression, ["savedmodel"], log=lambda line: None)
     (file,) = [one for one in record["files"] if one["format"] == "savedmodel"]
@@ -184,9 +185,8 @@ def test_estimators_say_what_is_not_theirs():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(
-    ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "metric"), [(images, "test_f1"), (numbers, "test_r2")])
 def test_gradient_search(make, metric, tmp_path):
     (x, y), (x_test, y_test) = make(32, 0), make(16, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
