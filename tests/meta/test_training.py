@@ -148,19 +148,17 @@ def test_if_all_tasks_diverge_the_initial_weights_are_kept(make_network, image_t
 
 
 # Bad input ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "name, value",
-    [
+def test_numbers_and_names_are_checked(make_network):
+    network = make_network()
+    for name, value in (
         *(("inner_steps", 0), ("inner_learning_rate", 0.0), ("inner_batch_size", 0), ("adaptation_steps", -1)),
         *(("inner_variables", "tail"), ("architecture_learning_rate", 0), ("first_order", "no")),
         *(("learn_inner_rates", 1), ("per_step_statistics", None), ("adaptation_batch_size", 0.5)),
-    ],
-)
-def test_numbers_and_names_are_checked(make_network, name, value):
-    with pytest.raises(ValueError, match=f"`{name}`"):
-        MAML(make_network(), **{name: value})
+    ):
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            MAML(network, **{name: value})
     with pytest.raises(ValueError, match=r"inner optimizer 'sdg'.* 'sgd'"):
-        MAML(make_network(), inner_optimizer="sdg")
+        MAML(network, inner_optimizer="sdg")
     with pytest.raises(ValueError, match="`beta_2`"):
         InnerAdam(beta_2=1.0)
     with pytest.raises(TypeError, match="`model`"):

@@ -41,10 +41,10 @@ def race(folder, arrays, task):
     file = folder / "data.npz"
     np.savez(file, **arrays)
     run = folder / "run"
-    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
+    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=1.5", "--candidates=1"]
     command += ["--max_parameters=20000", "--initializer=none"]
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=60)
+        count_steps(patch, first=30)
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run
@@ -52,14 +52,14 @@ def race(folder, arrays, task):
 
 @pytest.fixture(scope="module")
 def multilabel(tmp_path_factory):
-    (x, y), (x_test, y_test) = images(400, 0), images(100, 1)
+    (x, y), (x_test, y_test) = images(300, 0), images(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES, "labels": NAMES}
     return race(tmp_path_factory.mktemp("multilabel"), arrays, "multilabel")
 
 
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory):
-    (x, y), (x_test, y_test) = numbers(400, 0), numbers(100, 1)
+    (x, y), (x_test, y_test) = numbers(300, 0), numbers(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": ["sum", "dark"]}
     arrays["labels"] = arrays["classes"]
     return race(tmp_path_factory.mktemp("regression"), arrays, "regression")

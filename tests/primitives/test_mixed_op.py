@@ -145,7 +145,10 @@ def test_output_equals_the_formulation(names, strides, affine, size, channels, f
     np.testing.assert_allclose(received.numpy(), expected, rtol=1e-10, atol=1e-11)
 
 
-@NAMED
+@pytest.mark.parametrize(
+    ("names", "strides", "affine", "size", "channels", "filters"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (number in (0, 3, 5))) for number, case in enumerate(CASES)],
+)
 def test_gradients_equal_central_differences_of_the_formulation(names, strides, affine, size, channels, filters):
     layer, x, weights, rng = layer_and_values(names, strides, affine, size, channels, filters)
     owners = [(name, index) for name, variables in weights.items() for index in range(len(variables))]

@@ -33,6 +33,7 @@ def test_samples_without_a_weight_are_neither_learned_nor_counted(tmp_path):
     np.testing.assert_array_equal(weights == 0, (x[:, 1::2, 0, 0].argmax(axis=1)) != y)
 
 
+@pytest.mark.slow
 def test_killed_with_weights_and_another_metric_it_resumes_to_the_same_end(tmp_path, monkeypatch):
     options = {"task": Classification(metric="log_loss"), "said": []}
     test = images(30, 2)

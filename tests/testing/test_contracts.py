@@ -50,7 +50,7 @@ SIZES = {"sep_conv_5x5", "dil_conv_5x5", "nor_conv_5x5", "mbconv_3x3_e1", "mbcon
 SIZES |= {"mbconv_7x7_e3", "mbconv_7x7_e6", "conv_5", "sep_conv_5", "sep_conv_7", "dil_conv_5", "self_attention_1"}
 SIZES |= {"self_attention_4", "self_attention_8", "masked_conv_5", "masked_sep_conv_5", "masked_dil_conv_5"}
 SIZES |= {"gru", "lstm", "bi_lstm", "nor_conv_1x1", "masked_sep_conv_3", "masked_dil_conv_3"}
-SIZES |= {"sep_conv_3", "dil_conv_3", "dil_conv_3x3", "nor_conv_3x3", "avg_pool_3"}
+SIZES |= {"sep_conv_3", "dil_conv_3", "dil_conv_3x3", "nor_conv_3x3", "avg_pool_3", "mbconv_5x5_e3"}
 
 
 def some_slow(names, slow):
@@ -67,7 +67,7 @@ def test_primitive_on_signals(name):
     testing.check_primitive(name, rank=1)
 
 
-@pytest.mark.parametrize("name", some_slow(CHANGES_CHANNELS, SIZES | {"mbconv_5x5_e3"}))
+@pytest.mark.parametrize("name", some_slow(CHANGES_CHANNELS, SIZES))
 def test_primitive_that_changes_channels(name):
     testing.check_primitive(name, filters=5, channels=3)
 
