@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import json
 import struct
+import zipfile
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -130,3 +132,13 @@ def word_vectors_package(folder, words, merges=(), version="0.4.0"):
     tokenizer = package / "tokenizers" / "l2_supercat_tokenizer_config.json"
     tokenizer.write_text(json.dumps({"model": model}), encoding="utf-8")
     return package
+
+
+def assert_deployable(model, x, path):
+    """Saved, a model is of standard layers alone, and answers the same."""
+    model.save(path)
+    with zipfile.ZipFile(path) as file:
+        layers = json.loads(file.read("config.json"))["config"]["layers"]
+    assert "kerasnas" not in json.dumps(layers)  # what it was compiled with may be of ours; a deployed model is not
+    again = keras.models.load_model(path, compile=False)
+    np.testing.assert_allclose(again(x), model(x, training=False), rtol=1e-4, atol=1e-5)

@@ -176,6 +176,7 @@ def test_globs_that_find_no_page_are_dropped(extensions, tmp_path):
     assert generated.without_empty_globs(text, tmp_path / "guides") == text
 
 
+@pytest.mark.slow
 def test_paper_map_has_every_docstring_with_differences(extensions):
     import papers
 

@@ -23,6 +23,7 @@ def test_the_shelf_is_not_empty_and_small():
     assert sum(file.stat().st_size for file in SHELF.rglob("*") if file.is_file()) < 15 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
 def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     result = json.loads((folder / "result.json").read_text())
@@ -43,6 +44,7 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     np.testing.assert_allclose(keras.ops.softmax(logits), found, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", STARTS, ids=lambda folder: folder.name)
 def test_initialization_scores_on_generated_tasks_what_its_card_says(folder):
     initializer = kerasnas.meta.ReptileInitializer.load(folder)

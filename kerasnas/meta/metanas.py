@@ -70,7 +70,7 @@ class MetaNAS(MetaLearner):
     >>> from kerasnas.datasets import EpisodeSampler
     >>> from kerasnas.spaces import NASBench201Space
     >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
-    >>> learner = MetaNAS(space.build_supernet((8, 8, 1), num_classes=2), inner_steps=2)
+    >>> learner = MetaNAS(space.build_supernet((8, 8, 1), num_classes=2), inner_steps=1)
     >>> learner.compile(run_eagerly=True)
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1), "float32"), np.repeat([0, 1], 10)
     >>> sampler = EpisodeSampler(x, y, ways=2, shots=3, query_shots=3)

@@ -42,13 +42,14 @@ def test_declared_constraints_reject_their_wrong_values():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_right_calls_reject_wrong_values():
-    tried, problems = campaign.run()
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_right_calls_reject_wrong_values(every):
+    tried, problems = campaign.run(every)
     new = {place: words for place, words in problems.items() if place.partition(": ")[0] not in ALLOWED}
     assert not new, "\n".join(f"{place} -> {words}" for place, words in new.items())
-    assert sum(tried.values()) > 25_000
+    assert sum(tried.values()) > 25_000 / (2 * every - 1)
     needless = ALLOWED - {place.partition(": ")[0] for place in problems}
-    assert not needless, f"These reject wrong values by now: {needless}"
+    assert every > 1 or not needless, f"These reject wrong values by now: {needless}"
 
 
 @pytest.mark.filterwarnings("ignore")

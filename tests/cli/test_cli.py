@@ -564,29 +564,6 @@ def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
     assert read(folder / "result.json")["random"] == []
 
 
-@pytest.mark.slow
-def test_another_space_by_name(dataset, tmp_path, fails):
-    """NAS-Bench-201's: one kind of cell, whose settings are fewer."""
-    tiny = [
-        *("--space=nasbench201", "--primitives=none,skip_connect,nor_conv_1x1", "--num_nodes=1", "--filters=2"),
-        *("--num_cells=1", "--batch_size=16", "--epochs=1", "--retrain_filters=2", "--retrain_cells=1"),
-        *(
-            "--retrain_batch_size=16",
-            "--retrain_epochs=1",
-            "--random_genotypes=0",
-            "--shortlist=0",
-            f"--dataset={dataset}",
-        ),
-    ]
-    folder = tmp_path / "run"
-    assert "has no setting `stem_strides`" in fails("search", *tiny, "--stem_strides=1", f"--output_dir={folder}")
-    assert cli.main(["search", *tiny, f"--output_dir={folder}"]) == 0
-    genotype = Genotype.load(folder / "genotype.json")
-    assert genotype.space == "nasbench201" and len(genotype["cell"]) == 1
-    for file in ("cell_cell.png", "alphas.png", "report.html", "model.keras"):
-        assert (folder / file).stat().st_size > 1000
-
-
 def test_a_list_that_is_given_twice_is_one_list():
     from kerasnas.cli.flags import parse, settings
 

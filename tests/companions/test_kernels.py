@@ -1,7 +1,5 @@
 """The linear model of random kernels beside a network of signals: its fit, the one model of both, its settings."""
 
-import json
-import zipfile
 from types import SimpleNamespace
 
 import keras
@@ -22,6 +20,7 @@ from kerasnas.tasks.regression import Regression
 from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
+from tests.kit import assert_deployable
 
 SPACE = SignalSpace(filters=2, num_cells=1, num_nodes=1)
 GENOTYPE = SPACE.genotype(dict.fromkeys(SPACE.choices, "skip_connect"))
@@ -90,12 +89,7 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
     assert losses["linear"] < losses["network"]  # which has hardly learned
     assert record["test_accuracy"] > 0.8
     (model,) = kept
-    model.save(tmp_path / "model.keras")
-    with zipfile.ZipFile(tmp_path / "model.keras") as file:
-        layers = json.loads(file.read("config.json"))["config"]["layers"]
-    assert "kerasnas" not in json.dumps(layers)
-    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    np.testing.assert_allclose(again(new[0]), model(new[0], training=False), rtol=1e-4, atol=1e-5)
+    assert_deployable(model, new[0], tmp_path / "model.keras")
 
 
 def test_the_network_does_not_learn_from_what_weighs_it(tmp_path, monkeypatch):

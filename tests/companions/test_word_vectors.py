@@ -36,7 +36,11 @@ def joined(kind, x, y, task=CLASSIFICATION, outputs=2):
     return joining.join(network, (x, y), base.held_out(task, y, seed=0), task, kind, 100)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "task",
+    [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
+    ids=lambda task: task.name,
+)
 def test_it_knows_words_that_no_training_text_has(task, tmp_path):
     (x, y), (new, hidden) = texts(240, 2, LEARNED), texts(200, LEARNED, IDS, seed=1)
     labels = labels_of(task, y)

@@ -202,7 +202,7 @@ def test_bad_input():
         readapt(given, x, y, monitor=given)
 
 
-@pytest.mark.parametrize("task", ["multilabel", "regression", "counts"])
+@pytest.mark.parametrize("task", ["multilabel", pytest.param("regression", marks=pytest.mark.slow), "counts"])
 def test_other_tasks_are_adapted_to(task):
     """Labels turned round: the network learns them, by the loss of its task."""
     rng = np.random.default_rng(0)

@@ -113,6 +113,7 @@ def test_its_space_is_one_of_texts():
         TextClassifier(space="darts").fit(*sentences(80))
 
 
+@pytest.mark.slow
 def test_series_race_too(tmp_path, monkeypatch):
     count_steps(monkeypatch)
     rng = np.random.default_rng(0)

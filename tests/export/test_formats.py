@@ -63,7 +63,7 @@ def test_what_a_file_answers(classifier, exported, name):
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "litert")) for n in HERE])
 def test_a_network_that_was_read_and_never_called_is_written(classifier, name, tmp_path):
     classifier.model.save(tmp_path / "model.keras")
     read = dataclasses.replace(classifier, model=keras.models.load_model(tmp_path / "model.keras"))
@@ -78,6 +78,7 @@ def test_integers_of_8_bits_are_smaller(tmp_path):
     assert rounded < 0.4 * exact
 
 
+@pytest.mark.slow
 def test_calibration_decides_what_the_integers_stand_for(classifier, exported, tmp_path):
     """Ranges found on dark images do not fit others."""
     wrong = export_classifier(classifier, "litert-int8", tmp_path, X, X // 16)
@@ -129,9 +130,9 @@ def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):
     ("fault", "name"),
     [
         ("write", "litert"),
-        ("answers", "savedmodel"),
+        pytest.param("answers", "savedmodel", marks=pytest.mark.slow),
         pytest.param("write", "savedmodel", marks=pytest.mark.slow),
-        pytest.param("answers", "litert", marks=pytest.mark.slow),
+        ("answers", "litert"),
     ],
 )
 def test_a_failure_leaves_what_was_there(classifier, exported, name, fault, tmp_path, monkeypatch):

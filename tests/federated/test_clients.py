@@ -126,7 +126,7 @@ def test_any_keras_model_is_a_client():
     model = make_network()
     clients = [FederatedClient("a", model, x, y, batch_size=4), FederatedClient("b", model, x[:6], y[:6], batch_size=4)]
     first = snapshot(model)
-    found = federate(clients, shared_values(model), rounds=3)
+    found = federate(clients, shared_values(model), rounds=2)
     assert not found.values.alphas and found.rounds[-1].results["loss"] < found.rounds[0].results["loss"]
     assert clients[0].personalize(found.values, epochs=1).genotype is None
     # A client that is made anew for every round, as in a process that Flower starts, continues from its state.
@@ -146,7 +146,7 @@ def test_any_keras_model_is_a_client():
 
     again = make_network()
     parts = [FederatedClient("a", again, x, y, batch_size=4), FederatedClient("b", again, x[:6], y[:6], batch_size=4)]
-    assert_alike(federate([Anew(part) for part in parts], shared_values(again), rounds=3).values, found.values)
+    assert_alike(federate([Anew(part) for part in parts], shared_values(again), rounds=2).values, found.values)
 
 
 def test_batch_norm_is_averaged_or_stays():

@@ -57,7 +57,7 @@ NORMALIZATIONS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("group", "layer"))) for n in NORMALIZATIONS]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "kerasnas")) for n in NORMALIZATIONS]
 )
 def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, image_tasks):
     dtype_policy("float64")
@@ -164,6 +164,7 @@ def test_statistics_of_each_step_in_closed_form():
         np.testing.assert_allclose(ops.convert_to_numpy(table), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_sinusoids():
     """The MAML paper's regression: after meta-training, one step on ten points of a new sinusoid halves the loss."""
     layers = [keras.layers.Dense(40, "relu", kernel_initializer=keras.initializers.HeNormal(seed)) for seed in (1, 2)]

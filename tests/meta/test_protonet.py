@@ -50,7 +50,7 @@ def state(learner):
     return arrays(learner.trainable_variables), arrays(learner.non_trainable_variables)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_gradients_are_slopes_through_prototypes_and_batch_norm(dtype_policy, make_network, image_tasks, classes):
     dtype_policy("float64")
     learner, tasks = ProtoNet(make_network(classes=classes)), image_tasks(dtype="float64").batch(0, 2)

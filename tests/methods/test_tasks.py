@@ -41,10 +41,10 @@ def race(folder, arrays, task):
     file = folder / "data.npz"
     np.savez(file, **arrays)
     run = folder / "run"
-    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
+    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=1.5", "--candidates=1"]
     command += ["--max_parameters=20000", "--initializer=none"]
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=60)
+        count_steps(patch, first=30)
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run
@@ -52,14 +52,14 @@ def race(folder, arrays, task):
 
 @pytest.fixture(scope="module")
 def multilabel(tmp_path_factory):
-    (x, y), (x_test, y_test) = images(400, 0), images(100, 1)
+    (x, y), (x_test, y_test) = images(300, 0), images(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES, "labels": NAMES}
     return race(tmp_path_factory.mktemp("multilabel"), arrays, "multilabel")
 
 
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory):
-    (x, y), (x_test, y_test) = numbers(400, 0), numbers(100, 1)
+    (x, y), (x_test, y_test) = numbers(300, 0), numbers(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": ["sum", "dark"]}
     arrays["labels"] = arrays["classes"]
     return race(tmp_path_factory.mktemp("regression"), arrays, "regression")
@@ -103,7 +103,7 @@ def test_numbers_are_learned_and_reported(regression):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("form", ["text", "csv", "json"])
+@pytest.mark.parametrize("form", [pytest.param("text", marks=pytest.mark.slow), "csv", "json"])
 def test_predictions_of_files(multilabel, regression, tmp_path, capsys, form):
     Image.fromarray(np.hstack([np.full((8, 4), 200), np.full((8, 4), 20)]).astype("uint8")).save(tmp_path / "a.png")
     for run in (multilabel, regression):
@@ -135,6 +135,7 @@ def test_other_tasks_are_not_mixed_up(multilabel, regression, tmp_path):
         deployment.evaluate(multilabel, str(tmp_path / "two.npz"))
 
 
+@pytest.mark.slow
 def test_exports_answer_the_same(regression):
     record = deployment.export(regression, ["savedmodel"], log=lambda line: None)
     (file,) = [one for one in record["files"] if one["format"] == "savedmodel"]
@@ -184,9 +185,8 @@ def test_estimators_say_what_is_not_theirs():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(
-    ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "metric"), [(images, "test_f1"), (numbers, "test_r2")])
 def test_gradient_search(make, metric, tmp_path):
     (x, y), (x_test, y_test) = make(32, 0), make(16, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)

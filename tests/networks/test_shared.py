@@ -50,8 +50,7 @@ def shared(strides=1, names=NAMES, edges=3):
     return layer
 
 
-@pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("position", range(len(NAMES)))
+@pytest.mark.parametrize(("position", "strides"), [(0, 1), (1, 2), (2, 1), (3, 2)])
 def test_it_computes_the_primitive_with_the_weights_of_the_edge(strides, position):
     layer, x = shared(strides), images(5, 6, 6, 4)
     scatter(layer)
@@ -232,7 +231,7 @@ def children(space, values, *special, seed=7):
     rng = np.random.default_rng(seed)
     genotypes = [*special, space.sample(rng), space.sample(rng)]
     return [
-        pytest.param(space, values, g, id=f"{space.name}-{i}", marks=[pytest.mark.slow] * (i > len(special)))
+        pytest.param(space, values, g, id=f"{space.name}-{i}", marks=[pytest.mark.slow] * (i > 0))
         for i, g in enumerate(genotypes)
     ]
 

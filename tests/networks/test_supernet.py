@@ -193,15 +193,6 @@ def test_nothing_is_seeded_globally(make):
 
 
 # The supernet -------------------------------------------------------------------------------------------
-def test_every_trainable_variable_has_a_gradient():
-    network = supernet(primitives=[*NAMES, "avg_pool_3x3"])
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(network(images(), training=True) * [[1.0, -2.0, 0.5], [0.3, 1.0, -1.0]])
-    gradients = tape.gradient(loss, [v.value for v in network.trainable_variables])
-    for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
-        assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), variable.path
-
-
 def test_derive_reads_the_mixing_weights():
     network = supernet()
     for kind, alphas in network.alphas.items():
@@ -251,7 +242,7 @@ def test_plan_halves_at_one_and_two_thirds():
     assert [cell.kind for cell in cell_plan(1, 1)] == ["reduce"]
 
 
-@pytest.mark.parametrize("cells", [1, 2, *(pytest.param(number, marks=pytest.mark.slow) for number in (4, 6))])
+@pytest.mark.parametrize("cells", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 4, 6))])
 def test_any_number_of_cells_and_odd_sizes(cells):
     size = {"num_cells": cells, "input_shape": (9, 7, 3)}
     x = np.ones((1, 9, 7, 3), "float32")

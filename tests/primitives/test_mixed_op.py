@@ -145,7 +145,10 @@ def test_output_equals_the_formulation(names, strides, affine, size, channels, f
     np.testing.assert_allclose(received.numpy(), expected, rtol=1e-10, atol=1e-11)
 
 
-@NAMED
+@pytest.mark.parametrize(
+    ("names", "strides", "affine", "size", "channels", "filters"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (number in (0, 3, 5))) for number, case in enumerate(CASES)],
+)
 def test_gradients_equal_central_differences_of_the_formulation(names, strides, affine, size, channels, filters):
     layer, x, weights, rng = layer_and_values(names, strides, affine, size, channels, filters)
     owners = [(name, index) for name, variables in weights.items() for index in range(len(variables))]
@@ -204,8 +207,7 @@ def slice_of(variable, shape, copy):
 
 @pytest.mark.parametrize("filters", [3, 18], ids=["block-diagonal", "split"])
 @pytest.mark.parametrize(("names", "strides"), [(REDUCTION, 2), (NORMAL, 1)], ids=["reduction", "normal"])
-@pytest.mark.parametrize("training", [True, False])
-def test_copies_equal_separate_layers(names, strides, filters, training):
+def test_copies_equal_separate_layers(names, strides, filters):
     rng = np.random.default_rng(3)
     x = rng.standard_normal((2, 5, 6, filters))
     together = MixedOp(names, filters, strides, affine=True, copies=3, dtype="float64")
@@ -218,9 +220,11 @@ def test_copies_equal_separate_layers(names, strides, filters, training):
         one(x)
         for source, target in zip(together.variables, one.variables, strict=True):
             target.assign(slice_of(source, target.shape, copy))
-        separate.append(one(x, training=training).numpy())
-    received = together(x, training=training).numpy()
-    np.testing.assert_allclose(received, np.concatenate(separate, -1), rtol=1e-10, atol=1e-10)
+        separate.append(one)
+    for training in (False, True):
+        received = together(x, training=training).numpy()
+        expected = np.concatenate([one(x, training=training).numpy() for one in separate], -1)
+        np.testing.assert_allclose(received, expected, rtol=1e-10, atol=1e-10)
 
 
 # Weights ---------------------------------------------------------------------------------------------

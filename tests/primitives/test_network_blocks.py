@@ -38,7 +38,7 @@ def copy_weights(block, model):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize(("strides", "channels", "kernel_size"), [(1, 8, 3), (1, 4, 5), (2, 8, 7)])
+@pytest.mark.parametrize(("strides", "channels", "kernel_size"), [(1, 8, 3), (2, 4, 5)])
 def test_the_layer_computes_what_it_is_spelled_out_as(block, strides, channels, kernel_size):
     layer = block(8, strides, kernel_size=kernel_size)
     layer.build((None, 7, 6, channels))

@@ -112,8 +112,7 @@ def test_batch_norm_is_that_of_an_image_of_one_row_to_second_order(training):
         np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("kind", [MixedOp, PartialMixedOp])
+@pytest.mark.parametrize(("kind", "strides"), [(MixedOp, 1), (PartialMixedOp, 2)])
 def test_active_primitives_alone_equal_the_full_operation(kind, strides):
     names, copies = ["none", "skip_connect", "max_pool_3", "sep_conv_3", "dil_conv_5"], 2
     layer = kind(names, 8, strides, copies=copies)

@@ -21,7 +21,7 @@ from kerasnas.starts.probes import Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
 from tests.kit import Traced
-from tests.racing.test_stage import CLASSES, TRACED, Interrupting, build, candidates, finish, race, short  # noqa: F401
+from tests.racing.test_stage import CLASSES, TRACED, build, candidates, finish, race, resumes_to_the_same_end, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
 ADAPTED = {}  # kind of start -> its networks, each traced once
@@ -343,21 +343,19 @@ def test_without_a_race_nothing_challenges(tmp_path):
 
 # While a pretrained network is tuned, in a duel before, in the last training; 30 is an earlier step of the first.
 @pytest.mark.parametrize(
-    ("at", "duel"), [(45, False), (45, True), *(pytest.param(at, False, marks=pytest.mark.slow) for at in (30, 52))]
+    ("at", "duel"),
+    [
+        (45, False),
+        *(pytest.param(at, duel, marks=pytest.mark.slow) for at, duel in ((45, True), (30, False), (52, False))),
+    ],
 )
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
-    whole = entrant(tmp_path / "whole", TinyStart, duel=duel)
-    expected, weights = finish(whole, colors(30, 2))
-    STARTS.unregister("tiny")
-    with monkeypatch.context() as patch:
-        Interrupting(patch, at)
-        with pytest.raises(KeyboardInterrupt):
-            finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
-    STARTS.unregister("tiny")
-    record, again = finish(entrant(tmp_path / "killed", TinyStart, duel=duel), colors(30, 2))
-    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
-    for one, other in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    def make(name):
+        if "tiny" in STARTS:
+            STARTS.unregister("tiny")
+        return entrant(tmp_path / name, TinyStart, duel=duel)
+
+    resumes_to_the_same_end(make, at, monkeypatch, colors(30, 2))
 
 
 def test_curves_are_extrapolated_as_far_as_they_bend():

@@ -1,6 +1,5 @@
 """Heats on small samples: who runs, who goes on, and every kill resumes to the same end."""
 
-import numpy as np
 import pytest
 
 from kerasnas.files.stages import Stages
@@ -9,12 +8,11 @@ from kerasnas.racing.race.field import Small
 from tests.kit import Traced
 from tests.racing.test_stage import (
     MARK,
-    Interrupting,
     build,
     candidates,
-    finish,
     marked,
     race,
+    resumes_to_the_same_end,
     short,  # noqa: F401
     watch,
 )
@@ -112,16 +110,9 @@ def accuracies(folder):
     return {name: entry["heat"]["accuracy"] for name, entry in entries.items() if "heat" in entry}
 
 
-@pytest.mark.parametrize("at", [18, pytest.param(26, marks=pytest.mark.slow)])  # within the first heat, the second
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [18, 26])  # within the first heat, the second
 def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    expected, weights = finish(field(tmp_path / "whole", most_epochs=20))
-    with monkeypatch.context() as patch:
-        Interrupting(patch, at)
-        with pytest.raises(KeyboardInterrupt):
-            finish(field(tmp_path / "killed", most_epochs=20))
-    record, again = finish(field(tmp_path / "killed", most_epochs=20))
-    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    resumes_to_the_same_end(lambda name: field(tmp_path / name, most_epochs=20), at, monkeypatch)
     ran = accuracies(tmp_path / "whole")
     assert len(ran) == 3 and accuracies(tmp_path / "killed") == ran
-    for one, other in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(one, other)

@@ -280,19 +280,18 @@ class Interrupting:
         monkeypatch.setattr(Contestant, "_batch", batch)
 
 
-@pytest.mark.parametrize("at", [40, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 15, 70, 100, 160))])
-def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path, monkeypatch):
-    record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
+def resumes_to_the_same_end(make, at, monkeypatch, test=None):
+    """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted."""
+    expected, weights = finish(make("whole"), test)
     with monkeypatch.context() as patch:
         Interrupting(patch, at)
         with pytest.raises(KeyboardInterrupt):
-            finish(race(tmp_path))
-    again, kept = finish(race(tmp_path))
-    resumed = Stages(tmp_path).stage("race")
-    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
-    for one, other in zip(weights, kept, strict=True):
+            finish(make("killed"), test)
+    record, again = finish(make("killed"), test)
+    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
+    for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
+    return record
 
 
 def kill_at_write(monkeypatch, number):
@@ -308,21 +307,27 @@ def kill_at_write(monkeypatch, number):
     monkeypatch.setattr(contestants.Contestants, "write", killing)
 
 
-# Of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [1, 3, 6, 12])
-def test_killed_between_a_checkpoint_and_the_progress_it_resumes_to_the_same_end(
-    number, uninterrupted, tmp_path, monkeypatch
-):
+# Writes: of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
+@pytest.mark.parametrize(
+    ("kill", "at"),
+    [
+        (Interrupting, 40),
+        *(pytest.param(Interrupting, at, marks=pytest.mark.slow) for at in (5, 15, 70, 100, 160)),
+        *(pytest.param(kill_at_write, number, marks=pytest.mark.slow) for number in (1, 3, 6, 12)),
+    ],
+)
+def test_killed_anywhere_it_resumes_to_the_same_end(kill, at, uninterrupted, tmp_path, monkeypatch):
     record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
     with monkeypatch.context() as patch:
-        kill_at_write(patch, number)
+        kill(patch, at)
         with pytest.raises(KeyboardInterrupt):
             finish(race(tmp_path))
     again, kept = finish(race(tmp_path))
-    assert Stages(tmp_path).stage("race")["rungs"] == found["rungs"] and again["steps"] == record["steps"]
+    resumed = Stages(tmp_path).stage("race")
+    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
     for one, other in zip(weights, kept, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
 
 
 def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finished(uninterrupted, tmp_path, monkeypatch):
@@ -534,7 +539,7 @@ def test_photographs_are_read_in_parts_for_the_support_vector_machine(monkeypatc
     assert found["accuracy"] > 0.8 and max(read) <= 64
 
 
-@pytest.mark.parametrize(("seconds", "starts"), [(60.0, True), (1000.0, False)])
+@pytest.mark.parametrize(("seconds", "starts"), [pytest.param(60.0, True, marks=pytest.mark.slow), (1000.0, False)])
 def test_the_users_own_start_unless_they_take_most_of_the_budget(tmp_path, monkeypatch, seconds, starts):
     """A network that a race does not start, as its first rung would take so many seconds, starts where it is given."""
     monkeypatch.setattr(Race, "_first_rung_seconds", lambda self, name, steps: seconds)
@@ -593,16 +598,8 @@ def test_without_the_instructions_or_a_gain_float32_remains(computes, seconds, t
 def test_killed_it_resumes_in_the_same_precision(tmp_path, monkeypatch):
     traced = Traced(build)
 
-    def two(folder):
+    def two(name):
         traced.begin()
-        return race(folder, precision="bfloat16", build=traced, candidates=lambda number: candidates(2))
+        return race(tmp_path / name, precision="bfloat16", build=traced, candidates=lambda number: candidates(2))
 
-    expected, weights = finish(two(tmp_path / "whole"))
-    with monkeypatch.context() as patch:
-        Interrupting(patch, 40)
-        with pytest.raises(KeyboardInterrupt):
-            finish(two(tmp_path / "killed"))
-    record, again = finish(two(tmp_path / "killed"))
-    assert record["steps"] == expected["steps"]
-    for one, other in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    resumes_to_the_same_end(two, 40, monkeypatch)

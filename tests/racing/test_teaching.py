@@ -11,7 +11,7 @@ from kerasnas.starts.heads import Head
 from kerasnas.starts.probes import Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from tests.racing.test_challenge import Blind, colors, entrant, unregistered  # noqa: F401
-from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, short  # noqa: F401
+from tests.racing.test_stage import CLASSES, candidates, finish, resumes_to_the_same_end, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
 
@@ -65,18 +65,13 @@ def test_one_that_is_behind_does_not_teach(tmp_path):
     assert one.lessons[0][1].shape == (96,)
 
 
-@pytest.mark.parametrize("at", [pytest.param(20, marks=pytest.mark.slow), 45])
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [20, 45])
 def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
-    two = {"minutes": 4.0, "candidates": lambda number: candidates(2)}
-    expected, weights = finish(taught(tmp_path / "whole", **two), colors(30, 2))
-    with monkeypatch.context() as patch:
-        Interrupting(patch, at)
-        with pytest.raises(KeyboardInterrupt):
-            finish(taught(tmp_path / "killed", **two), colors(30, 2))
-    record, again = finish(taught(tmp_path / "killed", **two), colors(30, 2))
-    assert record["genotype"] == expected["genotype"] and record["steps"] == expected["steps"]
-    for one, other in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    def make(name):
+        return taught(tmp_path / name, minutes=4.0, candidates=lambda number: candidates(2))
+
+    resumes_to_the_same_end(make, at, monkeypatch, colors(30, 2))
 
 
 def test_its_answers_are_those_of_regressions_without_the_sample(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.starts.heads import Head
 from kerasnas.tasks.classification import Classification
-from tests.racing.test_stage import CLASSES, Interrupting, candidates, finish, images, race, short  # noqa: F401
+from tests.racing.test_stage import CLASSES, candidates, finish, images, race, resumes_to_the_same_end, short  # noqa: F401
 
 
 def weighted(number, seed):
@@ -33,18 +33,12 @@ def test_samples_without_a_weight_are_neither_learned_nor_counted(tmp_path):
     np.testing.assert_array_equal(weights == 0, (x[:, 1::2, 0, 0].argmax(axis=1)) != y)
 
 
+@pytest.mark.slow
 def test_killed_with_weights_and_another_metric_it_resumes_to_the_same_end(tmp_path, monkeypatch):
     options = {"task": Classification(metric="log_loss"), "said": []}
-    record, weights = finish(entrant(tmp_path / "whole", **options), images(30, 2))
+    test = images(30, 2)
+    record = resumes_to_the_same_end(lambda name: entrant(tmp_path / name, **options), 30, monkeypatch, test)
     assert record["test_log_loss"] == pytest.approx(record["test_loss"], rel=1e-4) and "interval" in record
-    with monkeypatch.context() as patch:
-        Interrupting(patch, 30)
-        with pytest.raises(KeyboardInterrupt):
-            finish(entrant(tmp_path / "killed", **options))
-    again, kept = finish(entrant(tmp_path / "killed", **options))
-    assert again["steps"] == record["steps"]
-    for one, other in zip(weights, kept, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_the_winner_is_that_of_the_metric(tmp_path, monkeypatch):

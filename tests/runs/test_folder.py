@@ -32,13 +32,6 @@ def test_empty_folder_is_taken(tmp_path):
     assert RunFolder.create(tmp_path, SearchConfig()).path == tmp_path
 
 
-def test_second_run_is_refused(tmp_path):
-    RunFolder.create(tmp_path, SearchConfig(seed=1))
-    with pytest.raises(FileExistsError, match="already holds a run"):
-        RunFolder.create(tmp_path, SearchConfig(seed=2))
-    assert RunFolder.open(tmp_path).config.seed == 1
-
-
 def fail(run, error, *begun):
     """Let a run fail after it has begun something."""
     with pytest.raises(type(error)), run.working():

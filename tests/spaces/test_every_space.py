@@ -9,12 +9,13 @@ import pytest
 
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.spaces import SPACES, ProxylessSpace
-from tests.testing.test_contracts import SHAPES, SMALL
+from tests.testing.test_contracts import SHAPES, SMALL, some_slow
 
 CHOSEN = {  # where a sample may leave out what matters
     "hybrid": lambda space: space.references()["swin"],
     "text": lambda space: space.genotype(dict.fromkeys(space.choices, "self_attention_4")),
 }
+ALIKE = {"enas_macro", "enas_micro", "hybrid", "signals"}  # skeletons that others have too
 every = pytest.mark.parametrize("name", sorted(SPACES))
 
 
@@ -35,7 +36,7 @@ def test_configuration_of_the_published_proxyless_space():
 
 
 # Padded signals are built as signals are; networks made from pretrained ones need those (tests/starts).
-@pytest.mark.parametrize("name", sorted(set(SPACES) - {"padded_signals", "adaptation"}))
+@pytest.mark.parametrize("name", some_slow(sorted(set(SPACES) - {"padded_signals", "adaptation"}), ALIKE))
 def test_one_seed_is_one_network_of_standard_layers_and_it_is_saved(name, tmp_path):
     space, shape = SPACES[name](**SMALL.get(name, {})), SHAPES.get(name, (8, 8, 3))
     genotype = CHOSEN.get(name, lambda space: space.sample(np.random.default_rng(0)))(space)

@@ -106,7 +106,8 @@ def test_races_begin_with_its_references():
     assert [one.name for one in portfolio(MacroSpace(filters=8), 12, seed=0)][:1] == ["vgg_3x3"]
 
 
-@pytest.mark.parametrize("name", ["swin", pytest.param("coatnet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["swin", "coatnet"])
 def test_attention_learns_by_the_recipe_of_races(name):
     """SGD at 0.1 with gradients clipped: the norms stay finite, and the loss falls from the start."""
     x, y = np.zeros((96, 8, 8, 1), "float32"), np.arange(96) % 2

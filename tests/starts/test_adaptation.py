@@ -7,7 +7,7 @@ import pytest
 from kerasnas import testing
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.starts import STARTS, AdaptationSpace, begin
-from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, MODES, TUNED, Adaptation
+from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, TUNED, Adaptation
 from kerasnas.starts.heads import HEADS, Head
 from kerasnas.starts.probes import features_of, widths
 from kerasnas.tasks.known import CLASSIFICATION
@@ -43,7 +43,9 @@ def test_sizes_follow_the_data():
     assert sizes == ("64", "96", "128", "176")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [FROZEN, ADAPTER, DRAWN, *(pytest.param(one, marks=pytest.mark.slow) for one in (BATCH_NORM, TUNED))]
+)
 def test_a_mode_changes_its_stage_alone(mode):
     model = Adaptation(TinyStart(), 32, (FROZEN, FROZEN, FROZEN, mode, FROZEN)).build((16, 16, 1), 3, seed=1)
     body = model.get_layer("start")

@@ -57,7 +57,7 @@ def test_the_supernet_keeps_the_contract_of_spaces():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(("start", "head"), [("tiny", "grid"), ("read", "stages")])
+@pytest.mark.parametrize(("start", "head"), [pytest.param("tiny", "grid", marks=pytest.mark.slow), ("read", "stages")])
 def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, head):
     space, (x, y) = make(FROZEN, BATCH_NORM, ADAPTER, TUNED, head=head, starts=[start]), images(30)
     supernet = space.build_supernet(SHAPE, CLASSES)
@@ -76,7 +76,7 @@ def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, 
 
 @pytest.mark.usefixtures("eagerly")
 def test_a_drawn_stage_is_another_function():
-    space, (x, y) = make(FROZEN, DRAWN), images(30)
+    space, (x, y) = make(FROZEN, DRAWN, depths=[2], head="last"), images(30)
     supernet = space.build_supernet(SHAPE, CLASSES)
     pick(supernet, FROZEN)
     begin(supernet, x, y, CLASSIFICATION)
@@ -166,6 +166,7 @@ def searched():
     return search, history, x, y
 
 
+@pytest.mark.slow
 def test_alphas_move_to_the_better_mode(searched):
     search, history, _, _ = searched
     assert search.derive() == search.supernet.space.network("tiny", 32, (FROZEN,) * 3)

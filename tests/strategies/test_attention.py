@@ -172,19 +172,6 @@ def test_the_skip_penalty_is_part_of_the_controllers_loss(weight, low, high):
     assert low < rows[:, [2, 4, 5]].mean() < high
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["micro", "macro"])
-def test_the_controller_learns_what_is_rewarded(name):
-    space = SPACES[name]
-    strategy = Controller(space, units=12, learning_rate=0.03, unique=False, skip_weight=0, batch_size=2)
-    rewards = []
-    for _ in range(300):
-        genotype = strategy.ask()
-        rewards.append(genotype.count("max_pool_3x3"))
-        strategy.tell(genotype, rewards[-1])
-    assert np.mean(rewards[-30:]) > np.mean(rewards[:30]) + 0.5
-
-
 def test_the_trainers_default_is_the_published_controller():
     space = SPACES["macro"]
     trainer = ENASTrainer(space.build_supernet((8, 8, 1), num_classes=2), space)

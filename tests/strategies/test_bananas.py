@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from kerasnas.search import BANANAS, LocalSearch, RegularizedEvolution
+from kerasnas.search import BANANAS
 from kerasnas.spaces import NASBench101Space
 from kerasnas.strategies.bananas import NetworkEnsemble, thompson_draws
 from kerasnas.strategies.candidates import Candidates
 from kerasnas.strategies.gaussian_process import normal_quantiles
-from kerasnas.tabular import NASBench201
-from tests.strategies.kit import SPACE, additive, architectures, run
+from tests.strategies.kit import SPACE, architectures
 
 
 # The ensemble --------------------------------------------------------------------------------------------
@@ -120,27 +119,3 @@ def test_the_highest_draws_of_one_training_are_asked_for(monkeypatch):
     asked = [SPACE.encode(genotype) for genotype in strategy.ask(3)]
     assert asked == [cells[20 + position] for position in np.argsort(-values)[:3]]
     assert len(calls) == 1
-
-
-@pytest.mark.slow
-def test_it_finds_the_best_of_15625_in_80():
-    """A sum over the choices: random search needs 7,800 in the mean."""
-    for seed in range(3):
-        assert run(BANANAS(SPACE, seed=seed), additive, 80).best[1] == 21
-
-
-@pytest.mark.slow
-def test_it_finds_more_than_others_on_a_table():
-    """The made-up table, best of 60 evaluations, means over 8 seeds."""
-    table = NASBench201.synthetic()
-    column = table.column("valid_200")
-
-    def reached(kind):
-        def reward(indices):
-            return float(column[table.row(table.space.decode(indices))])
-
-        return np.mean([run(kind(table.space, seed=seed), reward, 60).best[1] for seed in range(8)])
-
-    own = reached(BANANAS)
-    assert own > reached(LocalSearch)
-    assert own > reached(RegularizedEvolution)

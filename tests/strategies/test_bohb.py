@@ -130,6 +130,7 @@ def test_a_space_that_allows_no_draw_is_searched_by_ratio_among_random_ones():
     assert len(strategy.succeeded) == 40
 
 
+@pytest.mark.slow
 def test_it_finds_more_than_random_search():
     found = {
         name: np.mean([run(STRATEGIES[name](SPACE, seed=s), additive, 80).best[1] for s in range(6)])

@@ -24,8 +24,9 @@ def test_it_starts_at_random_and_counts_successes_only(kind):
     assert len(strategy._chosen) == strategy.batch_size - 1
 
 
-@pytest.mark.parametrize("kind", [BANANAS, PredictorSearch])
-@pytest.mark.parametrize("case", ["darts", "nasbench101", "subset"])
+@pytest.mark.parametrize(
+    ("kind", "case"), [(BANANAS, "nasbench101"), (PredictorSearch, "darts"), (PredictorSearch, "subset")]
+)
 def test_other_spaces(kind, case):
     """A huge one, one in which few combinations are feasible, and one of listed architectures."""
     space = {"darts": DARTSSpace(num_nodes=2), "nasbench101": NASBench101Space()}.get(case, SPACE)

@@ -223,7 +223,7 @@ KINDS = {
 
 @pytest.mark.filterwarnings("ignore:A reward that is not finite")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stop", [0, 3, 28, 90])
+@pytest.mark.parametrize("stop", [3, 90])
 def test_it_resumes_identically_from_its_state(kind, stop):
     search, again = KINDS[kind](1), KINDS[kind](2)
     advance(search, stop, workers=4, fail=(1, 20))

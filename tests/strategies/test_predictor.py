@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnas.search import LocalSearch, PredictorSearch, RegularizedEvolution
+from kerasnas.search import LocalSearch, PredictorSearch
 from kerasnas.spaces import DARTSSpace
 from kerasnas.strategies.gaussian_process import (
     NOISE,
@@ -160,23 +160,6 @@ def test_it_finds_the_best_of_15625_in_45():
     """A sum over the choices: random search needs 7,800 in the mean."""
     for seed in range(5):
         assert run(PredictorSearch(SPACE, seed=seed), additive, 45).best[1] == 21
-
-
-@pytest.mark.slow
-def test_it_finds_more_than_others_on_a_table():
-    """The made-up table, best of 60 evaluations, means over 12 seeds."""
-    table = NASBench201.synthetic()
-    column = table.column("valid_200")
-
-    def reached(kind):
-        def reward(indices):
-            return float(column[table.row(table.space.decode(indices))])
-
-        return np.mean([run(kind(table.space, seed=seed), reward, 60).best[1] for seed in range(12)])
-
-    own = reached(PredictorSearch)
-    assert own > reached(LocalSearch)
-    assert own > reached(RegularizedEvolution)
 
 
 def test_pending_ones_are_not_asked_again_nor_their_likes():

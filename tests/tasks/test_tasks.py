@@ -47,9 +47,9 @@ def broken(**methods):
         ({"check": lambda self, *args, **kwargs: None}, "accepts labels that are wrong"),
         ({"evaluation": lambda self, answers, y: {"loss": 0.0}}, r"lacks \['mae', 'r2', 'rmse'\]"),
         ({"metric_is_mean": True, "metric": "mae"}, "`metric_is_mean`"),
-        ({"words": ""}, "expected a text as `words`"),
-        ({"deployed_as": "oracle"}, "deployed as 'oracle'"),
-        ({"same": lambda self, first, second: first[:, 0] < 0}, "`same`"),
+        pytest.param({"words": ""}, "expected a text as `words`", marks=pytest.mark.slow),
+        pytest.param({"deployed_as": "oracle"}, "deployed as 'oracle'", marks=pytest.mark.slow),
+        pytest.param({"same": lambda self, first, second: first[:, 0] < 0}, "`same`", marks=pytest.mark.slow),
         ({"layer": lambda self: type("Layer", (keras.layers.Identity,), {})()}, "not one of Keras"),
     ],
 )

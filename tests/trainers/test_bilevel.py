@@ -58,13 +58,6 @@ def test_derived_genotype_is_of_the_space(fitted, space):
     space.validate(fitted[0].derive())
 
 
-@pytest.mark.slow  # that of a resumed one needs it too
-def test_compiled_search_is_deterministic(fitted, make_search, data):
-    again = make_search(compile={"run_eagerly": False})
-    again.fit(*data, batch_size=8, epochs=2, verbose=0)
-    assert same_state(fitted[0], again)
-
-
 @pytest.mark.parametrize("warmup", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_both_levels_share_one_trace_which_changes_nothing(make_search, data, monkeypatch, warmup):
     """Beside the graph's size: so that the test would see it if nothing were shared."""
@@ -105,7 +98,7 @@ def test_another_seed_is_another_search(make_search, data):
     runs = []
     for seed in (0, 1):
         search = make_search()
-        search.fit(data[0][:16], data[1][:16], batch_size=8, epochs=1, verbose=0, seed=seed)
+        search.fit(data[0][:16], data[1][:16], batch_size=4, epochs=1, steps_per_epoch=1, verbose=0, seed=seed)
         runs.append(arrays(search.architecture_parameters))
     assert not same(*runs)
     other = make_search(seed=1)
@@ -179,7 +172,7 @@ def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validat
     arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
     weight = np.array([table.get(label, 1.0) for label in data[1]])
     results, losses = [], []
-    for options in ({"class_weight": table}, {"sample_weight": weight}, {"class_weight": {0: 3.0}}, {}):
+    for options in ({"class_weight": table}, {"sample_weight": weight}, {"class_weight": {0: 3.0}}):
         search = make_search()
         losses.append(search.fit(*data, **arguments, **options).history["loss"])
         results.append(arrays(search.network_weights))
@@ -187,7 +180,6 @@ def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validat
         np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-7)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert not same(results[0], results[2])
-    assert not same(results[0], results[3])
 
 
 @pytest.mark.slow
@@ -205,27 +197,17 @@ def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation)
 # Keras' callbacks -----------------------------------------------------------------------------------
 def test_early_stopping_on_validation_accuracy(make_search, data):
     stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0, min_delta=1.0)
+    data = tuple(part[:16] for part in data)
     history = make_search().fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[stop])
     assert len(history.history["val_accuracy"]) == 2  # Keras does not stop after the very first
     assert stop.monitor_op(2, 1)  # more is better
-
-
-def test_tensorboard_writes(make_search, data, tmp_path):
-    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    make_search().fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[board])
-    training, held_out = (
-        b"".join(file.read_bytes() for file in (tmp_path / part).glob("events.out.tfevents*"))
-        for part in ("train", "validation")
-    )
-    assert all(name in training for name in (b"epoch_alpha_entropy", b"epoch_skips", b"epoch_accuracy"))
-    assert b"epoch_accuracy" in held_out
-    assert b"epoch_loss" in held_out
 
 
 def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_rates, data):
     search = make_search(compile=plain_rates(0.1, 0.1))
     weights, alphas = arrays(search.network_weights), arrays(search.architecture_parameters)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.0)
+    data = tuple(part[:16] for part in data)
     history = search.fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[schedule])
     assert history.history["learning_rate"] == [0.0]
     assert same(weights, arrays(search.network_weights))
@@ -233,7 +215,9 @@ def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_
     assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_backup_and_restore_resumes_bit_identically(make_search, data, tmp_path):
+    """As `SearchCheckpoint` does in tests/callbacks."""
     data, arguments = tuple(part[:16] for part in data), {"batch_size": 8, "epochs": 2, "verbose": 0}
     whole, first, second = make_search(), make_search(), make_search(seed=9)
     whole.fit(*data, **arguments)
@@ -256,7 +240,7 @@ def test_metrics_by_name_object_and_function(make_search, data):
 
     metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top_2"), confidence]
     search = make_search(compile={"metrics": metrics})
-    history = search.fit(*data, batch_size=8, epochs=1, verbose=0).history
+    history = search.fit(data[0][:16], data[1][:16], batch_size=8, epochs=1, verbose=0).history
     expected = {"accuracy", "val_accuracy", "top_2", "val_top_2", "confidence", "val_confidence"}
     assert expected <= set(history)
     assert history["top_2"][0] >= history["accuracy"][0]
@@ -358,6 +342,7 @@ def test_model_with_two_inputs(make_search):
 
 
 # Every relaxation ----------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("relaxation", [name for name in sorted(RELAXATIONS) if name not in ("softmax", "gumbel")])
 def test_every_relaxation_searches(relaxation):
     space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_1x1"])

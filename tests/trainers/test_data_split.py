@@ -123,7 +123,7 @@ class SpoiledBatches(ArrayBatches):
     ("half", "eager"),
     [
         pytest.param("training", True, id="training-eager"),
-        pytest.param("validation", False, id="validation-graph"),
+        pytest.param("validation", False, id="validation-graph", marks=pytest.mark.slow),
         pytest.param("training", False, id="training-graph", marks=pytest.mark.slow),
         pytest.param("validation", True, id="validation-eager", marks=pytest.mark.slow),
     ],

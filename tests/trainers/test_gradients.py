@@ -28,7 +28,7 @@ def assert_close(received, expected, dtype="float32"):
         np.testing.assert_allclose(np.asarray(first), np.asarray(second), **tolerance)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_gradients_equal_an_independent_tape(dtype_policy, precision, space, data, validation):
     dtype_policy(precision)
     search = BilevelTrainer(space.build_supernet((8, 8, 1), 3), weight_decay=0.05, architecture_weight_decay=0.5)

@@ -89,7 +89,7 @@ def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterat
 def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
     """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
     dtype_policy("float64")
-    space = NASBench201Space(2, 1, 2, ["skip_connect", "nor_conv_1x1"])
+    space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
     search = BilevelTrainer(supernet := space.build_supernet((8, 8, 1), 3, relaxation=relaxation), auxiliary_skip=0.3)
     search.compile()
     batch = tuple(ops.convert_to_tensor(part[:6]) for part in data)
@@ -225,7 +225,7 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
         pytest.param(12, None, False, 0, marks=pytest.mark.slow),
         pytest.param(12, ArchitectureWarmup(2), False, 12, marks=pytest.mark.slow),
         (12, ArchitectureWarmup(3), True, 0),
-        (9, 0, True, 0),
+        pytest.param(9, 0, True, 0, marks=pytest.mark.slow),
     ],
 )
 def test_no_curvature_is_measured_where_the_stop_cannot_act(
@@ -325,7 +325,7 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
 
 @pytest.mark.parametrize(
     ("epochs", "warmup", "frozen"),
-    [(4, None, 1), (3, None, 0), (4, 2, 2), (4, 0, 0)],
+    [(4, None, 1), (3, None, 0), (4, 2, 2)],
 )
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
     search, active = still(BilevelTrainer(tiny()[1], architecture_warmup_epochs=warmup)), []
@@ -405,8 +405,8 @@ def test_search_with_a_target_never_exceeds_it(data):
     cost = COSTS["macs"](space, (8, 8, 1), 3)
     target = cost.least_cost() + 200
     search = BilevelTrainer(supernet, objective=CostObjective(cost, 1e-4, target), max_skips=None)
-    search.compile(learning_rate=0.1, architecture_optimizer=keras.optimizers.Adam(0.5))
-    history = search.fit(*data, batch_size=8, epochs=3, verbose=0).history
+    search.compile(learning_rate=0.1, architecture_optimizer=keras.optimizers.Adam(0.5), run_eagerly=True)
+    history = search.fit(*data, batch_size=16, epochs=3, verbose=0).history
     assert max(history["derived_macs"]) <= target and len(history["expected_macs"]) == 3
     supernet.alphas["cell"].assign(np.array([0, 0, 9.0]) * np.ones((3, 1)))
     assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())

@@ -306,19 +306,6 @@ def build_supernet(num_cells=1):
     return space.build_supernet((8, 8, 1), 3)
 
 
-def test_supernet_against_central_differences(make_both, data, validation):
-    search, twin = make_both(build_supernet)
-    data = halves(data, validation, dtype="float64")
-    exact = gradient_of(search, data, unrolled)
-    against = error(exact, twin.gradient(data))
-    small = error(gradient_of(search, data, functools.partial(finite_difference, radius=1e-5)), exact)
-    first = error(gradient_of(search, data, first_order), exact)
-    print(f"exact against central differences: {against:.1e}; radius 1e-5: {small:.1e}; first order: {first:.2f}")
-    assert against < 1e-6
-    assert small < 1e-6
-    assert first > 0.1
-
-
 @pytest.mark.parametrize("stock", [False, True], ids=["BatchNorm", "BatchNormalization"])
 def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
     """Ours is right. Keras' own is wrong on TensorFlow, in second order only, behind both a weight and an alpha."""
@@ -335,12 +322,15 @@ def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
 
     search, twin = make_both(build)
     data = halves(data, validation, dtype="float64")
-    against = error(gradient_of(search, data, unrolled), twin.gradient(data))
+    exact = gradient_of(search, data, unrolled)
+    against = error(exact, twin.gradient(data))
     print(f"exact against central differences: {against:.1e}")
     twin.rate = 0.0
     first = error(gradient_of(search, data, first_order), twin.gradient(data))
     assert first < 1e-6
     assert against > 1e-3 if stock else against < 1e-6
+    small = error(gradient_of(search, data, functools.partial(finite_difference, radius=1e-5)), exact)
+    assert stock or small < 1e-6
 
 
 @pytest.mark.slow
@@ -392,27 +382,19 @@ def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warm
 def test_moving_statistics_are_those_of_the_weights_step_alone(make_search, plain_rates, data, validation):
     """Bit by bit the same, whatever passes the alphas' step makes; and it hands on what it was given."""
     batch = halves(data, validation)
-    results = {}
+    results, losses = {}, {}
     for name in HYPERGRADIENTS:
         search = make_search(hypergradient=name, compile=plain_rates(0.5, 0.0))
         given = state_of(search)
         (_, (_, state)), _ = search.architecture_gradients(*given, batch)
         assert all(one is other for one, other in zip(state, given[2], strict=True))
         assert all(np.array_equal(one, other) for one, other in zip(state_of(search)[2], given[2], strict=True))
-        search.train_step(batch)
+        losses[name] = float(search.train_step(batch)["val_loss"])  # a step ahead
         results[name] = flat(search.supernet.non_trainable_variables)
     assert np.array_equal(results["unrolled"], results["first_order"])
     assert np.array_equal(results["finite_difference"], results["first_order"])
-
-
-def test_validation_loss_is_the_one_a_step_ahead(make_search, plain_rates, data, validation):
-    batch = halves(data, validation)
-    losses = {}
-    for name in HYPERGRADIENTS:
-        search = make_search(hypergradient=name, compile=plain_rates(1.0, 0.0))
-        losses[name] = float(search.train_step(batch)["val_loss"])
     assert losses["unrolled"] == pytest.approx(losses["finite_difference"], rel=1e-5)
-    assert losses["unrolled"] != pytest.approx(losses["first_order"], rel=1e-2)
+    assert losses["unrolled"] != pytest.approx(losses["first_order"], rel=1e-3)
 
 
 def test_rate_of_a_schedule(make_search, data, validation):
@@ -444,7 +426,7 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
     ("name", "eager"),
     [
         ("finite_difference", True),
-        ("first_order", False),
+        pytest.param("first_order", False, marks=pytest.mark.slow),
         *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("first_order", "unrolled")),
     ],
 )
@@ -525,14 +507,10 @@ def test_each_level_draws_its_own_numbers(user_model, make_search, data, validat
         (lambda: keras.optimizers.SGD(gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
     ],
 )
-@pytest.mark.parametrize(
-    "hypergradient",
-    [*SECOND_ORDER, functools.partial(finite_difference, radius=0.1)],
-    ids=[*SECOND_ORDER, "with a radius"],
-)
-def test_optimizer_that_cannot_be_looked_ahead_with(make_search, hypergradient, optimizer, words):
-    with pytest.raises(ValueError, match=f"(?s)`optimizer`.*{words}"):
-        make_search(hypergradient=hypergradient, compile={"optimizer": optimizer()})
+def test_optimizer_that_cannot_be_looked_ahead_with(make_search, user_model, optimizer, words):
+    for hypergradient in (*SECOND_ORDER, functools.partial(finite_difference, radius=0.1)):
+        with pytest.raises(ValueError, match=f"(?s)`optimizer`.*{words}"):
+            make_search(supernet=user_model(), hypergradient=hypergradient, compile={"optimizer": optimizer()})
 
 
 def test_first_order_takes_any_optimizer(make_search, data, validation):

@@ -45,14 +45,14 @@ def search(request, make_search):
 
 
 # Steps ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("batches", "steps", "epochs"), [(4, 3, 3), (4, 7, 2)], ids=["fewer", "more"])
+@pytest.mark.parametrize(("batches", "steps", "epochs"), [(2, 1, 3), (2, 3, 2)], ids=["fewer", "more"])
 def test_every_epoch_has_the_steps_that_were_asked_for(search, data, batches, steps, epochs):
     seen = Seen()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Your input ran out of data")
-        still(search).fit(
-            *data, batch_size=16 // batches, steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[seen]
-        )
+        data = tuple(part[:16] for part in data)
+        options = {"steps_per_epoch": steps, "epochs": epochs, "verbose": 0, "callbacks": [seen]}
+        still(search).fit(*data, batch_size=8 // batches, **options)
     assert seen.steps == [steps] * epochs
 
 
@@ -90,7 +90,7 @@ def test_validation_steps_are_the_batches_of_an_epoch_that_move_the_alphas(searc
     x, y = np.arange(64.0).reshape(64, 1, 1, 1), np.arange(64) % 2
     pairs = pair_halves(x, y, None, None, batch_size=4, validation_steps=2)
     assert len({float(pairs[i][1][0].min()) for i in range(8)}) == 2
-    search.fit(*data, batch_size=4, validation_steps=2, **QUICK)
+    search.fit(data[0][:16], data[1][:16], batch_size=4, validation_steps=1, **QUICK)
     datasets = [tf.data.Dataset.from_tensor_slices((x, y)).batch(4)] * 2
     read = [float(pair[1][0].numpy().min()) for pair in pair_halves(datasets[0], None, datasets[1], None, **STEPS)]
     assert len(read) == 16 and len(set(read)) == 2
@@ -99,11 +99,11 @@ def test_validation_steps_are_the_batches_of_an_epoch_that_move_the_alphas(searc
 STEPS = {"validation_steps": 2}
 
 
-@pytest.mark.parametrize("name", ["steps_per_epoch", "validation_steps"])
-@pytest.mark.parametrize("wrong", [0, -1, 2.5])
-def test_steps_that_are_none(search, data, name, wrong):
-    with pytest.raises(ValueError, match=rf"`{name}`\. Expected a positive integer\. Received: {wrong}"):
-        search.fit(*data, **{name: wrong}, **QUICK)
+def test_steps_that_are_none(search, data):
+    for name in ("steps_per_epoch", "validation_steps"):
+        for wrong in (0, -1, 2.5):
+            with pytest.raises(ValueError, match=rf"`{name}`\. Expected a positive integer\. Received: {wrong}"):
+                search.fit(*data, **{name: wrong}, **QUICK)
 
 
 # Kinds of data --------------------------------------------------------------------------------------------
@@ -111,14 +111,14 @@ def test_bytes_are_searched_on_as_the_unit_range(make_search, data):
     x, y = (part[:16] for part in data)
     pixels = np.round(255 * (x - x.min()) / np.ptp(x)).astype("uint8")
     losses = []
-    for images in (pixels, pixels.astype("int64"), pixels.astype("float32") / 255):
+    for images in (pixels, pixels.astype("float32") / 255):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             losses.append(make_search().fit(images, y, batch_size=8, **QUICK).history["loss"][0])
         said = [str(one.message) for one in caught if "x / 255" in str(one.message)]
         assert len(said) == (images.dtype != "float32")
         assert all(f"dtype {images.dtype} with values from 0 to 255" in line for line in said)
-    assert losses == pytest.approx([losses[2]] * 3, rel=1e-5)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def pairs_of(x, y, size=8):
 
 
 def test_generators(make_search, data, validation):
-    options = {"steps_per_epoch": 2, **QUICK}
+    options = {"steps_per_epoch": 1, **QUICK}
     history = make_search().fit(pairs_of(*data), validation_data=pairs_of(*validation), **options)
     same = make_search().fit(zip_of(pairs_of(*data), pairs_of(*validation)), **options)
     assert history.history == same.history
@@ -155,22 +155,17 @@ class Batches(keras.utils.PyDataset):
         return np.zeros((4, *SHAPE), "float32"), np.array([0, 1, 2, 0])
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (
-            lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)).batch(8),
-            r"tf\.data.*batches\.skip\(n\), validation_data",
-        ),
-        (lambda x, y: Batches(), "PyDataset of single batches.*another one as `validation_data="),
-        (lambda x, y: pairs_of(x, y), "generator of single batches.*another generator as `validation_data="),
-        (lambda x, y: (x, y), "an array with its labels as `y`.*Received: 'a tuple of 2'"),
-    ],
-    ids=["tf.data", "PyDataset", "generator", "tuple"],
-)
-def test_one_dataset_without_validation_data(make_search, data, make, words):
-    with pytest.raises(ValueError, match=words):
-        make_search().fit(make(*data), steps_per_epoch=2, **QUICK)
+def test_one_dataset_without_validation_data(make_search, data):
+    dataset, words = tf.data.Dataset.from_tensor_slices(data).batch(8), "of single batches.*another "
+    search = make_search()
+    for given, message in (
+        (dataset, r"tf\.data.*batches\.skip\(n\), validation_data"),
+        (Batches(), f"PyDataset {words}one as `validation_data="),
+        (pairs_of(*data), f"generator {words}generator as `validation_data="),
+        (data, "an array with its labels as `y`.*Received: 'a tuple of 2'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            search.fit(given, steps_per_epoch=2, **QUICK)
 
 
 def test_validation_steps_without_data_of_their_own(make_search, data):
@@ -187,7 +182,6 @@ def test_datasets_are_no_data_of_children(data):
 
 
 def test_a_default_batch_fits_the_data(search, data):
-    search.fit(*data, **QUICK)  # halves of 16
     with pytest.raises(ValueError, match=r"`batch_size`.*number of samples, 16.*Received: 64"):
         search.fit(*data, batch_size=64, **QUICK)
     x, y = data

@@ -23,8 +23,14 @@ def scales(search):
     return [float(optimizer.dynamic_scale) for optimizer in search.optimizer.inner]
 
 
-@pytest.mark.parametrize("hypergradient", ["first_order", "unrolled", "finite_difference"])
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    ("policy", "hypergradient"),
+    [
+        ("mixed_float16", "unrolled"),
+        ("mixed_bfloat16", "first_order"),
+        *(pytest.param("mixed_float16", name, marks=pytest.mark.slow) for name in ("first_order", "finite_difference")),
+    ],
+)
 def test_alphas_and_both_optimizers_stay_in_float32(make_search, dtype_policy, batch, policy, hypergradient):
     dtype_policy(policy)
     search = make_search(hypergradient=hypergradient)
@@ -42,7 +48,7 @@ def test_alphas_and_both_optimizers_stay_in_float32(make_search, dtype_policy, b
     assert [int(optimizer.iterations) for optimizer in search.optimizer.inner] == [1, 1]
 
 
-@pytest.mark.parametrize("hypergradient", ["first_order", "unrolled"])
+@pytest.mark.parametrize("hypergradient", [pytest.param("first_order", marks=pytest.mark.slow), "unrolled"])
 def test_gradients_in_float16_are_those_in_float32(make_search, dtype_policy, batch, hypergradient):
     results = {}
     for policy in ("float32", "mixed_float16"):

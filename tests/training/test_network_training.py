@@ -149,7 +149,9 @@ class Hooks(keras.callbacks.Callback):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("stop", [None, ("train_batch_end", 1), pytest.param(("epoch_end", 1), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "stop", [("train_batch_end", 1), *(pytest.param(one, marks=pytest.mark.slow) for one in (None, ("epoch_end", 1)))]
+)
 @pytest.mark.parametrize(
     ("validation", "replicas"),
     [(None, 1), *(pytest.param(TEST, replicas, marks=pytest.mark.slow) for replicas in (1, 2))],

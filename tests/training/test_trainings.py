@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 import time
@@ -17,7 +16,6 @@ from kerasnas.executors.base import Local
 from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods import SearchConfig, search
 from kerasnas.racing import Shortlist, run_shortlist
 from kerasnas.spaces import DARTSSpace
 from kerasnas.training.network_training import NetworkTraining
@@ -115,41 +113,6 @@ def test_processes_give_what_one_gives_and_a_kill_costs_an_epoch(tmp_path, data,
             os.kill(process.pid, signal.SIGKILL)
         thread.join()
     assert found == alone and len(begun[0].name) == len("checkpoint-000001.npz")
-
-
-@pytest.mark.slow
-def test_a_run_in_processes_is_the_run_of_one(tmp_path, one_order, monkeypatch):
-    for name, value in one_order.items():
-        monkeypatch.setenv(name, value)
-    rng = np.random.default_rng(0)
-    x, y = rng.random((96, 8, 8, 1)).astype("float32"), np.arange(96) % 3
-    np.savez(tmp_path / "data.npz", x_train=x[:64], y_train=y[:64], x_test=x[64:], y_test=y[64:])
-    settings = {
-        "dataset": str(tmp_path / "data.npz"),
-        "space": "nasbench201",
-        "epochs": 1,
-        "retrain_epochs": 2,
-        "architecture_warmup_epochs": 0,
-        "filters": 2,
-        "num_cells": 1,
-        "retrain_filters": 2,
-        "retrain_cells": 1,
-        "shortlist": 3,
-        "shortlist_steps": ("2",),
-        "random_genotypes": 1,
-        "distribution": "cpu",
-        "augment": (),
-    }
-    found = {}
-    for executor in ("local", "processes:2"):
-        config = SearchConfig(**settings, executor=executor)
-        found[executor] = search(config, tmp_path / executor.replace(":", ""), log=lambda line: None)
-    here, there = found.values()
-    for name in ("searched", "random", "shortlist"):
-        assert key_results(there[name]) == key_results(here[name]), name
-    # The run continues with another executor, which is not another run.
-    shutil.rmtree(tmp_path / "processes2" / "stages")
-    assert search(SearchConfig(**settings), tmp_path / "processes2", log=lambda line: None)
 
 
 def key_results(record):

@@ -10,7 +10,6 @@ from kerasnas import cli, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
 from kerasnas.methods import SearchConfig
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.gradient import choosing
@@ -47,25 +46,6 @@ def dataset(tmp_path_factory):
 def cost_of(genotype, cost, filters=4):
     space = ProxylessSpace(filters=filters, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
     return COSTS[cost](space, (8, 8, 1), 3, filters=filters).cost(genotype)
-
-
-@pytest.mark.slow
-def test_run_with_a_target(dataset, tmp_path):
-    folder = tmp_path / "run"
-    space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
-    target = COSTS["macs"](space, (8, 8, 1), 3).least_cost() + 500
-    arguments = [f"--dataset={dataset}", *CHAIN, "--cost=macs", f"--cost_target={target}", "--cost_weight=1e-6"]
-    assert cli.main(["search", *arguments, f"--output_dir={folder}"]) == 0
-    result = json.loads((folder / "result.json").read_text())
-    genotype = Genotype.load(folder / "genotype.json")
-    assert result["cost"]["searched"] == cost_of(genotype, "macs") <= target
-    assert all(value <= target for value in result["cost"]["random"])
-    assert result["cost"]["front"][0]["cost"] <= result["cost"]["searched"]
-    assert set(result["search"]["history"]) >= {"expected_macs", "derived_macs"}
-    assert (folder / "front.png").stat().st_size > 0 and (folder / "cell_chain.png").exists()
-    report = (folder / "report.html").read_text()
-    assert "target for macs" in report and "against what they cost" in report
-    assert cli.main(["plot", f"--output_dir={folder}"]) == 0
 
 
 @pytest.mark.slow

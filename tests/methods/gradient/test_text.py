@@ -86,15 +86,6 @@ def test_predictions(run, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_exports(run, capsys):
-    assert cli.main(["export", str(run), "--format=litert"]) == 2
-    assert "exported as savedmodel alone (--format=savedmodel)" in capsys.readouterr().err
-    assert cli.main(["export", str(run)]) == 0
-    files = json.loads((run / "result.json").read_text())["exports"]["files"]
-    assert [one["format"] for one in files] == ["keras", "savedmodel"] and files[1]["agreement"] == 1
-
-
-@pytest.mark.slow
 def test_drift_of_texts_is_told(run, tmp_path, capsys):
     rng = np.random.default_rng(1)
     usual = [f"the {rng.choice(['film', 'book', 'play'])} was {rng.choice(GOOD + BAD)}" for _ in range(60)]

@@ -10,7 +10,7 @@ from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.heads import HEAD
 from tests.starts.kit import TinyStart
-from tuners import AdaptationHyperModel, EvolutionOracle, GenotypeTuner
+from tuners import AdaptationHyperModel
 
 SHAPE, CLASSES = (16, 16, 1), 3
 
@@ -38,30 +38,6 @@ def chosen(hypermodel, *modes):
     hp.values |= {"head": "stages", "stages": str(len(modes))}
     hp.values |= {f"stage/{number}": mode for number, mode in enumerate(modes, start=1)}
     return hp
-
-
-@pytest.mark.slow
-def test_stock_random_search_and_its_best_model(space, tmp_path):
-    hypermodel = AdaptationHyperModel(space, SHAPE, CLASSES)
-    options = {"objective": "val_accuracy", "max_trials": 2, "seed": 1, "directory": tmp_path}
-    tuner = keras_tuner.RandomSearch(hypermodel, **options)
-    tuner.search(X, Y, validation_data=HELD_OUT, epochs=1, batch_size=10, verbose=0)
-    (trial,) = tuner.oracle.get_best_trials(1)
-    again = keras_tuner.RandomSearch(hypermodel, **options, overwrite=False).get_best_models()[0]
-    assert again.evaluate(*HELD_OUT, verbose=0, return_dict=True)["accuracy"] == pytest.approx(trial.score)
-    assert trial.score > 0.9  # three features would not do so by chance, nor a head of zeros
-
-
-@pytest.mark.slow
-def test_own_oracles_search_it(space, tmp_path):
-    hypermodel = AdaptationHyperModel(space, SHAPE, CLASSES)
-    oracle = EvolutionOracle(space, "val_accuracy", max_trials=3, seed=0)
-    tuner = GenotypeTuner(hypermodel, oracle=oracle, directory=tmp_path)
-    tuner.search(X, Y, validation_data=HELD_OUT, epochs=1, batch_size=10, verbose=0)
-    assert set(oracle.get_best_trials(1)[0].hyperparameters.values) == set(space.choices)
-    assert oracle.get_best_genotypes()[0] == hypermodel.genotype(tuner.get_best_hyperparameters()[0])
-    accuracy = tuner.get_best_models()[0].evaluate(*HELD_OUT, verbose=0, return_dict=True)["accuracy"]
-    assert accuracy == pytest.approx(oracle.get_best_trials(1)[0].score)
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -7,7 +7,7 @@ import pytest
 
 import kerasnas
 from kerasnas.testing.strategies import GridSpace
-from tests.tuners.small import SPACE, X, Y
+from tests.tuners.small import SPACE
 from tuners import SupernetHyperModel
 
 
@@ -70,19 +70,6 @@ def test_fixed_values_are_no_hyperparameters():
     search = make(filters=3, learning_rate=0.03, architecture_learning_rate=2e-3).build(hp)
     assert not hp.values
     assert search.count_params() > make().build(keras_tuner.HyperParameters()).count_params()
-
-
-@pytest.mark.slow
-def test_stock_random_search_and_its_best_model(tmp_path):
-    """A subclassed model must be built before its weights are loaded."""
-    tuner = keras_tuner.RandomSearch(
-        make(batch_size=[4, 8], epochs=1), objective="val_accuracy", max_trials=2, seed=1, directory=tmp_path
-    )
-    tuner.search(X, Y, verbose=0)
-    assert len(tuner.oracle.get_best_trials(2)) == 2
-    search = tuner.get_best_models()[0]
-    SPACE.validate(search.derive())
-    assert search.predict(X, verbose=0).shape == (24, 3)
 
 
 def test_sizes_leave_the_choices_as_they_are():

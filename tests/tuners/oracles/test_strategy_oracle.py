@@ -25,7 +25,9 @@ def wrapped(name, space, seed, max_trials):
     return StrategyOracle(strategy, OBJECTIVE, max_trials, costs=costs(strategy, space))
 
 
-@pytest.mark.parametrize("space", [SPACE, CONSTRAINED], ids=["grid", "constrained"])
+@pytest.mark.parametrize(
+    "space", [pytest.param(SPACE, marks=pytest.mark.slow), CONSTRAINED], ids=["grid", "constrained"]
+)
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_trajectory_is_the_bare_strategy_s(name, space, bare, run, tmp_path):
     expected = bare(name, space, 0, 30)

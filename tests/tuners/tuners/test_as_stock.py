@@ -37,15 +37,6 @@ class Batches(keras.utils.PyDataset):
 
 
 # Data -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
-def test_a_search_on_datasets_is_one_on_their_samples(tmp_path, make, capsys):
-    """With batches of them: half of 24 samples are fewer than the default batch, and every trial failed."""
-    tuner = make(tmp_path)
-    tuner.search(batches(X, Y), validation_data=batches(*VALIDATION), epochs=1, verbose=0)
-    assert tuner.oracle.get_trial("0").status == "COMPLETED" and len(tuner.get_best_models()) == 1
-    assert not capsys.readouterr().out
-
-
 @pytest.mark.parametrize("data", [Batches(), batches(X, Y), tf.data.Dataset.from_tensor_slices((X, Y))])
 def test_all_samples_of_a_dataset_in_an_order_of_their_own(data):
     x, y = arrays_of("x", data)
@@ -134,7 +125,10 @@ def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_pa
 
 @pytest.mark.parametrize("verbose", ["rows", *(pytest.param(one, marks=pytest.mark.slow) for one in (0, 2))])
 def test_output_inside_a_trial(tmp_path, capsys, verbose):
-    supernets(tmp_path).search(X, Y, validation_data=VALIDATION, epochs=2, verbose=verbose)
+    """On datasets: half of 24 samples are fewer than the default batch."""
+    tuner = supernets(tmp_path)
+    tuner.search(batches(X, Y), validation_data=batches(*VALIDATION), epochs=2, verbose=verbose)
+    assert tuner.oracle.get_trial("0").status == "COMPLETED" and len(tuner.get_best_models()) == 1
     shown = capsys.readouterr().out
     assert ("Epoch 2/2" in shown and "alpha_entropy" in shown) == (verbose == 2)
     assert verbose != "rows" or len(shown.splitlines()) == 2

@@ -1,7 +1,6 @@
 """OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones resume."""
 
 import contextlib
-import dataclasses
 import io
 import shutil
 
@@ -94,23 +93,6 @@ def test_more_trials_continue_with_the_same_shared_weights(tmp_path, searched):
         assert again.oracle.trials[name].score == trial.score
     for mine, other in zip(searched.trainer.variables, again.trainer.variables, strict=True):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
-
-
-@pytest.mark.slow
-def test_an_interrupted_search_resumes_where_it_was(tmp_path, searched):
-    seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2), "retrain_best": 1}
-    for stop in (("ENASTrainer", 1), ("Functional", 1)):
-        with pytest.raises(KeyboardInterrupt):
-            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
-    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
-    begun = [("ENASTrainer", 0), ("ENASTrainer", 1), ("ENASTrainer", 1)]
-    assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
-    whole = search(make(tmp_path / "whole", **settings), epochs=2)
-    for name, trial in whole.oracle.trials.items():
-        assert killed.oracle.trials[name].score == trial.score
-        assert killed.genotype(killed.oracle.trials[name]) == whole.genotype(trial)
-    metrics = [tuner.result(tuner.trained_trials()[0])["metrics"] for tuner in (killed, whole)]
-    assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
 
 
 @pytest.mark.slow

@@ -186,7 +186,7 @@ def test_callbacks_that_cannot_be_copied_come_from_a_function(tmp_path):
     seen = []
     with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"Locked .*callbacks=lambda: \[...\]"):
         search(make(tmp_path), callbacks=[Locked(seen)])
-    search(make(tmp_path, max_trials=1), callbacks=lambda: [Locked(seen)])
+    search(make(tmp_path, max_trials=1, filters=[2]), callbacks=lambda: [Locked(seen)])
     assert seen == ["BilevelTrainer", "Functional"]
 
 
@@ -232,24 +232,6 @@ def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     again = search(make(tmp_path, max_trials=1), epochs=1, verbose=1)
     assert "Trial 0 starts from scratch: its data or settings have changed." in capsys.readouterr().out
     assert again.oracle.trials["0"].status == "COMPLETED"
-
-
-@pytest.mark.slow
-def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tmp_path, monkeypatch):
-    """In stock KerasTuner each trial then fails by its own checkpoint, until three of them end the search."""
-    seen, real = [], np.savez
-
-    def savez(path, **arrays):
-        if len(seen) == 2:
-            raise OSError(28, "No space left on device")
-        real(path, **arrays)
-
-    monkeypatch.setattr(np, "savez", savez)
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"is full .*No space left.*Make room and start"):
-        search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
-    tuner = search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
-    assert seen == [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1), ("Functional", 0)]
-    assert tuner.oracle.trials["0"].status == "COMPLETED"
 
 
 @pytest.mark.slow

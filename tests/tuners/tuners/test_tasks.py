@@ -20,20 +20,6 @@ TASKS = {"multilabel": MULTILABEL, "regression": Regression((0.0, 0.0), (1.0, 1.
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("name", ["regression", pytest.param("multilabel", marks=pytest.mark.slow)])
-def test_a_search_of_supernets(name, tmp_path):
-    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 2, epochs=1, batch_size=8, task=TASKS[name])
-    metric = keras_tuner.Objective("val_f1" if name == "multilabel" else "val_r2", "max")
-    training = TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name])
-    options = {"objective": metric, "max_trials": 1, "training": training, "report": False, "directory": tmp_path}
-    tuner = SupernetTuner(hypermodel, **options)
-    tuner.search(X, LABELS[name], validation_split=0.25, verbose=0)
-    (trial,) = tuner.oracle.get_best_trials(1)
-    assert np.isfinite(trial.score)
-    assert tuner.get_best_models()[0].output_shape == (None, 2)
-
-
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["multilabel", pytest.param("regression", marks=pytest.mark.slow)])
 def test_shared_weights_and_the_best_from_scratch(name, tmp_path):
     training = TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name])
