@@ -22,6 +22,7 @@ SHAPE = (16, 16, 3)
         ([5, 7, 4], [(0, 0), (1, 1), (2, 2)], 7),
         ([100, 80, 60], [(0, 1), (1, 2), (2, 3)], 180),
         ([100, 80, 60], [(0, 2), (1, 2), (2, 3)], 240),  # the first is added to what the second became
+        ([10, 10, 10, 10], [(0, 0), (0, 1), (2, 2), (1, 2)], 20),  # of equal ones the last is placed first
         ([10, 40, 30, 10], [(0, 3), (1, 2), (2, 3), (3, 3)], 80),  # the last fits into the gap that the second leaves
     ],
 )
