@@ -209,3 +209,16 @@ def test_a_clone_has_the_same_values_and_its_own_variables(make_network):
     copy = clone(network)
     assert not {id(variable) for variable in network.variables} & {id(variable) for variable in copy.variables}
     same(arrays(network.variables), arrays(copy.variables))
+
+
+@pytest.mark.slow
+# Training -----------------------------------------------------------------------------------------------
+def test_a_resumed_training_equals_an_uninterrupted_one(make_network, image_tasks):
+    trained = []
+    for parts in ([(0, 4)], [(0, 2), (1, 4)]):
+        learner = MAML(make_network(), inner_steps=1)
+        learner.compile(run_eagerly=True)
+        for initial_epoch, steps in parts:
+            learner.fit(image_tasks(), steps=steps, tasks=1, steps_per_epoch=2, initial_epoch=initial_epoch, verbose=0)
+        trained.append(arrays(learner.variables))
+    same(*trained)

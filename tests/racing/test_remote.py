@@ -3,6 +3,10 @@
 import itertools
 import json
 import math
+import multiprocessing
+import os
+import signal
+import threading
 import time
 from multiprocessing.reduction import ForkingPickler
 
@@ -10,6 +14,7 @@ import pytest
 
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local, lost
+from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
@@ -156,3 +161,26 @@ def test_settings():
     with pytest.raises(ValueError, match=r"`executor`\. Expected local, with --cpu_minutes"):
         RaceConfig(executor="processes:2", cpu_minutes=1)
     assert RaceConfig(executor="processes:2").flags() == ["--executor=processes:2"]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing_of_a_race(tmp_path, two_rungs, one_order, monkeypatch):
+    for name, value in one_order.items():
+        monkeypatch.setenv(name, value)
+    found = []
+    for kill in (False, True):
+        two_rungs()
+        with Processes(2) as executor:
+            said = []
+            entrant = race(tmp_path / f"race-{kill}", executor, said)
+            thread = threading.Thread(target=lambda one=entrant: found.append(one.run()))
+            thread.start()
+            while kill and not any("after 12 steps" in line for line in said):
+                time.sleep(0.01)
+            if kill:
+                for process in multiprocessing.active_children():
+                    os.kill(process.pid, signal.SIGKILL)
+            thread.join()
+    alone, killed = map(accuracies, found)
+    for name, rungs in killed.items():
+        assert rungs[: len(alone[name])] == alone[name][: len(rungs)] and rungs

@@ -72,6 +72,12 @@ def test_compile_that_does_not_compile_is_an_error():
         make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
 
 
+def test_stock_hyperband(tmp_path):
+    tuner = keras_tuner.Hyperband(make(), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path)
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
+    assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
+
+
 @pytest.mark.slow
 def test_a_trial_leaves_no_graph_in_memory(tmp_path):
     """TensorFlow keeps those of models whose optimizer has a custom gradient, as Keras' have."""

@@ -244,3 +244,21 @@ def test_trials_on_texts(tmp_path):
     tuner.search(ids[:24], Y, validation_data=(ids[24:], Y_VAL), epochs=1, batch_size=12, verbose=0)
     (trial,) = tuner.oracle.get_best_trials()
     assert tuner.get_best_genotypes()[0].space == "text" and trial.metrics.exists("val_accuracy")
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tmp_path, monkeypatch):
+    """In stock KerasTuner each trial then fails by its own checkpoint, until three of them end the search."""
+    seen, real = [], np.savez
+
+    def savez(path, **arrays):
+        if len(seen) == 2:
+            raise OSError(28, "No space left on device")
+        real(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"is full .*No space left.*Make room and start"):
+        search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
+    tuner = search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
+    assert seen == [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1), ("Functional", 0)]
+    assert tuner.oracle.trials["0"].status == "COMPLETED"
