@@ -64,7 +64,15 @@ PAGES = {
     "speed": Page(
         "Speed and memory",
         "Time and memory of search steps, cost of executors.",
-        ("search_step", "latency", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
+        (
+            "compare_pytorch",
+            "search_step",
+            "latency",
+            "executors_overhead",
+            "executors_throughput",
+            "executors_kill",
+            "executors_idle",
+        ),
     ),
 }
 
