@@ -14,10 +14,11 @@ import keras
 import tensorflow as tf
 
 from kerasnas.annotations import Tensor
+from kerasnas.backend.tensorflow import accelerators
 from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined
 
 _FAST = 3  # the most columns of a window whose gradient is fast
-_STRIDES = {"strides": [1, 1, 1, 1], "padding": "VALID"}
+_VALID = {"strides": [1, 1, 1, 1], "padding": "VALID"}
 
 
 def depthwise_conv(x: Tensor, kernel: Tensor, strides: int = 1, dilation: int | tuple[int, int] = 1) -> Any:
@@ -46,10 +47,9 @@ def depthwise_conv(x: Tensor, kernel: Tensor, strides: int = 1, dilation: int | 
 
 
 def improves(window: Sequence[int], x: Tensor) -> bool:
-    """Whether filters of this shape get their gradient faster here than by TensorFlow's kernel."""
+    """Return True if filters of this shape get their gradient faster here than by TensorFlow's kernel."""
     known = len(x.shape) == 4 and None not in x.shape[1:]
-    processor = not tf.config.list_physical_devices("GPU") and not tf.config.list_physical_devices("TPU")
-    return window[1] > _FAST and window[3] == 1 and x.dtype == tf.float32 and known and processor
+    return window[1] > _FAST and window[3] == 1 and x.dtype == tf.float32 and known and not accelerators()
 
 
 def depthwise_call(layer: keras.layers.DepthwiseConv2D) -> Callable[[Tensor], Any] | None:
@@ -71,7 +71,7 @@ def _convolve(x: Tensor, kernel: Tensor) -> Any:
     @tf.custom_gradient
     def forward(x: Tensor, kernel: Tensor) -> Any:
         x, kernel = tf.identity(x), tf.identity(kernel)  # in a `tf.cond`, derivatives may only use the branch's tensors
-        y = tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **_STRIDES)
+        y = tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **_VALID)
         return y, lambda dy: (_input_gradient(x.shape, kernel, dy), _filter_gradient(x, kernel.shape, dy))
 
     with gradients_of_their_graphs():
@@ -85,9 +85,7 @@ def _input_gradient(shape: Sequence[int], kernel: Tensor, dy: Tensor) -> Any:
     def gradient(kernel: Tensor, dy: Tensor) -> Any:
         kernel, dy = tf.identity(kernel), tf.identity(dy)
         sizes = [tf.shape(dy)[0], *shape[1:]]
-        dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-            input_sizes=sizes, filter=kernel, out_backprop=dy, **_STRIDES
-        )
+        dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(input_sizes=sizes, filter=kernel, out_backprop=dy, **_VALID)
         return dx, lambda u: (_filter_gradient(u, kernel.shape, dy), _convolve(u, kernel))
 
     with gradients_of_their_graphs():
@@ -118,7 +116,7 @@ def _by_windows(height: int, width: int) -> Callable[[Tensor, Tensor], Any]:
             shifted = x[:, :, left : left + dy.shape[2] + narrow - 1]
             columns.append(
                 tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                    input=shifted, filter_sizes=[height, narrow, x.shape[3], 1], out_backprop=dy, **_STRIDES
+                    input=shifted, filter_sizes=[height, narrow, x.shape[3], 1], out_backprop=dy, **_VALID
                 )[:, column - left :]
             )
         return tf.concat(columns, axis=1)

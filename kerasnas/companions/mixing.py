@@ -1,4 +1,4 @@
-"""How much each of several models counts, by what they say of samples that are held out."""
+"""The mix of several models, by their outputs for samples that are held out."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class OperatorGraph:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceCost:
-    """What a network in 8-bit integers needs on a microcontroller, besides the code of the interpreter.
+    """The needs of a network in 8-bit integers on a microcontroller, besides the code of the interpreter.
 
     Attributes:
         flash: bytes of its file, which is the array of `kerasnas export --format=c`.

@@ -247,12 +247,12 @@ def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: s
             def parts(genotype: Genotype) -> Sequence[Part]:
                 return space.parts_of(genotype, input_shape, num_classes, **sizes)
 
-            return NetworkCost(name, unit, parts, measure, least, _counted_before(space, name))
+            return NetworkCost(name, unit, parts, measure, least, counted_before(space, name))
         return tabulate(space.parts(input_shape, num_classes, **sizes), measure, name=name, unit=unit, least=least)
 
 
-def _counted_before(space: SearchSpace, name: str) -> dict[Part, float]:
-    """Return what was counted of the parts of such spaces in this process.
+def counted_before(space: SearchSpace, name: str) -> dict[Part, Any]:
+    """Return what was counted of the parts of such spaces in this process, by the name of what is counted.
 
     A race with a limit counts some 80 parts, for which it has to build them: seconds that its next seed, or the fold
     after it, need not spend again. Blocks of a user's own space may be redefined under their name, as in a notebook.
@@ -262,7 +262,7 @@ def _counted_before(space: SearchSpace, name: str) -> dict[Part, float]:
 
 
 @functools.cache
-def _counts(kind: type[SearchSpace], name: str) -> dict[Part, float]:
+def _counts(kind: type[SearchSpace], name: str) -> dict[Part, Any]:
     return {}
 
 

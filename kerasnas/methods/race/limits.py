@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache, partial, reduce
+from functools import reduce
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from kerasnas import datasets
 from kerasnas.cost import COSTS, device_cost, network_latency
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.device import DeviceCost, OperatorGraph
+from kerasnas.cost.model import counted_before
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.networks.measured import Part
@@ -62,21 +63,22 @@ def _tabulated(name: str) -> Callable[..., Callable[[Genotype], float]]:
     return lambda *arguments: COSTS[name](*arguments).cost
 
 
-@cache
-def _graph(kind: type[SearchSpace], part: Part) -> OperatorGraph:
-    """Return the operators of a part of a space: limits share it, and so do the seeds of a process."""
-    return OperatorGraph.of(part.model())
-
-
 def _on_device(measure: Callable[[DeviceCost], float]) -> dict[str, Any]:
     """Return how a limit measures what a microcontroller needs."""
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
+        known: dict[Part, OperatorGraph] = counted_before(space, "operators")
+
+        def operators(part: Part) -> OperatorGraph:
+            if part not in known:
+                known[part] = OperatorGraph.of(part.model())
+            return known[part]
+
         def cost(genotype: Genotype) -> float:
             parts = space.parts_of(genotype, input_shape, num_classes)
             if any(len(part.shapes) > 1 for part in parts):
                 raise ValueError("These parts are no chain.")
-            return measure(reduce(OperatorGraph.then, map(partial(_graph, type(space)), parts)).cost())
+            return measure(reduce(OperatorGraph.then, map(operators, parts)).cost())
 
         return cost
 

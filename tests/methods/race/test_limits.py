@@ -70,3 +70,20 @@ def test_the_limit_that_alone_leaves_nothing_is_named(data):
 def _all():
     rng = np.random.default_rng(0)
     return list(dict.fromkeys(SPACE.sample(rng) for _ in range(20)))
+
+
+class Own(MacroSpace):
+    """A user's own space, whose blocks may be redefined in a notebook."""
+
+
+@pytest.mark.parametrize(("kind", "again"), [(MacroSpace, False), (Own, True)])
+def test_operators_of_parts_are_kept_but_those_of_a_users_own_space(kind, again, monkeypatch):
+    space, made, of = kind(filters=8), [], limits.OperatorGraph.of
+    (limit,) = (limit for limit in limits.LIMITS if limit.setting == "max_ram_kb")
+    monkeypatch.setattr(limits.OperatorGraph, "of", lambda model: made.append(model) or of(model))
+    genotype = space.references()["cnn"]
+    costs = []
+    for _ in range(2):
+        made.clear()
+        costs.append(limit.counted(space, (8, 8, 1), 2)(genotype))
+    assert bool(made) == again and costs[0] == costs[1] > 0
