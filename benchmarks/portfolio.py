@@ -36,6 +36,8 @@ HAND_MADE = {  # beside those of `kerasnas.spaces.macro.REFERENCES`
     "vgg_wide": ("conv_3x3", 1.0, "conv_3x3", "pool", (3, 3, 3)),
     "residual_pool": ("conv_3x3", 1.0, "residual_3x3", "pool", (0, 1, 1)),
     "vgg_shallow": ("conv_3x3", 0.5, "conv_3x3", "pool", (2, 2, 2)),
+    "vgg_halved": ("conv_3x3_s2", 0.5, "conv_3x3", "pool", (2, 2, 2)),
+    "residual_halved": ("conv_3x3_s2", 1.0, "residual_3x3", "pool", (0, 1, 1)),
     "conv_deep": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 2, 2)),
 }
 PLAN = ("stem", "width", "blocks", "halving", "depths", "learning_rate")

@@ -12,8 +12,8 @@ from kerasnas.cli.experience import ACTIONS, experience
 _METHOD = OwnFlag(
     "method",
     "auto",
-    "Search method: race (candidates trained side by side within --minutes), gradient (a supernet), or auto: a race, "
-    "unless --space names a space that has a supernet.",
+    "Search method: race (candidates trained side by side within --minutes), front (races for networks of several "
+    "sizes), gradient (a supernet), or auto: a race, unless --space names a space that has a supernet.",
     known=actions.method_options,
 )
 _GENOTYPE = "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR."
@@ -92,6 +92,11 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas search --output_dir=runs/first\n"
             "    kerasnas search my_images/ --minutes=10 --output_dir=runs/mine\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
+            "\n"
+            "With --method=front, smaller networks are searched too, each with an equal share of the budget, exported\n"
+            "in 8-bit integers and measured; front.html shows what each size costs in accuracy.\n"
+            "\n"
+            "    kerasnas search my_images/ --method=front --networks=5 --minutes=20 --output_dir=runs/sizes\n"
             "\n"
             "Add candidates of your own with --genotypes: genotype files or run folders, of any space.\n"
             "\n"

@@ -7,6 +7,7 @@ result = methods.search(settings, "runs/mine")     # called again, it continues
 methods.resume("runs/mine")
 """
 
+from kerasnas.methods.front import FrontMethod
 from kerasnas.methods.gradient.method import GradientSearch
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.method import NodeClassification
@@ -38,6 +39,7 @@ def search_methods() -> list[Method]:
 
 METHODS.register("race", RaceMethod)
 METHODS.register("search", GradientSearch)
+METHODS.register("front", FrontMethod)
 METHODS.register("graph", NodeClassification)
 METHODS.register("retrain", Retraining)
 METHODS.register("pretrain", Pretraining)

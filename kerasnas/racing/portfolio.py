@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import importlib.resources
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -42,6 +44,7 @@ class Candidate:
     warmup: int = WARMUP
 
 
+T = TypeVar("T")
 _FILE = "portfolio.json"
 """Plans in the order in which they are tried, as `benchmarks/portfolio.py learn` writes them."""
 
@@ -99,23 +102,23 @@ def portfolio(
         len(candidates) > len(own) and moves
     ):  # one whose worth is known is the first: what it finds out is asked of all others
         candidates.insert(0, candidates.pop(len(own)))
-    rng = np.random.default_rng([seed, 4])
-    drawn = {candidate.genotype for candidate in candidates}
+    rng, asked = np.random.default_rng([seed, 4]), set[Genotype]()
     for _ in range(20 * number):
         if len(candidates) >= number:
             break
-        genotype = space.sample(rng)
-        if genotype not in drawn and allowed(genotype):
+        sampled = space.sample(rng)
+        genotype = None if sampled in asked else _widest(space.narrowed(sampled), allowed)
+        asked.add(sampled)
+        if genotype is not None and genotype not in {candidate.genotype for candidate in candidates}:
             index = sum(candidate.kind == "random" for candidate in candidates) + 1
             candidates.append(Candidate(f"random-{index}", genotype, "random"))
-        drawn.add(genotype)
     return candidates
 
 
 def named_networks(space: SearchSpace, allowed: Callable[[Genotype], bool] | None = None) -> dict[str, Genotype]:
     """Name -> network, of the references and defaults of a space, each as wide as is `allowed`; else in all widths."""
     if allowed is None and isinstance(space, MacroSpace):
-        known = [one for divided in (False, True) for widths in _plans(space, divided) for one in widths]
+        known = [one for divided in (False, True) for widths in _plans(space, divided).values() for one in widths]
     else:
         known = [one for divided in (False, True) for one in _known(space, allowed or (lambda genotype: True), divided)]
     return {candidate.name: candidate.genotype for candidate in known}
@@ -162,25 +165,39 @@ def known_plans() -> dict[str, dict[str, Any]]:
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: bool = False) -> list[Candidate]:
     """Return the portfolio and the references, or networks of divided images, each as wide as the limits allow.
 
-    In the order of the file; references that are not in it come last. Those of the space that the macro space lacks
-    are second: they are why the space was asked for.
+    In the order of the file, or, where the limits make its first one narrower, in that of its entries `"narrow"`: deep
+    networks have too few filters left then, and what is best depends on the data. References that are not in the file
+    come last. Those of the space that the macro space lacks are second: they are why the space was asked for.
     """
     if not isinstance(space, MacroSpace):
         points = {} if divided else space.references()
         return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
-    found = (next(filter(lambda one: allowed(one.genotype), widths), None) for widths in _plans(space, divided))
-    return [candidate for candidate in found if candidate is not None]
+    plans = _plans(space, divided)
+    found = {name: _widest(widths, lambda one: allowed(one.genotype)) for name, widths in plans.items()}
+    names = [name for name, one in found.items() if one is not None]
+    if names and found[names[0]] not in [widths[0] for widths in plans.values() if widths]:
+        order = known_plans()
+        names.sort(key=lambda name: order.get(name, {}).get("narrow", math.inf))
+    return [found[name] for name in names]
 
 
-def _plans(space: MacroSpace, divided: bool) -> Iterator[list[Candidate]]:
-    """Yield each plan of the portfolio, and then the references, in all of the widths that it has, the widest first."""
+def _widest(networks: Sequence[T], allowed: Callable[[T], bool]) -> T | None:
+    """Return the first of networks, the widest first, that is allowed; a narrower one needs less. None if none is."""
+    if not networks or allowed(networks[0]):
+        return next(iter(networks), None)
+    place = bisect.bisect_left(networks, True, lo=1, key=allowed)
+    return networks[place] if place < len(networks) else None
+
+
+def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
+    """Return each plan of the portfolio, and then the references, in all of its widths, the widest first, by name."""
     names = ("stem", "width", "blocks", "halving", "depths")
     plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
     for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
-    first, *rest = plans
+    (first, *rest), candidates = plans, dict[str, list[Candidate]]()
     for name in [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]:
-        plan, found = plans[name], []
+        plan, found = plans[name], candidates.setdefault(name, [])
         kind, rate = "reference" if name in space.plans else "default", plan.get("learning_rate") or 0.0
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             sizes = (plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
@@ -189,7 +206,7 @@ def _plans(space: MacroSpace, divided: bool) -> Iterator[list[Candidate]]:
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
                 found.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
-        yield found
+    return candidates
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -124,6 +124,19 @@ def report_text(folder: Path, result: Record) -> str:
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in tables.results_table(result).rows
     )
+    figures = f'<dl class="figures">{results}</dl>\n'
+    return page_text(title, made, said, figures + "\n".join(part for part in parts if part))
+
+
+def page_text(title: str, made: str, said: str, content: str) -> str:
+    """Return a page that needs nothing else, not even a network.
+
+    Args:
+        title: the heading.
+        made: what made it, below the heading.
+        said: what it comes to; with "Warning" in it, in another color.
+        content: of the body, in HTML; all others are text.
+    """
     warning = " warning" if "Warning" in said else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -133,8 +146,7 @@ def report_text(folder: Path, result: Record) -> str:
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{charts.STYLE}{sections.STYLE}</style>\n</head>\n<body>\n"
         f'<h1>{html.escape(title)}</h1>\n<p class="soft">{html.escape(made)}</p>\n'
-        f'<p class="verdict{warning}">{html.escape(said)}</p>\n'
-        f'<dl class="figures">{results}</dl>\n' + "\n".join(part for part in parts if part) + "\n</body>\n</html>\n"
+        f'<p class="verdict{warning}">{html.escape(said)}</p>\n{content}\n</body>\n</html>\n'
     )
 
 

@@ -251,6 +251,10 @@ class SearchSpace(abc.ABC):
         )
         return list(filter(self.feasible, neighbors))
 
+    def narrowed(self, genotype: Genotype) -> list[Genotype]:
+        """Return a network in each width up to its own, the widest first; itself alone where no choice is a width."""
+        return [genotype]
+
     # The same with genotypes -------------------------------------------------------------------------
     def sample(self, rng: np.random.Generator) -> Genotype:
         """Draw a genotype uniformly over the feasible combinations of options.

@@ -45,6 +45,7 @@ MACRO_PRIMITIVES = tuple(
     if options["kernel_size"] < 7 or block in (InvertedBlock, SeparableBlock)
 )
 _STEMS = {"conv_3x3": (3, 1), "conv_3x3_s2": (3, 2), "conv_5x5": (5, 1), "conv_5x5_s2": (5, 2)}
+_WIDTHS = (0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
 _POOL, _STRIDED = "max_pool_2x2", "_s2"
 WHOLE = "whole"
 # The layer that reads the sum has twice the units of the features. Without it, 1,600 steps on 2,400 images of AddNIST
@@ -87,7 +88,8 @@ class MacroSpace(SkeletonSpace):
 
     Args:
         filters: channels of the first stage at width 1. Defaults to 32.
-        widths: options of the width. Defaults to 0.25, 0.5, 0.75, 1 and 1.5.
+        widths: options of the width. Defaults to None: 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1 and 1.5; of those that
+            come to the same number of filters, the largest.
         stems: options of the stem. Defaults to all four.
         stages: options of the number of stages. Defaults to 2, 3 and 4.
         depths: options of the number of blocks of a stage; the first may have none as well. Defaults to 1, 2 and 3.
@@ -132,7 +134,7 @@ class MacroSpace(SkeletonSpace):
     def __init__(
         self,
         filters: int = 32,
-        widths: Sequence[float] = (0.25, 0.5, 0.75, 1.0, 1.5),
+        widths: Sequence[float] | None = None,
         stems: Sequence[str] = tuple(_STEMS),
         stages: Sequence[int] = (2, 3, 4),
         depths: Sequence[int] = (1, 2, 3),
@@ -142,6 +144,8 @@ class MacroSpace(SkeletonSpace):
         divisions: Sequence[str] = (WHOLE,),
     ):
         self.filters = checks.size("filters", filters)
+        if widths is None:
+            widths = sorted({self._filters(width): width for width in _WIDTHS}.values())
         self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
         distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
         self.stems = checks.names("stems", stems, _STEMS)
@@ -320,6 +324,11 @@ class MacroSpace(SkeletonSpace):
                 blocks[0] += _STRIDED
             layers += blocks
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(layers)]})
+
+    def narrowed(self, genotype: Genotype) -> list[Genotype]:
+        plan = self.assignment(genotype)
+        widths = sorted((width for width in self.widths if width <= float(plan["width"])), reverse=True)
+        return [self.genotype({**plan, "width": f"{width:g}"}) for width in widths]
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         """Invert `genotype`; choices without effect have their first option."""

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from kerasnas.cost import COSTS
 from kerasnas.racing.portfolio import known_plans, portfolio
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
@@ -65,13 +64,18 @@ def test_no_network_is_measured_twice():
     assert len(asked) == len(set(asked)) == space.size
 
 
-@pytest.mark.slow
-def test_under_a_limit_networks_are_narrower():
-    count = COSTS["parameters"](SPACE, (28, 28, 1), 10)
-    found = portfolio(SPACE, 6, allowed=lambda genotype: count.cost(genotype) <= 60_000)
-    assert all(count.cost(candidate.genotype) <= 60_000 for candidate in found)
-    names = [candidate.name for candidate in found]
-    assert "vgg_3x3" not in names and any(name.startswith("vgg_3x3_w") for name in names)
+def test_a_limit_makes_networks_narrower_and_those_with_few_layers_the_first():
+    asked, whole = [], {one.name: one.genotype for one in portfolio(SPACE, 12)}
+
+    def allowed(genotype):
+        asked.append(genotype)
+        return float(SPACE.assignment(genotype)["width"]) <= 0.4
+
+    found = portfolio(SPACE, 6, allowed=allowed)
+    assert [one.name for one in found[:3]] == ["vgg_halved_w0.375", "conv_deep_w0.375", "cnn_w0.375"]
+    assert {SPACE.assignment(one.genotype)["width"] for one in found} == {"0.375"}  # the widest there is
+    assert len(asked) < 60  # of 14 networks in up to eight widths
+    assert found[1].genotype in SPACE.narrowed(whole["conv_deep"])
     assert portfolio(SPACE, 6, allowed=lambda genotype: False) == []
 
 

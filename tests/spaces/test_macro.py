@@ -34,7 +34,9 @@ def test_the_choices():
     assert len(MACRO_PRIMITIVES) == 12
     choices = SPACE.choices
     assert list(choices)[:6] == ["stem", "width", "stages", "stage/1/block", "stage/1/depth", "stage/2/halving"]
-    assert choices["width"] == ("0.25", "0.5", "0.75", "1", "1.5") and choices["stage/4/halving"] == ("pool", "strides")
+    assert choices["width"] == ("0.125", "0.1875", "0.25", "0.375", "0.5", "0.75", "1", "1.5") and choices[
+        "stage/4/halving"
+    ] == ("pool", "strides")
     assert choices["stage/1/depth"] == ("0", "1", "2", "3") and choices["stage/4/depth"] == ("1", "2", "3")
     assert SPACE.size == 4 * 5 * (1 + 36) * (72 + 72**2 + 72**3)
 

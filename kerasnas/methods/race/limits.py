@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import keras
@@ -16,7 +16,9 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.device import DeviceCost, OperatorGraph
 from kerasnas.cost.model import counted_before
 from kerasnas.genotypes import Genotype
+from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.networks.measured import Part
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
@@ -147,6 +149,14 @@ def impossible(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, b
         if smallest and limit.counted and not any(cost(genotype) <= most for genotype in smallest.values()):
             return _sentence(config, space, data, build, limit)
     return ""
+
+
+def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
+    """Return the parameters of the smallest network of the settings' space that is known."""
+    space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data)
+    build = partial(space.build_network, input_shape=data.input_shape, num_classes=data.num_classes)
+    cost = LIMITS[0].cost(space, data, build)
+    return min(map(cost, _known(space, config.seed).values()))
 
 
 def _sentence(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, limit: Limit) -> str:

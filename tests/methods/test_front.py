@@ -1,0 +1,87 @@
+"""Front: races within smaller and smaller limits, measured in Keras and in 8-bit integers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kerasnas import cli, methods
+from kerasnas.files.stages import Stages
+from kerasnas.methods import RaceConfig, front
+from kerasnas.methods.front import FrontConfig, recommended
+from kerasnas.racing.race import stage
+from tests.kit import count_steps
+from tests.methods.race.test_running import images
+
+
+def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
+    config = FrontConfig(minutes=12.0, networks=4, max_ram_kb=64.0, seed=3, max_parameters=50_000)
+    assert config.race() == RaceConfig(minutes=3.0, max_ram_kb=64.0, seed=3, max_parameters=50_000)
+    assert config.race(900) == RaceConfig(minutes=3.0, max_ram_kb=64.0, seed=3, max_parameters=900)
+    assert config.budget().seconds == 180 and FrontConfig(networks=5).budget().seconds == 60
+    assert (
+        FrontConfig(cpu_minutes=6.0, networks=3).race().cpu_minutes == 2 and FrontConfig(cpu_minutes=6.0).budget().cpu
+    )
+
+
+def network(parameters, wrong):
+    return {"parameters": parameters, "scores": [float(sample not in wrong) for sample in range(100)]}
+
+
+def test_the_smallest_within_a_standard_error_of_the_best_is_recommended():
+    best, near, far = network(900, range(10)), network(300, range(2, 13)), network(100, range(19))
+    assert recommended([best, near, far]) == 1  # 1 point behind with an error of 1.7, 9 points with one of 2.9
+    assert recommended([near, best]) == 0 and recommended([best, far]) == 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A front of two networks on a clock that counts, interrupted before the second."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("front") / "run"
+    (x, y), (x_test, y_test) = images(240, rng), images(60, rng)
+    np.savez(folder.parent / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    with pytest.MonkeyPatch.context() as patch:
+        count_steps(patch, first=8)
+        patch.setattr(stage, "TIMED", 4)
+        command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=4"]
+        command += ["--candidates=1", "--max_parameters=3000", "--initializer=none", f"--output_dir={folder}"]
+        patch.setattr(front, "_raced", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert cli.main(command) == 130
+        assert (folder / "result.json").exists() and not (folder / "front.json").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        count_steps(patch, first=8)
+        patch.setattr(stage, "TIMED", 4)
+        trained = Stages(folder).stage("searched")
+        lines = []
+        methods.resume(folder, lines.append)
+        assert Stages(folder).stage("searched") == trained  # the first network is not trained again
+        return folder, lines
+
+
+def test_a_front_resumes_with_the_network_that_is_missing_and_ends_in_a_table_and_a_page(finished):
+    folder, lines = finished
+    first, second = json.loads((folder / "front.json").read_text())["networks"]
+    assert first["folder"] == "." and second["folder"] == f"front/{first['parameters'] // 2}"
+    assert second["parameters"] <= first["parameters"] / 2
+    for one in (first, second):
+        place = folder / one["folder"]
+        result = json.loads((place / "result.json").read_text())
+        assert result["searched"]["parameters"] == one["parameters"]
+        assert result["searched"]["test_accuracy"] == pytest.approx(one["score"]) == np.mean(one["scores"])
+        assert one["flash"] == (place / "model-int8.tflite").stat().st_size and one["memory"] > 0
+        assert one["int8"] == pytest.approx(one["score"], abs=0.05)
+    assert "Recommended: " in lines[-1] and second["folder"] in lines[-1]
+    page = (folder / "front.html").read_text()
+    assert page.count("<circle") == 4 and second["folder"] in page and "<script" not in page
+
+
+def test_a_finished_front_is_reported_again(finished):
+    folder, _ = finished
+    lines, before = [], (folder / "front.json").stat().st_mtime_ns
+    methods.resume(folder, lines.append)
+    assert "Recommended: " in lines[-1] and (folder / "front.json").stat().st_mtime_ns == before
+
+
+def test_networks_is_a_flag_of_a_front_alone(capsys, tmp_path):
+    assert cli.main(["search", "--networks=3", f"--output_dir={tmp_path / 'run'}"]) == 2
+    assert "--networks is a flag of a front, and this is a race. Add --method=front." in capsys.readouterr().err
