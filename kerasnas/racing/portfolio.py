@@ -173,12 +173,12 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: boo
         points = {} if divided else space.references()
         return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
     plans = _plans(space, divided)
-    found = {name: _widest(widths, lambda one: allowed(one.genotype)) for name, widths in plans.items()}
-    names = [name for name, one in found.items() if one is not None]
-    if names and found[names[0]] not in [widths[0] for widths in plans.values() if widths]:
-        order = known_plans()
-        names.sort(key=lambda name: order.get(name, {}).get("narrow", math.inf))
-    return [found[name] for name in names]
+    widest = {name: _widest(widths, lambda one: allowed(one.genotype)) for name, widths in plans.items()}
+    found = {name: candidate for name, candidate in widest.items() if candidate is not None}
+    if next(iter(found.values()), None) in [widths[0] for widths in plans.values() if widths]:
+        return list(found.values())
+    order = known_plans()
+    return [found[name] for name in sorted(found, key=lambda name: order.get(name, {}).get("narrow", math.inf))]
 
 
 def _widest(networks: Sequence[T], allowed: Callable[[T], bool]) -> T | None:

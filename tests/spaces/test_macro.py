@@ -34,11 +34,10 @@ def test_the_choices():
     assert len(MACRO_PRIMITIVES) == 12
     choices = SPACE.choices
     assert list(choices)[:6] == ["stem", "width", "stages", "stage/1/block", "stage/1/depth", "stage/2/halving"]
-    assert choices["width"] == ("0.125", "0.1875", "0.25", "0.375", "0.5", "0.75", "1", "1.5") and choices[
-        "stage/4/halving"
-    ] == ("pool", "strides")
+    assert choices["width"] == ("0.125", "0.1875", "0.25", "0.375", "0.5", "0.75", "1", "1.5")
+    assert choices["stage/4/halving"] == ("pool", "strides")
     assert choices["stage/1/depth"] == ("0", "1", "2", "3") and choices["stage/4/depth"] == ("1", "2", "3")
-    assert SPACE.size == 4 * 5 * (1 + 36) * (72 + 72**2 + 72**3)
+    assert SPACE.size == 4 * 8 * (1 + 36) * (72 + 72**2 + 72**3)
 
 
 def test_a_genotype_is_the_network_from_the_image_on():
@@ -470,3 +469,7 @@ def test_the_cost_of_whole_networks_is_no_table():
         model.get_config()
     with pytest.raises(ValueError, match="belongs to space 'darts'"):
         model.cost(Genotype("darts", {"normal": [Edge("none", 0, 2)]}))
+
+
+def test_default_widths_come_to_different_numbers_of_filters():
+    assert MacroSpace(filters=4).widths == (0.25, 0.5, 0.75, 1.0, 1.5)  # 1, 2, 3, 4 and 6 filters
