@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.genotypes import Genotype
@@ -79,10 +79,5 @@ class ASHA(MultiFidelitySearch):
     def _own_state(self) -> dict[str, Any]:
         return {"running": [[trial.genotype.to_json(), trial.budget] for trial in self._running]}
 
-    def _restored(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        running = [Trial(Genotype.from_json(text), budget) for text, budget in state["running"]]
-
-        def restore() -> None:
-            self._running = running
-
-        return restore
+    def _restored(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {"_running": [Trial(Genotype.from_json(text), budget) for text, budget in state["running"]]}

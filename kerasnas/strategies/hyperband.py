@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.strategies.base import SpaceExhaustedError
@@ -89,13 +89,8 @@ class Hyperband(MultiFidelitySearch):
     def _own_state(self) -> dict[str, Any]:
         return {"brackets": [bracket.to_json() for bracket in self._brackets], "opened": self._opened}
 
-    def _restored(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        brackets, opened = [Bracket.from_json(saved) for saved in state["brackets"]], state["opened"]
-
-        def restore() -> None:
-            self._brackets, self._opened = brackets, opened
-
-        return restore
+    def _restored(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {"_brackets": [Bracket.from_json(saved) for saved in state["brackets"]], "_opened": state["opened"]}
 
     def _next(self, bracket: Bracket) -> Trial | None:
         if bracket.fresh:

@@ -6,7 +6,7 @@ import abc
 import math
 import numbers
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -58,8 +58,8 @@ class MultiFidelitySearch(abc.ABC):
         """Return the JSON-serializable state beyond the strategy's and the results."""
 
     @abc.abstractmethod
-    def _restored(self, state: Mapping[str, Any]) -> Callable[[], None]:
-        """Read the result of `_own_state`; the returned function sets it once the results are restored."""
+    def _restored(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the result of `_own_state`: attributes, which are set once the results are restored."""
 
     def _start(self) -> Genotype:
         """Return an architecture that has not been trained yet."""
@@ -146,12 +146,12 @@ class MultiFidelitySearch(abc.ABC):
                 raise ValueError(checks.invalid("state", expected, state.get(name), f"It is the state's {name}."))
         with reading_state(type(self).__name__):
             results = [Result.from_json(saved) for saved in state["results"]]
-            restore = self._restored(state)
+            own = self._restored(state)
             self.strategy.set_state(state["strategy"])
             self._forget()
             for result in results:
                 self._record(result)
-            restore()
+            vars(self).update(own)
 
     def _forget(self) -> None:
         self.results: list[Result] = []
