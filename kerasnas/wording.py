@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 from collections.abc import Iterable
 from unicodedata import category
 
@@ -87,6 +89,13 @@ def csv_cell(text: str) -> str:
     """
     text = printable(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _is_number(text) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, each cell as `csv_cell` has it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([csv_cell(str(cell)) for cell in row] for row in rows)
+    return text.getvalue()
 
 
 def _is_number(text: str) -> bool:

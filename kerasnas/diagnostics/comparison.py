@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import os
 import time
@@ -24,6 +22,7 @@ from kerasnas.runs.shared_settings import ImportSettings, executor_setting
 from kerasnas.search import STRATEGIES
 from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.tabular.table import Table
+from kerasnas.wording import csv_text
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
@@ -61,10 +60,8 @@ class ComparisonConfig(Settings, ImportSettings):
 class Comparison:
     """Results of `compare`.
 
-    Attributes:
-        report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
-            signal so far. Where a strategy had no more to ask, its last value is repeated.
-        best: the best value of the report column in the table.
+    `report` maps a strategy to an array `(seeds, evaluations)`: the report column of the architecture that has the best
+    signal so far, where a strategy had no more to ask its last value. `best` is the column's best value in the table.
     """
 
     report: dict[str, np.ndarray]
@@ -209,12 +206,10 @@ def summary(comparison: Comparison, config: ComparisonConfig) -> str:
 
 
 def _curves(comparison: Comparison) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["strategy", "evaluations", "mean", "sd", "p25", "median", "p75", "mean_regret"])
+    rows = [["strategy", "evaluations", "mean", "sd", "p25", "median", "p75", "mean_regret"]]
     for name, values in comparison.report.items():
         for index, column in enumerate(values.T):
             quartiles = np.percentile(column, [25, 50, 75])
             row = [column.mean(), column.std(), *quartiles, comparison.best - column.mean()]
-            writer.writerow([name, index + 1, *(f"{value:.4f}" for value in row)])
-    return text.getvalue()
+            rows.append([name, str(index + 1), *(f"{value:.4f}" for value in row)])
+    return csv_text(rows)

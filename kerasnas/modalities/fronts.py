@@ -242,23 +242,11 @@ class LogMel(Front):
     """
 
     name = "log_mel"
+    bins, window, stride = 40, 0.032, 0.016
 
-    def __init__(
-        self,
-        samples: int,
-        rate: int,
-        mean: float = 0.0,
-        deviation: float = 1.0,
-        bins: int = 40,
-        window: float = 0.032,
-        stride: float = 0.016,
-    ):
+    def __init__(self, samples: int, rate: int, mean: float = 0.0, deviation: float = 1.0):
         self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
         self.mean, self.deviation = checks.number("mean", mean), checks.number("deviation", deviation, above=0)
-        self.bins = checks.size("bins", bins)
-        self.window, self.stride = (
-            checks.number(name, value, above=0) for name, value in (("window", window), ("stride", stride))
-        )
 
     @classmethod
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:

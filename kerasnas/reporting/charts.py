@@ -102,10 +102,7 @@ def line_chart(
         mark = f"f{number % COLORS}{' half' if number >= COLORS else ''}"
         items += f'<li><i class="{mark}"></i>{html.escape(name)}</li>'
     legend = f'<ul class="legend">{items}</ul>' if len(clean) > 1 else ""
-    return (
-        f'<figure class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
-        f"{''.join(parts)}</svg>{legend}<figcaption>{html.escape(title)}</figcaption></figure>"
-    )
+    return _figure(parts, title, legend)
 
 
 def scatter_chart(points: Points, title: str) -> str:
@@ -133,9 +130,13 @@ def scatter_chart(points: Points, title: str) -> str:
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>')
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{mark:g}</text>')
     parts += [f'<circle class="d0" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(*point) for point in clean)]
+    return _figure(parts, title)
+
+
+def _figure(parts: Sequence[str], title: str, legend: str = "") -> str:
     return (
         f'<figure class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
-        f"{''.join(parts)}</svg><figcaption>{html.escape(title)}</figcaption></figure>"
+        f"{''.join(parts)}</svg>{legend}<figcaption>{html.escape(title)}</figcaption></figure>"
     )
 
 

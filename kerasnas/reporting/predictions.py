@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +11,7 @@ from kerasnas.records import Record
 from kerasnas.reporting import tables
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION, task_of
-from kerasnas.wording import csv_cell, printable
+from kerasnas.wording import csv_text, printable
 
 Row = tuple[str, Mapping[str, float]]
 """File, and the probability of each class or label, or the numbers."""
@@ -44,13 +42,8 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
         records = [{"file": file, **task.json_entries(answers)} for file, answers in rows]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
     if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if rows:
-            writer.writerow(map(csv_cell, ["file", *(name for name, _ in task.csv_cells(rows[0][1]))]))
-        for file, answers in rows:
-            writer.writerow(map(csv_cell, [file, *(cell for _, cell in task.csv_cells(answers))]))
-        return text.getvalue()
+        head = [["file", *dict(task.csv_cells(answers))] for _, answers in rows[:1]]
+        return csv_text([*head, *([file, *(cell for _, cell in task.csv_cells(answers))] for file, answers in rows)])
     cells = [(file, *map(printable, task.text_cells(answers))) for file, answers in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
     return "".join("  ".join([*map(str.ljust, row, widths), row[-1]]) + "\n" for row in cells)
@@ -68,14 +61,12 @@ def samples_csv(
     a.png,'=cat,dog,0.25,0.75
     <BLANKLINE>
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, (known, row) in enumerate(zip(zip(*columns.values(), strict=True), answers, strict=True)):
+    rows: list[list[str]] = []
+    for known, row in zip(zip(*columns.values(), strict=True), answers, strict=True):
         cells = task.sample_cells(dict(zip(classes, row, strict=True)))
-        if not number:
-            writer.writerow(map(csv_cell, [*columns, *(name for name, _ in cells)]))
-        writer.writerow(map(csv_cell, [*known, *(cell for _, cell in cells)]))
-    return text.getvalue()
+        rows = rows or [[*columns, *(name for name, _ in cells)]]
+        rows.append([*known, *(cell for _, cell in cells)])
+    return csv_text(rows)
 
 
 @checks.reading("record", "a record of `kerasnas.deployment.evaluate`")

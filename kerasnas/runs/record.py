@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
-import io
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,7 @@ from kerasnas.reporting.card import card_text
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.report import report_text
 from kerasnas.training.search_stage import genotype_of
+from kerasnas.wording import csv_text
 
 RESULT = "result.json"
 PREDICTIONS = "predictions.csv"
@@ -132,14 +131,12 @@ def _history_csv(record: Record) -> str:
     """One row an epoch, of the search and then of the final training."""
     phases = [("search", record.search.history), ("training", record.searched.history)]
     columns = list(dict.fromkeys(name for _, history in phases for name in history))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["phase", "epoch", *columns])
+    rows = [["phase", "epoch", *columns]]
     for phase, history in phases:
         for epoch in range(max(map(len, history.values()), default=0)):
             values = [repr(history[name][epoch]) if epoch < len(history.get(name, ())) else "" for name in columns]
-            writer.writerow([phase, epoch + 1, *values])
-    return text.getvalue()
+            rows.append([phase, str(epoch + 1), *values])
+    return csv_text(rows)
 
 
 def _environment() -> dict[str, Any]:
