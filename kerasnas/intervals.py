@@ -21,12 +21,6 @@ def mean_interval(
         groups: of each value, what it was measured on, such as the name of the data set. Values of one group are
             averaged first: more seeds on the same data say nothing about other data. Defaults to None: each value is
             independent of the others.
-
-    Example:
-
-    >>> mean, half = mean_interval([4.0, 6.0, 1.0, 1.0, 1.0], ["digits", "digits", "cells", "cells", "cells"])
-    >>> round(mean, 2), round(half, 2)
-    (3.0, 25.41)
     """
     found = checks.array("values", values, rank=1, kinds="biuf", finite=False).astype(float)
     if not len(found):

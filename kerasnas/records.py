@@ -224,12 +224,6 @@ class Record(Mapping):
 
     Raises:
         ValueError: if they are no mapping, of a newer version, or an entry is missing.
-
-    Example:
-
-    >>> record = Record({"searched": {"test_accuracy": 0.9, "parameters": 123}, "command": "kerasnas search"})
-    >>> record["command"], record.searched.parameters, record.metric("accuracy"), record.race
-    ('kerasnas search', 123, 0.9, None)
     """
 
     def __init__(self, entries: Entries, *needed: str):

@@ -20,14 +20,6 @@ def forget_gradients() -> Iterator[None]:
     the graph and its variables, for the life of the process. `silu` and Keras' optimizers have such gradients: a plain
     Keras model of 15 layers leaves 8 MB. The trainers' own steps need no such context. Functions traced inside still
     run afterwards; functions traced afterwards cannot be differentiated through them.
-
-    Example:
-
-    >>> before = len(_gradients())
-    >>> with forget_gradients():
-    ...     layer = keras.layers.Dense(1, activation="silu")
-    >>> len(_gradients()) == before
-    True
     """
     gradients = _gradients()
     before = set(gradients)

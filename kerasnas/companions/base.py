@@ -28,12 +28,6 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
 
     Returns:
         Two sorted arrays of indices into `y`: a tenth of them in the second, or 300, but a quarter at most.
-
-    Example:
-
-    >>> from kerasnas.tasks.known import CLASSIFICATION
-    >>> [len(part) for part in held_out(CLASSIFICATION, np.arange(2000) % 2, seed=0)]
-    [1700, 300]
     """
     share, strata = min(max(_HELD, _FEW / len(y)), 0.25), task.strata(y)
     if len(np.unique(strata)) == len(strata):  # one sample of each

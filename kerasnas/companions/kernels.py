@@ -95,13 +95,6 @@ def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.nda
     Returns:
         The weights of the features as they are, `(features, outputs)`; the bias; and the outputs for each sample of the
         regression on all others.
-
-    Example:
-
-    >>> x = np.random.default_rng(0).standard_normal((50, 3))
-    >>> kernel, bias, left_out = ridge(x, x @ [[1.0], [2.0], [0.0]] + 3)
-    >>> kernel.ravel().round(2).tolist(), bias.round(2).tolist(), left_out.shape
-    ([1.0, 2.0, 0.0], [3.0], (50, 1))
     """
     middle, mean, deviation = y.mean(axis=0), x.mean(axis=0, dtype=float), x.std(axis=0, dtype=float) + _FLOOR
     root = np.ones((len(x), 1))

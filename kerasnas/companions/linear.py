@@ -93,13 +93,6 @@ def fit(
         longest: number of tokens of the longest runs.
         weights: of the samples. Defaults to None: they count alike.
 
-    Example:
-
-    >>> from kerasnas.tasks.known import CLASSIFICATION
-    >>> plain, ratios = fit(np.array([[2, 3], [2, 4]] * 9), np.array([0, 1] * 9), CLASSIFICATION, 2, longest=1)
-    >>> ratios.outputs(np.array([[3, 0], [4, 0]])).argmax(axis=1).tolist()
-    [0, 1]
-
     Reference:
         Wang and Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", 2012.
     """

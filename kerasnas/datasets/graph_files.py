@@ -53,19 +53,7 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
 
 
 def graph_arrays(data: GraphDataset) -> dict[str, np.ndarray]:
-    """The arrays of a graph, by the names that they have in the `.npz` file which `graph_dataset` reads.
-
-    Example:
-
-    >>> import tempfile
-    >>> from kerasnas.datasets import graph_dataset, stochastic_blocks
-    >>> data = stochastic_blocks()
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.savez(f"{folder}/graph.npz", **graph_arrays(data))
-    ...     again = graph_dataset(f"{folder}/graph.npz")
-    >>> again.name, bool((again.x == data.x).all() and (again.graph.edges == data.graph.edges).all())
-    ('stochastic_blocks', True)
-    """
+    """The arrays of a graph, by the names that they have in the `.npz` file which `graph_dataset` reads."""
     from scipy.sparse import csr_matrix
 
     checks.instance("data", data, GraphDataset, "a `kerasnas.datasets.GraphDataset`")

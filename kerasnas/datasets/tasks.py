@@ -51,16 +51,6 @@ def check_episode(episode: Episode) -> None:
         TypeError: if `episode` is not an `Episode`.
         ValueError: if inputs and targets differ in number or are not numbers, the support is empty, samples differ in
             shape, or a sample of the query equals one of the support.
-
-    Example:
-
-    >>> x, y = np.eye(4, dtype="float32"), np.array([0, 1, 0, 1], "int32")
-    >>> check_episode(Episode((x[:2], y[:2]), (x[2:], y[2:])))
-    >>> check_episode(Episode((x[:2], y[:2]), (x[1:], y[1:])))
-    Traceback (most recent call last):
-        ...
-    ValueError: Invalid value received for argument `episode`. Expected samples in the query that are not in the \
-support, since a score on these is no score on new samples. Received: query sample 0 is also support sample 1
     """
     checks.instance("episode", episode, Episode)
     for name, pair in (("support", episode.support), ("query", episode.query)):

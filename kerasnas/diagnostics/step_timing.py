@@ -67,22 +67,7 @@ class StepTiming:
 def measure_step(
     build: Callable[[], BilevelTrainer], x: Any, y: Any, batch_size: int, steps: int, validation_split: float = 0.5
 ) -> StepTiming:
-    """Time the search step as `fit` takes it, reading its batches included.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from kerasnas.spaces import DARTSSpace
-    >>> def build():
-    ...     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-    ...     search = BilevelTrainer(space.build_supernet(input_shape=(8, 8, 1), num_classes=2))
-    ...     search.compile()
-    ...     return search
-    >>> x, y = np.random.default_rng(0).random((16, 8, 8, 1), "float32"), np.arange(16) % 2
-    >>> timing = measure_step(build, x, y, batch_size=4, steps=3)
-    >>> len(timing.wall_s), len(timing.warmup_s), 0 < timing.wall_s[0] < timing.first_step_s
-    (3, 0, True)
-    """
+    """Time the search step as `fit` takes it, reading its batches included."""
     begin = time.perf_counter()
     search = build()
     search.architecture_warmup_epochs = warmup = search.architecture_warmup_epochs or 0
@@ -164,14 +149,7 @@ def matmul_peak(sizes: tuple[int, ...] = (1024, 1536, 2048), repeats: int = 5) -
 
 
 def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup_epochs: int = 0) -> float:
-    """Return the seconds of a search by the median step; what is done between epochs is not in it.
-
-    Example:
-
-    >>> timing = StepTiming(2.0, 8.0, wall_s=(0.5, 0.5, 0.9), cpu_s=(), warmup_s=(0.25,), peak_memory_gib=None)
-    >>> search_seconds(timing, steps_per_epoch=100, epochs=4, warmup_epochs=1)  # 10 + 100 x 0.25 + 300 x 0.5
-    185.0
-    """
+    """Return the seconds of a search by the median step; what is done between epochs is not in it."""
     frozen = steps_per_epoch * min(warmup_epochs, epochs) if timing.warmup_s else 0
     learning = steps_per_epoch * epochs - frozen
     seconds = timing.build_s + timing.first_step_s + learning * statistics.median(timing.wall_s)

@@ -29,11 +29,6 @@ def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
         down, up: at least 1.
         threshold: the sum that raises an alarm, from 1 to 2,048.
 
-    Example:
-
-    >>> error_run_length(0.25, down=1, up=1, threshold=1)  # the first error
-    4.0
-
     Reference:
         Brook and Evans, "An Approach to the Probability Distribution of CUSUM Run Length", 1972.
     """
@@ -64,14 +59,6 @@ class ErrorSum:
     Attributes:
         value: the sum.
         up, down, threshold: integers.
-
-    Example:
-
-    >>> errors = ErrorSum(0.1, rise=0.1, run_length=1000)
-    >>> errors.up, errors.down, errors.threshold
-    (6, 1, 31)
-    >>> [errors.observe([wrong] * 3) for wrong in (False, True, True)]
-    [None, None, 2]
 
     Reference:
         Page, "Continuous Inspection Schemes", 1954; Reynolds and Stoumbos, "A CUSUM Chart for Monitoring a Proportion

@@ -33,15 +33,6 @@ class MaximumTest:
         permutations: number of random halvings. Defaults to None: 20 per expected alarm, at least 1,000.
         seed: seed of the halvings. Defaults to 0.
 
-    Example:
-
-    >>> rng = np.random.default_rng(0)
-    >>> test = MaximumTest(rng.normal(size=(400, 3)))
-    >>> same, shifted = rng.normal(size=(100, 3)), rng.normal([0, 0, 0.8], size=(100, 3))
-    >>> threshold = test.threshold(100)
-    >>> bool(test.statistics(same).max() > threshold), (test.statistics(shifted) > threshold).tolist()
-    (False, [False, False, True])
-
     Reference:
         Westfall and Young, "Resampling-Based Multiple Testing", 1993; Rabanser et al., "Failing Loudly: An Empirical
         Study of Methods for Detecting Dataset Shift", 2019 (arXiv 1810.11953).

@@ -105,14 +105,7 @@ class Executor:
 
 
 class Local(Executor):
-    """Evaluations in this process, one after the other.
-
-    Example:
-
-    >>> import operator
-    >>> Local().map(operator.mul, [1, 2, 3], shared=10)
-    [10, 20, 30]
-    """
+    """Evaluations in this process, one after the other."""
 
     here = True
 

@@ -73,15 +73,6 @@ def outer_step(
         TypeError: if `values` or an update is of another type.
         ValueError: without updates, if a step is not positive, or an update does not fit `values`.
 
-    Example:
-
-    >>> start = Values(weights=[np.array([1.0])], alphas=[np.array([0.0])])
-    >>> small = Update(Values([np.array([1.0])], [np.array([0.0])]), samples=10)
-    >>> large = Update(Values([np.array([5.0])], [np.array([4.0])]), samples=30)
-    >>> after = outer_step(start, [small, large], step=1.0, architecture_step=0.5)
-    >>> after.weights[0].tolist(), after.alphas[0].tolist()
-    ([4.0], [1.5])
-
     Reference:
         McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", 2017
         (arXiv 1602.05629), algorithm 1; Nichol et al., "On First-Order Meta-Learning Algorithms", 2018

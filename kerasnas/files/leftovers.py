@@ -34,15 +34,6 @@ def remove(folder: str | os.PathLike) -> list[Path]:
 
     What a living process writes stays, and so does, for a day, what another machine or container may be writing. A
     folder whose writer was killed after it had moved the old one aside is put in its place.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> mine = name_temporary(folder, "model", ".keras")
-    >>> mine.touch()
-    >>> remove(folder)
-    []
     """
     removed = []
     for where, folders, files in os.walk(checks.path("folder", folder)):

@@ -65,15 +65,6 @@ def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]
 
     Raises:
         FileExistsError: if a folder, a device, a pipe or a socket is there: a rename would destroy all but the first.
-
-    Example:
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with atomic_path(target) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> target.read_text()
-    'whole'
     """
     path = _target(path)
     if path.exists() and not path.is_file():
@@ -99,15 +90,6 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both. Of a
     process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions and links
     as for `atomic_path`.
-
-    Example:
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a"
-    >>> with atomic_folder(target) as temporary:
-    ...     _ = (temporary / "b.txt").write_text("whole")
-    >>> [file.name for file in target.iterdir()]
-    ['b.txt']
     """
     path = _target(path)
     if path.exists() and not path.is_dir():

@@ -15,13 +15,7 @@ FOLDER = Path(__file__).parent / "initializers"
 
 
 def initializer_names() -> tuple[str, ...]:
-    """Return the names of the bundled initializations.
-
-    Example:
-
-    >>> "images_vgg_3x3" in initializer_names()
-    True
-    """
+    """Return the names of the bundled initializations."""
     return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{RECORD}")))
 
 

@@ -96,11 +96,6 @@ def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) 
     """Make each word of texts the unknown one, id 1, with probability `share`.
 
     The batch is token ids, integers `(samples, length)`, of which 0 is padding.
-
-    Example:
-
-    >>> drop_words(np.array([[5, 6, 0]]), np.random.default_rng(0), share=0.5).tolist()
-    [[5, 1, 0]]
     """
     share = checks.number("share", share, least=0, below=1)
     checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
@@ -118,12 +113,6 @@ def compose(*functions: Augmentation) -> Augmentation:
     """An augmentation that applies `functions` in turn, with one generator.
 
     Bind options by `functools.partial`, which also keeps the result picklable for worker processes.
-
-    Example:
-
-    >>> augment = compose(functools.partial(shift, pixels=4), flip, functools.partial(cutout, size=8))
-    >>> augment(np.ones((2, 28, 28, 1)), np.random.default_rng(0)).shape
-    (2, 28, 28, 1)
     """
     for function in functions:
         checks.function("functions", function, "callables (batch, rng) -> batch")

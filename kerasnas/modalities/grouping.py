@@ -20,14 +20,6 @@ def grouped_files(files: Mapping[str, Sequence[str]]) -> str:
 
     They do where nearly all hold a word such as `patient` with a number, and where what precedes a last number comes
     again in other classes, as speakers do who say several words.
-
-    Example:
-
-    >>> grouped_files({"ill": ["patient1_a.png", "patient1_b.png"], "well": ["patient2_a.png", "patient2_b.png"]})
-    "Names of files suggest that some belong together ('patient 1'): keep them on one side of splits, in folders of \
-their own, <class>/<group>/, or by a column `group` of a CSV file."
-    >>> grouped_files({"cat": ["cat_1.png", "cat_2.png"], "dog": ["dog_1.png", "dog_2.png"]})
-    ''
     """
     stems = {label: [re.sub(r"\.\w+$", "", name).lower() for name in names] for label, names in files.items()}
     found = [match for names in stems.values() for stem in names if (match := _OWNER.search(stem))]
@@ -43,14 +35,7 @@ their own, <class>/<group>/, or by a column `group` of a CSV file."
 
 
 def grouped_columns(columns: Mapping[str, Sequence[str]]) -> str:
-    """Return a hint where the name of a column says what belongs together; nothing where none does.
-
-    Example:
-
-    >>> grouped_columns({"patient_id": ["7", "7", "8", "8"], "age": ["30", "30", "50", "50"]})
-    "Column 'patient_id' suggests that rows belong together: name it `group`, and none of them is on both sides of a \
-split."
-    """
+    """Return a hint where the name of a column says what belongs together; nothing where none does."""
     for name, values in columns.items():
         if _COLUMN.fullmatch(name.lower()) and _are_groups(values, len(values)):
             return (

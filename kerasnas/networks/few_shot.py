@@ -87,12 +87,6 @@ def prototype_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Any,
     Returns:
         `(kernel, bias)`, of shapes `(features, classes)` and `(classes,)`.
 
-    Example:
-
-    >>> kernel, bias = prototype_head(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0]], "float32"), [0, 0, 1], classes=2)
-    >>> ops.convert_to_numpy(kernel).tolist(), ops.convert_to_numpy(bias).tolist()
-    ([[4.0, 0.0], [0.0, 2.0]], [-4.0, -1.0])
-
     Reference:
         Snell et al., "Prototypical Networks for Few-shot Learning", 2017 (arXiv 1703.05175), equation 8.
     """

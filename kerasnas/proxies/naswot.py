@@ -29,13 +29,6 @@ def naswot(model: keras.Model, images: Tensor) -> float:
     Raises:
         ValueError: for a network without a ReLU layer.
 
-    Example:
-
-    >>> inputs = keras.Input((2,))
-    >>> network = keras.Model(inputs, keras.layers.ReLU()(inputs))
-    >>> round(naswot(network, np.array([[1.0, 1.0], [1.0, -1.0]])), 4) == round(math.log(2 * 2 - 1), 4)
-    True
-
     Reference:
         Mellor et al., "Neural Architecture Search without Training", 2021 (arXiv 2006.04647), section 3.
 

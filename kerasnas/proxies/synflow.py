@@ -46,13 +46,6 @@ def synflow(model: keras.Model) -> float:
     Raises:
         ValueError: if positive values do not flow in proportion through some layers; names them.
 
-    Example:
-
-    >>> inputs = keras.Input((1,))
-    >>> network = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(-3))(inputs))
-    >>> round(math.exp(synflow(network)), 4)  # |w| times its gradient, 1
-    3.0
-
     Reference:
         Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", 2020 (arXiv
         2006.05467), equation 4; as a score of architectures: Abdelfattah et al., "Zero-Cost Proxies for Lightweight

@@ -32,15 +32,6 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     Raises:
         ValueError: for fewer than two batches.
 
-    Example:
-
-    >>> inputs = keras.Input((1,))
-    >>> outputs = keras.layers.Dense(2, kernel_initializer="zeros", use_bias=False)(inputs)
-    >>> x, label = np.array([[1.0]]), np.array([0])
-    >>> score = zico(keras.Model(inputs, outputs), [(x, label), (3 * x, label)])  # |g|: 1/2 and 3/2, of two weights
-    >>> round(math.exp(score), 4)
-    4.0
-
     Reference:
         Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", 2023 (arXiv 2301.11300),
         equation 15.

@@ -103,14 +103,7 @@ def node_name(node: int, num_inputs: int = 2) -> str:
 
 
 def layout_cell(genotype: Genotype, kind: str) -> CellLayout:
-    """Place the nodes, labels and arrows of one cell.
-
-    Example:
-
-    >>> genotype = Genotype("toy", {"normal": [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]})
-    >>> [label.text for label in layout_cell(genotype, "normal").labels]
-    ['skip_connect', 'sep_conv_3x3']
-    """
+    """Place the nodes, labels and arrows of one cell."""
     edges = genotype[kind]
     if not edges:
         raise ValueError(f"Cell {kind!r} has no edges to draw.")

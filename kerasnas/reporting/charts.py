@@ -51,14 +51,7 @@ def line_chart(
     dots: bool = False,
     powers: bool = False,
 ) -> str:
-    """Curves over common axes, with a legend below where there are several; `powers` make the first one logarithmic.
-
-    Example:
-
-    >>> chart = line_chart({"loss": [(1, 2.0), (2, 1.0)]}, "loss", "epoch")
-    >>> chart.count("<polyline"), chart.count("<text") > 3
-    (1, True)
-    """
+    """Curves over common axes, with a legend below where there are several; `powers` make the first one logarithmic."""
     across_by, up_by = math.log10 if powers else float, 100.0 if percent else 1.0
     clean = {
         name: [(across_by(x), up_by * y) for x, y in points if math.isfinite(x) and math.isfinite(y)]

@@ -179,13 +179,7 @@ def _cost_rows(result: Record) -> list[list[str]]:
 
 
 def amount(value: float, unit: str) -> str:
-    """Format a cost with its unit.
-
-    Example:
-
-    >>> amount(15_728_640.0, " MACs"), amount(3.14159, " ms")
-    ('15,728,640 MACs', '3.14 ms')
-    """
+    """Format a cost with its unit."""
     return f"{value:,.0f}{unit}" if value >= 1000 else f"{value:.3g}{unit}"
 
 

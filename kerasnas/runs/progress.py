@@ -213,18 +213,7 @@ class EpochCount:
             self.log(f"  at most about {duration(left)} left for everything")
 
     def state(self) -> State:
-        """The share that is done, and the seconds that are left; a kind not yet measured counts as the mean of others.
-
-        Example:
-
-        >>> count = EpochCount({"search": 2, "training": 4})
-        >>> count.state()
-        (0.0, None)
-        >>> count.reach("search", 1, seconds=10.0)
-        >>> share, left = count.state()
-        >>> round(share, 2), left
-        (0.17, 50.0)
-        """
+        """The share that is done, and the seconds that are left; a kind not yet measured counts as the mean of others."""
         measured = self._seconds
         usual = sum(measured.values()) / len(measured) if measured else 1.0
         done = left = 0.0

@@ -139,14 +139,7 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
 
 
 def method_of(settings: Settings) -> Any:
-    """Return the method that has such settings.
-
-    Example:
-
-    >>> from kerasnas import methods
-    >>> method_of(methods.RaceConfig()).words
-    'a race'
-    """
+    """Return the method that has such settings."""
     for name in METHODS:
         if (method := METHODS[name]()).settings is type(settings):
             return method

@@ -158,15 +158,6 @@ class LSTMPolicy(Policy):
     default to 5 and 2.5, in the macro space to 1 and 1.5; `skip_target` is the prior probability of a skip, for
     `penalty`; parameters start uniform in ±0.1.
 
-    Example:
-
-    >>> policy = LSTMPolicy(walk_of(ENASMicroSpace(num_nodes=2)), units=4)
-    >>> decisions, log_probs, entropies = policy.sample(np.random.default_rng(0), 5)
-    >>> decisions.shape, bool(np.allclose(policy.log_prob(decisions), log_probs))
-    ((5, 16), True)
-    >>> len(policy.architecture(decisions[0]))
-    12
-
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268), sections 2.2
         to 2.4.

@@ -22,14 +22,6 @@ class NetworkEnsemble:
     once, as one stack of matrices. `inputs` are `(n, features)`, `targets` `(n,)` with mean 0 and variance 1; called
     with inputs `(m, features)`, it returns all members' predictions `(members, m)`.
 
-    Example:
-
-    >>> rng = np.random.default_rng(0)
-    >>> inputs = rng.random((60, 2))
-    >>> ensemble = NetworkEnsemble(inputs, 3 * inputs[:, 0] - 1.5, rng)
-    >>> ensemble(np.array([[0.2, 0.5], [0.8, 0.5]])).mean(axis=0).round(1).tolist()
-    [-0.9, 0.9]
-
     Reference:
         Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2016
         (arXiv 1612.01474).

@@ -36,12 +36,6 @@ def expected_hypervolume_improvement(
         front: `(n, 2)`, rewards; dominated ones, and those not above the reference, are ignored.
         reference: two numbers, the corner from which the area is measured.
 
-    Example:
-
-    >>> certain = np.full((1, 2), 1e-9)  # the area grows from 2 * 1 to 2 * 1 + 1 * 2
-    >>> expected_hypervolume_improvement(np.array([[1.0, 3.0]]), certain, np.array([[2.0, 1.0]]), (0, 0)).round(6)
-    array([2.])
-
     Reference:
         Emmerich et al., "Hypervolume-based Expected Improvement: Monotonicity Properties and Exact Computation", 2011;
         in strips: Yang et al., "Efficient Computation of Expected Hypervolume Improvement Using Box Decomposition

@@ -42,14 +42,6 @@ class MatchKernel:
     multisets of names: three convolutions match three convolutions, in whichever choices). Of an `ordered` choice, two
     options that are a part r of its scale apart count as `1 - exp(-3 r)` in both. Called with the results of `encode`
     for n and m architectures, it returns an array `(n, m)`.
-
-    Example:
-
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> kernel = MatchKernel(NASBench201Space())
-    >>> codes = kernel.encode([(0, 1, 2, 3, 4, 0), (1, 0, 2, 3, 4, 0), (3, 3, 3, 3, 3, 3)])
-    >>> kernel(codes, codes).astype(float).round(3).tolist()  # two options swapped: d = 2, o = 0; then: d = o = 5
-    [[2.1, 1.707, 0.469], [1.707, 2.1, 0.469], [0.469, 0.469, 2.1]]
     """
 
     variance = 2.1
@@ -155,13 +147,7 @@ def fit_noise(kernel: Kernel, observed: Sequence[Indices], target: np.ndarray) -
 
 
 def normal_quantiles(values: np.ndarray) -> np.ndarray:
-    """Return the standard normal quantile of each value's rank; equal values share the middle of their ranks.
-
-    Example:
-
-    >>> normal_quantiles(np.array([10.0, 93.1, 10.0, 94.0])).round(2).tolist()
-    [-0.67, 0.32, -0.67, 1.15]
-    """
+    """Return the standard normal quantile of each value's rank; equal values share the middle of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle = (np.cumsum(counts) - counts / 2) / len(values)
     return ndtri(middle)[inverse]

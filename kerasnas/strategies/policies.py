@@ -65,14 +65,7 @@ class Policy(abc.ABC):
 
 
 class CategoricalPolicy(Policy):
-    """An independent categorical distribution for every choice, initially uniform.
-
-    Example:
-
-    >>> policy = CategoricalPolicy([2, 4])
-    >>> np.exp(policy.log_prob(np.array([[1, 3]])))
-    array([0.125])
-    """
+    """An independent categorical distribution for every choice, initially uniform."""
 
     def __init__(self, cardinalities: Sequence[int]):
         options = np.arange(max(cardinalities))

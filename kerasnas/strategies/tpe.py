@@ -24,12 +24,6 @@ class CategoricalDensity:
     with replacement, differ in choice j: the variance, if it has two options. A bandwidth is at most `(c_j - 1) / c_j`,
     which makes all options equal, and 0 for a choice with one option.
 
-    Example:
-
-    >>> density = CategoricalDensity([(0, 2), (1, 2), (0, 2)], (2, 3))
-    >>> density([(0, 2), (1, 2), (1, 1)]).round(4).tolist()
-    [0.5274, 0.4716, 0.0002]
-
     Reference:
         Aitchison and Aitken, "Multivariate Binary Discrimination by the Kernel Method", 1976; the rule for bandwidths:
         Silverman, "Density Estimation for Statistics and Data Analysis", 1986.

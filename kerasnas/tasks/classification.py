@@ -32,13 +32,6 @@ class SmoothedCrossentropy(keras.losses.Loss):
     Args:
         label_smoothing: that share. Defaults to 0.1.
 
-    Example:
-
-    >>> loss = SmoothedCrossentropy(0.2)(np.array([0]), np.array([[2.0, 0.0]]))
-    >>> expected = 0.9 * np.log1p(np.exp(-2)) + 0.1 * np.log1p(np.exp(2))
-    >>> bool(np.isclose(loss, expected))
-    True
-
     Reference:
         Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016 (arXiv 1512.00567), section 7.
     """

@@ -100,11 +100,6 @@ def task_of_labels(y: np.ndarray) -> str:
 
     Raises:
         ValueError: for one-hot rows and for whole numbers that are floats, which may be either; says what to do.
-
-    Example:
-
-    >>> task_of_labels(np.array([0, 2])), task_of_labels(np.array([[1, 1], [0, 0]])), task_of_labels(np.array([0.5, 2]))
-    ('classification', 'multilabel', 'regression')
     """
     y = checks.as_array("y", y, "an array of labels")
     y = y[:, 0] if y.shape[1:] == (1,) else y

@@ -53,13 +53,6 @@ def require_certificate(folder: str | os.PathLike) -> Certificate:
 
     Raises:
         ModuleNotFoundError: if the extra `kerasnas[distributed]` is needed to make it.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> require_certificate(folder) == require_certificate(folder) == read_certificate(folder)
-    True
     """
     path = Path(folder, NAME)
     existing, replaces = read_certificate(folder), os.path.lexists(path)

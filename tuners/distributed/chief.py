@@ -38,14 +38,6 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
     """Read the status of a search of `max_trials` trials, and its message.
 
     A status that is unreadable, or of another number of trials, counts as running: workers wait for a chief.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> write_status(folder, OVER, max_trials=10)
-    >>> read_status(folder, 10)[0], read_status(folder, 20)[0]
-    ('over', 'running')
     """
     path = Path(folder, "search.json")
     status = (json_files.read(path, ("status", "max_trials", "message")) if path.exists() else None) or {}

@@ -52,18 +52,6 @@ class Leases:
         waiting: trials to be run (again), in their order.
         ended: trials that have ended for good, in their order.
         runs: trial -> how many of its runs were reported.
-
-    Example:
-
-    >>> now = 0.0
-    >>> leases = Leases(lease=10, clock=lambda: now)
-    >>> leases.lend("worker", "trial")
-    >>> leases.heartbeat("worker", "trial")
-    >>> now = 11.0
-    >>> leases.expire()
-    [Loss(trial='trial', worker='worker', silent=11.0, failed=False)]
-    >>> leases.waiting
-    ['trial']
     """
 
     def __init__(self, lease: float = 60.0, clock: Callable[[], float] = time.monotonic):

@@ -20,17 +20,7 @@ EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fid
 
 
 def check_data(space: Any, input_shape: Any, num_classes: Any) -> None:
-    """Raise unless there is a space, and data that its networks can take.
-
-    Example:
-
-    >>> from kerasnas.spaces import DARTSSpace
-    >>> check_data(DARTSSpace(), None, 10)
-    Traceback (most recent call last):
-        ...
-    ValueError: Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. \
-Received: None
-    """
+    """Raise unless there is a space, and data that its networks can take."""
     checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
     if isinstance(space, SkeletonSpace):
         check_input_shape(input_shape, halvings=0, kind=space.inputs)
@@ -47,14 +37,6 @@ def require_compiled(model: Any, builder: str) -> keras.Model:
     Raises:
         FatalTypeError: if it is not a model, such as the None of a missing `return`.
         FatalValueError: if it is not compiled.
-
-    Example:
-
-    >>> require_compiled(None, "MyHyperModel.build")
-    Traceback (most recent call last):
-        ...
-    keras_tuner.src.errors.FatalTypeError: MyHyperModel.build returned None. Expected a compiled Keras model: does it \
-end with `return model`?
     """
     if not isinstance(model, keras.Model):
         hint = ": does it end with `return model`?" if model is None else "."

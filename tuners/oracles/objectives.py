@@ -20,11 +20,6 @@ class ReportedObjective(keras_tuner.Objective):
     """An objective that a model reports. If it does not, the search ends at once, with a list of reported metrics.
 
     A NaN is worse than any number, so that a diverged epoch does not hide the good ones.
-
-    Example:
-
-    >>> ReportedObjective("val_accuracy", "max").get_value({"val_accuracy": 0.5, "loss": 1.0})
-    0.5
     """
 
     def get_value(self, logs: Mapping[str, Any]) -> Any:

@@ -30,20 +30,7 @@ _SEARCHES = (SearchStrategy, MultiFidelitySearch)
 
 
 class Proposals:
-    """Values that a search asks for: one for each choice of its space.
-
-    Example:
-
-    >>> from kerasnas.search import LocalSearch
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> proposals = Proposals(LocalSearch(NASBench201Space(), seed=0))
-    >>> values = proposals.ask()
-    >>> proposals.pending() == [values]
-    True
-    >>> proposals.tell(values, 0.9)
-    >>> proposals.pending(), proposals.strategy.best[1]
-    ([], 0.9)
-    """
+    """Values that a search asks for: one for each choice of its space."""
 
     def __init__(self, search: SearchStrategy):
         self.search: Any = search

@@ -27,15 +27,6 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
 
     If `durable`, the file is flushed to the disk before it replaces the old one, so that it also survives a power cut;
     that takes milliseconds. Otherwise it survives a kill. On an OSError (a full disk) the file is unchanged.
-
-    Example:
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "state.json"
-    >>> write(path, {"step": 1})
-    >>> write(path, {"step": 2})
-    >>> read(path), read(previous(path))
-    ({'step': 2}, {'step': 1})
     """
     with storage.atomic_path(path, durable) as temporary:
         temporary.write_text(encode(value), encoding="utf-8")

@@ -23,17 +23,6 @@ def seal(folder: str | os.PathLike, names: Iterable[str]) -> None:
     """Record length and checksum of a trial's files, and the text of JSON files, in the folder's `files.json`.
 
     Names of missing files are skipped.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "result.json").write_text('{"score": 0.75}')
-    >>> seal(folder, ["result.json"])
-    >>> _ = (folder / "result.json").write_text("")
-    >>> with warnings.catch_warnings(action="ignore"):
-    ...     whole(folder, "result.json").read_text()
-    '{"score": 0.75}'
     """
     path = Path(folder, NAME)
     entries = _entries(folder)

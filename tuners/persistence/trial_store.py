@@ -18,15 +18,6 @@ class Journal:
     """Numbered events next to a state's file, such as `oracle.events` for `oracle.json`.
 
     Appending takes constant time. Events from before the last state are kept as long as the version before it is.
-
-    Example:
-
-    >>> import tempfile
-    >>> journal = Journal(Path(tempfile.mkdtemp()) / "oracle.json")
-    >>> journal.add({"end": "00"})
-    >>> journal.add({"end": "01"})
-    >>> journal.since(1), journal.number
-    ([{'number': 1, 'end': '01'}], 2)
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -101,17 +92,6 @@ class TrialStore:
 
     Attributes:
         ledger: number of a trial -> its entry: `status`, `score`, `best_step`, `values`, `metrics`.
-
-    Example:
-
-    >>> import tempfile
-    >>> store = TrialStore(tempfile.mkdtemp())
-    >>> entry = {"status": "COMPLETED", "score": 0.5, "best_step": 0, "values": {}, "metrics": {}}
-    >>> store.record("0", {"score": 0.5}, entry)
-    >>> store.save(lambda: {"hyperparameters": {}, "start_order": ["0"], "end_order": ["0"], "ongoing_trials": {}})
-    True
-    >>> TrialStore(store.folder).read().state["ledger"]["0"]["score"]
-    0.5
     """
 
     def __init__(self, folder: str | os.PathLike):

@@ -54,15 +54,7 @@ def inside(verbose: Any) -> int:
 
 
 class ProgressTable:
-    """Prints a header once, with the objective's name, and a row for each trial; nothing with `verbose=0`.
-
-    Example:
-
-    >>> table = ProgressTable("val_accuracy", verbose=1)
-    >>> table.row("1", "filters 4", 0.5, 0.5, 2.0, width=14)
-    trial  what           val_accuracy          best        time
-        1  filters 4            0.5000        0.5000       2.0 s
-    """
+    """Prints a header once, with the objective's name, and a row for each trial; nothing with `verbose=0`."""
 
     def __init__(self, objective: str, verbose: int | str):
         self.objective, self.verbose = objective, verbose

@@ -123,13 +123,7 @@ def make_data(
 
 
 def fold_numbers(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Assign each sample to a fold, dealing out each class evenly.
-
-    Example:
-
-    >>> fold_numbers(np.array([0, 0, 0, 1, 1, 1]), folds=3, seed=0).reshape(2, 3).sum(axis=1).tolist()
-    [3, 3]
-    """
+    """Assign each sample to a fold, dealing out each class evenly."""
     if len(y) < folds:
         raise ValueError(checks.invalid("folds", f"at most the number of samples, {len(y)}", folds))
     rng = np.random.default_rng(seed)

@@ -45,15 +45,7 @@ class PropagatedRegression:
 
 
 def propagated(data: GraphDataset) -> np.ndarray:
-    """Return the features of all nodes after two steps along the edges, `(nodes, features)`.
-
-    Example:
-
-    >>> from kerasnas.datasets import stochastic_blocks
-    >>> data = stochastic_blocks()
-    >>> propagated(data).shape == data.x.shape
-    True
-    """
+    """Return the features of all nodes after two steps along the edges, `(nodes, features)`."""
     layer, x = Neighbors(data.graph, "looped"), keras.ops.convert_to_tensor(data.x)
     for _ in range(HOPS):
         x = layer(x)
@@ -61,16 +53,7 @@ def propagated(data: GraphDataset) -> np.ndarray:
 
 
 def fit(data: GraphDataset, x: np.ndarray) -> PropagatedRegression:
-    """Return the regression on the training nodes whose penalty and scaling suit the validation nodes.
-
-    Example:
-
-    >>> from kerasnas.datasets import stochastic_blocks
-    >>> data = stochastic_blocks()
-    >>> x = propagated(data)
-    >>> data.accuracy(fit(data, x).outputs(x), "test") > 0.6
-    True
-    """
+    """Return the regression on the training nodes whose penalty and scaling suit the validation nodes."""
     from scipy.sparse import csr_matrix
 
     train, held_out = data.parts["train"], data.parts["validation"]

@@ -45,15 +45,6 @@ def choose(data: GraphDataset, regression: np.ndarray, networks: np.ndarray) -> 
     The weights are those of the least loss (`kerasnas.companions.mixing.mix`); the regression, the simpler one, stands
     alone unless the mixture is better by a standard error, cross-validated. Predictions are smoothed along the edges if
     more of the validation nodes are then right.
-
-    Example:
-
-    >>> from kerasnas.datasets import stochastic_blocks
-    >>> data = stochastic_blocks()
-    >>> right, wrong = np.eye(3)[data.y], np.roll(np.eye(3)[data.y], 1, axis=1)
-    >>> mixed = choose(data, regression=wrong, networks=right)
-    >>> mixed.weights["regression"], mixed.smoothed
-    (0.0, False)
     """
     held_out = data.parts["validation"]
     outputs = {"regression": regression, "networks": networks}
