@@ -41,8 +41,8 @@ from kerasnas.constraints import (
     unmasked as unmasked,
 )
 from kerasnas.wording import invalid as invalid
-from kerasnas.wording import invalid_array
 from kerasnas.wording import nearest as nearest
+from kerasnas.wording import wrong_value
 
 _T = TypeVar("_T")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -193,9 +193,9 @@ numpy.unique(y, return_inverse=True)[1]
     """
     found = array(argument, value, rank=1, kinds="iu")
     if found.size and int(found.min()) < 0:
-        raise ValueError(invalid_array(argument, "class numbers from 0", f"{int(found.min())}"))
+        raise wrong_value(argument, "class numbers from 0", f"{int(found.min())}")
     if found.size and int(found.max()) >= len(found):
-        raise ValueError(invalid_array(argument, *ids(len(found), int(found.max()), argument)))
+        raise wrong_value(argument, *ids(len(found), int(found.max()), argument))
     return found
 
 
@@ -210,7 +210,7 @@ def weights(argument: str, value: object, samples: int) -> np.ndarray:
     if wrong.size:
         raise ValueError(invalid(argument, "finite weights of at least 0", wrong[:3].tolist()))
     if not found.any():
-        raise ValueError(invalid_array(argument, "a weight above 0", "zeros alone"))
+        raise wrong_value(argument, "a weight above 0", "zeros alone")
     return found
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerasnas.wording import invalid, invalid_array, nearest, printable
+from kerasnas.wording import invalid, nearest, printable, wrong_value
 
 NUMBERS = "iuf"
 
@@ -113,9 +113,7 @@ def plain(value: Any) -> Any:
 def unmasked(argument: str, value: Any) -> Any:
     """Return `value`; raise ValueError if it is an array with masked entries, which NumPy would take for data."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(
-            invalid_array(argument, "no masked entries; `.filled(0)` gives them a value", "a masked array")
-        )
+        raise wrong_value(argument, "no masked entries; `.filled(0)` gives them a value", "a masked array")
     return value
 
 
@@ -455,9 +453,9 @@ class Array(Constraint):
         if found.dtype.kind == "O" or not (hasattr(value, "__array__") or isinstance(value, Sequence)):
             raise ValueError(invalid(argument, words, value))
         if found.dtype.kind not in self.kinds and found.size:
-            raise ValueError(invalid_array(argument, words, f"dtype {found.dtype.str}"))
+            raise wrong_value(argument, words, f"dtype {found.dtype.str}")
         if self.rank is not None and found.ndim != self.rank:
-            raise ValueError(invalid_array(argument, words, f"shape {found.shape}"))
+            raise wrong_value(argument, words, f"shape {found.shape}")
         if self.finite and found.dtype.kind == "f" and not np.isfinite(found).all():
-            raise ValueError(invalid_array(argument, f"{words}, all finite", "NaN or infinity"))
+            raise wrong_value(argument, f"{words}, all finite", "NaN or infinity")
         return found

@@ -42,9 +42,10 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def invalid_array(argument: str, expected: str, received: str) -> str:
-    """Write the message for a wrong array; `received` describes it."""
-    return f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}"
+def wrong_value(argument: str, expected: str, received: object, what: str = "") -> ValueError:
+    """Return the error for a wrong value, which `received` describes, of the training, validation or test data."""
+    named = f"`{argument}` ({what} data)" if what else f"`{argument}`"
+    return ValueError(f"Invalid value received for argument {named}. Expected {expected}. Received: {received}")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.pools import read_pool, wrong
+from kerasnas.datasets.pools import read_pool
 from kerasnas.datasets.tasks import Episode, Pair, TaskFamily
+from kerasnas.wording import wrong_value
 
 
 class EpisodeSampler(TaskFamily):
@@ -76,14 +77,14 @@ class EpisodeSampler(TaskFamily):
         self.pool = tuple((label, rotation) for label in self.classes for rotation in self.rotations)
         if self.ways > len(self.pool):
             rotated = f" ({len(self.classes)} x {len(self.rotations)} rotations)" if len(self.rotations) > 1 else ""
-            raise wrong("ways", f"at most the number of classes, {len(self.pool)}{rotated}", ways)
+            raise wrong_value("ways", f"at most the number of classes, {len(self.pool)}{rotated}", ways)
         order = np.argsort(labels, kind="stable")
         starts, ends = (np.searchsorted(labels, self.classes, side, order) for side in ("left", "right"))
         self._members = [order[start:end] for start, end in zip(starts, ends, strict=True)]
         fewest, label = min(zip((ends - starts).tolist(), self.classes, strict=True))
         if self.shots + self.query_shots > fewest:
             expected = f"`shots` + `query_shots` of at most {fewest}, the number of samples of class {label}"
-            raise wrong("shots", expected, f"{shots} + {query_shots}")
+            raise wrong_value("shots", expected, f"{shots} + {query_shots}")
 
     @property
     def num_classes(self) -> int:
@@ -116,16 +117,16 @@ def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> 
     except ValueError:  # rows of several lengths
         degrees = np.zeros(0)
     if degrees.ndim != 1 or degrees.dtype.kind not in "iu" or not degrees.size or (degrees % 90).any():
-        raise wrong("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
+        raise wrong_value("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
     turns = (degrees % 360).tolist()
     if len(set(turns)) < len(turns):
-        raise wrong("rotations", "every rotation once (360 degrees are 0)", rotations)
+        raise wrong_value("rotations", "every rotation once (360 degrees are 0)", rotations)
     if any(turns) and len(input_shape) != 3:
         expected = "(0,), since only images (samples, height, width, channels) can be rotated"
-        raise wrong("rotations", expected, f"{rotations!r} for samples of shape {input_shape}")
+        raise wrong_value("rotations", expected, f"{rotations!r} for samples of shape {input_shape}")
     if any(turn % 180 for turn in turns) and input_shape[0] != input_shape[1]:
         expected = "0 or 180 degrees, since the images are not square"
-        raise wrong("rotations", expected, f"{rotations!r} for images of shape {input_shape}")
+        raise wrong_value("rotations", expected, f"{rotations!r} for images of shape {input_shape}")
     return tuple(turns)
 
 
@@ -138,12 +139,12 @@ def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
     except ValueError:  # rows of several lengths
         wanted = np.zeros(0)
     if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or not wanted.size:
-        raise wrong("classes", "None or integer labels", classes)
+        raise wrong_value("classes", "None or integer labels", classes)
     unknown = np.setdiff1d(wanted, present)
     if len(unknown):
         expected = f"labels that `y` has, {len(present)} from {present[0]} to {present[-1]}"
-        raise wrong("classes", expected, f"{unknown[:5].tolist()}{' and more' * (len(unknown) > 5)}")
+        raise wrong_value("classes", expected, f"{unknown[:5].tolist()}{' and more' * (len(unknown) > 5)}")
     chosen = np.unique(wanted)
     if len(chosen) < len(wanted):
-        raise wrong("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
+        raise wrong_value("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
     return tuple(chosen.tolist())

@@ -12,6 +12,7 @@ from kerasnas import checks
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.wording import wrong_value
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 
@@ -87,25 +88,25 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
     if y is None:
         if isinstance(x, np.ndarray) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
             expected = "the labels of `x`; it may be left out only where `x` is a dataset of pairs (x, y)"
-            raise wrong("y", expected, f"None, with `x` of type {type(x).__name__}")
+            raise wrong_value("y", expected, f"None, with `x` of type {type(x).__name__}")
         x, y = read_pairs(x)
     x, y = checks.as_array("x", x), checks.as_array("y", y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y  # the shape in keras.datasets
     if x.ndim < 2 or not x.size or x.dtype.kind not in "iufb":
         expected = "an array of numbers (samples, ...), not empty, or pairs (x, y)"
-        raise wrong("x", expected, f"shape {x.shape}, dtype {x.dtype}")
+        raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}")
     if x.dtype.kind in "iu" and (x.min() < 0 or x.max() > 255):
         fix = "Pass numbers other than pixels as floats, by x.astype('float32')"
-        raise wrong("x", "integers from 0 to 255, or floats", f"integers from {x.min()} to {x.max()}. {fix}")
+        raise wrong_value("x", "integers from 0 to 255, or floats", f"integers from {x.min()} to {x.max()}. {fix}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise wrong("x", "finite values", "NaN or infinity")
+        raise wrong_value("x", "finite values", "NaN or infinity")
     if y.ndim != 1:
         fix = ". One-hot labels become class numbers by y.argmax(axis=-1)" if y.ndim == 2 else ""
-        raise wrong("y", "one label a sample, shape (samples,)", f"shape {y.shape}{fix}")
+        raise wrong_value("y", "one label a sample, shape (samples,)", f"shape {y.shape}{fix}")
     if y.dtype.kind not in "iu":
-        raise wrong("y", "labels of an integer dtype", f"dtype {y.dtype}")
+        raise wrong_value("y", "labels of an integer dtype", f"dtype {y.dtype}")
     if len(x) != len(y):
-        raise wrong("y", "as many labels as inputs", f"{len(x)} inputs and {len(y)} labels")
+        raise wrong_value("y", "as many labels as inputs", f"{len(x)} inputs and {len(y)} labels")
     return x, y
 
 
@@ -113,7 +114,7 @@ def read_pairs(dataset: Any, name: str = "x") -> tuple[np.ndarray, np.ndarray]:
     """Return the samples of an iterable of pairs, batches or single, as two arrays; errors say `name`."""
     endless = hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _INFINITE_CARDINALITY
     if endless or getattr(dataset, "num_batches", 0) is None:
-        raise wrong(name, "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
+        raise wrong_value(name, "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
     for x, y in _pairs(dataset, name):
@@ -121,11 +122,11 @@ def read_pairs(dataset: Any, name: str = "x") -> tuple[np.ndarray, np.ndarray]:
         if not x.ndim or len(x) != len(y) or (xs and x.shape[1:] != xs[0].shape[1:]):
             expected = "batches (x, y) of as many labels as inputs, or single pairs, all inputs of one shape"
             first = f" after inputs of shape {xs[0].shape}" if xs else ""
-            raise wrong(name, expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
+            raise wrong_value(name, expected, f"inputs of shape {x.shape} with labels of shape {y.shape}{first}")
         xs.append(x)
         ys.append(y)
     if not xs:
-        raise wrong(name, "a dataset of pairs (x, y), not empty", "no pair")
+        raise wrong_value(name, "a dataset of pairs (x, y), not empty", "no pair")
     return np.concatenate(xs), np.concatenate(ys)
 
 
@@ -134,7 +135,7 @@ def _pairs(dataset: Any, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for element in dataset.as_numpy_iterator() if hasattr(dataset, "as_numpy_iterator") else dataset:
         if not isinstance(element, (tuple, list)) or len(element) != 2:
             received = f"{type(element).__name__}{f' of {len(element)}' if isinstance(element, (tuple, list)) else ''}"
-            raise wrong(name, "a dataset of pairs (x, y)", f"an element of type {received}")
+            raise wrong_value(name, "a dataset of pairs (x, y)", f"an element of type {received}")
         yield checks.as_array(name, element[0]), checks.as_array("y", element[1])
 
 
@@ -146,12 +147,7 @@ def check_named(
         if not isinstance(array, np.ndarray | LazyImages):
             raise ValueError(checks.invalid(name, "a NumPy array", array))
     if x.ndim < 2 or x.dtype.kind not in "iuf":
-        raise wrong(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
+        raise wrong_value(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
     if len(y) != len(x):
-        raise wrong(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
+        raise wrong_value(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
     task.check(y, len(classes), "", y_name)
-
-
-def wrong(argument: str, expected: str, received: Any) -> ValueError:
-    """Return the error for a wrong array; `received` describes it."""
-    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.pools import wrong
+from kerasnas.wording import wrong_value
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Inputs and targets."""
@@ -57,20 +57,20 @@ def check_episode(episode: Episode) -> None:
         x, y = (checks.array("episode", array, kinds="iufb", finite=False) for array in pair)
         if not x.ndim or not y.ndim or len(x) != len(y):
             expected = f"as many targets as inputs in its {name}"
-            raise wrong("episode", expected, f"inputs of shape {x.shape} and targets of shape {y.shape}")
+            raise wrong_value("episode", expected, f"inputs of shape {x.shape} and targets of shape {y.shape}")
     support, query = np.asarray(episode.support[0]), np.asarray(episode.query[0])
     if not len(support):
-        raise wrong("episode", "at least one sample in its support", "none")
+        raise wrong_value("episode", "at least one sample in its support", "none")
     if not len(query):
         return
     if support.shape[1:] != query.shape[1:]:
         received = f"support samples of shape {support.shape[1:]}, query samples of shape {query.shape[1:]}"
-        raise wrong("episode", "samples of one shape", received)
+        raise wrong_value("episode", "samples of one shape", received)
     dtype = np.result_type(support, query)
     known = {row.tobytes(): index for index, row in enumerate(support.astype(dtype))}
     for index, row in enumerate(query.astype(dtype)):
         if row.tobytes() in known:
-            raise wrong(
+            raise wrong_value(
                 "episode",
                 "samples in the query that are not in the support, since a score on these is no score on new samples",
                 f"query sample {index} is also support sample {known[row.tobytes()]}",
@@ -129,7 +129,9 @@ def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:
         stacked = stacked or [np.empty((tasks, *array.shape), array.dtype) for array in arrays]
         for whole, array in zip(stacked, arrays, strict=True):
             if whole.shape[1:] != array.shape:
-                raise wrong("episodes", "episodes of one shape", f"arrays of shape {whole.shape[1:]}, {array.shape}")
+                raise wrong_value(
+                    "episodes", "episodes of one shape", f"arrays of shape {whole.shape[1:]}, {array.shape}"
+                )
             whole[task] = array
         classes += episode.classes
     x, y, x_query, y_query = stacked

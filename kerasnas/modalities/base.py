@@ -20,10 +20,10 @@ from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
 from kerasnas.modalities.lazy_images import LazyImages, as_array, in_parts, predicted
 from kerasnas.modalities.token_vectors import STARTS
-from kerasnas.modalities.values import invalid_data
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.wording import wrong_value
 
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
@@ -261,7 +261,7 @@ class Modality:
         checks.optional(checks.size, "num_classes", num_classes)
         for argument, value in (("x", x), ("y", y)):
             if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-                raise invalid_data(argument, what, "an array (np.asarray makes one)", type(value).__name__)
+                raise wrong_value(argument, "an array (np.asarray makes one)", type(value).__name__, what)
         x, y = as_array(x), np.asarray(y)
         self._check_inputs(x, None if input_shape is None else tuple(input_shape), what)
         task.check_trainable(y, len(x), num_classes, what, self.input_plural)
@@ -271,23 +271,23 @@ class Modality:
         axes = f"(samples, {', '.join(self.axes)})" + ("" if input_shape is None else ", as `input_shape` says")
         if x.ndim != len(self.axes) + 1:
             fix = self.fixes.get(x.ndim, "")
-            raise invalid_data("x", what, f"{plural} of shape {axes}", f"shape {x.shape}{'. ' if fix else ''}{fix}")
+            raise wrong_value("x", f"{plural} of shape {axes}", f"shape {x.shape}{'. ' if fix else ''}{fix}", what)
         if x.size == 0:
             expected = f"at least one {self.singular} with at least one {self.value}"
-            raise invalid_data("x", what, expected, f"an empty array, shape {x.shape}")
+            raise wrong_value("x", expected, f"an empty array, shape {x.shape}", what)
         if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
-            raise invalid_data("x", what, f"{plural} of numbers, float or integer", f"dtype {x.dtype}")
+            raise wrong_value("x", f"{plural} of numbers, float or integer", f"dtype {x.dtype}", what)
         self.check_dtype(x, what)
         if input_shape is not None:
             pairs = zip(input_shape, x.shape[1:], strict=False)
             if len(input_shape) != x.ndim - 1 or any(size not in (None, found) for size, found in pairs):
-                raise invalid_data("x", what, f"{plural} of shape {input_shape}", f"{plural} of shape {x.shape[1:]}")
+                raise wrong_value("x", f"{plural} of shape {input_shape}", f"{plural} of shape {x.shape[1:]}", what)
         if np.issubdtype(x.dtype, np.floating):
             whole = [np.isfinite(part).all(axis=tuple(range(1, x.ndim))) for part in in_parts(x, _AT_ONCE)]
             bad = np.flatnonzero(~np.concatenate(whole))
             if bad.size:
                 received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
-                raise invalid_data("x", what, "finite values", f"{received}{self.gaps}")
+                raise wrong_value("x", "finite values", f"{received}{self.gaps}", what)
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         """Raise ValueError for inputs of another dtype than networks take."""

@@ -16,8 +16,8 @@ from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
-from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
+from kerasnas.wording import wrong_value
 
 
 class Recordings(Signals):
@@ -70,7 +70,7 @@ class Recordings(Signals):
             x, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
             if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
                 expected = "audio, (recordings, samples), all of one length"
-                raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
+                raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}", what)
             raw[part] = x.astype("float32") / 32768 if x.dtype == np.int16 else x.astype("float32", copy=False)
             if bad := int((~np.isfinite(raw[part]).all(axis=1)).sum()):
                 raise ValueError(

@@ -21,8 +21,8 @@ from kerasnas.modalities.columns import Columns, columns_of, label_names, labels
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
-from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
+from kerasnas.wording import wrong_value
 
 _MOST_STATISTICS = 32  # columns of drift statistics
 _CLIP = 3.0  # standard deviations that no scaled number exceeds: smooth clipping of RealMLP (arXiv 2407.04491)
@@ -112,11 +112,11 @@ class Tables(Modality):
             x = rows[part]
             if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
                 expected = "rows of numbers or texts, (samples, columns), at least one"
-                raise invalid_data("x", what, expected, f"shape {x.shape}, dtype {x.dtype}")
+                raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}", what)
             task.check_trainable(y[part], len(x), None, what, self.plural)
         width = rows["train"].shape[1]
         if rows["test"].shape[1] != width:
-            raise invalid_data("x", "test", f"rows of {width} columns", f"{rows['test'].shape[1]} columns")
+            raise wrong_value("x", f"rows of {width} columns", f"{rows['test'].shape[1]} columns", "test")
         names = [str(name) for name in np.ravel(arrays.get("columns", [f"column {n}" for n in range(1, width + 1)]))]
         if len(names) != width:
             raise ValueError(
@@ -189,7 +189,7 @@ class Tables(Modality):
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         if x.dtype.kind not in "fiu":
-            raise invalid_data("x", what, "rows of numbers", f"dtype {x.dtype}")
+            raise wrong_value("x", "rows of numbers", f"dtype {x.dtype}", what)
 
     def array(self, argument: str, x: Any) -> np.ndarray:
         return checks.array(argument, x, finite=False)  # NaN stands for what is missing

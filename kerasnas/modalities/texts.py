@@ -19,8 +19,8 @@ from kerasnas.modalities.columns import Columns, columns_of, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
 from kerasnas.modalities.token_vectors import find_vectors
-from kerasnas.modalities.values import invalid_data
 from kerasnas.tasks import Task
+from kerasnas.wording import wrong_value
 
 _BUCKETS = 512  # of the counts of words, on which the nearest text is found
 _MOST_LETTERS = 160  # of an excerpt
@@ -75,7 +75,7 @@ class Texts(Modality):
             strings = texts.dtype.kind in "UO" and all(isinstance(one, str) for one in texts.ravel()[:1000])
             if texts.ndim != 1 or not texts.size or not strings:
                 expected = "texts, strings of shape (samples,), at least one"
-                raise invalid_data("x", what, expected, f"shape {texts.shape}, dtype {texts.dtype}")
+                raise wrong_value("x", expected, f"shape {texts.shape}, dtype {texts.dtype}", what)
             task.check_trainable(y[part], len(texts), None, what, self.plural)
             raw[part] = texts.astype(object)
         pretrained, about = find_vectors(limits.starts)
@@ -116,7 +116,7 @@ class Texts(Modality):
 
     def check_dtype(self, x: np.ndarray, what: str) -> None:
         if not np.issubdtype(x.dtype, np.integer):
-            raise invalid_data("x", what, "token ids of an integer dtype", f"dtype {x.dtype}")
+            raise wrong_value("x", "token ids of an integer dtype", f"dtype {x.dtype}", what)
 
     def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
         expected = "texts, strings of shape (samples,), at least one"

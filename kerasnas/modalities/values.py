@@ -1,4 +1,4 @@
-"""Integers that are pixels, and the error of values that no network can learn from."""
+"""Integers that are pixels."""
 
 from __future__ import annotations
 
@@ -29,10 +29,3 @@ def unit_pixels(x: np.ndarray) -> np.ndarray:
         'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.'
     )
     return x.astype("float32") / 255
-
-
-def invalid_data(argument: str, what: str, expected: str, received: str) -> ValueError:
-    """Return the error of an argument of the training, validation or test data."""
-    return ValueError(
-        f"Invalid value received for argument `{argument}` ({what} data). Expected {expected}. Received: {received}"
-    )

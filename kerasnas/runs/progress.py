@@ -213,7 +213,7 @@ class EpochCount:
             self.log(f"  at most about {duration(left)} left for everything")
 
     def state(self) -> State:
-        """The share that is done, and the seconds that are left; a kind not yet measured counts as the mean of others."""
+        """The share that is done, and the seconds left; a kind not yet measured counts as the mean of others."""
         measured = self._seconds
         usual = sum(measured.values()) / len(measured) if measured else 1.0
         done = left = 0.0

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks.labels import Columns, TaskLabels, labels_message, wrong_labels
+from kerasnas.tasks.labels import Columns, TaskLabels, wrong_labels
+from kerasnas.wording import wrong_value
 
 
 class ClassLabels(TaskLabels):
@@ -42,11 +43,11 @@ class ClassLabels(TaskLabels):
             raise wrong_labels(argument, what, "class numbers, integers of shape (samples,)", y)
         if y.size and (y.min() < 0 or (outputs is not None and y.max() >= outputs)):
             expected = "labels of at least 0" if outputs is None else f"labels from 0 to {outputs - 1}"
-            raise ValueError(labels_message(argument, what, expected, f"smallest {y.min()}, largest {y.max()}"))
+            raise wrong_value(argument, expected, f"smallest {y.min()}, largest {y.max()}", what)
 
     def check_trainable(self, y: np.ndarray, samples: int, outputs: int | None, what: str, kind: str) -> None:
         def refuse(expected: str, received: str) -> None:
-            raise ValueError(labels_message("y", what, expected, received))
+            raise wrong_value("y", expected, received, what)
 
         if y.ndim != 1:
             one_hot = y.ndim == 2 and y.shape[1] > 1

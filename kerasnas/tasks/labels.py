@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.wording import wrong_value
 
 Columns = Mapping[str, Sequence[str]]
 """The texts in columns of a table, by name."""
@@ -75,9 +76,7 @@ class TaskLabels(abc.ABC):
     def check_trainable(self, y: np.ndarray, samples: int, outputs: int | None, what: str, kind: str) -> None:
         """Raise ValueError unless `y` are labels to learn from, one for each of `samples` of a `kind` ("images")."""
         if len(y) != samples:
-            raise ValueError(
-                labels_message("y", what, f"as many rows as {kind}", f"{samples} {kind} and {len(y)} rows")
-            )
+            raise wrong_value("y", f"as many rows as {kind}", f"{samples} {kind} and {len(y)} rows", what)
         self.check(y, outputs, what)
 
     def check_splittable(self, y: np.ndarray) -> None:
@@ -145,13 +144,7 @@ class TaskLabels(abc.ABC):
 
 def wrong_labels(argument: str, what: str, expected: str, y: np.ndarray) -> ValueError:
     """Return the error for labels of another dtype or shape than expected."""
-    return ValueError(labels_message(argument, what, expected, f"dtype {y.dtype}, shape {y.shape}"))
-
-
-def labels_message(argument: str, what: str, expected: str, received: str) -> str:
-    """Return the message for labels that cannot be right."""
-    of = f" ({what} data)" if what else ""
-    return f"Invalid value received for argument `{argument}`{of}. Expected {expected}. Received: {received}"
+    return wrong_value(argument, expected, f"dtype {y.dtype}, shape {y.shape}", what)
 
 
 def check_numbers(y: np.ndarray) -> bool:
@@ -159,7 +152,7 @@ def check_numbers(y: np.ndarray) -> bool:
     if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
         return False
     if not y.size or not np.isfinite(y).all():
-        raise ValueError(labels_message("y", "training", "finite labels, at least one", f"shape {y.shape}"))
+        raise wrong_value("y", "finite labels, at least one", f"shape {y.shape}", "training")
     return True
 
 

@@ -12,9 +12,10 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.tasks.base import MISTAKES, PENALTY, SMALLEST, TASKS, Loss, Task
-from kerasnas.tasks.labels import check_numbers, labels_message, wrong_labels
+from kerasnas.tasks.labels import check_numbers, wrong_labels
 from kerasnas.tasks.metrics import OF_LABELS
 from kerasnas.tasks.readings import Reading
+from kerasnas.wording import wrong_value
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -84,7 +85,7 @@ class Multilabel(Task):
             return False
         if (y.sum(axis=1) == 1).all():
             hint = 'They may be one-hot: pass y.argmax(axis=-1), or say task="multilabel".'
-            raise ValueError(labels_message("y", "training", "class numbers, or a task", f"one 1 in each row. {hint}"))
+            raise wrong_value("y", "class numbers, or a task", f"one 1 in each row. {hint}", "training")
         return True
 
     @classmethod

@@ -10,8 +10,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.tasks.base import TASKS, Loss, Task
-from kerasnas.tasks.labels import check_numbers, labels_message, wrong_labels
+from kerasnas.tasks.labels import check_numbers, wrong_labels
 from kerasnas.tasks.metrics import OF_NUMBERS
+from kerasnas.wording import wrong_value
 
 
 @TASKS.register("regression")
@@ -76,7 +77,7 @@ class Regression(Task):
             return False
         if y.ndim == 1 and (y == np.round(y)).all():
             hint = 'Class numbers are integers: y.astype("int64"); of numbers, say task="regression".'
-            raise ValueError(labels_message("y", "training", "labels of an integer dtype", f"whole floats. {hint}"))
+            raise wrong_value("y", "labels of an integer dtype", f"whole floats. {hint}", "training")
         return True
 
     @classmethod

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.tasks import Task
+from kerasnas.wording import wrong_value
 
 
 def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,11 +47,11 @@ def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np
     seed = checks.seed(seed)
     y = _labels(y)
     if y.ndim != 1:
-        raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
+        raise wrong_value("y", "labels of shape (samples,)", f"shape {y.shape}")
     _, members, counts = np.unique(y, return_inverse=True, return_counts=True)
     if not (counts >= 2).any():
         expected = "at least one class with two samples, to have one in both parts"
-        raise _invalid("y", expected, f"{len(y)} samples of {len(counts)} classes")
+        raise wrong_value("y", expected, f"{len(y)} samples of {len(counts)} classes")
     # The largest remainders are rounded up; 1e-9 forgives products such as 0.57 * 100 = 56.99...
     exact = fraction * counts
     taken = np.floor(exact + 1e-9).astype(int)
@@ -84,14 +85,14 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     fraction = checks.number("fraction", fraction, above=0, below=1)
     y, groups = _labels(y), _labels(groups, "groups")
     if y.ndim != 1:
-        raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
+        raise wrong_value("y", "labels of shape (samples,)", f"shape {y.shape}")
     if groups.shape != y.shape:
-        raise _invalid("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
+        raise wrong_value("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
     _, of_class = np.unique(y, return_inverse=True)
     _, of_group = np.unique(groups, return_inverse=True)
     number = of_group.max() + 1
     if number < 2:
-        raise _invalid("groups", "at least two groups, to have one in both parts", f"{number}")
+        raise wrong_value("groups", "at least two groups, to have one in both parts", f"{number}")
     counts = np.zeros((number, of_class.max() + 1))
     np.add.at(counts, (of_group, of_class), 1)
     wanted, rng = fraction * counts.sum(0), np.random.default_rng(checks.seed(seed))
@@ -105,7 +106,7 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
         if distance < least and (second < counts.sum(0)).all():  # every class can be learned
             least, best = distance, np.isin(np.arange(number), order[:taken])
     if not best.any():
-        raise _invalid("groups", "groups such that every class is in at least two of them", f"{number} groups")
+        raise wrong_value("groups", "groups such that every class is in at least two of them", f"{number} groups")
     chosen = best[of_group]
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
@@ -132,7 +133,7 @@ def split_samples(
     y = _labels(y)
     task.check_splittable(y)
     if isinstance(groups, np.ndarray) and groups.ndim == 1 and len(groups) != len(y):
-        raise _invalid("y", f"as many labels as `groups`, {len(groups)}", f"{len(y)}")
+        raise wrong_value("y", f"as many labels as `groups`, {len(groups)}", f"{len(y)}")
     if groups is None:
         return stratified_split(task.strata(y), fraction, seed)
     return grouped_split(task.group_strata(y), groups, fraction, seed)
@@ -161,9 +162,9 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
     """
     labels = _labels(y)
     if not labels.ndim:
-        raise _invalid("y", "the labels of the samples", y)
+        raise wrong_value("y", "the labels of the samples", y)
     if labels.dtype.kind not in "iu":
-        raise _invalid("y", "labels of an integer dtype", f"dtype {labels.dtype}")
+        raise wrong_value("y", "labels of an integer dtype", f"dtype {labels.dtype}")
     labels = np.unique(labels)
     try:
         given = np.atleast_1d(np.asarray(sizes))
@@ -176,7 +177,7 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
     counts = np.diff(ends, prepend=0)
     if not len(counts) or not (counts >= 1).all() or ends[-1] > len(labels):
         expected = f"numbers or shares of the {len(labels)} classes, at least one class a part and no more than all"
-        raise _invalid("sizes", expected, sizes)
+        raise wrong_value("sizes", expected, sizes)
     shuffled = np.random.default_rng(checks.seed(seed)).permutation(labels)
     return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
 
@@ -188,7 +189,3 @@ def _labels(y: Any, argument: str = "y") -> np.ndarray:
     except (TypeError, ValueError):
         raise ValueError(checks.invalid(argument, "an array of labels of one type", y)) from None
     return labels
-
-
-def _invalid(argument: str, expected: str, received: Any) -> ValueError:
-    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")
