@@ -24,12 +24,6 @@ class SinusoidTasks(TaskFamily):
     Raises:
         ValueError: if a number of samples is out of range.
 
-    Example:
-
-    >>> tasks = SinusoidTasks(shots=5)
-    >>> tasks.episode(0).support[0].shape, tasks.batch(0, tasks=25).query[1].shape, tasks.input_shape
-    ((5, 1), (25, 10, 1), (1,))
-
     Reference: [Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks](https://arxiv.org/abs/1703.03400),
         section 5.1.
     """

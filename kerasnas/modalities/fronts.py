@@ -20,12 +20,9 @@ _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
 
 
 class Front(abc.ABC):
-    """The step from raw samples to the inputs of a network, in standard Keras layers.
+    """The step from raw samples to the inputs of a network, in standard Keras layers; recorded by its `name`.
 
-    Attributes:
-        name: how it is recorded.
-        sizes: arguments of a space that follow from it.
-        source: what is pretrained in it, and its license, as entries of the record. Defaults to none.
+    `source` says what is pretrained in it, by default nothing, and its license, as entries of the record.
     """
 
     name: str
