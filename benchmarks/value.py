@@ -24,6 +24,8 @@ The contenders are
   whole network, with batch norms as they are, by Adam at a tenth of the rate;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
+- `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
+  `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
@@ -67,9 +69,12 @@ RACES = {
     "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
     "small_taught": ["--max_parameters=20000", "--teach"],
 }
+LIMITS = (5_000, 15_000, 50_000)
+RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "scaled")]
 
 
 def load(data, name, most=None, shots=0, seed=0):
@@ -141,6 +146,8 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
         found, more = contenders.run_start(contender, name, arrays, seconds, seed)
     elif contender == "svm":
         found, more = contenders.run_svm(arrays)
+    elif contender.startswith("scaled_"):
+        found, more = contenders.run_scaled(int(contender.removeprefix("scaled_")), name, arrays, seconds, seed)
     elif contender == "random_networks":
         found, more = contenders.run_random_networks(name, arrays, seconds, seed)
     elif contender in ("random_search", "hyperband"):

@@ -206,41 +206,70 @@ def run_tuner(contender, name, arrays, seconds, seed):
     return accuracy(model, x_test, y_test), {"trials": trials, **costs(model)}
 
 
-def run_random_networks(name, arrays, seconds, seed, number=3):
-    """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
+def train_as_winner(model, name, arrays, clock, end, seed):
+    """Train a network as the race trains its winner; return its accuracy on the test images.
+
+    Args:
+        end: seconds by `clock`, at which it has been evaluated.
+    """
     from kerasnas.callbacks.stopping import NonFiniteError
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.winners import annealed
+
+    x, y, x_test, y_test, _, classes = scaled(arrays)
+    batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))
+    contestant = Contestant(RECIPE.compile_network(model, None), batches)
+    few = slice(0, 250)
+    contestant.scores(x[few], y[few])  # traces
+    before = clock()
+    contestant.scores(x[few], y[few])
+    length = end - clock() - 1.0 - 1.2 * (clock() - before) * len(x_test) / len(x[few])
+    try:
+        contestant.advance(clock, length, schedule=lambda past, end=length: annealed(past / end))
+        return float(contestant.scores(x_test, y_test).mean())
+    except NonFiniteError:
+        return 1 / classes  # such a network says nothing
+
+
+def run_random_networks(name, arrays, seconds, seed, number=3):
+    """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
     from kerasnas.spaces import MacroSpace
 
     clock = time.process_time
-    x, y, x_test, y_test, shape, classes = scaled(arrays)
+    x, _, _, _, shape, classes = scaled(arrays)
     space, rng = MacroSpace.for_data(shape, classes, len(x)), np.random.default_rng(seed)
     found = {"each": [], "parameters": [], "latency_ms": [], "genotypes": []}
     begin = clock()
     for index in range(number):
         end = begin + (seconds - begin) * (index + 1) / number
         genotype = space.sample(rng)
-        model = RECIPE.compile_network(space.build_network(genotype, shape, classes, seed=seed), None)
-        batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))
-        contestant = Contestant(model, batches)
-        few = slice(0, 250)
-        contestant.scores(x[few], y[few])  # traces
-        before = clock()
-        contestant.scores(x[few], y[few])
-        length = end - clock() - 1.0 - 1.2 * (clock() - before) * len(x_test) / len(x[few])
-        try:
-            contestant.advance(clock, length, schedule=lambda past, end=length: annealed(past / end))
-            correct = float(contestant.scores(x_test, y_test).mean())
-        except NonFiniteError:
-            correct = 1 / classes  # such a network says nothing
-        found["each"].append(correct)
+        model = space.build_network(genotype, shape, classes, seed=seed)
+        found["each"].append(train_as_winner(model, name, arrays, clock, end, seed))
         found["genotypes"].append(json.loads(genotype.to_json()))
         for key, value in costs(model).items():
             found[key].append(value)
     return float(np.mean(found["each"])), {"best": max(found["each"]), **found}
+
+
+def run_scaled(most, name, arrays, seconds, seed):
+    """The network that a race without limits begins with, scaled to at most so many parameters, with drawn weights."""
+    from kerasnas.cost.counting import parameters
+    from kerasnas.racing.portfolio import known_plans
+    from kerasnas.spaces import MacroSpace
+
+    x, _, _, _, shape, classes = scaled(arrays)
+    plan = next(iter(known_plans().values()))
+
+    def build(filters):
+        space = MacroSpace.for_data(shape, classes, len(x), filters=filters, widths=(1.0,))
+        genotype = space.network(plan["stem"], 1.0, plan["blocks"], plan["halving"], plan["depths"])
+        return space.build_network(genotype, shape, classes, seed=seed)
+
+    filters = next(filters for filters in range(1, 65) if parameters(build(filters + 1)) > most)
+    model = build(filters)
+    return train_as_winner(model, name, arrays, time.process_time, seconds, seed), {**costs(model), "filters": filters}
 
 
 def run_svm(arrays):
