@@ -15,7 +15,7 @@ from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
-from tests.kit import count_steps
+from tests.kit import count_steps, untraced
 
 FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
 PLOTS = ("cell_network.png", "predictions.csv")
@@ -46,13 +46,13 @@ ANSWERED = []  # numbers of samples that the network of `finished` was asked for
 def finished(dataset, tmp_path_factory):
     """A race of two networks on a clock that counts."""
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=8)
+        count_steps(patch, first=4)
         patch.setattr(stage, "TIMED", 4)
         patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
         folder = tmp_path_factory.mktemp("run") / "race"
         answers = Classifier.answers
         patch.setattr(Classifier, "answers", lambda network, x: ANSWERED.append(len(x)) or answers(network, x))
-        command = ["search", f"--dataset={dataset}", "--cpu_minutes=2.5", "--candidates=2", f"--output_dir={folder}"]
+        command = ["search", f"--dataset={dataset}", "--cpu_minutes=1.2", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main([*command, "--max_parameters=20000", "--initializer=none"]) == 0
         return folder
 
@@ -150,7 +150,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
-    assert name == "search" and "--cpu_minutes=2.5" in flags and "--candidates=2" in flags
+    assert name == "search" and "--cpu_minutes=1.2" in flags and "--candidates=2" in flags
 
 
 def fails(capsys, *arguments):
