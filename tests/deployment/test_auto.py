@@ -54,7 +54,7 @@ def numbers():
 
 def test_numbers_are_estimated_from_what_is_found_to_be_text(numbers, tmp_path, monkeypatch):
     count_steps(monkeypatch)
-    fitted = AutoRegressor(3, tmp_path / "home", log=lambda line: None, candidates=1).fit(*numbers)
+    fitted = AutoRegressor(2, tmp_path / "home", log=lambda line: None, candidates=1).fit(*numbers)
     assert fitted.result["dataset"]["modality"] == "texts" and fitted.score(*numbers) > 0.9
     for kind in (AutoRegressor, TextRegressor):  # a run says what it is
         np.testing.assert_array_equal(kind.load(tmp_path / "home").predict("a bad film"), fitted.predict("a bad film"))

@@ -38,7 +38,7 @@ def raced(tmp_path_factory):
         patch.setattr(linear.NGramCompanion, "learn", learning)
         patch.setattr(winners, "_train", training)
         folder = tmp_path_factory.mktemp("estimator") / "home"
-        fitted = TextClassifier(4, folder, log=said.append, candidates=2).fit(*sentences(80))
+        fitted = TextClassifier(3, folder, log=said.append, candidates=2).fit(*sentences(80))
     return fitted, said, seen
 
 

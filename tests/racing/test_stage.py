@@ -156,7 +156,7 @@ def test_looks_at_the_network_in_training_change_nothing(uninterrupted, tmp_path
     entrant, looks, ended = race(tmp_path), set(), threading.Event()
 
     def look():
-        while not ended.wait(0.001):
+        while not ended.wait(0.004):
             looks.add(entrant.contestants.at_work())
 
     thread = threading.Thread(target=look)
