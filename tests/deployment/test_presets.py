@@ -89,8 +89,6 @@ def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
     Image.new("L", (28, 28), 90).save("one.png")
     assert cli.main(["predict", NAME, "one.png"]) == 0
     assert "one.png" in capsys.readouterr().out
-    assert cli.main(["evaluate", NAME]) == 0
-    assert "92.30" in capsys.readouterr().out
     assert cli.main(["predict", "fashion_mnst_mini", "one.png"]) == 2
     assert f"Did you mean '{NAME}'?" in capsys.readouterr().err
     assert cli.main(["push", NAME, "mine"]) == 0 and kerasnas.load("mine").classes == kerasnas.load(NAME).classes

@@ -15,7 +15,7 @@ from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
-from tests.kit import count_steps, untraced
+from tests.kit import count_steps
 
 FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
 PLOTS = ("cell_network.png", "predictions.csv")
@@ -156,21 +156,6 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
 def fails(capsys, *arguments):
     assert cli.main(arguments) == 2
     return capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(dataset, tmp_path, capsys):
-    folder = tmp_path / "run"
-    arguments = ["search", f"--dataset={dataset}", "--minutes=1", f"--output_dir={folder}"]
-    message = fails(capsys, *arguments, "--max_parameters=50")
-    for words in (
-        "No network is within max_parameters=50",
-        "The least there is has",
-        " parameters",
-        "of separable_3x3 after conv_3x3, 0.25 times",
-    ):
-        assert words in message
-    assert [file.name for file in folder.iterdir()] == ["failed.json"]  # the folder can be used again
 
 
 def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):

@@ -52,20 +52,20 @@ def trained(monkeypatch):
 
 def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path, training, data, trained):
     found = [cell("222"), cell("322")]
-    settings = Shortlist(size=3, steps=(8, 16), evaluations=3)
+    settings = Shortlist(size=6, steps=(8, 16), evaluations=6)
     within = SPACE.reachable(max_skips=1)
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, within, log=lambda line: None)
     first, second = record["rungs"]
     assert (first["epochs"], second["epochs"]) == (2, 4)  # of four batches
-    assert [len(rung["networks"]) for rung in record["rungs"]] == [3, 1]
+    assert [len(rung["networks"]) for rung in record["rungs"]] == [6, 2]
     accuracy = {json.dumps(one["genotype"]): one["val_accuracy"] for one in first["networks"]}
-    best = sorted((text for text in accuracy if accuracy[text] is not None), key=lambda text: -accuracy[text])[:1]
+    best = sorted((text for text in accuracy if accuracy[text] is not None), key=lambda text: -accuracy[text])[:2]
     assert [json.dumps(one["genotype"]) for one in second["networks"]] == best
     assert record["genotype"] == json.loads(best[0])
     assert record["proxy"] == "synflow"
-    assert [epochs for _, _, epochs in trained] == [2] * 3 + [4]
+    assert [epochs for _, _, epochs in trained] == [2] * 6 + [4] * 2
     again = run_shortlist(Stages(tmp_path), settings, found, training, *data, within)
-    assert again == record and len(trained) == 4
+    assert again == record and len(trained) == 8
 
 
 def test_what_is_remembered_takes_part_beside_what_was_found(tmp_path, training, data, trained):
@@ -175,7 +175,7 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
 
     monkeypatch.setattr(NetworkTraining, "run", run)
     assert search.derive() == cell("222222", space)
-    assert rerank(search, x, y, Shortlist(3, (10,), evaluations=3, proxy="parameters"), log=str) == cell(
+    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell(
         "222122", space
     )
     assert list(seen)[:2] == [cell("222222", space), cell("222122", space)]
