@@ -160,8 +160,8 @@ def over(name, trials):
     return StrategyOracle(lambda space: STRATEGIES[name](space, seed=3), OBJECTIVE, trials, costs=costs)
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_every_strategy_searches_it_and_continues_after_a_kill(name, tmp_path):
+@pytest.mark.parametrize("name", ["controller", "evolution", "nsga2", "predictor"])  # all: test_strategy_oracle.py
+def test_strategies_search_it_and_continue_after_a_kill(name, tmp_path):
     whole = Formula(over(name, 24), tmp_path / "whole").asked
     assert len(whole) == 24 and {type(one) for values in whole for one in values.values()} == {int, float, str, bool}
     with contextlib.suppress(KeyboardInterrupt):
