@@ -45,7 +45,7 @@ COMMANDS = (
     "doctor",
     "completion",
 )
-EPOCHS, RETRAIN_EPOCHS = 3, 2
+EPOCHS, RETRAIN_EPOCHS = 2, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,avg_pool_3x3"),
     *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=16", f"--retrain_epochs={RETRAIN_EPOCHS}"),

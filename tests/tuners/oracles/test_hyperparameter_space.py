@@ -173,7 +173,7 @@ def test_better_than_random_search(tmp_path):
     def best(oracle, folder):
         return Formula(oracle, folder).oracle.get_best_trials()[0].score
 
-    seeds = range(4)
+    seeds = range(2)
     found = {
         name: np.mean([best(make(seed), tmp_path / f"{name}{seed}") for seed in seeds])
         for name, make in {

@@ -26,8 +26,8 @@ def wrapped(name, space, seed, max_trials):
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_trajectory_is_the_bare_strategy_s_also_after_a_kill_and_reload(name, bare, run, tmp_path):
-    """A trial that was interrupted is run again, and what follows is what would have followed."""
+def test_trajectory_continues_after_a_kill_and_reload(name, bare, run, tmp_path):
+    """That of the bare strategy: a trial that was interrupted is run again, and what follows would have followed."""
     expected = bare(name, CONSTRAINED, 3, 24)
     first = run(wrapped(name, CONSTRAINED, 3, 24), tmp_path, stop_after=13)
     assert first.asked == expected[:13]
