@@ -191,17 +191,3 @@ def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
 def test_settings_outside_their_range(wrong, message):
     with pytest.raises(ValueError, match=message):
         RaceConfig(**wrong)
-
-
-@pytest.mark.slow
-def test_latency_is_a_limit_too(dataset, tmp_path, monkeypatch):
-    """With a clock that knows small networks alone as fast enough."""
-    from kerasnas.methods.race import limits
-
-    monkeypatch.setattr(stage, "first_steps", lambda seconds: 20)
-    monkeypatch.setattr(limits, "network_latency", lambda model, rounds: model.count_params() / 1e4)
-    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.3, candidates=2, latency_target_ms=4.0)
-    result = methods.search(settings, tmp_path / "run", log=lambda line: None)
-    assert all(entry["parameters"] < 4.1e4 for entry in result["race"]["contestants"].values())
-    with pytest.raises(ValueError, match=r"No network is within latency_target_ms=0\.001.* ms"):
-        methods.search(RaceConfig(dataset=str(dataset), latency_target_ms=0.001), tmp_path / "none")
