@@ -52,6 +52,7 @@ def numbers():
     return [f"the film was {word}" for word in words], np.where(words == "good", 5.0, 1.0) + rng.normal(0, 0.1, 80)
 
 
+@pytest.mark.slow  # as texts with classes, which a default test races
 def test_numbers_are_estimated_from_what_is_found_to_be_text(numbers, tmp_path, monkeypatch):
     count_steps(monkeypatch)
     fitted = AutoRegressor(2, tmp_path / "home", log=lambda line: None, candidates=1).fit(*numbers)

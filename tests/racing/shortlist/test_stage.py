@@ -8,6 +8,7 @@ import pytest
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.proxies import ProxyScore
 from kerasnas.racing import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.racing.shortlist import stage
 from kerasnas.search import BilevelTrainer
@@ -20,6 +21,19 @@ SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three 
 
 def cell(digits, space=SPACE):
     return space.decode([int(digit) for digit in digits])
+
+
+@pytest.fixture(autouse=True)
+def unbuilt(monkeypatch):
+    """The proxy `parameters` counts those of a cell's convolutions, and builds no network."""
+    score = ProxyScore.__call__
+
+    def counted(self, genotype):
+        if self.proxy != "parameters":
+            return score(self, genotype)
+        return 9.0 * genotype.count("nor_conv_3x3") + genotype.count("nor_conv_1x1")
+
+    monkeypatch.setattr(ProxyScore, "__call__", counted)
 
 
 @pytest.fixture
