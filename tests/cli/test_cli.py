@@ -24,7 +24,9 @@ from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
+from tests.kit import untraced
 
+pytestmark = pytest.mark.usefixtures("eagerly")  # tracing takes longer than the few steps of its runs
 COMMANDS = (
     "search",
     "retrain",
@@ -81,7 +83,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
+    with untraced():
+        assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
     return folder
 
 
