@@ -22,9 +22,11 @@ from kerasnas.cli.flags import settings
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files import storage
-from kerasnas.genotypes import DARTS_V2, Genotype
+from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
+from tests.kit import untraced
 
+pytestmark = pytest.mark.usefixtures("eagerly")  # tracing takes longer than the few steps of its runs
 COMMANDS = (
     "search",
     "retrain",
@@ -45,7 +47,7 @@ COMMANDS = (
     "doctor",
     "completion",
 )
-EPOCHS, RETRAIN_EPOCHS = 3, 2
+EPOCHS, RETRAIN_EPOCHS = 2, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,avg_pool_3x3"),
     *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=16", f"--retrain_epochs={RETRAIN_EPOCHS}"),
@@ -81,7 +83,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
+    with untraced():
+        assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
     return folder
 
 
@@ -224,16 +227,6 @@ def test_retrain_of_a_genotype_file(fails, finished, dataset, tmp_path):
     assert without_seconds(result["searched"]) == without_seconds(expected)
     assert {path.name for path in folder.glob("*.png")} == {"cell_reduce.png"}
     assert cli.main(["resume", f"--output_dir={folder}"]) == 0
-
-
-@pytest.mark.slow
-def test_retrain_of_a_published_genotype(dataset, tmp_path):
-    flags = ["--retrain_filters=2", "--retrain_cells=3", "--retrain_epochs=1", "--retrain_batch_size=48"]
-    flags += ["--stem_strides=1", "--augment="]
-    folder = tmp_path / "darts"
-    assert cli.main(["retrain", "--genotype=DARTS_V2", f"--dataset={dataset}", *flags, f"--output_dir={folder}"]) == 0
-    assert Genotype.load(folder / "genotype.json") == DARTS_V2
-    assert 0 <= read(folder / "result.json")["searched"]["test_accuracy"] <= 1
 
 
 @pytest.mark.slow
@@ -384,7 +377,6 @@ def test_version(capsys):
             ["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"],
             ["flag --retrain_batch_size. Expected", "6000"],
         ),
-        (["search", "--space=darts", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
         (["time", "--output_dir=x"], ["output_dir"]),
         (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
         (["time", "--steps=0"], ["flag --steps. Expected", "at least 1"]),

@@ -186,14 +186,3 @@ def test_an_error_of_another_library_is_no_word_of_ours(place, capsys, monkeypat
     monkeypatch.setattr(race.RaceMethod, "load", lambda method, config: re.compile("("))
     assert "missing )" in fails(capsys, *RIGHT)
     assert "Traceback" in (place / "home" / "error.log").read_text()
-
-
-@pytest.mark.slow
-def test_a_whole_run_in_the_folder_of_one_that_diverged(place, capsys):
-    sizes = ["--stem_strides=1", "--num_nodes=1", "--filters=2", "--num_cells=1", "--batch_size=8", "--shortlist=0"]
-    sizes += ["--retrain_filters=2", "--retrain_cells=2", "--retrain_epochs=1", "--epochs=1", "--random_genotypes=0"]
-    flags = ["search", "--space=darts", "--dataset=data.npz", *sizes, "--output_dir=run"]
-    assert "stopped being finite" in fails(capsys, *flags, "--learning_rate=1e18")
-    assert "stopped being finite" in fails(capsys, "resume", "run")
-    assert cli.main(flags) == 0
-    assert (place / "run" / "model.keras").exists() and not (place / "run" / "failed.json").exists()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, SignalRegressor, TextRegressor
+from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, TextRegressor
 from kerasnas.deployment.samples import Samples
 from kerasnas.modalities.columns import columns_of
 from kerasnas.modalities.lookup import of_samples
@@ -52,20 +52,13 @@ def numbers():
     return [f"the film was {word}" for word in words], np.where(words == "good", 5.0, 1.0) + rng.normal(0, 0.1, 80)
 
 
+@pytest.mark.slow  # as texts with classes, which a default test races
 def test_numbers_are_estimated_from_what_is_found_to_be_text(numbers, tmp_path, monkeypatch):
     count_steps(monkeypatch)
-    fitted = AutoRegressor(3, tmp_path / "home", log=lambda line: None, candidates=1).fit(*numbers)
+    fitted = AutoRegressor(2, tmp_path / "home", log=lambda line: None, candidates=1).fit(*numbers)
     assert fitted.result["dataset"]["modality"] == "texts" and fitted.score(*numbers) > 0.9
     for kind in (AutoRegressor, TextRegressor):  # a run says what it is
         np.testing.assert_array_equal(kind.load(tmp_path / "home").predict("a bad film"), fitted.predict("a bad film"))
     for kind in (ImageRegressor, AutoClassifier):  # other samples, other answers
         with pytest.raises(ValueError, match=f"no run of {kind.__name__}"):
             kind.load(tmp_path / "home")
-
-
-@pytest.mark.slow  # as series with classes, which a default test races
-def test_numbers_are_estimated_from_series(tmp_path, monkeypatch):
-    count_steps(monkeypatch)
-    x = np.random.default_rng(0).normal(size=(80, 24)).cumsum(axis=1)
-    fitted = SignalRegressor(3, tmp_path, log=lambda line: None, candidates=1).fit(x, x[:, -4:].mean(axis=1))
-    assert fitted.score(x, x[:, -4:].mean(axis=1)) > 0.9

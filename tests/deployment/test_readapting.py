@@ -125,20 +125,6 @@ def test_samples_that_choose_a_state_do_not_judge_it(monkeypatch):
     assert seen["stops"] | seen["decides"] == {tuple(row) for row in x[found.held_out]}
 
 
-def test_replay_remembers():
-    """New points lie elsewhere, and are told apart otherwise; of the earlier ones as many are right as before."""
-    inputs = keras.Input((2,))
-    keras.utils.set_random_seed(0)
-    given = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(32, activation="relu")(inputs)))
-    old, new, test = points(400, 1), points(400, 2, TURNED), points(400, 3)
-    new[0][:, 0] += 8  # apart from the old ones
-    given.compile(keras.optimizers.Adam(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    given.fit(*old, epochs=5, verbose=0)
-    found = readapt(given, *new, replay=old, **{**RATE, "most_steps": 150, "learning_rate": 0.02})
-    right = (found.model.predict(test[0], verbose=0).argmax(axis=1) == test[1]).mean()
-    assert found.adopted and found.after > 0.85 and right > 0.85
-
-
 def test_budget_is_kept():
     now = iter(np.arange(0, 1000, 0.5))
     found = readapt(model(), *points(200, 1, TURNED), seconds=10, clock=lambda: float(next(now)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnas import ImageClassifier, SignalClassifier, TextClassifier
+from kerasnas import AutoClassifier, AutoRegressor, ImageClassifier, SignalClassifier, TextClassifier
 from kerasnas.companions import linear
 from kerasnas.cost.counting import macs
 from kerasnas.methods.rebuilding import read_network
@@ -38,7 +38,7 @@ def raced(tmp_path_factory):
         patch.setattr(linear.NGramCompanion, "learn", learning)
         patch.setattr(winners, "_train", training)
         folder = tmp_path_factory.mktemp("estimator") / "home"
-        fitted = TextClassifier(4, folder, log=said.append, candidates=2).fit(*sentences(80))
+        fitted = TextClassifier(3, folder, log=said.append, candidates=2).fit(*sentences(80))
     return fitted, said, seen
 
 
@@ -60,8 +60,12 @@ def test_it_is_loaded_and_knows_its_kind(fitted):
     again = TextClassifier.load(fitted.folder)
     assert again.classes_.tolist() == ["no", "yes"]
     np.testing.assert_array_equal(again.predict_proba(["a dull film"]), fitted.predict_proba(["a dull film"]))
-    with pytest.raises(ValueError, match="holds no run of ImageClassifier"):
-        ImageClassifier.load(fitted.folder)
+    np.testing.assert_array_equal(
+        AutoClassifier.load(fitted.folder).predict("a dull film"), fitted.predict("a dull film")
+    )
+    for kind in (ImageClassifier, AutoRegressor):  # other samples, other answers
+        with pytest.raises(ValueError, match=f"holds no run of {kind.__name__}"):
+            kind.load(fitted.folder)
 
 
 @pytest.mark.parametrize(

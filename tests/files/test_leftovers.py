@@ -61,7 +61,7 @@ def kill_writers(folder, kills, seed=0):
 
 
 def test_killed_writers_leave_nothing_after_the_next_opening(tmp_path):
-    before, after = kill_writers(tmp_path, 8)
+    before, after = kill_writers(tmp_path, 5)
     assert before > 0 and after == 0
 
 

@@ -110,7 +110,7 @@ def write(folder, name, number, forgetting):
 
 def test_two_processes_write_at_once(store):
     """One adds, the other adds and removes, which writes the file again: no line is lost, none is torn."""
-    context, number = multiprocessing.get_context("fork"), 60
+    context, number = multiprocessing.get_context("fork"), 20
     store.append(race(C, A))
     jobs = [context.Process(target=write, args=(store.path.parent, name, number, name == A)) for name in (A, B)]
     for job in jobs:

@@ -17,10 +17,15 @@ from tests.meta.kit import arrays, same
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_3x3"])
 
 
+@pytest.fixture(scope="module")
+def supernet():
+    return SPACE.build_supernet((8, 8, 1), 2, seed=3)
+
+
 @pytest.fixture
-def learned():
+def learned(supernet):
     """A supernet of two classes whose alphas were moved."""
-    supernet = SPACE.build_supernet((8, 8, 1), 2, seed=3)
+    supernet.relaxation.temperature.assign(1.0)
     for variable in supernet.architecture_parameters:
         variable.assign(np.random.default_rng(0).standard_normal(variable.shape))
     return supernet

@@ -1,8 +1,6 @@
 """Supernet and discrete network: two readings of one skeleton, seeds, saving, errors."""
 
 import random
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -114,40 +112,6 @@ def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
 
 
 # The discrete network is plain Keras -----------------------------------------------------------------
-WITHOUT_KERASNAS = """
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("kerasnas", "tuners"):
-            raise ImportError("blocked: " + name)
-sys.meta_path.insert(0, Block())
-try:
-    import kerasnas
-except ImportError:
-    pass
-else:
-    raise SystemExit("kerasnas could be imported")
-import keras, numpy as np
-folder = sys.argv[1]
-for index in range(2):
-    model = keras.models.load_model(f"{folder}/{index}.keras")
-    np.save(f"{folder}/{index}.npy", model.predict(np.load(f"{folder}/x.npy"), verbose=0))
-assert not any(name.startswith("kerasnas") for name in sys.modules)
-"""
-
-
-@pytest.mark.slow
-def test_discrete_network_is_loaded_without_kerasnas(tmp_path):
-    x, networks = images(), [discrete(g, drop_path=0.2, seed=4) for g in (GENOTYPE, POOLED)]
-    np.save(tmp_path / "x.npy", x)
-    for index, network in enumerate(networks):
-        network.save(tmp_path / f"{index}.keras")
-    command = [sys.executable, "-I", "-c", WITHOUT_KERASNAS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    for index, network in enumerate(networks):
-        loaded = np.load(tmp_path / f"{index}.npy")
-        np.testing.assert_allclose(loaded, network(x, training=False), rtol=1e-5, atol=1e-6)
 
 
 def test_drop_path_is_dropout_with_one_value_an_image():

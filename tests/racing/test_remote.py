@@ -114,20 +114,12 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch
         assert entry["macs"] > 0 and entry["parameters"] > 0 and entry["cost"] > 0
 
 
-@pytest.mark.usefixtures("two_rungs")
-def test_workers_compute_in_the_precision_of_the_race(tmp_path):
-    workers = Two()
-    race(tmp_path, workers, precision="bfloat16", candidates=lambda number: candidates(2)).run()
-    assert {order.precision for order in workers.orders} == {"bfloat16"}
-
-
 def test_what_cannot_be_trained_drops_out_and_what_is_lost_does_not_end_the_race(tmp_path, two_rungs):
     narrow = SPACE.network("conv_3x3", 0.5, "separable_3x3", "pool", (0, 1))
     bad = Candidate("bad", narrow, "reference", learning_rate=1e30)
-    said = []
-    found = race(
-        tmp_path / "race", Two(lost_with="narrow"), said, candidates=lambda number: [*candidates(3), bad]
-    ).run()
+    said, workers, settings = [], Two(lost_with="narrow"), {"candidates": lambda number: [*candidates(3), bad]}
+    found = race(tmp_path / "race", workers, said, precision="bfloat16", **settings).run()
+    assert {order.precision for order in workers.orders} == {"bfloat16"}
     outcomes = {name: entry["outcome"] for name, entry in found["contestants"].items()}
     assert "finite" in outcomes["bad"] and "Item" in outcomes["narrow"]
     assert found["winner"] in ("conv", "separable") and len(accuracies(found)["separable"]) == 2

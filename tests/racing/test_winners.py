@@ -42,7 +42,7 @@ class Beside(Companion):
 
 def trained(folder, **options):
     said, kept = [], []
-    entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), build=kit.build, **options)
+    entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), **options)
     beside = Beside()
     record = train_winners(entrant, kept.append, beside)
     for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):

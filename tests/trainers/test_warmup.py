@@ -116,7 +116,7 @@ def test_callback_takes_the_place_of_the_trainers_warm_up(space, data):
 
 
 def test_alphas_can_be_frozen_in_the_midst(space, data):
-    search = make(space, 0)
+    search = make(space, 0, run_eagerly=True)
     freeze = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: search.activate_architecture(epoch != 1) if epoch else None
     )

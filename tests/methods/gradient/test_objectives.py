@@ -43,11 +43,6 @@ def dataset(tmp_path_factory):
     return path
 
 
-def cost_of(genotype, cost, filters=4):
-    space = ProxylessSpace(filters=filters, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
-    return COSTS[cost](space, (8, 8, 1), 3, filters=filters).cost(genotype)
-
-
 @pytest.mark.slow
 def test_run_with_latency_is_resumed_with_the_latency_it_measured(dataset, tmp_path, monkeypatch):
     """The second measurement would differ; an interrupted run ends as an uninterrupted one with the same table."""

@@ -1,9 +1,5 @@
-"""A whole run on signals by the command line, and its errors where settings and signals do not fit."""
+"""Errors of the command line where settings and signals do not fit; recordings have a whole run in test_text.py."""
 
-import json
-import zipfile
-
-import keras
 import numpy as np
 import pytest
 
@@ -24,22 +20,6 @@ def dataset(tmp_path_factory):
     arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
     np.savez(path, **arrays, classes=data.classes, kind="signals")
     return path
-
-
-@pytest.mark.slow  # by default recordings, which are signals behind their front, have a whole run in test_text.py
-def test_whole_run(dataset, tmp_path):
-    folder = tmp_path / "run"
-    own = ["--random_genotypes=0", "--kernels=100"]
-    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, *own, f"--output_dir={folder}"]) == 0
-    result = json.loads((folder / "result.json").read_text())
-    assert result["dataset"]["input_shape"] == [16, 1] and result["genotype"]["space"] == "signals"
-    card = (folder / "card.md").read_text()
-    assert "A Keras signal classifier." in card and "16x1" in card
-    assert "image" not in card.replace("image_size", "").replace("image_fit", "")  # two settings
-    assert "linear model on 84 random kernels | held-out loss (6 signals): " in card
-    with zipfile.ZipFile(folder / "model.keras") as file:
-        assert b"kerasnas" not in file.read("config.json")
-    assert keras.models.load_model(folder / "model.keras").input_shape == (None, 16, 1)
 
 
 @pytest.mark.parametrize(

@@ -116,17 +116,6 @@ def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells
     assert again["searched"]["parameters"] == entry["parameters"]
 
 
-@pytest.mark.slow
-def test_own_candidates_of_several_spaces_race_beside_the_references(dataset, cells, tmp_path):
-    NASBench201Space().sample(np.random.default_rng(0)).save(tmp_path / "graph.json")
-    genotypes = (str(cells / "genotype.json"), str(tmp_path / "graph.json"))
-    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.6, candidates=3, genotypes=genotypes, starts="none")
-    race = methods.search(settings, tmp_path / "race", log=silent)["race"]
-    kinds = {name: entry["kind"] for name, entry in race["contestants"].items()}
-    assert kinds["cells"] == kinds["graph"] == "given" and len(kinds) == 3
-    assert all(race["contestants"][name]["rungs"] for name in ("cells", "graph"))
-
-
 def test_names_are_those_of_the_files_and_folders(cells, tmp_path):
     from kerasnas.methods.race.given import _name
 
@@ -222,12 +211,3 @@ def test_limits_that_no_network_of_another_space_meets(own_module, dataset, tmp_
     config = RaceConfig(imports=(str(own_module),), dataset=str(dataset), space="lines", max_parameters=5)
     with pytest.raises(ValueError, match=r"No network of space 'lines' is within max_parameters=5: of 10 .* has 28 "):
         methods.search(config, tmp_path / "run", log=silent)
-
-
-@pytest.mark.slow
-def test_space_with_a_supernet_is_raced_where_that_is_said(dataset, tmp_path):
-    folder = tmp_path / "run"
-    flags = ["--method=race", "--space=nasbench201", f"--dataset={dataset}", "--cpu_minutes=0.4", "--candidates=2"]
-    assert cli.main(["search", *flags, "--starts=none", f"--output_dir={folder}"]) == 0
-    result = json.loads((folder / "result.json").read_text())
-    assert result["genotype"]["space"] == "nasbench201" and "--method=race" in result["command"]

@@ -57,7 +57,7 @@ def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_pat
 
 
 def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path):
-    race = made(digits(unlike=False), tmp_path / "alike")
+    race = made(digits(unlike=False), tmp_path / "alike", initializer="none")
     assert race.most == 12 and race.share == 0.0 and race.small is not None and not race.duel
     assert "channels" not in parts(race) and len(race.candidates(12)) == 12
     cells = made(digits(unlike=True), tmp_path / "cells", space="nasbench201")
@@ -81,7 +81,7 @@ def test_samples_that_are_held_out_are_not_learned_from(tmp_path):
 def test_limits_are_asked_once_for_each_network(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(making, "within", lambda *settings: lambda genotype: asked.append(genotype) or True)
-    made(digits(unlike=False), tmp_path / "once").candidates(6)
+    made(digits(unlike=False), tmp_path / "once", initializer="none").candidates(6)
     assert len(asked) == len(set(asked)) >= 6
 
 
@@ -123,7 +123,7 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
 
 def test_an_impossible_limit_is_answered_before_candidates_are_looked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(making, "portfolio", None)
-    race = made(digits(unlike=False), tmp_path / "run", max_ram_kb=1.0)
+    race = made(digits(unlike=False), tmp_path / "run", max_ram_kb=1.0, initializer="none")
     with pytest.raises(ValueError, match=r"is within max_ram_kb=1\. The least there is takes .* kB of memory"):
         race.candidates(3)
 

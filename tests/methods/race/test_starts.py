@@ -22,7 +22,7 @@ def starts(space, data, said, allowed=lambda genotype: True, **settings):
     return find_starts(RaceConfig(**settings), space, data, build, said.append, allowed)
 
 
-@pytest.mark.parametrize(("shape", "classes"), [((96, 96, 3), 120), ((16, 20, 4), 2), ((6, 6, 1), 2)])
+@pytest.mark.parametrize(("shape", "classes"), [((64, 80, 4), 120), ((6, 6, 1), 2)])
 def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(shape, classes):
     data, said = dataset(shape, classes), []
     space = MacroSpace.for_data(shape, classes, 1000)

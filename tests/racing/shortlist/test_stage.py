@@ -8,6 +8,7 @@ import pytest
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.proxies import ProxyScore
 from kerasnas.racing import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.racing.shortlist import stage
 from kerasnas.search import BilevelTrainer
@@ -20,6 +21,19 @@ SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three 
 
 def cell(digits, space=SPACE):
     return space.decode([int(digit) for digit in digits])
+
+
+@pytest.fixture(autouse=True)
+def unbuilt(monkeypatch):
+    """The proxy `parameters` counts those of a cell's convolutions, and builds no network."""
+    score = ProxyScore.__call__
+
+    def counted(self, genotype):
+        if self.proxy != "parameters":
+            return score(self, genotype)
+        return 9.0 * genotype.count("nor_conv_3x3") + genotype.count("nor_conv_1x1")
+
+    monkeypatch.setattr(ProxyScore, "__call__", counted)
 
 
 @pytest.fixture
@@ -52,7 +66,7 @@ def trained(monkeypatch):
 
 def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path, training, data, trained):
     found = [cell("222"), cell("322")]
-    settings = Shortlist(size=6, steps=(8, 16), evaluations=7)
+    settings = Shortlist(size=6, steps=(8, 16), evaluations=6)
     within = SPACE.reachable(max_skips=1)
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, within, log=lambda line: None)
     first, second = record["rungs"]
@@ -71,7 +85,7 @@ def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path,
 def test_what_is_remembered_takes_part_beside_what_was_found(tmp_path, training, data, trained):
     """In half of the places, whatever the proxy says: of networks without convolutions it thinks little."""
     known = [cell(digits) for digits in ("001", "000", "002", "003")]
-    settings, found = Shortlist(4, (8,), "parameters", 6), [cell("330")]
+    settings, found = Shortlist(4, (8,), "parameters", 4), [cell("330")]
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, remembered=[found[0], *known])
     chosen = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["rungs"][0]["networks"]]
     assert chosen[:3] == [found[0], *known[:2]] and len(set(chosen)) == 4 and chosen[3] not in known

@@ -160,8 +160,8 @@ def over(name, trials):
     return StrategyOracle(lambda space: STRATEGIES[name](space, seed=3), OBJECTIVE, trials, costs=costs)
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_every_strategy_searches_it_and_continues_after_a_kill(name, tmp_path):
+@pytest.mark.parametrize("name", ["controller", "evolution", "nsga2", "predictor"])  # all: test_strategy_oracle.py
+def test_strategies_search_it_and_continue_after_a_kill(name, tmp_path):
     whole = Formula(over(name, 24), tmp_path / "whole").asked
     assert len(whole) == 24 and {type(one) for values in whole for one in values.values()} == {int, float, str, bool}
     with contextlib.suppress(KeyboardInterrupt):
@@ -173,7 +173,7 @@ def test_better_than_random_search(tmp_path):
     def best(oracle, folder):
         return Formula(oracle, folder).oracle.get_best_trials()[0].score
 
-    seeds = range(4)
+    seeds = range(2)
     found = {
         name: np.mean([best(make(seed), tmp_path / f"{name}{seed}") for seed in seeds])
         for name, make in {
