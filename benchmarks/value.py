@@ -25,7 +25,7 @@ The contenders are
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
-  `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
+  `first_5000`: the first network of that race alone; `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
@@ -71,10 +71,11 @@ RACES = {
 }
 LIMITS = (5_000, 15_000, 50_000)
 RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for most in LIMITS}
+RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["two_phases", "small", "small_drawn", "small_taught"]
-CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "scaled")]
+CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 
 def load(data, name, most=None, shots=0, seed=0):
