@@ -25,7 +25,8 @@ The contenders are
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
-  `first_5000`: the first network of that race alone; `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
+  `first_5000`: the first network of that race alone; `scaled_5000`: the network that a race without limits begins with,
+  scaled to as many, alone for all of the time;
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
