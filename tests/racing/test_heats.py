@@ -1,5 +1,7 @@
 """Heats on small samples: who runs, who goes on, and every kill resumes to the same end."""
 
+import math
+
 import pytest
 
 from kerasnas.files.stages import Stages
@@ -45,6 +47,13 @@ def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_
     out = [entries[name]["outcome"] for name in ran if name != best]
     assert all(words.startswith("out after its heat, with") for words in out)
     assert sum("on small images:" in line and "after 8 steps" in line for line in said) == 3
+
+
+def test_in_a_budget_below_two_minutes_there_are_no_heats(tmp_path, monkeypatch):
+    assert heats._LEAST == 120
+    monkeypatch.setattr(heats, "_LEAST", math.inf)
+    found = field(tmp_path).run()
+    assert not any("heat" in entry for entry in found["contestants"].values())
 
 
 def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ _SHARE, _STEPS = 0.1, 100  # of the budget that all heats may take; of a heat
 _ROOM = 0.1  # of the budget that the first rung of the best of them may take
 MOST_SHARE = _SHARE + _ROOM
 """Share of a budget that heats and the rung after them may take."""
+_LEAST = 120.0  # seconds of a budget: heats take a third of a minute, and there cost a point (docs/results/images.md)
 _USUAL = 4  # candidates that a first rung is to have room for, beside the first; else there are heats
 
 
@@ -20,8 +21,8 @@ def heats(field: Field, steps: int, allowance: float) -> None:
 
     A step takes a quarter of the time at half the size, or less, and of five networks the best there is among the best
     at full size (on CIFAR-10, Caltech-101, satellite scenes and PACS). There are none where a first rung of so many
-    `steps` has room for several candidates, and where the start of a short budget has left too little of it. One that
-    would take too long at full size does not start.
+    `steps` has room for several candidates, in budgets below two minutes, and where the start of a budget has left too
+    little of it. One that would take too long at full size does not start.
 
     Args:
         field: with small networks.
@@ -29,6 +30,8 @@ def heats(field: Field, steps: int, allowance: float) -> None:
         allowance: seconds for all candidates but the first.
     """
     if _USUAL * steps * field.entries[field.progress["first"]]["step_seconds"] <= allowance:
+        return
+    if field.budget.seconds < _LEAST:
         return
     if field.budget.left() - FINISH_SECONDS < 2 * MOST_SHARE * field.budget.seconds:  # a winner needs the rest
         return
