@@ -62,7 +62,8 @@ def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeyp
     assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4
 
 
-def test_where_little_time_is_left_there_are_no_heats(tmp_path):
+def test_where_little_time_is_left_there_are_no_heats(tmp_path, monkeypatch):
+    monkeypatch.setattr(heats, "_LEAST", 0.0)
     found = field(tmp_path, minutes=0.6).run()
     assert list(found["contestants"]) == ["conv"]
 
