@@ -83,9 +83,18 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     said, fit, take, read = [], Head.fitted, Contestant._batch, set()
     monkeypatch.setattr(Head, "fitted", lambda x, *given: [read.add(len(x)), fit(x, *given)][1])
     monkeypatch.setattr(Contestant, "_batch", lambda self: [read.add(len(self.batches.x)), take(self)][1])
+    advance, falls = Contestant.advance, []
+
+    def scheduled(self, clock, seconds=math.inf, steps=math.inf, **options):
+        if "schedule" in options:
+            falls.append([options["schedule"](part * seconds) for part in (0.0, 0.5, 1.0, 1.1)])
+        advance(self, clock, seconds, steps, **options)
+
+    monkeypatch.setattr(Contestant, "advance", scheduled)
     one = entrant(tmp_path, TinyStart, said=said)
     found = one.run()
     assert read == {96}  # and none of those held out
+    assert falls == [[1.0, 0.5, 0.0, 0.0]]  # of the tuned network: its learning rate ends at 0 within the slice
     assert found["winner"].startswith("tiny_") and found["contestants"][found["winner"]]["kind"] == "pretrained"
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
@@ -95,7 +104,9 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     out = [entry["outcome"] for name, entry in found["contestants"].items() if name != found["winner"]]
     assert len(out) == 2 and all(words.startswith("out after the challenge") for words in out)
     assert any("tiny, frozen, 64x64" in line for line in said)
+    read.clear()
     record, _ = finish(one, colors(60, 2))
+    assert read == {144}  # the head is fitted again, to what was held out too
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
 
 
