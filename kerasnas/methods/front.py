@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import datasets
+from kerasnas import checks, datasets
 from kerasnas.cost import device_cost
 from kerasnas.export.classifier import load_classifier
 from kerasnas.export.formats import FORMATS, export_classifier
@@ -71,24 +71,23 @@ class FrontMethod(RaceMethod):
         return False
 
     def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
-        number = context.settings.networks  # type: ignore[attr-defined]
-        return (
-            f"{super().plan(context)}\n  front     {number - 1} smaller networks, each with as much time, in {_FOLDER}/"
-        )
+        smaller = _settings(context).networks - 1
+        networks = "a smaller network" if smaller == 1 else f"{smaller} smaller networks, each"
+        return f"{super().plan(context)}\n  front     {networks} with as much time, in {_FOLDER}/"
 
     def finished(self, context: Context[RaceConfig, datasets.Dataset]) -> Record | None:
         return context.finished() if context.keep(read_front) else None
 
     def run(self, context: Context[RaceConfig, datasets.Dataset]) -> Record:
-        config, data = context.settings, context.data
+        config, data = _settings(context), context.data
         record = context.finished() or super().run(context)
         space = with_space(config, data)
         found = [context.keep(_measured, ".", data, context.progress)]
-        for most in sizes(record.searched.parameters, least_parameters(space, data), config.networks - 1):  # type: ignore[attr-defined]
+        for most in sizes(record.searched.parameters, least_parameters(space, data), config.networks - 1):
             context.progress(f"Front: the best network of at most {most:,} parameters.")
             place = f"{_FOLDER}/{most}"
             try:
-                context.keep(_raced, place, config.race(most), context.progress)  # type: ignore[attr-defined]
+                context.keep(_raced, place, config.race(most), context.progress)
             except ValueError as error:  # such as no network within all of the limits
                 context.progress(f"  None: {error}")
                 continue
@@ -101,13 +100,17 @@ class FrontMethod(RaceMethod):
         context.progress.conclude(front_text(context.keep(read_front), Record.of(record)))
 
 
+def _settings(context: Context[RaceConfig, datasets.Dataset]) -> FrontConfig:
+    return checks.instance("settings", context.settings, FrontConfig)  # type: ignore[return-value]
+
+
 def sizes(best: float | None, least: float, number: int) -> list[int]:
     """Return the limits of the smaller networks, the largest first; fewer than `number` where there is no room.
 
     Example:
 
     >>> sizes(130_000, 1_000, 4), sizes(3_400_000, 1_000, 2), sizes(2_500, 1_000, 4)
-    ([65000, 18494, 5262, 1500], [100000, 1500], [])
+    ([65000, 18506, 5269, 1500], [100000, 1500], [])
     """
     most, last = min((best or 0) / 2, _LARGEST), _ROOM * least
     found = np.geomspace(most, last, number).round().astype(int).tolist() if most > last else []

@@ -88,8 +88,8 @@ class MacroSpace(SkeletonSpace):
 
     Args:
         filters: channels of the first stage at width 1. Defaults to 32.
-        widths: options of the width. Defaults to None: 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1 and 1.5; of those that
-            come to the same number of filters, the largest.
+        widths: options of the width. Defaults to 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1 and 1.5, of which the
+            narrowest are the same where `filters` is below 16.
         stems: options of the stem. Defaults to all four.
         stages: options of the number of stages. Defaults to 2, 3 and 4.
         depths: options of the number of blocks of a stage; the first may have none as well. Defaults to 1, 2 and 3.
@@ -134,7 +134,7 @@ class MacroSpace(SkeletonSpace):
     def __init__(
         self,
         filters: int = 32,
-        widths: Sequence[float] | None = None,
+        widths: Sequence[float] = _WIDTHS,
         stems: Sequence[str] = tuple(_STEMS),
         stages: Sequence[int] = (2, 3, 4),
         depths: Sequence[int] = (1, 2, 3),
@@ -144,10 +144,9 @@ class MacroSpace(SkeletonSpace):
         divisions: Sequence[str] = (WHOLE,),
     ):
         self.filters = checks.size("filters", filters)
-        if widths is None:
-            widths = sorted({self._filters(width): width for width in _WIDTHS}.values())
         self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
-        distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
+        if self.widths != _WIDTHS:
+            distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
         self.stems = checks.names("stems", stems, _STEMS)
         self.stages = tuple(checks.size("stages", number) for number in distinct("stages", stages))
         self.depths = tuple(checks.size("depths", number) for number in distinct("depths", depths))

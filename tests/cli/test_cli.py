@@ -278,7 +278,7 @@ def test_the_description_of_the_flags_is_that_of_the_settings():
 
 def test_help_of_search_tells_the_flags_of_its_methods_apart(capsys):
     assert cli.main(["search", "--help=all"]) == 0
-    both, race, gradient, graph = capsys.readouterr().out.split("\nFlags")[1:]
+    both, race, gradient, front, graph = capsys.readouterr().out.split("\nFlags")[1:]
     assert (
         "--output_dir" in both
         and "--method" in both
@@ -287,6 +287,7 @@ def test_help_of_search_tells_the_flags_of_its_methods_apart(capsys):
     )
     assert race.startswith(" of a race:") and "--minutes" in race and "--epochs" not in race
     assert gradient.startswith(" of a gradient search:") and "--epochs" in gradient and "--minutes" not in gradient
+    assert front.startswith(" of a front:") and "--networks" in front and "--minutes" not in front
     assert graph.startswith(" of a search on a graph:") and "--evaluations" in graph and "--minutes" not in graph
 
 

@@ -471,5 +471,8 @@ def test_the_cost_of_whole_networks_is_no_table():
         model.cost(Genotype("darts", {"normal": [Edge("none", 0, 2)]}))
 
 
-def test_default_widths_come_to_different_numbers_of_filters():
-    assert MacroSpace(filters=4).widths == (0.25, 0.5, 0.75, 1.0, 1.5)  # 1, 2, 3, 4 and 6 filters
+def test_default_widths_hold_for_any_number_of_filters():
+    small = SPACE.resized(filters=4)
+    assert small.widths == SPACE.widths and small.resized(filters=32).get_config() == SPACE.get_config()
+    narrow = small.network("conv_3x3", 0.125, "conv_3x3", "pool", (0, 1))
+    assert small.build_network(narrow, (8, 8, 1), 2).count_params() > 0

@@ -36,7 +36,7 @@ def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(sh
 def test_starts_are_of_networks_as_wide_as_the_limits_allow():
     space = MacroSpace.for_data((28, 28, 1), 3, 1000)
     named = named_networks(space)
-    narrow = {genotype for name, genotype in named.items() if name.endswith("_w0.25")}
+    narrow = {genotype for name, genotype in named.items() if name.endswith(("_w0.25", "_w0.1875", "_w0.125"))}
     every = starts(space, dataset(), [])
     assert set(every.values()) & narrow == set() and every["images_vgg_3x3"] == named["vgg_3x3"]
     found = starts(space, dataset(), [], narrow.__contains__)
