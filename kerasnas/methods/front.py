@@ -30,7 +30,7 @@ from kerasnas.runs.shared_settings import DEFAULT_MINUTES
 FRONT, PAGE = "front.json", "front.html"
 _FOLDER = "front"  # of the smaller networks, in that of the run
 _LARGEST = 100_000  # parameters of the second network, where the best is a large pretrained one
-_ROOM = 1.5  # times the parameters of the smallest network of a space: the limit of the last
+_ROOM = 1.5  # times the parameters of the smallest network that would race: the limit of the last
 _CALIBRATION = 200  # training samples, that ranges of integers are found on
 
 
@@ -57,7 +57,7 @@ class FrontMethod(RaceMethod):
     """Networks from the best to the smallest useful one, each a run of its own, exported and measured.
 
     The first is the run itself: every command takes its folder. The others are in `front/PARAMETERS`: races of networks
-    of at most so many parameters, in equal ratios between half of the first one's and the smallest of the space.
+    of at most so many parameters, in equal ratios from half of the first one's down to the smallest that would race.
     """
 
     name, words, settings, option = "front", "a front", FrontConfig, "front"

@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from kerasnas import cli, methods
+from kerasnas import cli, datasets, methods
+from kerasnas.cost import COSTS
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig, front
 from kerasnas.methods.front import FrontConfig, recommended
+from kerasnas.methods.race.limits import least_parameters
+from kerasnas.racing.portfolio import named_networks
 from kerasnas.racing.race import stage
+from kerasnas.spaces import MacroSpace
 from tests.kit import count_steps
 from tests.methods.race.test_running import images
 
@@ -22,6 +26,15 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     assert (
         FrontConfig(cpu_minutes=6.0, networks=3).race().cpu_minutes == 2 and FrontConfig(cpu_minutes=6.0).budget().cpu
     )
+
+
+def test_the_smallest_network_of_a_front_is_one_that_races():
+    config = RaceConfig()
+    least = least_parameters(config, datasets.load("fashion_mnist_mini"))
+    space = MacroSpace.for_data((28, 28, 1), 10, 6000)
+    cost = COSTS["parameters"](space, (28, 28, 1), 10).cost
+    assert named_networks(space, lambda one: cost(one) <= least)
+    assert not named_networks(space, lambda one: cost(one) < least)
 
 
 def network(parameters, wrong):

@@ -20,6 +20,7 @@ from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.networks.measured import Part
+from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
@@ -152,11 +153,12 @@ def impossible(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, b
 
 
 def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
-    """Return the parameters of the smallest network of the settings' space that is known."""
+    """Return the parameters of the smallest network that a race in the settings' space knows by name, or draws."""
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data)
     build = partial(space.build_network, input_shape=data.input_shape, num_classes=data.num_classes)
     cost = LIMITS[0].cost(space, data, build)
-    return min(map(cost, _known(space, config.seed).values()))
+    known = named_networks(space, lambda genotype: True) or _known(space, config.seed)
+    return min(cost(space.narrowed(genotype)[-1]) for genotype in known.values())
 
 
 def _sentence(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, limit: Limit) -> str:
