@@ -57,7 +57,7 @@ def finished(tmp_path_factory):
         count_steps(patch, first=8)
         patch.setattr(stage, "TIMED", 4)
         command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=4"]
-        command += ["--candidates=1", "--max_parameters=3000", "--initializer=none", f"--output_dir={folder}"]
+        command += ["--candidates=1", "--max_parameters=6000", "--initializer=none", f"--output_dir={folder}"]
         patch.setattr(front, "_raced", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         assert cli.main(command) == 130
         assert (folder / "result.json").exists() and not (folder / "front.json").exists()
