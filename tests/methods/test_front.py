@@ -74,7 +74,7 @@ def finished(tmp_path_factory):
 def test_a_front_resumes_with_the_network_that_is_missing_and_ends_in_a_table_and_a_page(finished):
     folder, lines = finished
     first, second = json.loads((folder / "front.json").read_text())["networks"]
-    assert first["folder"] == "." and second["folder"] == f"front/{first['parameters'] // 2}"
+    assert first["folder"] == "." and second["folder"] == f"front/{round(first['parameters'] / 2)}"
     assert second["parameters"] <= first["parameters"] / 2
     for one in (first, second):
         place = folder / one["folder"]
