@@ -60,8 +60,10 @@ class ComparisonConfig(Settings, ImportSettings):
 class Comparison:
     """Results of `compare`.
 
-    `report` maps a strategy to an array `(seeds, evaluations)`: the report column of the architecture that has the best
-    signal so far, where a strategy had no more to ask its last value. `best` is the column's best value in the table.
+    Attributes:
+        report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
+            signal so far. Where a strategy had no more to ask, its last value is repeated.
+        best: the best value of the report column in the table.
     """
 
     report: dict[str, np.ndarray]

@@ -20,9 +20,12 @@ _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
 
 
 class Front(abc.ABC):
-    """The step from raw samples to the inputs of a network, in standard Keras layers; recorded by its `name`.
+    """The step from raw samples to the inputs of a network, in standard Keras layers.
 
-    `source` says what is pretrained in it, by default nothing, and its license, as entries of the record.
+    Attributes:
+        name: how it is recorded.
+        sizes: arguments of a space that follow from it.
+        source: what is pretrained in it, and its license, as entries of the record. Defaults to none.
     """
 
     name: str
@@ -239,11 +242,23 @@ class LogMel(Front):
     """
 
     name = "log_mel"
-    bins, window, stride = 40, 0.032, 0.016
 
-    def __init__(self, samples: int, rate: int, mean: float = 0.0, deviation: float = 1.0):
+    def __init__(
+        self,
+        samples: int,
+        rate: int,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+        bins: int = 40,
+        window: float = 0.032,
+        stride: float = 0.016,
+    ):
         self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
         self.mean, self.deviation = checks.number("mean", mean), checks.number("deviation", deviation, above=0)
+        self.bins = checks.size("bins", bins)
+        self.window, self.stride = (
+            checks.number(name, value, above=0) for name, value in (("window", window), ("stride", stride))
+        )
 
     @classmethod
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
