@@ -7,14 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasnas import checks
 from kerasnas.cost import network_latency
 from kerasnas.cost.latency import device_name
 from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
-from kerasnas.export.formats import FORMATS, Export, check_convertible, check_formats, export_classifier
+from kerasnas.export.formats import (
+    CALIBRATION,
+    FORMATS,
+    Export,
+    check_convertible,
+    check_formats,
+    export_classifier,
+    spread,
+)
 from kerasnas.files import storage
 from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
@@ -23,7 +29,6 @@ from kerasnas.runs.record import RESULT, read_result, write_pages
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
 """Formats that need no further package."""
-_CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
 Log = Callable[[str], Any]
 
 
@@ -80,8 +85,8 @@ def export(
         names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
-    x = _spread(data.raw("test", classifier.scale), samples)
-    calibration = _spread(data.raw("train", classifier.scale), _CALIBRATION)
+    x = spread(data.raw("test", classifier.scale), samples)
+    calibration = spread(data.raw("train", classifier.scale), CALIBRATION)
     with run.held():
         found: list[Export] = []
         try:
@@ -96,11 +101,6 @@ def export(
                 write_pages(run.path, record)
     log(exports_text(record))
     return record["exports"]
-
-
-def _spread(x: np.ndarray, number: int) -> np.ndarray:
-    """Return at most `number` samples, evenly spaced because data are often sorted by class."""
-    return x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)]
 
 
 def _merged(

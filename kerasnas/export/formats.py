@@ -18,6 +18,8 @@ from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 from kerasnas.files import storage
 
+CALIBRATION = 200
+"""Training samples by which the ranges of 8-bit integers are found."""
 _SAME = 0.995  # of the samples, that two runtimes have to answer alike
 _STEPS = 2 / 255  # of the range of answers: two integers of 8 bits
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
@@ -80,6 +82,7 @@ class Export:
         latency_ms: the milliseconds that one sample takes here, the median of many calls.
         threads: how many it computed with then.
         memory: bytes that it computes in; 0 where its runtime has no bound.
+        answers: of the file to these samples, `(samples, outputs)`; None where nothing was exported.
     """
 
     format: str
@@ -91,6 +94,7 @@ class Export:
     latency_ms: float
     threads: int
     memory: int = 0
+    answers: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
@@ -216,7 +220,13 @@ def export_classifier(
             loaded.latency_ms(x[:1]),
             loaded.threads,
             loaded.memory,
+            found,
         )
+
+
+def spread(x: np.ndarray, number: int) -> np.ndarray:
+    """Return at most `number` samples, evenly spaced because data are often sorted by class."""
+    return x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)]
 
 
 def _alike(classifier: Classifier, found: np.ndarray, expected: np.ndarray) -> float:

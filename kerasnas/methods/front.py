@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.cost import device_cost
 from kerasnas.export.classifier import load_classifier
-from kerasnas.export.formats import FORMATS, export_classifier
+from kerasnas.export.formats import CALIBRATION, export_classifier, spread
 from kerasnas.files import storage, untrusted
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.race.limits import least_parameters
@@ -31,7 +31,6 @@ FRONT, PAGE = "front.json", "front.html"
 _FOLDER = "front"  # of the smaller networks, in that of the run
 _LARGEST = 100_000  # parameters of the second network, where the best is a large pretrained one
 _ROOM = 1.5  # times the parameters of the smallest network that would race: the limit of the last
-_CALIBRATION = 200  # training samples, that ranges of integers are found on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,15 +162,14 @@ def _measured(folder: Path, place: str, data: datasets.Dataset, log: Any) -> dic
         "score": task.measures(answers, data.y_test)[task.metric],
         "scores": task.answer_scores(answers, data.y_test).astype(float).tolist(),
     }
-    rows = np.linspace(0, len(data.x_train) - 1, min(_CALIBRATION, len(data.x_train))).astype(int)
     try:
-        export = export_classifier(classifier, "litert-int8", path, x, data.raw("train")[rows])
+        export = export_classifier(classifier, "litert-int8", path, x, spread(data.raw("train"), CALIBRATION))
     except ValueError as error:
         log(f"  No file in 8-bit integers: {error}")
         return found
-    integers = FORMATS["litert-int8"].load(export.path).answers(x.astype("float32"))
+    assert export.answers is not None  # of a file
     found |= {"flash": export.size, "memory": device_cost(classifier.model).memory, "file_ms": export.latency_ms}
-    return {**found, "int8": task.measures(integers, data.y_test)[task.metric]}
+    return {**found, "int8": task.measures(export.answers, data.y_test)[task.metric]}
 
 
 def _write(folder: Path, front: dict[str, Any], record: Record) -> None:
