@@ -17,7 +17,7 @@ The contenders are
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
 - `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
-  (`--precision=float32`); `probe`: ridge regression on last
+  (`--precision=float32`), `sgd`: without Muon (`--optimizer=sgd`); `probe`: ridge regression on last
   frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels; `whole`: that network tuned whole from
   there for all of the time, with Adam at 3e-4 and a cosine, as the race's adaptation does without its choices;
   `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features for a tenth of the time, then the
@@ -65,6 +65,7 @@ RACES = {
     "plain": ["--initializer=none"],
     "drawn": ["--starts=none"],
     "float32": ["--starts=none", "--precision=float32"],
+    "sgd": ["--starts=none", "--optimizer=sgd"],
     "hybrid": ["--space=hybrid"],
     "small": ["--max_parameters=20000", "--starts=none"],
     "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
@@ -75,7 +76,7 @@ RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for m
 RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
-CONTENDERS += ["two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += ["sgd", "two_phases", "small", "small_drawn", "small_taught"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 

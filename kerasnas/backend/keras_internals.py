@@ -106,6 +106,14 @@ def build_metrics(model: keras.Model, labels: keras.KerasTensor, predictions: ke
         model._compile_metrics.build(labels, predictions)
 
 
+def index_of(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """Return the place of a variable among those that an optimizer was built for.
+
+    `update_step` is called with the backend's variable, which the public lists do not hold.
+    """
+    return optimizer._get_variable_index(variable)
+
+
 def leave_gradients_unreduced(optimizer: keras.optimizers.Optimizer) -> None:
     """Make an optimizer on TensorFlow treat gradients as sums over the replicas instead of summing them itself.
 

@@ -177,7 +177,8 @@ class Command:
         for settings in reversed(self.settings().values()):
             for field in dataclasses.fields(settings):
                 if field.metadata["known"] is not None:
-                    known[flag_of(field)] = list(field.metadata["known"])
+                    flag = flag_of(field)
+                    known[flag] = list(dict.fromkeys([*field.metadata["known"], *known.get(flag, ())]))
                 elif isinstance(field.default, bool):
                     known[flag_of(field)] = ["true", "false"]
         return known

@@ -9,7 +9,6 @@ from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import DataSettings, ImportSettings, RunSettings, SpaceSettings, TextSettings
-from kerasnas.training.recipe import ALGORITHMS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +27,7 @@ class TrainingConfig(Settings, RunSettings, SpaceSettings, TextSettings, DataSet
     optimizer: str = setting(
         "sgd",
         "What network weights learn by, in the training and in a search before it: sgd, with momentum, or adam.",
-        known=ALGORITHMS,
+        known=("sgd", "adam"),
     )
     drop_path: float = setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.", least=0, below=1)
     ngrams: int = setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,8 +16,13 @@ from kerasnas.modalities.fronts import Front
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.training.muon import Muon
 
-ALGORITHMS = ("sgd", "adam")
+ALGORITHMS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
+    "adam": keras.optimizers.Adam,
+    "muon": Muon,
+}
 """The optimizers of network weights."""
 
 
@@ -38,7 +44,7 @@ class TrainingRecipe:
             learning rate: with momentum 0.9 it acts like ten times less in the papers' form. Defaults to 0.
         label_smoothing: share of the label that is spread over all classes, in training. Defaults to 0.
         task: what the network predicts. Defaults to classification.
-        algorithm: `"sgd"`, as above, or `"adam"`, clipped likewise. Defaults to `"sgd"`.
+        algorithm: `"sgd"`, as above, or `"adam"` or `"muon"`, clipped likewise. Defaults to `"sgd"`.
         ngrams: of texts, as token ids: the number of tokens of the longest runs that a linear model beside the network
             knows, fitted to the same data; a part of them decides how much each counts. Defaults to 0: no such model.
         kernels: of signals: the number of features of random kernels that a linear model beside the network knows, at
@@ -95,10 +101,7 @@ class TrainingRecipe:
         schedule = keras.optimizers.schedules.CosineDecay
         rate = self.learning_rate if steps is None else schedule(self.learning_rate, steps)
         options = {"weight_decay": self.weight_decay or None, "global_clipnorm": 5.0}
-        if self.algorithm == "adam":
-            optimizer = keras.optimizers.Adam(rate, **options)
-        else:
-            optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **options)
+        optimizer = ALGORITHMS[self.algorithm](rate, **options)
         if self.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer

@@ -18,6 +18,7 @@ from kerasnas.backend.keras_internals import (
     build_metrics,
     calls_of,
     flatten_layers,
+    index_of,
     leave_gradients_unreduced,
     loss_tracker,
     metrics_are_built,
@@ -88,6 +89,13 @@ def test_model_compile_metrics():
     assert "mae" in model.history.history, "`Model._compile_metrics` are not those that `fit` reports"
     model.compile("sgd", "mse")
     assert metrics_are_built(model), "`Model._compile_metrics` is not None without metrics"
+
+
+def test_optimizer_get_variable_index():
+    variables = [keras.Variable(np.zeros(size)) for size in (1, 2)]
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(variables)
+    assert [index_of(optimizer, variable) for variable in variables[::-1]] == [1, 0]
 
 
 def test_optimizer_all_reduce_sum_gradients():

@@ -130,6 +130,12 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         "With limits that all pretrained networks exceed: let the best of them teach. Networks then learn half the "
         "label, and half what its frozen features tell of the image.",
     )
+    optimizer: str = setting(
+        "muon",
+        "What networks learn by: muon, whose steps turn filters of convolutions in all directions alike, or sgd, with "
+        "momentum. Those of texts, and pretrained ones of other sources, learn by adam.",
+        known=("muon", "sgd"),
+    )
     precision: str = setting(
         AUTO,
         "In which networks are computed while they train: float32, bfloat16, or auto: bfloat16 where that makes a step "
