@@ -219,10 +219,7 @@ class Modality:
             ValueError: if such samples are not read from files.
         """
         if not self.suffixes:
-            raise ValueError(
-                f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
-                "`model.predict` in Python."
-            )
+            return self.from_archives(paths, reading)
         files: list[Path] = []
         checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
         for path in map(Path, paths):
@@ -234,6 +231,15 @@ class Modality:
             files += found
         decoded = self.decode(list(dict.fromkeys(files)), None, reading)
         return decoded.paths, decoded.samples, dict(decoded.unreadable)
+
+    def from_archives(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        """As `from_paths`, of a modality whose files hold many samples each. By default they are not read."""
+        raise ValueError(
+            f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
+            "`model.predict` in Python."
+        )
 
     def of_paths(self, x: Any, reading: Reading) -> np.ndarray | None:
         """Return the samples of a path or of several, as `from_paths` takes them; None where `x` is something else."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,42 +32,88 @@ def read_series(file: Path, task: str, seed: int) -> tuple[dict[str, Any], tuple
     filled = 0
     for part, path in files.items():
         lines, usual = _content(path)
-        for number, line in lines:
-            *dimensions, label = line.split(":")
-            try:
-                series = np.stack([np.array(one.replace("?", "nan").split(","), np.float32) for one in dimensions], 1)
-                filled += _fill(series)
-                if x and series.shape[1] != x[0].shape[1]:
-                    raise ValueError(f"{series.shape[1]} dimensions after {x[0].shape[1]}")
-            except ValueError as error:
-                expected = f"{path.name}, line {number}: expected numbers, then `:` and a label"
-                raise ValueError(f"{expected} ({error})") from None
+        if not usual:
+            raise ValueError(f"Expected `@classLabel true` or `@targetLabel true` in {path.name}. Received: neither")
+        for place, series, label, gaps in _parsed(path, lines, labeled=True, dimensions=x[0].shape[1] if x else 0):
             x.append(series)
-            for name, value in (("label", label.strip()), ("file", f"{path.name}, line {number}"), ("split", part)):
+            filled += gaps
+            for name, value in (("label", label), ("file", place), ("split", part)):
                 columns[name].append(value)
     if len(files) == 1:
         del columns["split"]
-    padded = np.full((len(x), max(map(len, x)), x[0].shape[1]), np.nan, np.float32)
-    for row, series in zip(padded, x, strict=True):
-        row[: len(series)] = series
     left = [f"Missing values of {filled:,} series are interpolated"] if filled else []
     task = usual if task == "auto" else task
-    found = split_arrays(padded, columns, ("label",), task, seed, f"{len(x):,} series", left, place="file")
+    found = split_arrays(_padded(x), columns, ("label",), task, seed, f"{len(x):,} series", left, place="file")
     return found[0] | {"kind": np.array("signals")}, *found[1:]
 
 
+def read_unlabeled(paths: Sequence[str | os.PathLike], length: int) -> tuple[list[str], np.ndarray]:
+    """Read the series of `.ts` files, whose labels, if there are any, are left aside.
+
+    Args:
+        paths: of the files.
+        length: steps that the series have at least; shorter ones end in NaN.
+
+    Returns:
+        The file and line of each series; the series, `(series, length, channels)`.
+
+    Raises:
+        FileNotFoundError: if one is no `.ts` file.
+        ValueError: naming the line that holds something else.
+    """
+    places: list[str] = []
+    x: list[np.ndarray] = []
+    for path in map(Path, paths):
+        if not path.is_file() or path.suffix != ".ts":
+            raise FileNotFoundError(f"The network takes signals. Expected .ts files of them. Received: {path}, which is none.")
+        lines, task = _content(path)
+        for place, series, *_ in _parsed(path, lines, labeled=bool(task), dimensions=x[0].shape[1] if x else 0):
+            places.append(place)
+            x.append(series)
+    if not x:
+        raise ValueError("Expected .ts files of signals. Received: none")
+    return places, _padded(x, length)
+
+
+def _padded(x: Sequence[np.ndarray], length: int = 0) -> np.ndarray:
+    """Return series of one number of channels as one array; shorter ones end in NaN."""
+    padded = np.full((len(x), max(length, *map(len, x)), x[0].shape[1]), np.nan, np.float32)
+    for row, series in zip(padded, x, strict=True):
+        row[: len(series)] = series
+    return padded
+
+
+def _parsed(
+    path: Path, lines: Sequence[tuple[int, str]], labeled: bool, dimensions: int
+) -> Iterator[tuple[str, np.ndarray, str, bool]]:
+    """Yield of each line its place in words, its series, its label if there is one, and True if values were missing.
+
+    `dimensions` is how many each series has; 0 for as many as the first.
+    """
+    for number, line in lines:
+        parts = line.split(":")
+        label = parts.pop().strip() if labeled else ""
+        try:
+            series = np.stack([np.array(one.replace("?", "nan").split(","), np.float32) for one in parts], 1)
+            filled = _fill(series)
+            dimensions = dimensions or series.shape[1]
+            if series.shape[1] != dimensions:
+                raise ValueError(f"{series.shape[1]} dimensions after {dimensions}")
+        except ValueError as error:
+            expected = f"{path.name}, line {number}: expected numbers{', then `:` and a label' if labeled else ''}"
+            raise ValueError(f"{expected} ({error})") from None
+        yield f"{path.name}, line {number}", series, label, filled
+
+
 def _content(file: Path) -> tuple[list[tuple[int, str]], str]:
-    """Return the lines of data of a file with their numbers, and the task that its header says."""
+    """Return the lines of data of a file with their numbers, and the task that its header says; "" without labels."""
     lines = [line.strip() for line in untrusted.read_text(file).splitlines()]
     start = next((number for number, line in enumerate(lines, 1) if line.lower() == "@data"), len(lines))
     header = [tuple(line.lower().split()[:2]) for line in lines[:start] if line.startswith("@")]
     data = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line and line[0] != "#"]
     if not data:
         raise ValueError(f"Expected a file of series: a header, @data, and lines of numbers. Received: {file.name}")
-    tasks = [task for name, task in _TASKS.items() if (name, "true") in header]
-    if not tasks:
-        raise ValueError(f"Expected `@classLabel true` or `@targetLabel true` in {file.name}. Received: neither")
-    return data, tasks[0]
+    return data, next((task for name, task in _TASKS.items() if (name, "true") in header), "")
 
 
 def _fill(series: np.ndarray) -> bool:

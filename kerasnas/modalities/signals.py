@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from kerasnas.companions.kernels import KernelCompanion, usual_features
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
-from kerasnas.modalities.series_files import read_series
+from kerasnas.modalities.series_files import read_series, read_unlabeled
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
 
@@ -52,6 +53,11 @@ class Signals(Modality):
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN
+
+    def from_archives(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        return *read_unlabeled(paths, reading.shape[0] if reading.shape else 0), {}
 
     def named(self, x: Any) -> dict[str, np.ndarray]:
         return {"kind": np.array(self.name)}

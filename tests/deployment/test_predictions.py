@@ -124,5 +124,5 @@ def test_signals_are_no_images(run, tmp_path):
     inputs = keras.Input((16, 1))
     network = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
     save_classifier(run, network, CLASSES)
-    with pytest.raises(ValueError, match="takes signals"):
+    with pytest.raises(FileNotFoundError, match="takes signals"):
         deployment.predict(run, [photo(tmp_path / "a.png", 10)])

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets import load
+from kerasnas.modalities import MODALITIES
+from kerasnas.modalities.decoding import Reading
 
 HEADER = "#A comment\n@problemName Small\n@timeStamps false\n@univariate {}\n@{} true {}\n@data\n"
 PLAIN = HEADER.format("true", "classLabel", "up down")
@@ -53,3 +55,17 @@ def test_several_dimensions_and_lengths_missing_values_and_numbers(tmp_path):
 def test_files_of_another_format_are_refused(tmp_path, header, line, message):
     with pytest.raises(ValueError, match=message):
         load(write(tmp_path / "bad.ts", [line], header))
+
+
+def test_series_to_predict_have_labels_or_not_and_are_as_long_as_the_network_asks(tmp_path):
+    signals, reading = MODALITIES["signals"](), Reading(shape=(4, 1))
+    labeled = write(tmp_path / "labeled.ts", ["1,?,3:up", "4,5,6,7,8:down"])
+    plain = write(tmp_path / "plain.ts", ["1,2"], PLAIN.replace("@classLabel true", "@classLabel false"))
+    names, x, failed = signals.from_paths([labeled, str(plain)], reading)
+    assert names == ["labeled.ts, line 7", "labeled.ts, line 8", "plain.ts, line 7"] and not failed
+    np.testing.assert_array_equal(x[..., 0], [[1, 2, 3, *[np.nan] * 2], [4, 5, 6, 7, 8], [1, 2, *[np.nan] * 3]])
+    assert signals.from_paths([plain], reading)[1].shape == (1, 4, 1)
+    with pytest.raises(FileNotFoundError, match=r"takes signals\. Expected \.ts files of them\. Received: .*photo\.png"):
+        signals.from_paths([tmp_path / "photo.png"], reading)
+    with pytest.raises(ValueError, match=r"plain\.ts, line 7: expected numbers \("):
+        signals.from_paths([write(plain, ["1,2:up"], PLAIN.replace("Label true", "Label false"))], reading)

@@ -66,6 +66,12 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert alone.most == 1 and not alone.duel  # nothing races
 
 
+@pytest.mark.parametrize(("settings", "optimizer"), [({}, "Muon"), ({"optimizer": "sgd"}, "SGD")])
+def test_networks_learn_by_the_optimizer_of_the_settings(settings, optimizer, tmp_path):
+    race = made(digits(unlike=False), tmp_path, initializer="none", **settings)
+    assert type(race.build(race.candidates(1)[0].genotype).optimizer).__name__ == optimizer
+
+
 def test_samples_that_are_held_out_are_not_learned_from(tmp_path):
     data = digits(unlike=False)
     numbered = dataclasses.replace(
