@@ -118,7 +118,7 @@ def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, ...]]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield (*(node.module or "").split("."), alias.name)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
             yield from (tuple(one.value.split(".")) for one in node.args[:1] if isinstance(one, ast.Constant))
 
 

@@ -112,8 +112,8 @@ class LatencyTable:
 
     Example:
 
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "nor_conv_1x1"])
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
     >>> table = LatencyTable.measure(space, (8, 8, 3), 10, rounds=1)
     >>> table.cost_model(space, (8, 8, 3), 10).name
     'latency'

@@ -116,7 +116,7 @@ def readapt(
     >>> layer = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> x = rng.normal(size=(400, 2))
-    >>> found = readapt(model, x, (x[:, 0] > 0).astype(int), most_steps=100, learning_rate=0.1)
+    >>> found = readapt(model, x, (x[:, 0] > 0).astype(int), most_steps=40, learning_rate=0.1)
     >>> found.adopted, found.after > 0.9
     (True, True)
 

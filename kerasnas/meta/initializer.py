@@ -63,11 +63,11 @@ class ReptileInitializer:
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "nor_conv_1x1"])
     >>> initializer = ReptileInitializer(space.build_supernet((8, 8, 1), num_classes=5))
     >>> target = space.build_supernet((16, 16, 1), num_classes=3, seed=1)
     >>> print(warm_start(target, initializer))
-    57 of 59 variables start from the initialization; initialized from scratch: dense/kernel, dense/bias
+    42 of 44 variables start from the initialization; initialized from scratch: dense/kernel, dense/bias
 
     Reference:
         Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999); Elsken et al., "Meta-Learning

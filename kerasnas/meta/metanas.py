@@ -68,8 +68,8 @@ class MetaNAS(MetaLearner):
     Example:
 
     >>> from kerasnas.datasets import EpisodeSampler
-    >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
     >>> learner = MetaNAS(space.build_supernet((8, 8, 1), num_classes=2), inner_steps=1)
     >>> learner.compile(run_eagerly=True)
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1), "float32"), np.repeat([0, 1], 10)

@@ -40,10 +40,10 @@ class ProtoNet(MetaLearner):
     >>> from kerasnas.datasets import EpisodeSampler, glyphs
     >>> from kerasnas.networks import few_shot_network
     >>> characters = glyphs(classes=8)
-    >>> learner = ProtoNet(few_shot_network((28, 28, 1), num_classes=6, filters=4))
+    >>> learner = ProtoNet(few_shot_network((28, 28, 1), num_classes=6, filters=2))
     >>> learner.compile(run_eagerly=True)
-    >>> training = EpisodeSampler(characters.x, characters.y, ways=6, query_shots=2)
-    >>> history = learner.fit(training, steps=2, verbose=0)
+    >>> training = EpisodeSampler(characters.x, characters.y, ways=6, shots=1, query_shots=1)
+    >>> history = learner.fit(training, steps=1, tasks=1, verbose=0)
     >>> adapted = learner.adapt(EpisodeSampler(characters.x, characters.y, ways=3, query_shots=2).episode(0))
     >>> adapted.output_shape
     (None, 6)

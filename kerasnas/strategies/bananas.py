@@ -101,7 +101,7 @@ class BANANAS(Batches, SearchStrategy):
 
     >>> from kerasnas.spaces import NASBench201Space
     >>> strategy = BANANAS(NASBench201Space(), seed=0)
-    >>> for _ in range(60):
+    >>> for _ in range(30):
     ...     genotype = strategy.ask()
     ...     strategy.tell(genotype, reward=genotype.count("nor_conv_3x3"))
     >>> strategy.best[1]  # of 6 edges

@@ -39,9 +39,8 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None, ra
 
     Example:
 
-    >>> check_primitive("sep_conv_3x3")
-    >>> check_primitive("factorized_reduce", filters=6, channels=3)
-    >>> check_primitive("sep_conv_3", rank=1)
+    >>> check_primitive("relu_conv_bn", filters=6, channels=3)
+    >>> check_primitive("max_pool_3", rank=1)
     """
     require(name in PRIMITIVES, f"No primitive is registered as {name!r}. Registered: {sorted(PRIMITIVES)}")
     channels, sizes = filters if channels is None else channels, SIZES[checks.size("rank", rank, (1, 2))]

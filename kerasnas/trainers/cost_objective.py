@@ -35,7 +35,7 @@ class CostObjective:
 
     >>> from kerasnas.cost import COSTS
     >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1)
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=2)
     >>> cost = COSTS["macs"](space, (8, 8, 3), 10)
     >>> objective = CostObjective(cost, weight=1e-6)
     >>> supernet = space.build_supernet((8, 8, 3), 10)

@@ -36,7 +36,7 @@ class SupernetScore:
 
     >>> from kerasnas.search import RegularizedEvolution
     >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1)
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=2)
     >>> x, y = np.random.default_rng(0).random((8, 8, 8, 3), "float32"), np.arange(8) % 2
     >>> score = SupernetScore(space.build_supernet((8, 8, 3), 2), x, y, batch_size=8)
     >>> evolution = RegularizedEvolution(space)

@@ -25,7 +25,7 @@ def derivatives(dtype, training=True):
     return [*first, *outer.gradient(function, parameters)]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("training", [True, False])
 def test_fused_batch_norm_and_its_closed_form_equal_the_formula(training, compiled):
     """In float64 `batch_norm` is the plain formula, whose derivatives are TensorFlow's own."""

@@ -1,7 +1,6 @@
 """On Keras' JAX backend: TensorFlow's gradients for every relaxation, and on two devices the course of one.
 
-A few cases run by default; all of them with `-m slow`. Everything runs in one process, in which TensorFlow cannot be
-imported: a TPU machine need not have it.
+Everything runs in one process, in which TensorFlow cannot be imported: a TPU machine need not have it.
 """
 
 import importlib.util
@@ -13,7 +12,10 @@ import sys
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
+    pytest.mark.slow,  # the notebook runs on JAX among the examples
+]
 
 CODE = '''
 import contextlib
@@ -157,55 +159,30 @@ sys.meta_path.insert(0, Absent())
 """
 RELAXATIONS = ["softmax", "sigmoid", "gumbel", "binary_gates", "dirichlet"]
 HYPERGRADIENTS = ["first_order", "unrolled"]
-EVERY = [(relaxation, hypergradient) for relaxation in RELAXATIONS for hypergradient in HYPERGRADIENTS]
-DEFAULT = [("gumbel", "first_order")]
-OTHER = [case for case in EVERY if case not in DEFAULT]
-GRADIENTS = {False: DEFAULT, True: OTHER}
-COURSES = {
-    False: [],
-    True: [
-        *("/".join(case) for case in EVERY),
-        *("retraining", "maml", "fomaml", "reptile", "metanas", "one_shot"),
-    ],
-}
-
-
-def parameters(cases):
-    """Cases with the key of their record: those of `-m slow` run in a process of their own."""
-    return [
-        pytest.param(slow, case, marks=[pytest.mark.slow] if slow else [], id=case if type(case) is str else None)
-        for slow, own in cases.items()
-        for case in own
-    ]
+GRADIENTS = [(relaxation, hypergradient) for relaxation in RELAXATIONS for hypergradient in HYPERGRADIENTS]
+COURSES = [*map("/".join, GRADIENTS), "retraining", "maml", "fomaml", "reptile", "metanas", "one_shot"]
 
 
 @pytest.fixture(scope="module")
-def jax_records(tmp_path_factory):
-    """A function `slow -> record` of the process on JAX, with or without the slow cases."""
-    folder, records = tmp_path_factory.mktemp("jax"), {}
-
-    def record(slow):
-        if slow not in records:
-            path = folder / f"{slow}.npz"
-            # Two devices take five steps in one call: neither that nor the number of devices may change anything.
-            courses = [(k, n, {"steps_per_execution": 5} if n == 2 else {}) for k in COURSES[slow] for n in (1, 2)]
-            cases = json.dumps({"gradients": GRADIENTS[slow], "courses": courses})
-            environment = {
-                **os.environ,
-                "KERAS_BACKEND": "jax",
-                "JAX_PLATFORMS": "cpu",
-                "CUDA_VISIBLE_DEVICES": "",
-                # Two devices, and a compiler that does not spend its time on the speed of a few steps.
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0",
-            }
-            code = f"{BLOCK}\n{CODE}\nrun({str(path)!r}, json.loads({cases!r}))\n"
-            command = [sys.executable, "-c", code]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
-            records[slow] = done.stderr[-4000:] if done.returncode else dict(np.load(path))
-        assert not isinstance(records[slow], str), records[slow]
-        return records[slow]
-
-    return record
+def jax_record(tmp_path_factory):
+    """The record of the process on JAX."""
+    path = tmp_path_factory.mktemp("jax") / "record.npz"
+    # Two devices take five steps in one call: neither that nor the number of devices may change anything.
+    courses = [(kind, n, {"steps_per_execution": 5} if n == 2 else {}) for kind in COURSES for n in (1, 2)]
+    cases = json.dumps({"gradients": GRADIENTS, "courses": courses})
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+        # Two devices, and a compiler that does not spend its time on the speed of a few steps.
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0",
+    }
+    code = f"{BLOCK}\n{CODE}\nrun({str(path)!r}, json.loads({cases!r}))\n"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
+    assert not done.returncode, done.stderr[-4000:]
+    return dict(np.load(path))
 
 
 @pytest.fixture(scope="module")
@@ -215,25 +192,25 @@ def tensorflow_gradients():
     return scope["gradients"]
 
 
-@pytest.mark.parametrize(("slow", "case"), parameters(GRADIENTS))
-def test_gradients_are_those_of_tensorflow(jax_records, tensorflow_gradients, slow, case):
+@pytest.mark.parametrize("case", GRADIENTS)
+def test_gradients_are_those_of_tensorflow(jax_record, tensorflow_gradients, case):
     """To 1e-4, for the alphas together and for every variable of the network, at equal weights and equal draws."""
     found = tensorflow_gradients(*case)
     largest = max(np.linalg.norm(value) for name, value in found.items() if name != "alphas")
     assert len(found) > 10 and np.linalg.norm(found["alphas"]) > 1e-4
     for name, expected in found.items():
-        received = jax_records(slow)[f"{'/'.join(case)}:{name}"]
+        received = jax_record[f"{'/'.join(case)}:{name}"]
         least = 1e-3 * largest if name != "alphas" else 0.0  # what is nearly zero, against the others
         distance = np.linalg.norm(received - expected) / max(np.linalg.norm(expected), least)
         assert distance < 1e-4, name
         print(f"{case}, {name}: {distance:.1e}") if name == "alphas" else None
 
 
-@pytest.mark.parametrize(("slow", "kind"), parameters(COURSES))
-def test_two_devices_learn_what_one_does(jax_records, slow, kind):
+@pytest.mark.parametrize("kind", COURSES)
+def test_two_devices_learn_what_one_does(jax_record, kind):
     """To 1e-5 after ten steps: the alphas of a search, the weights of everything else."""
     one, two = (
-        {key.partition(":")[2]: value for key, value in jax_records(slow).items() if key.startswith(f"{kind}@{n}:")}
+        {key.partition(":")[2]: value for key, value in jax_record.items() if key.startswith(f"{kind}@{n}:")}
         for n in (1, 2)
     )
     assert (one["devices"], two["devices"]) == (1, 2)
@@ -243,5 +220,5 @@ def test_two_devices_learn_what_one_does(jax_records, slow, kind):
     assert np.isfinite(one["loss"]).all()
 
 
-def test_tensorflow_is_not_imported(jax_records):
-    assert jax_records(False)["asked"].size == 0
+def test_tensorflow_is_not_imported(jax_record):
+    assert jax_record["asked"].size == 0

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
-    pytest.mark.slow,  # searches and a meta-learner on JAX run by default, in test_jax_matrix.py
+    pytest.mark.slow,  # the notebook runs on JAX among the examples
 ]
 
 CODE = """

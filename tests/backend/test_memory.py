@@ -64,6 +64,7 @@ def test_a_search_that_is_gone_leaves_no_trainer_no_supernet_and_no_graph(hyperg
     assert not set(tensorflow_internals.gradient_registry()) - before
 
 
+@pytest.mark.slow
 def test_a_supernet_outlives_its_search():
     """Its own functions, traced in the first search, are differentiated again in the second."""
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "sep_conv_3x3"])

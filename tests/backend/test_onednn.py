@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import keras
 import numpy as np
@@ -32,6 +34,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_second_derivatives_and_strided_gradients_run():
     environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"}
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=300)

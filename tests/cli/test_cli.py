@@ -474,6 +474,7 @@ def test_genotype_of_more_nodes(fails, dataset, tmp_path):
 
 
 # Interruptions ------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, tmp_path, monkeypatch, capsys):
     """The disk fills up in the final training, after its first epoch."""
     folder, fsync = tmp_path / "run", os.fsync

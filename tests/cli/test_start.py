@@ -64,13 +64,6 @@ def test_a_command_shows_no_notes(tmp_path):
     assert [line for line in done.stderr.splitlines() if "Matplotlib" not in line] == []
 
 
-def test_a_command_shows_errors_and_no_notes(tmp_path):
-    done, _ = kerasnas("resume", str(tmp_path))
-    assert (
-        done.returncode == 2 and done.stderr == f"kerasnas: {tmp_path} holds no run: there is no config.json in it.\n"
-    )
-
-
 def test_what_is_no_note_is_passed_on_also_at_a_crash():
     code = (
         "import os, sys; from kerasnas.cli.quiet import quieten; quieten()\n"

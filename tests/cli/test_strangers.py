@@ -148,6 +148,11 @@ KINDS = (
 )
 
 
+def some_slow(*default):
+    """The kinds as parameters, of which these run by default: the others take the same way in."""
+    return [one if one in default else pytest.param(one, marks=pytest.mark.slow) for one in KINDS]
+
+
 @pytest.fixture
 def stranger(canary, request):
     """A finished run of somebody else, which names the canary."""
@@ -183,7 +188,7 @@ def sung(cases, stranger, canary):
     return [case for case in cases if (run(*case, stranger), canary.heard())[1]]
 
 
-@pytest.mark.parametrize("stranger", KINDS, indirect=True)
+@pytest.mark.parametrize("stranger", some_slow(names_a_module, has_a_layer), indirect=True)
 def test_no_command_runs_what_a_folder_names(stranger, canary, capsys):
     assert sung(entrances(), stranger, canary) == []
 
@@ -216,7 +221,7 @@ def loaders():
                 yield f"{name}.{function.__name__}", function, paths
 
 
-@pytest.mark.parametrize("stranger", KINDS, indirect=True)
+@pytest.mark.parametrize("stranger", some_slow(names_a_file, has_a_lambda), indirect=True)
 def test_no_loader_runs_what_a_folder_names(stranger, canary, capsys):
     heard, tried = [], 0
     for name, function, paths in loaders():

@@ -77,6 +77,7 @@ def test_it_learns_every_task(task):
         assert np.abs(held).mean() > 1.5  # as logits: 40 clear signals leave little doubt
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_one_model_of_both(tmp_path):
     (x, y), new, kept, lines = waves(40), waves(40, seed=1), [], []
     recipe = TrainingRecipe(1, 16, 0.01, kernels=100)

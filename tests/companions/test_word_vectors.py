@@ -89,6 +89,7 @@ def test_vectors_that_say_nothing_are_left_out():
     np.testing.assert_allclose(model(new), model(np.where(new < LEARNED, new, 1)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_texts_of_one_word_and_of_none():
     x, y = texts(240, 2, LEARNED)
     x[:, 1:] = 0

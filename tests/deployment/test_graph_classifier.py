@@ -92,6 +92,7 @@ def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path):
         deployment.evaluate(fitted.run, str(tmp_path / "other.npz"))
 
 
+@pytest.mark.slow
 def test_a_search_that_is_stopped_repeats_no_network(fitted, monkeypatch):
     """It ends with the networks and the mixture of one that nobody stopped."""
     first = fitted.folder.parent / "stopped"

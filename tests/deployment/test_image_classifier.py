@@ -14,7 +14,7 @@ from tests.kit import stripes as images
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch)
+        count_steps(patch, known=["cnn"])
         folder = tmp_path_factory.mktemp("estimator") / "own"
         settings = {"minutes": 1.5, "candidates": 1, "max_parameters": 20_000, "initializer": "none"}
         return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))

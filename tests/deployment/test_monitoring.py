@@ -189,6 +189,7 @@ def test_bad_input(run, tmp_path, capsys):
     assert "holds no run" in fails(tmp_path / "few", new)
 
 
+@pytest.mark.slow
 def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast):
     x, y = images(60, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)

@@ -29,7 +29,7 @@ def points(number, seed, direction=(1.0, 0.0), shift=0.0):
 TURNED = (0.0, 1.0)
 
 
-@pytest.mark.parametrize("logits", [False, True])
+@pytest.mark.parametrize("logits", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_changed_concept_is_learned_and_the_given_model_left_alone(logits):
     given = model(logits=logits)
     before = given.get_weights()
@@ -188,7 +188,9 @@ def test_bad_input():
         readapt(given, x, y, monitor=given)
 
 
-@pytest.mark.parametrize("task", ["multilabel", pytest.param("regression", marks=pytest.mark.slow), "counts"])
+@pytest.mark.parametrize(
+    "task", ["multilabel", *(pytest.param(one, marks=pytest.mark.slow) for one in ("regression", "counts"))]
+)
 def test_other_tasks_are_adapted_to(task):
     """Labels turned round: the network learns them, by the loss of its task."""
     rng = np.random.default_rng(0)

@@ -65,6 +65,7 @@ def test_process_that_dies_is_reported_with_what_it_reached(processes, capsys):
     assert "Verdict" not in out
 
 
+@pytest.mark.slow
 def test_process_that_hangs_ends(processes):
     processes("exec sleep 60")
     with pytest.raises(ValueError, match="5 of 5 checks failed"):

@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import signal
 import threading
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
 from kerasnas.datasets import EpisodeSampler
+from kerasnas.executors import Executor
 from kerasnas.executors.processes import Processes
 from kerasnas.federated import FederatedClient, federate, shared_values
 from kerasnas.meta import Reptile
@@ -23,6 +25,22 @@ CHILDREN = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_
 CELLS = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
 
 
+class Copies(Executor):
+    """A worker of another machine: what it gets and returns are copies."""
+
+    done = 0
+
+    def completed(self, function, items, shared=None):
+        there, own = copied((function, shared))
+        for number, item in enumerate(items):
+            self.done += 1
+            yield number, copied(there(own, copied(item)))
+
+
+def copied(value):
+    return ForkingPickler.loads(ForkingPickler.dumps(value))
+
+
 class Noted(Processes):
     """Processes that count what they have done."""
 
@@ -34,9 +52,12 @@ class Noted(Processes):
             yield one
 
 
-@pytest.fixture(scope="module")
-def worker():
+@pytest.fixture(scope="module", params=["copies", pytest.param("process", marks=pytest.mark.slow)])
+def worker(request):
     """One, whose imports are paid for once, with the threads and the sums of this process."""
+    if request.param == "copies":
+        yield Copies()
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_NUM_INTRAOP_THREADS", os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
         with Noted(1) as executor:
@@ -62,16 +83,16 @@ def tasks(seed=0):
 
 
 def test_children_have_the_rewards_that_they_have_here(worker, one_shot):
-    children = [CHILDREN.sample(RNG) for _ in range(4)]
+    children, before = [CHILDREN.sample(RNG) for _ in range(4)], worker.done
     here = one_shot.evaluate_children(children, X, Y, batch_size=16)
     there = one_shot.evaluate_children(children, X, Y, batch_size=16, executor=worker)
-    assert there.tolist() == here.tolist() and len(set(here)) > 1 and worker.done == 4
+    assert there.tolist() == here.tolist() and len(set(here)) > 1 and worker.done == before + 4
     state = one_shot.controller.get_state()
     ranked = one_shot.rank(5, X, Y)
     one_shot.controller.set_state(state)
     assert one_shot.rank(5, X, Y, executor=worker) == ranked
     one_shot.controller.set_state(state)
-    assert one_shot.derive(5, X, Y, executor=worker) == ranked[0][0] and worker.done == 4 + 2 * len(ranked)
+    assert one_shot.derive(5, X, Y, executor=worker) == ranked[0][0] and worker.done == before + 4 + 2 * len(ranked)
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_savedmodel_and_litert_need_no_further_package():
     assert {"savedmodel", "litert", "litert-int8"} <= set(HERE)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "onnx")) for n in FORMATS])
 def test_what_a_file_answers(classifier, exported, name):
     if FORMATS[name].missing:
         pytest.skip("The extra kerasnas[export] is not installed.")
@@ -63,19 +63,12 @@ def test_what_a_file_answers(classifier, exported, name):
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "litert")) for n in HERE])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HERE)
 def test_a_network_that_was_read_and_never_called_is_written(classifier, name, tmp_path):
     classifier.model.save(tmp_path / "model.keras")
     read = dataclasses.replace(classifier, model=keras.models.load_model(tmp_path / "model.keras"))
     assert export_classifier(read, name, tmp_path / "out", X[:4], X[:4]).samples == 4
-
-
-def test_integers_of_8_bits_are_smaller(tmp_path):
-    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(300)])
-    network = keras.Model(network.inputs, keras.layers.Dense(3)(network.outputs[0]))
-    large = Classifier(with_preprocessing(network, 255), CLASSES, 255)
-    exact, rounded = (export_classifier(large, name, tmp_path, X, X).size for name in ("litert", "litert-int8"))
-    assert rounded < 0.4 * exact
 
 
 @pytest.mark.slow
@@ -120,16 +113,15 @@ def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):
     (tmp_path / "savedmodel").mkdir()
     (tmp_path / "savedmodel" / "first").write_text("of the first export")
     (tmp_path / "model.tflite").write_text("of the first export")
-    for name in ("savedmodel", "litert"):
-        export_classifier(classifier, name, tmp_path, X, X)
+    export_classifier(classifier, "savedmodel", tmp_path, X, X)
     assert {path.name for path in tmp_path.iterdir()} == {"savedmodel", "model.tflite"}
-    assert not (tmp_path / "savedmodel" / "first").exists() and (tmp_path / "model.tflite").stat().st_size > 1000
+    assert not (tmp_path / "savedmodel" / "first").exists()
 
 
 @pytest.mark.parametrize(
     ("fault", "name"),
     [
-        ("write", "litert"),
+        pytest.param("write", "litert", marks=pytest.mark.slow),
         pytest.param("answers", "savedmodel", marks=pytest.mark.slow),
         pytest.param("write", "savedmodel", marks=pytest.mark.slow),
         ("answers", "litert"),

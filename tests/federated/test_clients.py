@@ -80,6 +80,7 @@ def test_one_client_is_the_plain_search(search):
     assert distance(federate([reset], shared_values(own), rounds=4).values, expected) > 1e-4
 
 
+@pytest.mark.slow
 def test_clients_of_one_search_do_not_disturb_each_other(search):
     """Two that take turns on one search end as each does with the search to itself; and each chooses for itself."""
     own = fresh(search)

@@ -36,6 +36,7 @@ def test_without_flower_the_error_names_the_extra(monkeypatch, quadratic):
             call()
 
 
+@pytest.mark.slow
 def test_usage_statistics_are_off_unless_asked_for(monkeypatch):
     names = {"FLWR_TELEMETRY_ENABLED", *platforms.TELEMETRY}
     read = "import os, kerasnas.platforms; from kerasnas.federated import flower; flower._flwr('app')\n"

@@ -195,14 +195,15 @@ def test_a_flipped_bit_falls_back_or_does_no_harm(tmp_path):
     path = newest(tmp_path)
     content = path.read_bytes()
     rng, fallbacks = np.random.default_rng(0), 0
-    for position in range(len(content)):
+    places = range(0, len(content), 3)
+    for position in places:
         damaged = bytearray(content)
         damaged[position] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
         loaded = store.load_latest()
         fallbacks += loaded[0] == 1
         assert_is(loaded, loaded[0])
-    assert fallbacks == len(messages) > 0.6 * len(content)  # the rest are dates, padding, permissions
+    assert fallbacks == len(messages) > 0.6 * len(places)  # the rest are dates, padding, permissions
 
 
 @pytest.mark.parametrize("flag", [0x01, 0x20, 0x40])

@@ -108,6 +108,7 @@ def write(folder, name, number, forgetting):
             store.forget(1)
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(store):
     """One adds, the other adds and removes, which writes the file again: no line is lost, none is torn."""
     context, number = multiprocessing.get_context("fork"), 20

@@ -31,20 +31,16 @@ def learned(supernet):
     return supernet
 
 
-def test_it_is_saved_and_loaded(learned, tmp_path):
-    initializer = ReptileInitializer.from_learner(MetaNAS(learned), data="images", seeds=[0])
+def test_it_is_saved_and_gives_back_a_learner_like_the_one_that_made_it(learned, tmp_path):
+    made = MetaNAS(learned, inner_steps=3, temperatures=(1.0, 0.2), joint=True)
+    initializer = ReptileInitializer.from_learner(made, data="images", seeds=[0])
     initializer.save(tmp_path / "start")
     assert sorted(path.name for path in (tmp_path / "start").iterdir()) == ["initializer.json", "model.keras"]
     loaded = ReptileInitializer.load(tmp_path / "start")
     assert loaded.description == initializer.description
     assert loaded.description["learner"] == "MetaNAS" and loaded.description["data"] == "images"
     same(arrays(learned.variables), arrays(loaded.model.variables))
-
-
-def test_it_gives_back_a_learner_like_the_one_that_made_it(learned, tmp_path):
-    made = MetaNAS(learned, inner_steps=3, temperatures=(1.0, 0.2), joint=True)
-    ReptileInitializer.from_learner(made).save(tmp_path)
-    learner = ReptileInitializer.load(tmp_path).learner()
+    learner = loaded.learner()
     settings, others = ({**each.get_config(), "model": None, "name": None} for each in (made, learner))
     assert isinstance(learner, MetaNAS) and settings == others
     with pytest.raises(ValueError, match="made `from_learner`"):
@@ -99,6 +95,7 @@ def test_it_holds_a_copy(learned):
     same(before, arrays(initializer.model.variables))
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_it(learned):
     learned.relaxation.temperature.assign(0.05)
     search = BilevelTrainer(SPACE.build_supernet((8, 8, 1), 2, seed=9))

@@ -56,9 +56,8 @@ NORMALIZATIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "kerasnas")) for n in NORMALIZATIONS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, image_tasks):
     dtype_policy("float64")
     learner = MAML(make_network(NORMALIZATIONS[name]), inner_steps=2, inner_learning_rate=0.3)
@@ -89,6 +88,7 @@ def test_first_order_is_the_querys_gradient_at_the_adapted_weights(dtype_policy,
         np.testing.assert_allclose(mine, independent, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_graph_and_eager_agree_and_every_variable_moves(make_network, image_tasks):
     tasks, trained = image_tasks().batch(0, 4), []
     for eager in (True, False):

@@ -9,11 +9,10 @@ from kerasnas import DARTSSpace
 from kerasnas.backend import value_and_grad, values
 from kerasnas.meta import MAML, MetaNAS
 from kerasnas.relaxations.base import split_variables
-from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from tests.meta.kit import arrays, assert_saved_whole, same, state_of
 
-SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_3x3"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_3x3"])
 SHAPE = (8, 8, 1)
 
 

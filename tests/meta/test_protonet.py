@@ -105,6 +105,7 @@ def test_an_adapted_model_predicts_the_class_of_the_nearest_mean(learner, image_
     np.testing.assert_allclose(found["accuracy"].mean, (predicted == labels).mean())
 
 
+@pytest.mark.slow
 def test_it_learns_and_predictions_use_the_learned_statistics(learner, image_tasks):
     before = arrays(learner.model.non_trainable_variables)
     history = learner.fit(image_tasks(), steps=40, tasks=2, steps_per_epoch=20, verbose=0).history

@@ -94,6 +94,7 @@ def test_the_seed_decides_all_of_it(learn, sources):
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learn", SHORT, ids=["reptile", "pretraining"])
 def test_it_initializes_the_lstm_controller_too(learn, sources):
     make = functools.partial(Controller, units=8, learning_rate=0.05)

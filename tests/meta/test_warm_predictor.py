@@ -238,7 +238,8 @@ def test_without_sources_it_is_predictor_search():
     assert run(TransferPredictor(SPACE, seed=4), reward, 40) == run(PredictorSearch(SPACE, seed=4), reward, 40)
 
 
-@pytest.mark.parametrize("sources", [pytest.param(0, marks=pytest.mark.slow), 2])  # without, a predictor search
+@pytest.mark.slow
+@pytest.mark.parametrize("sources", [0, 2])  # without, a predictor search
 def test_contract_of_strategies(sources):
     def make(space, seed):
         records = [experience(lambda i, s=s: sum(i) + s, 12, s, space) for s in range(sources)]

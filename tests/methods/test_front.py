@@ -28,7 +28,8 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     )
 
 
-def test_the_smallest_network_of_a_front_is_one_that_races():
+def test_the_smallest_network_of_a_front_is_one_that_races(monkeypatch):
+    count_steps(monkeypatch)
     config = RaceConfig()
     least = least_parameters(config, datasets.load("fashion_mnist_mini"))
     space = MacroSpace.for_data((28, 28, 1), 10, 6000)
@@ -51,18 +52,18 @@ def test_the_smallest_within_a_standard_error_of_the_best_is_recommended():
 def finished(tmp_path_factory):
     """A front of two networks on a clock that counts, interrupted before the second."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("front") / "run"
-    (x, y), (x_test, y_test) = images(240, rng), images(60, rng)
+    (x, y), (x_test, y_test) = images(120, rng), images(60, rng)
     np.savez(folder.parent / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=8)
+        count_steps(patch, first=8, known=["cnn"])
         patch.setattr(stage, "TIMED", 4)
-        command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=4"]
-        command += ["--candidates=1", "--max_parameters=6000", "--initializer=none", f"--output_dir={folder}"]
-        patch.setattr(front, "_raced", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=2.4"]
+        command += ["--candidates=1", "--max_parameters=12000", "--initializer=none", f"--output_dir={folder}"]
+        patch.setattr(front, "_measured", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         assert cli.main(command) == 130
         assert (folder / "result.json").exists() and not (folder / "front.json").exists()
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=8)
+        count_steps(patch, first=8, known=["cnn"])
         patch.setattr(stage, "TIMED", 4)
         trained = Stages(folder).stage("searched")
         lines = []

@@ -93,6 +93,7 @@ def config(halves, **changed):
     return PretrainingConfig(**{"datasets": names, "network": "cnn", "minutes": 2.0} | changed)
 
 
+@pytest.mark.slow
 def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch):
     start, record, _ = whole
     assert record["steps"] == 12 and set(record["datasets"]) == {"colored", "gray"}

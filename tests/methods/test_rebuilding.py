@@ -59,8 +59,8 @@ def test_a_training_and_a_race(tmp_path):
     ("space", "expected"),
     [
         (DARTSSpace(num_nodes=4), {"num_nodes": 4, "retrain_cells": 3}),
-        (ENASMacroSpace(num_layers=7), {"retrain_cells": 7}),
-        (ProxylessSpace(num_layers=4), {"retrain_cells": 4}),
+        pytest.param(ENASMacroSpace(num_layers=7), {"retrain_cells": 7}, marks=pytest.mark.slow),
+        pytest.param(ProxylessSpace(num_layers=4), {"retrain_cells": 4}, marks=pytest.mark.slow),
         (SPACES["nasbench101"](), {}),
         (MacroSpace(), {}),
     ],

@@ -227,6 +227,7 @@ def test_commands(capsys, tmp_path):
     assert "is off" in run("off") and not ExperienceStore().consent
 
 
+@pytest.mark.slow
 def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     def candidates(name, config):
         lines = []

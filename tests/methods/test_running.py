@@ -60,6 +60,7 @@ def searched(dataset, tmp_path_factory):
         return settings, folder, methods.search(settings, folder, lines.append), lines
 
 
+@pytest.mark.slow
 def test_search_as_a_function(searched):
     settings, folder, result, lines = searched
     assert result == json.loads((folder / "result.json").read_text())
@@ -75,6 +76,7 @@ def test_search_as_a_function(searched):
         methods.search({"epochs": 1}, folder.parent / "other")
 
 
+@pytest.mark.slow
 def test_random_networks_are_compared_on_the_same_samples(searched):
     _, _, result, _ = searched
     paired = result["paired"]
@@ -101,6 +103,7 @@ def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
     assert any("Choosing among 2 networks" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_retrain_as_a_function(dataset, tmp_path):
     settings = TrainingConfig(dataset=dataset, **TINY_TRAINING)
@@ -166,6 +169,7 @@ def test_the_default_rate_of_the_alphas_fits_the_steps_in_which_they_learn(datas
     assert search.optimizer.inner[1]._learning_rate.decay_steps == 300 * batches
 
 
+@pytest.mark.slow
 def test_a_search_begins_from_learned_weights_and_alphas(dataset, tmp_path):
     config = SearchConfig(dataset=dataset, **TINY)
     space, data, said = make_space(config), load_data(config), []

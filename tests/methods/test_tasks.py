@@ -44,7 +44,7 @@ def race(folder, arrays, task):
     command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=1.5", "--candidates=1"]
     command += ["--max_parameters=20000", "--initializer=none"]
     with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=30)
+        count_steps(patch, first=30, known=["cnn"])
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run

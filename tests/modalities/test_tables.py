@@ -78,7 +78,7 @@ def test_numbers_are_scaled_by_training_rows_and_missing_ones_are_the_median():
     np.testing.assert_allclose(front.encoded(raw), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["savedmodel", "litert"])
+@pytest.mark.parametrize("name", [pytest.param("savedmodel", marks=pytest.mark.slow), "litert"])
 def test_gaps_and_categories_are_exported(name, tmp_path):
     columns = [
         Column("a", "number", missing=True),

@@ -76,7 +76,7 @@ def set_alphas(supernet, chosen):
         supernet.alphas[kind].assign(80.0 * np.eye(len(supernet.choices[kind].primitives))[columns])
 
 
-@pytest.mark.parametrize(("first", "rest"), [(0, 1), (1, 2)])
+@pytest.mark.parametrize(("first", "rest"), [(0, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
 def test_one_hot_alphas_are_the_discrete_network(first, rest):
     supernet = SPACE.build_supernet(SHAPE, CLASSES, relaxation="softmax")
     set_alphas(supernet, {"first": [first], "rest": [rest]})
@@ -114,6 +114,7 @@ def test_configuration_and_start_values():
     )
 
 
+@pytest.mark.slow
 def test_only_two_paths_are_computed_and_learn():
     """Of three candidates that a layer has, the one that is not drawn has no gradient, and one passes."""
     supernet = SPACE.build_supernet(SHAPE, CLASSES)

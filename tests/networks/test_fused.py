@@ -80,7 +80,7 @@ def kernels(function):
     return sum(node.op == "FusedBatchNormV3" for node in graph.as_graph_def().node)
 
 
-@pytest.mark.parametrize("make", [nested, darts])
+@pytest.mark.parametrize("make", [nested, pytest.param(darts, marks=pytest.mark.slow)])
 def test_outputs_gradients_and_statistics_are_the_stock_layers(make):
     model = make()
     stock = results(model)

@@ -45,7 +45,7 @@ def test_weights_are_the_probabilities_of_the_pairs(temperature=0.7):
         np.testing.assert_allclose(net.mixing_weights()[kind], table, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_cold_supernet_is_the_derived_network(seed):
     """Two inputs a node remain, and the output is that of the discrete network of the same weights."""
     net = supernet_at(1e-3, seed)
@@ -116,6 +116,7 @@ def test_given_mixing_weights_say_which_edges_there_are():
         np.testing.assert_allclose(net(images()), supernet_at(1.0)(images()), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_is_saved(tmp_path):
     net = supernet_at(1.0)
     net.save(tmp_path / "net.keras")

@@ -69,6 +69,7 @@ def test_where_the_loss_is_not_finite_a_precision_is_infinitely_slow():
     assert contestant.seconds_in(BFLOAT16, lambda: 0.0, steps=8) == float("inf") and contestant.steps == 1
 
 
+@pytest.mark.slow
 def test_what_is_delivered_is_float32():
     contestant = Contestant(network(), ArrayBatches(X, Y, 16, seed=0), precision=BFLOAT16)
     contestant.advance(lambda: 0.0, steps=8)

@@ -13,7 +13,7 @@ def series(channels=1, length=40):
     return np.random.default_rng(0).standard_normal((12, length, channels)).astype("float32")
 
 
-@pytest.mark.parametrize("channels", [1, 12])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 12])
 def test_features_are_shares_of_steps_above_a_bias(channels):
     x = series(channels)
     kernels = RandomKernels.of(x, 420, seed=1)

@@ -46,7 +46,7 @@ def test_the_set_of_nasbench201_under_the_guard():
 
 
 @pytest.mark.parametrize("space", [SMALL, PAIRS], ids=["edges", "pairs of edges"])
-@pytest.mark.parametrize("max_skips", [None, 1])
+@pytest.mark.parametrize("max_skips", [pytest.param(None, marks=pytest.mark.slow), 1])
 def test_it_is_the_set_of_what_is_derived(space, max_skips):
     assert set(space.reachable(max_skips)) == derivations(space, max_skips=max_skips)
 
@@ -56,7 +56,7 @@ def test_it_is_the_set_of_what_is_derived_with_none():
     assert set(SMALL.reachable(allow_none=True)) == found and len(found) == SMALL.size
 
 
-@pytest.mark.parametrize("max_skips", [0, None])
+@pytest.mark.parametrize("max_skips", [0, pytest.param(None, marks=pytest.mark.slow)])
 def test_it_is_the_set_of_what_is_derived_within_a_cost(max_skips):
     """A limit that leaves no network with so few skips raises the cap, for the controls as for the search."""
     cost = COSTS["parameters"](SMALL, (8, 8, 1), 2)

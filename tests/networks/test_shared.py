@@ -287,6 +287,7 @@ def test_weights_depend_on_the_seed_alone():
         assert len(a.shape) == 1 or not np.array_equal(numbers(a), numbers(c))
 
 
+@pytest.mark.slow
 def test_a_saved_supernet_is_the_same(tmp_path):
     space = ENASMacroSpace(filters=2, num_layers=2, primitives=NAMES[2:])
     supernet, x = space.build_supernet(SHAPE, CLASSES), images(4, *SHAPE)

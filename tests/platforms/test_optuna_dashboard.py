@@ -30,6 +30,7 @@ def storage(tmp_path):
     found.engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_study_and_its_trials_are_listed(storage):
     sampler = StrategySampler(RegularizedEvolution(SPACE, seed=0, population_size=4, sample_size=2))
     study = optuna.create_study(storage=storage, study_name="cells", sampler=sampler, direction="maximize")

@@ -49,6 +49,7 @@ def test_trials_are_what_the_bare_strategy_asks(direction):
     assert genotypes(study) == asked
 
 
+@pytest.mark.slow
 def test_a_study_in_a_database_goes_on(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(storage=storage, study_name="one", sampler=StrategySampler(evolution()))

@@ -24,6 +24,7 @@ def executor(cluster):
         yield executor
 
 
+@pytest.mark.slow
 def test_results_are_in_order_and_workers_remain(executor):
     def times(shared, item):
         return shared * item
@@ -41,6 +42,7 @@ def test_results_are_in_order_and_workers_remain(executor):
     assert len(set(processes)) == 2 and set(threads) == {"1"} and not any(loaded)
 
 
+@pytest.mark.slow
 def test_an_item_is_taken_when_there_is_room_for_it(executor):
     found = []
 
@@ -54,6 +56,7 @@ def test_an_item_is_taken_when_there_is_room_for_it(executor):
     assert sorted(found) == [(number, number) for number in range(5)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(executor, tmp_path):
     def waits(shared, item):
         folder = Path(shared)
@@ -76,6 +79,7 @@ def test_a_worker_that_is_killed_loses_nothing(executor, tmp_path):
     assert len(list(tmp_path.glob("[023]-*"))) == 3  # no other item was done again
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_sent_once(executor, tmp_path):
     class Counted:
         def __setstate__(self, state):
@@ -111,6 +115,7 @@ def test_an_item_that_kills_every_worker_is_named(executor):
     assert executor.map(lambda shared, item: item, [4]) == [4]
 
 
+@pytest.mark.slow
 def test_exceptions_are_raised_here_with_their_place(executor):
     def fails(shared, item):
         if item:

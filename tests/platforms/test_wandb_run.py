@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from kerasnas.platforms.wandb_run import WandbTracker
 
 
+@pytest.mark.slow
 def test_where_nobody_is_logged_in_the_run_stays_in_its_folder(tmp_path, monkeypatch, capfd):
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)

@@ -163,6 +163,7 @@ def test_mixed_op_on_a_graph_is_made_again_from_its_configuration():
         MixedOp(["gcn"], FILTERS, graph=GRAPH, options=["relu"])
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("layer", [Neighbors(GRAPH, "looped"), Pooled(GRAPH, "mean"), Attention(GRAPH, heads=2)])
 def test_another_number_of_rows_is_reported(layer):
     message = "Expected a row for each of the 7 nodes of the graph, all in one batch: batch_size=7"

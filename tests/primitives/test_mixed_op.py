@@ -205,8 +205,13 @@ def slice_of(variable, shape, copy):
     return value
 
 
-@pytest.mark.parametrize("filters", [3, 18], ids=["block-diagonal", "split"])
-@pytest.mark.parametrize(("names", "strides"), [(REDUCTION, 2), (NORMAL, 1)], ids=["reduction", "normal"])
+@pytest.mark.parametrize(  # up to 3 filters by block-diagonal kernels, 18 are split
+    ("names", "strides", "filters"),
+    [
+        *((REDUCTION, 2, 3), (NORMAL, 1, 18)),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((REDUCTION, 2, 18), (NORMAL, 1, 3))),
+    ],
+)
 def test_copies_equal_separate_layers(names, strides, filters):
     rng = np.random.default_rng(3)
     x = rng.standard_normal((2, 5, 6, filters))

@@ -115,7 +115,10 @@ def test_zico_takes_gradients_with_the_statistics_of_the_batch():
     assert zico(model, batches) == -math.inf
 
 
-@pytest.mark.parametrize("name", sorted(PROXIES))
+COUNTS = {"macs", "parameters"}  # tests/cost has them
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in COUNTS)) for n in sorted(PROXIES)])
 def test_scores_are_of_the_space_and_computed_once(name):
     space = NASBench201Space(filters=2, num_cells=1, num_nodes=2)
     rng = np.random.default_rng(0)

@@ -238,7 +238,7 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
     assert counts[found["head"]] > least and found["score"] == 0.75 and found["merit"] == pytest.approx(15 / 16)
 
 
-@pytest.mark.parametrize(("limit", "tried"), [(0.0, 1), (82.0, 1), (83.0, 3)])
+@pytest.mark.parametrize(("limit", "tried"), [pytest.param(0.0, 1, marks=pytest.mark.slow), (82.0, 1), (83.0, 3)])
 def test_a_wider_head_is_tried_where_there_is_time(limit, tried, monkeypatch):
     STARTS.register("tiny", TinyStart)
     prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
@@ -283,7 +283,8 @@ def test_half_a_sample_and_half_a_point_decide(first, samples, stands, monkeypat
     assert field.progress["standing"] == [stands]
 
 
-@pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), pytest.param(Blind, False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), (Blind, False)])
 def test_after_a_duel_pretrained_networks_challenge_its_winner(start, wins, tmp_path):
     one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2)[::-1])
     found = one.run()
@@ -327,6 +328,7 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stage
     assert not stages or challenge._tunable(field, {"score": score, "pace": 0.0}) == 5  # a clock may be coarse
 
 
+@pytest.mark.slow
 def test_a_first_candidate_that_diverges_is_out(tmp_path, monkeypatch):
     advance = Contestant.advance
 
@@ -341,25 +343,14 @@ def test_a_first_candidate_that_diverges_is_out(tmp_path, monkeypatch):
     assert found["winner"].startswith("tiny_")
 
 
-def test_the_smaller_network_stands_where_none_is_better(tmp_path):
-    flat = colors(96, 0)[0], np.zeros(96, int)  # whoever answers, answers right
-    found = entrant(tmp_path, TinyStart, data=flat, held_out=(colors(48, 1)[0], np.zeros(48, int))).run()
-    assert not found["winner"].startswith("tiny_")
-
-
 def test_without_a_race_nothing_challenges(tmp_path):
     found = entrant(tmp_path, TinyStart, most=1, candidates=lambda number: candidates(1)).run()
     assert list(found["contestants"]) == ["conv"]
 
 
 # While a pretrained network is tuned, in a duel before, in the last training; 30 is an earlier step of the first.
-@pytest.mark.parametrize(
-    ("at", "duel"),
-    [
-        (45, False),
-        *(pytest.param(at, duel, marks=pytest.mark.slow) for at, duel in ((45, True), (30, False), (52, False))),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "duel"), [(45, False), (45, True), (30, False), (52, False)])
 def test_killed_it_resumes_to_the_same_end(at, duel, tmp_path, monkeypatch):
     def make(name):
         if "tiny" in STARTS:
@@ -395,6 +386,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
     assert expected_end(field, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
 
 
+@pytest.mark.slow
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(challenge, "PROBES", 1e-9)
     monkeypatch.setattr(challenge, "_resize", lambda *options: None)  # takes what nothing else takes

@@ -56,12 +56,6 @@ def test_in_a_budget_below_two_minutes_there_are_no_heats(tmp_path, monkeypatch)
     assert not any("heat" in entry for entry in found["contestants"].values())
 
 
-def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
-    found = field(tmp_path).run()
-    assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4
-
-
 def test_where_little_time_is_left_there_are_no_heats(tmp_path, monkeypatch):
     monkeypatch.setattr(heats, "_LEAST", 0.0)
     found = field(tmp_path, minutes=0.6).run()

@@ -158,6 +158,7 @@ def test_every_network_can_be_watched(uninterrupted):
     assert seen[-1] == (winning, {name: history[name][-1] for name in ("loss", "accuracy")}, history["steps"][-1])
 
 
+@pytest.mark.slow
 def test_looks_at_the_network_in_training_change_nothing(uninterrupted, tmp_path):
     """Another thread asks all the time, which the thread of a log does every half a minute."""
     entrant, looks, ended = race(tmp_path), set(), threading.Event()
@@ -337,6 +338,7 @@ def test_killed_anywhere_it_resumes_to_the_same_end(kill, at, uninterrupted, tmp
     assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
 
 
+@pytest.mark.slow
 def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finished(uninterrupted, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -576,6 +578,7 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
 
 
+@pytest.mark.slow
 def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.5)

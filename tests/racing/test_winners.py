@@ -67,6 +67,7 @@ def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monke
     assert not (tmp_path / "killed" / "checkpoints" / "searched").exists()
 
 
+@pytest.mark.slow
 def test_without_time_for_a_second_training_the_first_one_counts(tmp_path):
     record, _, said = trained(tmp_path)  # which takes all of it
     assert [line.split(" on ")[1] for line in said] == ["96 images."] and record["linear"]["weights"][-1] > 0

@@ -1,10 +1,12 @@
 """A run that is told to TensorBoard, MLflow and Weights & Biases: with the real packages, read back with their own."""
 
 import dataclasses
+import functools
 import json
 import struct
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import wandb
@@ -14,8 +16,7 @@ from wandb.proto import wandb_internal_pb2
 
 from kerasnas import methods
 from kerasnas.methods import RaceConfig, SearchConfig
-from kerasnas.platforms import TRACKERS, mlflow_run
-from kerasnas.platforms.tensorboard_log import ArchitectureLog
+from kerasnas.platforms import TRACKERS
 from kerasnas.racing.race import stage
 from kerasnas.runs import tracking
 from kerasnas.runs.folder import RunFolder
@@ -89,6 +90,7 @@ def history(records):
     return [{name: json.loads(value) for name, value in row.items()} for row in rows if row]
 
 
+@pytest.mark.slow
 def test_mlflow_has_settings_curves_results_and_files_in_one_run(place, finished):
     folder, result = finished
     run = mlflow_run_of("run")
@@ -106,6 +108,7 @@ def test_mlflow_has_settings_curves_results_and_files_in_one_run(place, finished
     assert Path(copy).read_bytes() == (folder / "model.keras").read_bytes()
 
 
+@pytest.mark.slow
 def test_wandb_has_them_too_and_continues_its_run(finished):
     folder, result = finished
     records = wandb_records(folder)
@@ -125,6 +128,7 @@ def test_wandb_has_them_too_and_continues_its_run(finished):
     assert wandb.run is None  # nothing of the user's own is touched
 
 
+@pytest.mark.slow
 def test_tensorboard_has_curves_alphas_plots_and_texts(finished):
     folder, _ = finished
     events = EventAccumulator(str(folder / "tracking" / "tensorboard")).Reload()
@@ -134,31 +138,52 @@ def test_tensorboard_has_curves_alphas_plots_and_texts(finished):
     assert (folder / "tracking" / "tensorboard" / "architecture").is_dir()
 
 
-@pytest.mark.usefixtures("eagerly")
-def test_those_that_fail_are_told_in_a_line_and_hear_of_the_result_later(place, monkeypatch):
-    def refuse(self, group, values, step):
-        raise ConnectionError("the server is gone\nTraceback ...")
+def test_one_that_fails_is_told_in_a_line_and_hears_of_the_result_later(tmp_path, monkeypatch):
+    heard, lines = [], []
 
-    def fail(self, epoch, logs=None):
+    class Fake:
+        def __init__(self, name, folder, run, settings, state):
+            self.name, self.state = name, {"run": run, "before": dict(state)}
+            assert settings["epochs"] == 1 and folder == tmp_path / "run" / "tracking"
+
+        def metrics(self, group, values, step):
+            if self.name == "wandb":
+                raise ConnectionError("the server is gone\nTraceback ...")
+            heard.append((self.name, group, values, step))
+
+        def result(self, values, files):
+            heard.append((self.name, values, [file.name for file in files], self.state["before"]))
+
+        def callbacks(self):
+            return [keras.callbacks.LambdaCallback(on_epoch_end=full)] if self.name == "tensorboard" else []
+
+        def close(self, outcome):
+            heard.append((self.name, outcome))
+
+    def full(epoch, logs):
         raise OSError("No space left on device")
 
-    settings, lines = SearchConfig(dataset="tiny.npz", trackers=("mlflow", "tensorboard"), **TINY), []
-    with monkeypatch.context() as patch:
-        patch.setattr(mlflow_run.MlflowTracker, "metrics", refuse)
-        patch.setattr(ArchitectureLog, "on_epoch_end", fail)
-        methods.search(settings, place / "refused", lines.append)
-    assert [line for line in lines if "continues without" in line] == [
-        "The run continues without mlflow, which failed: the server is gone",
+    monkeypatch.setattr(tracking, "load_tracker", lambda name: functools.partial(Fake, name))
+    run = RunFolder.create(tmp_path / "run", SearchConfig(trackers=("wandb", "mlflow", "tensorboard"), **TINY))
+    record = {"searched": {"test_loss": 0.25, "genotype": {}}}
+    with tracking.tracked(run, lines.append) as own:
+        (callback,) = own.callbacks()
+        for epoch in range(2):  # its first error is its last
+            callback.on_epoch_end(epoch)
+        own.metrics("search", {"loss": 1.0, "words": "no number"}, 0)
+        own.metrics("search", {"loss": 0.5}, 1)
+        own.result(record)
+    assert lines == [
         "The run continues without tensorboard, which failed: No space left on device",
+        "The run continues without wandb, which failed: the server is gone",
     ]
-    run = mlflow_run_of("refused")
-    assert "result/test_loss" not in run.data.metrics
-    for _ in range(2):  # it is told once
-        result = methods.resume(place / "refused", lines.append)
-    assert mlflow_run_of("refused").data.metrics["result/test_loss"] == result["searched"]["test_loss"]
-    assert len(MlflowClient().get_metric_history(run.info.run_id, "result/test_loss")) == 1
-    events = EventAccumulator(str(place / "refused" / "tracking" / "tensorboard")).Reload()
-    assert len(events.Tensors("result/test_loss")) == 1
+    told = {"test_loss": 0.25}
+    assert heard[:2] == [("mlflow", "search", {"loss": 1.0}, 0), ("mlflow", "search", {"loss": 0.5}, 1)]
+    assert heard[2:] == [("mlflow", told, ["config.json"], {}), ("mlflow", "finished")]
+    for _ in range(2):  # it is told once, as the run that it was
+        tracking.Tracking(run, lines.append, ended=True).result(record)
+    later = [(name, told, ["config.json"], {"run": "run", "before": {}}) for name in ("wandb", "tensorboard")]
+    assert heard[4:] == later and len(lines) == 2
 
 
 @pytest.mark.slow

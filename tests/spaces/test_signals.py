@@ -40,6 +40,7 @@ def test_kernels_start_with_variance_two_over_fan_in():
     np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (3 * 32)), rtol=0.1)
 
 
+@pytest.mark.slow  # that of DARTS is compared in tests/networks
 @pytest.mark.parametrize(
     ("space", "shape", "names"),
     [
@@ -48,11 +49,10 @@ def test_kernels_start_with_variance_two_over_fan_in():
             (11, 2),
             ["dil_conv_5", "sep_conv_5", "conv_3", "skip_connect", "sep_conv_5", "dil_conv_5"],
         ),
-        pytest.param(
+        (
             NASBench201Space(4, 1, primitives=["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"]),
             (8, 8, 3),
             ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_1x1", "none", "nor_conv_3x3"],
-            marks=pytest.mark.slow,  # that of DARTS is compared in tests/networks
         ),
     ],
 )

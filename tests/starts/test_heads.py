@@ -58,6 +58,7 @@ def test_what_quarters_have_in_common_is_learned_where_a_linear_head_finds_nothi
         assert prober.probe("tiny", 64, (x, y), (x_test, y_test), lambda: 0.0, limit)["head"] != COMPARED
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_network_is_given_the_head_and_does_not_mind_the_order_of_quarters(short, tmp_path):
     x, y = pairs(60)

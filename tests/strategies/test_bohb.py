@@ -179,6 +179,7 @@ def test_its_brackets_are_those_of_hyperband():
     assert budgets[0] == budgets[1]
 
 
+@pytest.mark.slow
 def test_it_starts_better_ones_than_hyperband():
     def started(search):
         advance(search, 88, workers=4)

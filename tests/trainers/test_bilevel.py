@@ -77,6 +77,7 @@ def test_both_levels_share_one_trace_which_changes_nothing(make_search, data, mo
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_steps_per_execution_changes_nothing(fitted, make_search, data):
     search = make_search(compile={"run_eagerly": False, "steps_per_execution": 2})
     history = search.fit(*data, batch_size=8, epochs=2, verbose=0)
@@ -94,6 +95,7 @@ def test_evaluate_and_predict_are_those_of_the_supernet(fitted, validation):
     assert result["accuracy"] == pytest.approx(np.mean(logits.argmax(-1) == validation[1]))
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_search(make_search, data):
     runs = []
     for seed in (0, 1):
@@ -195,6 +197,7 @@ def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation)
 
 
 # Keras' callbacks -----------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_early_stopping_on_validation_accuracy(make_search, data):
     stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0, min_delta=1.0)
     data = tuple(part[:16] for part in data)

@@ -120,7 +120,8 @@ def test_a_step_computes_two_paths_for_the_alphas_and_one_for_the_weights(monkey
         return weights, active
 
     monkeypatch.setattr(BinaryGates, "call", recorded)
-    search = BilevelTrainer(SPACE.build_supernet((4, 4, 1), 2, "binary_gates"), architecture_warmup_epochs=0)
+    space = NASBench201Space(2, 1, 1, SPACE.primitives)
+    search = BilevelTrainer(space.build_supernet((4, 4, 1), 2, "binary_gates"), architecture_warmup_epochs=0)
     data = ((X[:8], Y[:8]), (X[8:16], Y[8:16]))
     search.compile()
     groups = search.network_weights, search.architecture_parameters, search.non_trainable_variables

@@ -306,7 +306,9 @@ def build_supernet(num_cells=1):
     return space.build_supernet((8, 8, 1), 3)
 
 
-@pytest.mark.parametrize("stock", [False, True], ids=["BatchNorm", "BatchNormalization"])
+@pytest.mark.parametrize(
+    "stock", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["BatchNorm", "BatchNormalization"]
+)
 def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
     """Ours is right. Keras' own is wrong on TensorFlow, in second order only, behind both a weight and an alpha."""
 
@@ -410,6 +412,7 @@ def test_rate_of_a_schedule(make_search, data, validation):
         np.testing.assert_allclose(*results, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation):
     batch = halves(data, validation)
     plain, weighted = (make_search(hypergradient="unrolled") for _ in range(2))
@@ -422,13 +425,10 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
 
 
 # Random layers ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "eager"),
-    [
-        ("finite_difference", True),
-        pytest.param("first_order", False, marks=pytest.mark.slow),
-        *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("first_order", "unrolled")),
-    ],
+    [("finite_difference", True), ("first_order", False), ("first_order", True), ("unrolled", True)],
 )
 def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
     """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
@@ -513,6 +513,7 @@ def test_optimizer_that_cannot_be_looked_ahead_with(make_search, user_model, opt
             make_search(supernet=user_model(), hypergradient=hypergradient, compile={"optimizer": optimizer()})
 
 
+@pytest.mark.slow
 def test_first_order_takes_any_optimizer(make_search, data, validation):
     """So does a function of one's own, which is given no step then."""
     steps = []

@@ -50,5 +50,3 @@ def test_fit_traces_the_step_once_and_with_static_shapes(space, data):
     search.train_step = record
     search.fit(*data, batch_size=4, epochs=2, verbose=0)
     assert len(shapes) == 1
-    search.fit(*data, batch_size=8, epochs=3, initial_epoch=2, verbose=0)
-    assert len(shapes) == 2  # another size is another graph

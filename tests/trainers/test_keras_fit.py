@@ -45,7 +45,10 @@ def search(request, make_search):
 
 
 # Steps ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("batches", "steps", "epochs"), [(2, 1, 3), (2, 3, 2)], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    ("batches", "steps", "epochs"),
+    [pytest.param(2, 1, 3, id="fewer"), pytest.param(2, 3, 2, id="more", marks=pytest.mark.slow)],
+)
 def test_every_epoch_has_the_steps_that_were_asked_for(search, data, batches, steps, epochs):
     seen = Seen()
     with warnings.catch_warnings():
@@ -201,7 +204,7 @@ def test_the_steps_of_an_epoch():
 
 # Metrics and the test set ---------------------------------------------------------------------------------
 def test_another_compile_leaves_no_metric_behind(make_search, data):
-    search = make_search()
+    search, data = make_search(), tuple(part[:16] for part in data)
     search.fit(*data, batch_size=8, **QUICK)
     search.compile(metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")], run_eagerly=True)
     names = set(search.fit(*data, batch_size=8, **QUICK).history)

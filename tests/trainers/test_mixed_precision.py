@@ -146,6 +146,7 @@ def test_saved_search_resumes(make_search, dtype_policy, data, tmp_path):
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_scaling_that_is_turned_off_or_there_already(make_search, dtype_policy, batch, tmp_path):
     dtype_policy("mixed_float16")
     search = make_search(compile={"auto_scale_loss": False})

@@ -48,6 +48,7 @@ def test_beta_decay_is_added_to_another_objective_and_serialized():
         BetaDecay(-1)
 
 
+@pytest.mark.slow
 def test_beta_decay_grows_linearly_and_moves_the_alphas(images):
     seen, ends = [], []
     for weight in (0.0, 100.0):

@@ -100,6 +100,7 @@ def test_every_optimizer_with_a_state_stands_still(space, data, make_optimizer):
         np.testing.assert_allclose(courses[1].step(epoch + 2), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_decay_of_a_users_optimizer_waits_too(space, data):
     """Decoupled weight decay would shrink frozen alphas."""
     search = make(space, 2)
@@ -108,8 +109,9 @@ def test_decay_of_a_users_optimizer_waits_too(space, data):
     assert not course.step(0).any() and not course.step(1).any() and course.step(2).any()
 
 
+@pytest.mark.slow
 def test_callback_takes_the_place_of_the_trainers_warm_up(space, data):
-    course = fit(make(space, 0), data, 3, ArchitectureWarmup(2))
+    course = fit(make(space, 0, run_eagerly=True), data, 3, ArchitectureWarmup(2))
     assert [bool(course.step(epoch).any()) for epoch in range(3)] == [False, False, True]
     course = fit(make(space, 2, run_eagerly=True), data, 2, ArchitectureWarmup(0))
     assert course.step(0).any() and course.step(1).any()

@@ -172,6 +172,7 @@ def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation
         assert {key: value.expected for key, value in logs.items()} == expected, (name, position)
 
 
+@pytest.mark.slow
 def test_a_prepared_network_is_traced_once():
     traced = {}
     for prepared in (True, False):
@@ -185,6 +186,7 @@ def test_a_prepared_network_is_traced_once():
     assert traced == {True: 1, False: 2}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_network_trains_on_the_fused_kernel_and_is_kept_as_standard_layers(tmp_path):
     """The callbacks' network is the standard one too: what they save needs no layer of ours."""

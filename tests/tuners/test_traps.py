@@ -19,7 +19,7 @@ TRAPS = """
 2: models without build() search, but cannot be loaded as the best
     tuners/test_supernet_tuner::test_the_score_is_what_the_saved_network_gets_on_the_validation_data
     hypermodels/test_genotype_hypermodel::test_own_oracles_drive_the_stock_tuner
-    hypermodels/test_genotype_hypermodel::test_stock_hyperband
+    hypermodels/test_genotype_hypermodel::test_stock_random_search
 3: an exception leaves the oracle's lock held
     oracles/test_project_oracle::test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held
     distributed/test_distributed_tuner::test_an_error_of_the_oracle_ends_all_processes_with_its_traceback

@@ -112,6 +112,7 @@ def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, ca
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
     space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
     table = LatencyTable.measure(space, (8, 8, 1), 3, rounds=1, calibration=0, filters=4)

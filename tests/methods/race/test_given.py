@@ -126,7 +126,7 @@ def test_names_are_those_of_the_files_and_folders(cells, tmp_path):
     assert list(names) == ["cells", "cells-2", "cells-3", "a_b", "cells-4"]
 
 
-@pytest.mark.parametrize("limit", ["max_parameters", "latency_target_ms"])
+@pytest.mark.parametrize("limit", ["max_parameters", pytest.param("latency_target_ms", marks=pytest.mark.slow)])
 def test_a_candidate_outside_the_limits_is_named_before_anything_is_trained(
     limit, dataset, cells, tmp_path, capsys, monkeypatch
 ):

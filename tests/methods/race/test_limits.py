@@ -35,8 +35,8 @@ def build(genotype):
     ("setting", "cost"),
     [
         ("max_parameters", parameters),
-        ("max_macs", macs),
-        ("max_flash_kb", lambda model: device_cost(model).flash / 1000),
+        pytest.param("max_macs", macs, marks=pytest.mark.slow),
+        pytest.param("max_flash_kb", lambda model: device_cost(model).flash / 1000, marks=pytest.mark.slow),
         ("max_ram_kb", lambda model: device_cost(model).memory / 1000),
     ],
 )

@@ -36,7 +36,13 @@ def parts(race):
     return [candidate.genotype["network"][0].primitive for candidate in race.candidates(race.most)]
 
 
-@pytest.mark.parametrize(("initializer", "first"), [("none", "vgg_3x3"), ("auto", "vgg_3x3@images_vgg_3x3")])
+@pytest.mark.parametrize(
+    ("initializer", "first"),
+    [
+        ("none", "vgg_3x3"),
+        pytest.param("auto", "vgg_3x3@images_vgg_3x3", marks=pytest.mark.slow),
+    ],
+)
 def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_longer(initializer, first, tmp_path):
     race = made(digits(unlike=True), tmp_path / "unlike", initializer=initializer)
     assert parts(race) == ["conv_3x3_w0.5", "channels"] and race.candidates(2)[0].name == first
@@ -127,6 +133,7 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     assert companion.padded == (space == "padded_signals")
 
 
+@pytest.mark.slow
 def test_an_impossible_limit_is_answered_before_candidates_are_looked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(making, "portfolio", None)
     race = made(digits(unlike=False), tmp_path / "run", max_ram_kb=1.0, initializer="none")

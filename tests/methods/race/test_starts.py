@@ -33,6 +33,7 @@ def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(sh
         assert found["images_vgg_3x3"] in space.references().values() and not said
 
 
+@pytest.mark.slow
 def test_starts_are_of_networks_as_wide_as_the_limits_allow():
     space = MacroSpace.for_data((28, 28, 1), 3, 1000)
     named = named_networks(space)

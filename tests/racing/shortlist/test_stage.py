@@ -119,17 +119,6 @@ def test_no_rung_takes_more_epochs_than_the_final_training(tmp_path, data, train
     assert [rung["epochs"] for rung in record["rungs"]] == [2, 3]
 
 
-def test_a_set_with_fewer_networks_than_the_shortlist_is_said(tmp_path, data, monkeypatch):
-    space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
-    training, lines = NetworkTraining(space, (8, 8, 1), 3), []
-    monkeypatch.setattr(NetworkTraining, "run", lambda *arguments, **options: {"val_accuracy": 0.5})
-    found = [space.sample(np.random.default_rng(0))]
-    record = run_shortlist(Stages(tmp_path), Shortlist(), found, training, *data, log=lines.append)
-    count = len(record["rungs"][0]["networks"])
-    assert count == space.size < 6 and f"A shortlist of {count}" in lines[0]
-    assert record["genotype"] == json.loads(found[0].to_json())  # of equals what was found first
-
-
 def test_where_synflow_is_not_defined_the_number_of_parameters_stands_in(tmp_path, data, trained, monkeypatch):
     space = ProxylessSpace(filters=2, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])  # of ReLU6
     monkeypatch.setattr(NetworkTraining, "run", lambda *arguments, **options: {"val_accuracy": 0.5})

@@ -289,6 +289,7 @@ def test_killed_workers_a_killed_chief_and_a_late_worker(processes, tmp_path):
     assert json.loads((tmp_path / "best.w5").read_text()) == best[0]
 
 
+@pytest.mark.slow
 def test_an_error_of_the_oracle_ends_all_processes_with_its_traceback(processes, tmp_path):
     """Stock KerasTuner keeps its lock: the chief and all other workers hang."""
     processes.start("chief", "w1", "w2", SEARCH_BREAK="04")
@@ -299,6 +300,7 @@ def test_an_error_of_the_oracle_ends_all_processes_with_its_traceback(processes,
     assert set(ended(processes.runs())) >= {f"{number:02d}" for number in range(4)}
 
 
+@pytest.mark.slow
 def test_errors_of_trials(processes, tmp_path):
     """A trial's traceback is lost on its way to a stock chief; an error that is fatal ends one worker there."""
     processes.start("chief", "w1", "w2", SEARCH_RAISE="w1", SEARCH_TRIALS="4")

@@ -9,7 +9,6 @@ from kerasnas import DARTSSpace
 from kerasnas.backend.tensorflow_internals import gradient_registry
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.spaces import GraphSpace
-from tests.tuners.small import eager
 from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
@@ -71,14 +70,6 @@ def test_own_compile_and_network_options():
 def test_compile_that_does_not_compile_is_an_error():
     with pytest.raises(ValueError, match="The function given as `compile` left the model uncompiled"):
         make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
-
-
-def test_stock_hyperband(tmp_path):
-    tuner = keras_tuner.Hyperband(
-        make(compile=eager), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path
-    )
-    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
-    assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
 
 
 @pytest.mark.slow

@@ -68,7 +68,8 @@ def test_a_dataset_with_labels_beside_it():
         make_data(batches(X, Y), Y, VALIDATION, None, (8, 8, 1), 3, seed=0)
 
 
-@pytest.mark.parametrize("make", [children, pytest.param(supernets, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [children, supernets])
 def test_validation_split_holds_out_what_networks_are_evaluated_on(tmp_path, make):
     tuner = make(tmp_path)
     tuner.search(X, Y, validation_split=0.25, architecture_split=0.4, epochs=1, verbose=0)
@@ -102,7 +103,8 @@ def test_bytes_are_searched_and_trained_on_alike():
 
 
 # Logs and output ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [supernets, children])
 def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_path, make, capsys):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -121,18 +123,6 @@ def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_pa
         for value in event.summary.value
     }
     assert "_hparams_/session_start_info" in tags and "epoch_loss" in tags
-
-
-@pytest.mark.parametrize("verbose", ["rows", *(pytest.param(one, marks=pytest.mark.slow) for one in (0, 2))])
-def test_output_inside_a_trial(tmp_path, capsys, verbose):
-    """On datasets: half of 24 samples are fewer than the default batch."""
-    tuner = supernets(tmp_path)
-    tuner.search(batches(X, Y), validation_data=batches(*VALIDATION), epochs=2, verbose=verbose)
-    assert tuner.oracle.get_trial("0").status == "COMPLETED" and len(tuner.get_best_models()) == 1
-    shown = capsys.readouterr().out
-    assert ("Epoch 2/2" in shown and "alpha_entropy" in shown) == (verbose == 2)
-    assert verbose != "rows" or len(shown.splitlines()) == 2
-    assert verbose != 0 or not shown
 
 
 @pytest.mark.parametrize(("wrong", "words"), [(3, "of at most 2"), ("row", "Did you mean 'rows'")])

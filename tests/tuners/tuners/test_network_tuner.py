@@ -93,6 +93,7 @@ def test_a_damaged_file_of_the_best_trial_is_whole_again_or_named(searched, make
         tuner.get_best_models()
 
 
+@pytest.mark.slow
 def test_a_model_that_is_saved_again_is_the_one_that_is_loaded(searched):
     best, other = searched.best_trials(2)
     searched.save_model(best.trial_id, searched.load_model(other))
@@ -106,21 +107,8 @@ def test_a_trial_without_a_result_has_none(make):
     assert make().result("0") is None
 
 
-def test_the_summary_has_the_best_trials_and_the_best_genotype(searched, capsys):
-    searched.results_summary(2)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"2 best of 4 trials in {searched.project_dir}"
-    assert lines[1:5] == [
-        "  trial 2: network 1",
-        "    val_accuracy 0.75",
-        "  trial 4: network 3",
-        "    val_accuracy 0.5",
-    ]
-    assert lines[5:] == str(searched.get_best_genotypes()[0]).splitlines()
-
-
 # Progress ----------------------------------------------------------------------------------------
-def test_each_trial_has_a_row_and_a_failed_one_says_why(make, capsys):
+def test_each_trial_has_a_row_a_failed_one_says_why_and_the_summary_has_the_best(make, capsys):
     tuner = make()
     tuner.progress.verbose = 1
     tuner.search(verbose=0)
@@ -130,6 +118,17 @@ def test_each_trial_has_a_row_and_a_failed_one_says_why(make, capsys):
     assert rows[2][:5] == ["2", "network", "1", "0.7500", "0.7500"]
     assert rows[3][:3] == ["3", "failed:", "Not"] and "0.7500" in rows[3]
     assert rows[4][:5] == ["4", "network", "3", "0.5000", "0.7500"]
+
+    tuner.results_summary(2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"2 best of 4 trials in {tuner.project_dir}"
+    assert lines[1:5] == [
+        "  trial 2: network 1",
+        "    val_accuracy 0.75",
+        "  trial 4: network 3",
+        "    val_accuracy 0.5",
+    ]
+    assert lines[5:] == str(tuner.get_best_genotypes()[0]).splitlines()
 
 
 def test_a_search_without_a_completed_trial_says_why(make):

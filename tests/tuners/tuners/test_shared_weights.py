@@ -67,6 +67,7 @@ def test_weights_of_other_data_or_settings_are_refused(change, message, tmp_path
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_settings_reach_the_supernet_and_the_search(tmp_path):
     controller = RandomSearch(SPACE, unique=False)
     scopes = []

@@ -19,8 +19,9 @@ LABELS = {"multilabel": (RNG.random((24, 2)) < 0.5).astype("float32"), "regressi
 TASKS = {"multilabel": MULTILABEL, "regression": Regression((0.0, 0.0), (1.0, 1.0))}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("name", ["multilabel", pytest.param("regression", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["multilabel", "regression"])
 def test_shared_weights_and_the_best_from_scratch(name, tmp_path):
     training = TrainingRecipe(epochs=1, batch_size=8, task=TASKS[name])
     options = {"max_trials": 3, "retrain_best": 1, "training": training, "report": False, "directory": tmp_path}

@@ -47,6 +47,7 @@ def test_more_is_better_and_what_is_not_finite_is_worst(objective, value, expect
     assert signed(objective, value) == expected
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_once_and_its_metrics_are_those_of_the_saved_one(tmp_path):
     seen, entered = [], []
 
