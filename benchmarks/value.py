@@ -17,11 +17,11 @@ The contenders are
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
 - `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
-  (`--precision=float32`), `sgd`: without Muon (`--optimizer=sgd`); `probe`: ridge regression on last
-  frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels; `whole`: that network tuned whole from
-  there for all of the time, with Adam at 3e-4 and a cosine, as the race's adaptation does without its choices;
-  `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features for a tenth of the time, then the
-  whole network, with batch norms as they are, by Adam at a tenth of the rate;
+  (`--precision=float32`); `sgd`, `plain_sgd`: `drawn` and `plain` without Muon (`--optimizer=sgd`);
+- `probe`: ridge regression on last frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels;
+  `whole`: that network tuned whole from there for all of the time, with Adam at 3e-4 and a cosine, as the race's
+  adaptation does without its choices; `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features
+  for a tenth of the time, then the whole network, with batch norms as they are, by Adam at a tenth of the rate;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
@@ -63,6 +63,7 @@ RACES = {
     "default": ["--candidates=1"],
     "half": [],
     "plain": ["--initializer=none"],
+    "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
     "drawn": ["--starts=none"],
     "float32": ["--starts=none", "--precision=float32"],
     "sgd": ["--starts=none", "--optimizer=sgd"],
@@ -76,7 +77,7 @@ RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for m
 RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
-CONTENDERS += ["sgd", "two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += ["sgd", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 

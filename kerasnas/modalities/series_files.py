@@ -65,7 +65,7 @@ def read_unlabeled(paths: Sequence[str | os.PathLike], length: int) -> tuple[lis
     x: list[np.ndarray] = []
     for path in map(Path, paths):
         if not path.is_file() or path.suffix != ".ts":
-            raise FileNotFoundError(f"The network takes signals. Expected .ts files of them. Received: {path}, which is none.")
+            raise FileNotFoundError(f"The network takes signals. Expected .ts files. Received: {path}, which is none.")
         lines, task = _content(path)
         for place, series, *_ in _parsed(path, lines, labeled=bool(task), dimensions=x[0].shape[1] if x else 0):
             places.append(place)

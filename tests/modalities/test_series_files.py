@@ -65,7 +65,7 @@ def test_series_to_predict_have_labels_or_not_and_are_as_long_as_the_network_ask
     assert names == ["labeled.ts, line 7", "labeled.ts, line 8", "plain.ts, line 7"] and not failed
     np.testing.assert_array_equal(x[..., 0], [[1, 2, 3, *[np.nan] * 2], [4, 5, 6, 7, 8], [1, 2, *[np.nan] * 3]])
     assert signals.from_paths([plain], reading)[1].shape == (1, 4, 1)
-    with pytest.raises(FileNotFoundError, match=r"takes signals\. Expected \.ts files of them\. Received: .*photo\.png"):
+    with pytest.raises(FileNotFoundError, match=r"takes signals\. Expected \.ts files\. Received: .*photo\.png"):
         signals.from_paths([tmp_path / "photo.png"], reading)
     with pytest.raises(ValueError, match=r"plain\.ts, line 7: expected numbers \("):
         signals.from_paths([write(plain, ["1,2:up"], PLAIN.replace("Label true", "Label false"))], reading)
