@@ -13,6 +13,7 @@ from kerasnas.backend.keras_internals import index_of
 _ITERATIONS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # of Jordan et al.: takes all singular values near 1 in five iterations
 _LEAST_NORM = 1e-3  # of filters: those that begin at 0 would stay there
+_EPSILON = 1e-7  # without it, filters that no gradient reaches would not be finite
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -74,7 +75,7 @@ class Muon(keras.optimizers.Optimizer):
         if turns:
             step = orthogonal(step)
             length = self.pace * ops.maximum(_norm(variable), _LEAST_NORM)
-            step = ops.multiply(step, length / _norm(step))
+            step = ops.multiply(step, length / (_norm(step) + _EPSILON))
         self.assign_sub(variable, ops.multiply(step, learning_rate))
 
     def get_config(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def orthogonal(filters: Any) -> Any:
     matrix = ops.reshape(filters, (-1, filters.shape[-1]))
     wide = matrix.shape[0] < matrix.shape[1]
     matrix = ops.transpose(matrix) if wide else matrix
-    matrix = matrix / (_norm(matrix) + 1e-7)
+    matrix = matrix / (_norm(matrix) + _EPSILON)
     gram = ops.matmul(ops.transpose(matrix), matrix)
     product = one = ops.eye(gram.shape[0], dtype=gram.dtype)
     for _ in range(_ITERATIONS):  # X <- X p(X'X): every p is of the same eigenvectors

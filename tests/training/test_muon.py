@@ -57,6 +57,13 @@ def test_what_is_no_filter_takes_the_steps_of_sgd():
         np.testing.assert_allclose(mine, other, rtol=1e-5)
 
 
+def test_filters_that_no_gradient_reaches_stay():
+    (filters,) = variables((3, 3, 2, 4))
+    before = filters.numpy()
+    Muon(0.1).apply([np.zeros(filters.shape, "float32")], [filters])
+    np.testing.assert_array_equal(filters, before)
+
+
 def test_filters_that_begin_at_zero_are_learned_and_its_arguments_come_back():
     filters = keras.Variable(np.zeros((3, 3, 2, 2), "float32"))
     optimizer = Muon(0.1, momentum=0.8, filter_momentum=0.7, pace=0.4)
