@@ -52,10 +52,9 @@ def test_right_calls_reject_wrong_values(every):
     assert every > 1 or not needless, f"These reject wrong values by now: {needless}"
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_hostile_values_are_refused_or_taken_for_what_they_are():
-    number = 5000
+@pytest.mark.parametrize("number", [500, pytest.param(5000, marks=pytest.mark.slow)])
+def test_hostile_values_are_refused_or_taken_for_what_they_are(number):
     cases, counts, problems = campaign.run_hostile(number, HOSTILE_SEED)
     print(f"{number} of {cases}: {dict(counts)}")
     assert cases > 50_000 and counts["harmless"] >= number // 100

@@ -13,7 +13,7 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import cli, deployment, methods
-from kerasnas.meta.shelf import initializer_names
+from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
 from tests.kit import GENOTYPE_OF_ONE, TINY_TRAINING, untraced
@@ -219,3 +219,25 @@ def test_pushed_to_a_folder(run, tmp_path):
     assert kerasnas.load(tmp_path / "start").is_initialization
     with pytest.raises(FileNotFoundError, match="holds no run"):
         deployment.push(tmp_path, str(tmp_path / "other"))
+
+
+@pytest.mark.slow
+def test_an_initialization_is_that_of_the_shelf():
+    preset = kerasnas.load("images_vgg_3x3")
+    own = load_initializer("images_vgg_3x3")
+    assert preset.initializer.description == own.description
+    assert kerasnas.load(ROOT / "saved_models" / "omniglot_maml").initializer.description["learner"] == "MAML"
+    with pytest.raises(ValueError, match=r"for `\.initializer`, and no network"):
+        preset.model  # noqa: B018
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
+def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (28, 28), 90).save("one.png")
+    assert cli.main(["predict", NAME, "one.png"]) == 0
+    assert "one.png" in capsys.readouterr().out
+    assert cli.main(["predict", "fashion_mnst_mini", "one.png"]) == 2
+    assert f"Did you mean '{NAME}'?" in capsys.readouterr().err
+    assert cli.main(["push", NAME, "mine"]) == 0 and kerasnas.load("mine").classes == kerasnas.load(NAME).classes

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import estimator_checks, get_tags
@@ -154,3 +154,11 @@ def test_a_notebook_shows_arguments():
         TextClassifier(text_column="<b>")._repr_html_()
         == "<code>TextClassifier(text_column=&#x27;&lt;b&gt;&#x27;)</code>"
     )
+
+
+@pytest.mark.slow
+def test_a_grid_is_searched(solved):
+    grid = GridSearchCV(ImageClassifier(test_split=0.2), {"max_parameters": [0, 9]}, cv=2).fit(X, Y)
+    assert [settings.max_parameters for settings, _ in solved] == [0, 0, 9, 9, grid.best_params_["max_parameters"]]
+    assert set(grid.predict(X[:9])) <= set(CLASSES) and grid.classes_.tolist() == sorted(CLASSES)
+    assert grid.best_estimator_.test_split == 0.2

@@ -172,3 +172,12 @@ def test_names_of_formats(monkeypatch):
     monkeypatch.setattr(formats.keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
         check_formats(["litert"])
+
+
+@pytest.mark.slow
+def test_integers_of_8_bits_are_smaller(tmp_path):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(300)])
+    network = keras.Model(network.inputs, keras.layers.Dense(3)(network.outputs[0]))
+    large = Classifier(with_preprocessing(network, 255), CLASSES, 255)
+    exact, rounded = (export_classifier(large, name, tmp_path, X, X).size for name in ("litert", "litert-int8"))
+    assert rounded < 0.4 * exact

@@ -234,3 +234,17 @@ def test_given_mixing_weights_hold_the_weights_of_the_edges():
     with supernet.mixing_by(supernet.mixing_weights()):
         given = supernet(x, training=False)
     np.testing.assert_allclose(given, supernet(x, training=False), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_derive_reads_the_mixing_weights():
+    network = supernet()
+    for kind, alphas in network.alphas.items():
+        table = np.zeros(alphas.shape)
+        table[:, NAMES.index("none")] = 9
+        for edge in GENOTYPE[kind]:
+            table[cell_edges(2).index((edge.source, edge.target)), NAMES.index(edge.primitive)] = 5
+        alphas.assign(table)
+    assert network.derive() == GENOTYPE
+    for weights in network.mixing_weights().values():
+        np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)

@@ -393,3 +393,10 @@ def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     said = []
     entrant(tmp_path, TinyStart, said=said).run()
     assert sum("frozen," in line for line in said) == 1  # one for each start, whatever it takes
+
+
+@pytest.mark.slow
+def test_the_smaller_network_stands_where_none_is_better(tmp_path):
+    flat = colors(96, 0)[0], np.zeros(96, int)  # whoever answers, answers right
+    found = entrant(tmp_path, TinyStart, data=flat, held_out=(colors(48, 1)[0], np.zeros(48, int))).run()
+    assert not found["winner"].startswith("tiny_")

@@ -120,3 +120,10 @@ def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
     resumes_to_the_same_end(lambda name: field(tmp_path / name, most_epochs=20), at, monkeypatch)
     ran = accuracies(tmp_path / "whole")
     assert len(ran) == 3 and accuracies(tmp_path / "killed") == ran
+
+
+@pytest.mark.slow
+def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
+    found = field(tmp_path).run()
+    assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4

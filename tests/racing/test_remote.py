@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -168,3 +169,13 @@ def test_a_killed_worker_loses_nothing_of_a_race(tmp_path, two_rungs, one_order,
     alone, killed = map(accuracies, found)
     for name, rungs in killed.items():
         assert rungs[: len(alone[name])] == alone[name][: len(rungs)] and rungs
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_too_slow_does_not_start(tmp_path, two_rungs, monkeypatch):
+    executor = Two()
+    entrant = race(tmp_path / "race", executor)
+    monkeypatch.setattr(entrant, "pace", lambda: math.inf)
+    found = entrant.run()
+    assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
+    assert found["winners"] == ["conv"] and found["rungs"][0] == [1, 12]

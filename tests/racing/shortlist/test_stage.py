@@ -220,3 +220,15 @@ def test_bad_settings(settings, message):
 def test_rungs_end_with_one_network():
     assert Shortlist(9, (1, 2, 3, 4)).rungs() == [(9, 1), (3, 2)]
     assert Shortlist(1, (5, 6)).rungs() == [(1, 5)]
+
+
+@pytest.mark.slow
+def test_a_set_with_fewer_networks_than_the_shortlist_is_said(tmp_path, data, monkeypatch):
+    space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
+    training, lines = NetworkTraining(space, (8, 8, 1), 3), []
+    monkeypatch.setattr(NetworkTraining, "run", lambda *arguments, **options: {"val_accuracy": 0.5})
+    found = [space.sample(np.random.default_rng(0))]
+    record = run_shortlist(Stages(tmp_path), Shortlist(), found, training, *data, log=lines.append)
+    count = len(record["rungs"][0]["networks"])
+    assert count == space.size < 6 and f"A shortlist of {count}" in lines[0]
+    assert record["genotype"] == json.loads(found[0].to_json())  # of equals what was found first

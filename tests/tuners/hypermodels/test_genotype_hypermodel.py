@@ -9,6 +9,7 @@ from kerasnas import DARTSSpace
 from kerasnas.backend.tensorflow_internals import gradient_registry
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.spaces import GraphSpace
+from tests.tuners.small import eager
 from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
@@ -122,3 +123,12 @@ def test_graph_networks_are_compared_by_the_loss_of_the_nodes_that_count(tmp_pat
     losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(nodes)), data.y[nodes]]
     assert trial.score == pytest.approx(losses.mean(), rel=1e-4)
     space.validate(hypermodel.genotype(trial.hyperparameters))
+
+
+@pytest.mark.slow
+def test_stock_hyperband(tmp_path):
+    tuner = keras_tuner.Hyperband(
+        make(compile=eager), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path
+    )
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
+    assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)

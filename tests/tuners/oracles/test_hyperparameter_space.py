@@ -275,3 +275,19 @@ def test_a_function_that_makes_no_search():
     with pytest.raises(TypeError, match=r"argument `strategy`. Expected a function that makes a search of a space"):
         StrategyOracle(lambda space: space, OBJECTIVE)
     assert type(StrategyOracle(RandomSearch, OBJECTIVE).space) is HyperParameterSpace
+
+
+@pytest.mark.slow
+def test_better_than_random_search(tmp_path):
+    def best(oracle, folder):
+        return Formula(oracle, folder).oracle.get_best_trials()[0].score
+
+    seeds = range(2)
+    found = {
+        name: np.mean([best(make(seed), tmp_path / f"{name}{seed}") for seed in seeds])
+        for name, make in {
+            "random": lambda seed: keras_tuner.oracles.RandomSearchOracle(OBJECTIVE, 40, seed=seed + 1),
+            "predictor": lambda seed: PredictorOracle(objective=OBJECTIVE, max_trials=40, seed=seed),
+        }.items()
+    }
+    assert found["predictor"] > found["random"] + 0.2, found
