@@ -80,6 +80,11 @@ class Stages:
         return bool(self.found) or (self.path / "checkpoints").exists()
 
     @property
+    def under_way(self) -> bool:
+        """True while a stage that has written checkpoints, or notes, has no record: it runs, or was interrupted."""
+        return any((self.path / "checkpoints").glob("*"))
+
+    @property
     def found(self) -> set[str]:
         """Names of the finished stages, but for what a run begins with."""
         return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST, STARTS}

@@ -13,7 +13,7 @@ from kerasnas import checks, datasets
 from kerasnas.cost import device_cost
 from kerasnas.export.classifier import load_classifier
 from kerasnas.export.formats import CALIBRATION, export_classifier, spread
-from kerasnas.files import storage, untrusted
+from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.race.limits import least_parameters
 from kerasnas.methods.race.making import with_space
@@ -27,8 +27,7 @@ from kerasnas.runs.record import read_result
 from kerasnas.runs.settings import setting
 from kerasnas.runs.shared_settings import DEFAULT_MINUTES
 
-FRONT, PAGE = "front.json", "front.html"
-_FOLDER = "front"  # of the smaller networks, in that of the run
+FRONT, PAGE = "front", "front.html"  # the stage, which is also the folder of the smaller networks in that of the run
 _LARGEST = 100_000  # parameters of the second network, where the best is a large pretrained one
 _ROOM = 1.5  # times the parameters of the smallest network that would race: the limit of the last
 
@@ -72,31 +71,34 @@ class FrontMethod(RaceMethod):
     def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
         smaller = _settings(context).networks - 1
         networks = "a smaller network" if smaller == 1 else f"{smaller} smaller networks, each"
-        return f"{super().plan(context)}\n  front     {networks} with as much time, in {_FOLDER}/"
+        return f"{super().plan(context)}\n  front     {networks} with as much time, in {FRONT}/"
 
     def finished(self, context: Context[RaceConfig, datasets.Dataset]) -> Record | None:
-        return context.finished() if context.keep(read_front) else None
+        return context.finished() if context.stages.stage(FRONT) else None
 
     def run(self, context: Context[RaceConfig, datasets.Dataset]) -> Record:
         config, data = _settings(context), context.data
         record = context.finished() or super().run(context)
         space = with_space(config, data)
+        context.stages.note(FRONT, {})  # the first network's result alone does not finish the run
         found = [context.keep(_measured, ".", data, context.progress)]
         for most in sizes(record.searched.parameters, least_parameters(space, data), config.networks - 1):
             context.progress(f"Front: the best network of at most {most:,} parameters.")
-            place = f"{_FOLDER}/{most}"
+            place = f"{FRONT}/{most}"
             try:
                 context.keep(_raced, place, config.race(most), context.progress)
             except ValueError as error:  # such as no network within all of the limits
                 context.progress(f"  None: {error}")
                 continue
             found.append(context.keep(_measured, place, data, context.progress))
-        context.keep(_write, {"networks": found, "recommended": recommended(found)}, record)
+        front = {"networks": found, "recommended": recommended(found)}
+        context.keep(_write, front_page(front, record))
+        context.stages.finish(FRONT, front)
         return record
 
     def conclude(self, context: Context[RaceConfig, datasets.Dataset], record: Mapping[str, Any]) -> None:
         super().conclude(context, record)
-        context.progress.conclude(front_text(context.keep(read_front), Record.of(record)))
+        context.progress.conclude(front_text(context.stages.stage(FRONT) or {}, Record.of(record)))
 
 
 def _settings(context: Context[RaceConfig, datasets.Dataset]) -> FrontConfig:
@@ -134,11 +136,6 @@ def recommended(networks: list[dict[str, Any]]) -> int:
     return networks.index(min(filter(near, networks), key=lambda one: one["parameters"]))
 
 
-def read_front(folder: Path) -> dict[str, Any]:
-    """Return what `front.json` in a folder holds; nothing before a front is finished."""
-    return untrusted.read_json(folder / FRONT) if (folder / FRONT).exists() else {}
-
-
 def _raced(folder: Path, place: str, config: RaceConfig, log: Any) -> None:
     """Find the network of a smaller size; one that is found already is left as it is."""
     search(config, folder / place, log)
@@ -172,6 +169,5 @@ def _measured(folder: Path, place: str, data: datasets.Dataset, log: Any) -> dic
     return {**found, "int8": task.measures(export.answers, data.y_test)[task.metric]}
 
 
-def _write(folder: Path, front: dict[str, Any], record: Record) -> None:
-    storage.write_text(folder / PAGE, front_page(front, record))
-    storage.write_json(folder / FRONT, front)  # last: where it is, the front is finished
+def _write(folder: Path, page: str) -> None:
+    storage.write_text(folder / PAGE, page)

@@ -102,7 +102,7 @@ def _state(path: Path) -> str:
     reason = failure_of(path).get("reason")
     if not (path / CONFIG).is_file():
         return f"failed: {reason}" if reason else f"no run: there is no {CONFIG} in it"
-    if (path / RESULT).exists() or (path / RECORD).exists():
+    if ((path / RESULT).exists() or (path / RECORD).exists()) and not Stages(path).under_way:
         return "finished"
     try:
         with RunFolder(path, Settings()).held():

@@ -13,6 +13,7 @@ from kerasnas.methods.front import FrontConfig, recommended
 from kerasnas.methods.race.limits import least_parameters
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.racing.race import stage
+from kerasnas.runs.overview import list_runs
 from kerasnas.spaces import MacroSpace
 from tests.kit import count_steps
 from tests.methods.race.test_running import images
@@ -60,7 +61,7 @@ def finished(tmp_path_factory):
         command += ["--candidates=1", "--max_parameters=12000", "--initializer=none", f"--output_dir={folder}"]
         patch.setattr(front, "_measured", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         assert cli.main(command) == 130
-        assert (folder / "result.json").exists() and not (folder / "front.json").exists()
+        assert (folder / "result.json").exists() and list_runs(folder).endswith("interrupted")
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch, first=8, known=["cnn"])
         patch.setattr(stage, "TIMED", 4)
@@ -73,7 +74,7 @@ def finished(tmp_path_factory):
 
 def test_a_front_resumes_with_the_network_that_is_missing_and_ends_in_a_table_and_a_page(finished):
     folder, lines = finished
-    first, second = json.loads((folder / "front.json").read_text())["networks"]
+    first, second = Stages(folder).stage("front")["networks"]
     assert first["folder"] == "." and second["folder"] == f"front/{round(first['parameters'] / 2)}"
     assert second["parameters"] <= first["parameters"] / 2
     for one in (first, second):
@@ -90,9 +91,10 @@ def test_a_front_resumes_with_the_network_that_is_missing_and_ends_in_a_table_an
 
 def test_a_finished_front_is_reported_again(finished):
     folder, _ = finished
-    lines, before = [], (folder / "front.json").stat().st_mtime_ns
+    assert list_runs(folder).endswith("finished")
+    lines, before = [], (folder / "stages" / "front.json").stat().st_mtime_ns
     methods.resume(folder, lines.append)
-    assert "Recommended: " in lines[-1] and (folder / "front.json").stat().st_mtime_ns == before
+    assert "Recommended: " in lines[-1] and (folder / "stages" / "front.json").stat().st_mtime_ns == before
 
 
 def test_networks_is_a_flag_of_a_front_alone(capsys, tmp_path):
