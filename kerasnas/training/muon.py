@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,12 +23,15 @@ class Muon(keras.optimizers.Optimizer):
 
     Of filters as a matrix $W$, a column for each output channel, with gradient $G$,
 
-    $$M \leftarrow \mu M + G, \qquad
-    W \leftarrow W - \eta \rho \, \lVert W \rVert \frac{O}{\lVert O \rVert}, \qquad O = \mathrm{orth}(G + \mu M),$$
+    $$M \leftarrow \mu M + G, \qquad V = W - \eta \rho \, \lVert W \rVert \frac{O}{\lVert O \rVert}, \qquad
+    W \leftarrow V \min\left(1, \frac{\max(\lVert W \rVert, \sqrt c)}{\lVert V \rVert}\right), \qquad
+    O = \mathrm{orth}(G + \mu M),$$
 
-    where $\mathrm{orth}(U \Sigma V^\top) \approx U V^\top$: a step turns the filters by the same angle whatever the
-    size of the gradient, and in its weak directions as far as in its strong ones. All other weights (biases, batch
-    norms, dense layers, depthwise filters) take the steps of `keras.optimizers.SGD` with Nesterov momentum.
+    where $\mathrm{orth}(U \Sigma V^\top) \approx U V^\top$ and $c$ is the number of output channels: a step turns the
+    filters by the same angle whatever the size of the gradient, and in its weak directions as far as in its strong
+    ones. It makes them no longer than $\sqrt c$: steps in proportion to the norm would let it grow without bound. All
+    other weights (biases, batch norms, dense layers, depthwise filters) take the steps of `keras.optimizers.SGD` with
+    Nesterov momentum.
 
     Args:
         learning_rate: $\eta$, of all weights. Defaults to 0.1.
@@ -44,7 +48,7 @@ class Muon(keras.optimizers.Optimizer):
     Reference:
         Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024
         (https://kellerjordan.github.io/posts/muon). Differences: steps are relative to the norm of the filters, before
-        batch norm an angle, where theirs keep filters at a fixed norm; the iteration multiplies polynomials, matrices
+        batch norm an angle, and bound it, where theirs have one length; the iteration multiplies polynomials, matrices
         of output channels alone, which is equal and takes less time; what is not a filter is left to SGD, not to Adam.
         `keras.optimizers.Muon` takes matrices alone, and updates filters by Adam.
     """
@@ -73,10 +77,13 @@ class Muon(keras.optimizers.Optimizer):
         self.assign(past, ops.add(ops.multiply(past, decay), gradient))
         step = ops.add(gradient, ops.multiply(past, decay))
         if turns:
-            step = orthogonal(step)
-            length = self.pace * ops.maximum(_norm(variable), _LEAST_NORM)
-            step = ops.multiply(step, length / (_norm(step) + _EPSILON))
-        self.assign_sub(variable, ops.multiply(step, learning_rate))
+            step, norm = orthogonal(step), _norm(variable)
+            length = self.pace * ops.maximum(norm, _LEAST_NORM)
+            moved = variable - ops.multiply(step, learning_rate * length / (_norm(step) + _EPSILON))
+            longest = ops.maximum(norm, math.sqrt(variable.shape[-1]))
+            self.assign(variable, moved * ops.minimum(1.0, longest / (_norm(moved) + _EPSILON)))
+        else:
+            self.assign_sub(variable, ops.multiply(step, learning_rate))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""

@@ -41,8 +41,11 @@ def test_filters_turn_by_the_same_share_of_their_norm_in_the_direction_of_the_mo
         optimizer.apply([gradient], [filters])
         past = 0.5 * past + gradient
         direction = np.asarray(orthogonal(gradient + 0.5 * past))
-        step = 0.1 * 0.3 * np.linalg.norm(value) * direction / np.linalg.norm(direction)
-        np.testing.assert_allclose(filters, value - step, rtol=1e-4, atol=1e-5)
+        norm = np.linalg.norm(value)
+        moved = value - 0.1 * 0.3 * norm * direction / np.linalg.norm(direction)
+        assert norm > 6**0.5  # longer than the bound, they grow no further
+        moved *= min(1, norm / np.linalg.norm(moved))
+        np.testing.assert_allclose(filters, moved, rtol=1e-4, atol=1e-5)
         value = filters.numpy()
 
 
@@ -62,6 +65,16 @@ def test_filters_that_no_gradient_reaches_stay():
     before = filters.numpy()
     Muon(0.1).apply([np.zeros(filters.shape, "float32")], [filters])
     np.testing.assert_array_equal(filters, before)
+
+
+def test_filters_grow_to_the_root_of_their_number_and_no_further():
+    (filters,) = variables((3, 3, 2, 4))
+    filters.assign(0.1 * filters)
+    optimizer, norms = Muon(0.1), []
+    for _ in range(300):
+        optimizer.apply(gradients([filters], 0), [filters])
+        norms.append(np.linalg.norm(filters))
+    assert norms[0] < 1 and norms[50] > norms[0] and max(norms) == pytest.approx(2, rel=1e-5) == norms[-1]
 
 
 def test_filters_that_begin_at_zero_are_learned_and_its_arguments_come_back():
