@@ -28,11 +28,17 @@ def stock(x, kernel, dilation=1):
     return keras.ops.depthwise_conv(x, kernel, 1, "same", "channels_last", dilation)
 
 
+WINDOWS = (((5, 5), (6, 7), 1), ((7, 7), (8, 5), 1), ((4, 9), (6, 6), 1), ((5, 5), (7, 6), 2), ((1, 5), (1, 9), (1, 2)))
+
+
 @pytest.mark.parametrize(
-    ("window", "size", "dilation"),
-    [((5, 5), (6, 7), 1), ((7, 7), (8, 5), 1), ((4, 9), (6, 6), 1), ((5, 5), (7, 6), 2), ((1, 5), (1, 9), (1, 2))],
+    ("window", "size", "dilation", "traced"),
+    [
+        *((*one, False) for one in WINDOWS),
+        (*WINDOWS[0], True),
+        *(pytest.param(*one, True, marks=pytest.mark.slow) for one in WINDOWS[1:]),
+    ],
 )
-@pytest.mark.parametrize("traced", [False, True])
 def test_values_and_two_derivatives_are_keras_own(window, size, dilation, traced):
     both = [tf.function(derivatives) if traced else derivatives] * 2
     ours = both[0](backend.depthwise_conv, window, size, dilation=dilation)

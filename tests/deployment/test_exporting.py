@@ -39,6 +39,7 @@ def exports(run):
     return json.loads((run / "result.json").read_text())["exports"]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_command_and_later_exports_which_join_the_earlier_ones(run, capsys, monkeypatch):
     assert cli.main(["export", str(run), "--format=litert"]) == 0
     header, first, second, note = capsys.readouterr().out.splitlines()[1:]
@@ -76,6 +77,7 @@ def test_images_come_from_all_of_the_test_data_in_the_scale_of_the_model(run, mo
         np.testing.assert_allclose(seen["calibration"], arrays["x_train"], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_was_written_before_a_failure_is_recorded(run, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("no kernel")
@@ -87,6 +89,7 @@ def test_what_was_written_before_a_failure_is_recorded(run, monkeypatch):
     assert {path.name for path in run.iterdir()} >= {"savedmodel"} and not (run / "model.tflite").exists()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_another_folder(run, tmp_path, capsys):
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
     assert cli.main(["export", str(run), "--format=litert"]) == 2

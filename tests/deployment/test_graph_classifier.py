@@ -22,6 +22,7 @@ from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing.budget import Budget
 from kerasnas.runs import Progress
+from tests.kit import untraced
 
 DATA = stochastic_blocks(nodes=150, train_per_class=8)
 SETTINGS = {"evaluations": 3, "members": 1, "seed": 1}
@@ -35,7 +36,8 @@ def silent(line):
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nodes") / "home"
     data = dataclasses.replace(DATA, y=np.where(np.arange(150) == DATA.parts["test"][0], -1, DATA.y), parts=LESS)
-    return GraphClassifier(folder=folder, log=silent, **SETTINGS).fit(data)
+    with untraced():
+        return GraphClassifier(folder=folder, log=silent, **SETTINGS).fit(data)
 
 
 LESS = {**DATA.parts, "test": DATA.parts["test"][1:]}  # a node without a class is in no part

@@ -57,6 +57,7 @@ def test_candidates_and_verdict_are_shown(fitted):
     assert "candidates=1" in shown and f'<th scope="row">{best["name"]}</th>' in shown and "test accuracy" in shown
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
     x, _ = images(30, 1)
     fitted.save(tmp_path / "copy")

@@ -67,6 +67,7 @@ def test_images_of_another_shape_are_brought_to_size_as_in_the_training(run, tmp
     assert found.label == label
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_evaluation_tells_classes_apart(run):
     record = deployment.evaluate(run)
     assert record["accuracy"] == 0.75 and record["samples"] == 4 and record["dataset"] == "data"
@@ -77,6 +78,7 @@ def test_evaluation_tells_classes_apart(run):
     assert record["loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_classes_are_matched_by_name(run, tmp_path):
     x = np.full((2, 4, 6, 3), 250, np.uint8)
     np.savez(tmp_path / "some.npz", x_train=x, y_train=[0, 1], x_test=x, y_test=[0, 0], classes=["bright", "dark"])
@@ -88,6 +90,7 @@ def test_classes_are_matched_by_name(run, tmp_path):
         deployment.evaluate(run, "fashion_mnist_mini")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_commands(run, tmp_path, capsys):
     dark = photo(tmp_path / "a.png", 10)
     assert cli.main(["predict", str(run), str(dark)]) == 0

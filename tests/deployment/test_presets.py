@@ -105,6 +105,7 @@ def test_an_exported_preset_is_a_copy(tmp_path, monkeypatch):
         deployment.export(SHELF / NAME, ["savedmodel"], NAME)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_is_pushed_to_the_hub_and_read_from_there(run, hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = []
@@ -144,6 +145,7 @@ def test_the_card_has_what_the_hub_reads(run, hub, tmp_path):
     assert ("POST", "/api/validate-yaml") in hub.asked
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_is_no_preset_is_named(hub, monkeypatch):
     hub.repositories["somebody/else"] = {"README.md": b"# A model", "pytorch_model.bin": b"\x80\x04"}
     for name, error, words in (

@@ -131,12 +131,14 @@ def test_budget_is_kept():
     assert found.steps < 20 and found.seconds < 12  # each look at the clock takes half a second
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_rate_falls_to_nothing_with_the_budget(steps):
     readapt(model(direction=(-1.0, 0.0)), *points(200, 1), **{**RATE, "most_steps": 10, "learning_rate": 0.01})
     expected = 0.005 * (1 + np.cos(np.pi * np.arange(10) / 10))
     np.testing.assert_allclose([rate for _, rate in steps], expected[: len(steps)], rtol=1e-2)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_training_that_diverges_is_not_adopted():
     given, (x, _) = model(), points(200, 1)
     labels = (x[:, 1] > 0.5).astype(int)  # mostly 0, which is what the largest of NaNs is
@@ -144,6 +146,7 @@ def test_a_training_that_diverges_is_not_adopted():
     assert found.model is given and all(np.isfinite(value).all() for value in found.model.get_weights())
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_without_labels_the_statistics_follow_the_inputs():
     x = points(400, 1)[0]
     given = model(normalized=True)

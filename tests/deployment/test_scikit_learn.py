@@ -45,6 +45,7 @@ def test_every_estimator_is_cloned_tagged_and_not_fitted(kind):
     assert copy.deepcopy(made).get_params() == made.get_params()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_cross_validation_scores_by_any_metric(solved):
     scores = cross_validate(ImageClassifier(verbose=0), X, Y, cv=3, scoring=["accuracy", "neg_log_loss", "f1_macro"])
     assert scores["test_accuracy"].min() > 0.9 and scores["test_f1_macro"].min() > 0.9
@@ -53,6 +54,7 @@ def test_cross_validation_scores_by_any_metric(solved):
     assert cross_val_score(ImageClassifier(), list(X), list(Y), cv=2).min() > 0.9
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_it_ends_a_pipeline(solved):
     rows = np.random.default_rng(0).normal(size=(90, 2)) + 20 * np.searchsorted(sorted(CLASSES), Y)[:, None]
     pipeline = make_pipeline(StandardScaler(), TableClassifier()).fit(rows, Y)
@@ -63,6 +65,7 @@ def test_it_ends_a_pipeline(solved):
     assert photos.classes_.tolist() == sorted(CLASSES) and not hasattr(photos[-1], "n_features_in_")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_pickled_it_needs_no_folder(solved, tmp_path):
     numbers = 10 * np.searchsorted(sorted(CLASSES), Y)  # which `predict` returns, as numbers
     fitted = ImageClassifier(minutes=2, folder=tmp_path / "home").fit(X, numbers)
@@ -136,6 +139,7 @@ def test_the_contract_of_scikit_learn(estimator, check, linear):
     check(estimator)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_predictions_are_of_the_columns_that_were_learned(linear):
     rows = pd.DataFrame({"length": np.arange(60.0), "width": np.arange(60.0)[::-1] ** 2})
     fitted = TableRegressor(verbose=0).fit(rows, 3 * rows["length"])

@@ -56,6 +56,7 @@ def test_it_learns_names_of_classes_from_strings(fitted):
     np.testing.assert_allclose(fitted.predict_proba(np.array(texts)).sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_it_is_loaded_and_knows_its_kind(fitted):
     again = TextClassifier.load(fitted.folder)
     assert again.classes_.tolist() == ["no", "yes"]

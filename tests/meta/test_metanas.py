@@ -203,6 +203,7 @@ def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
         assert np.abs(new - old).max() > 0 or not is_alphas
 
 
+@pytest.mark.slow
 def test_a_saved_learner_is_whole(tasks, tmp_path):
     learner = make_learner()
     learner.fit(tasks(query_shots=0), steps=2, tasks=1, verbose=0)

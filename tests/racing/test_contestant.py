@@ -53,6 +53,7 @@ def test_learning_rate_warms_up_stays_and_follows_a_schedule():
     np.testing.assert_allclose(seen, [0.8, 0.6, 0.4, 0.2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_batches_follow_each_other_through_the_epochs_whatever_the_slices():
     whole, parts = contestant(), contestant()
     whole.advance(Clock(), steps=20)

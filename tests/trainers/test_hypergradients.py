@@ -363,7 +363,8 @@ def small_supernet():
     return space.build_supernet((8, 8, 1), 3)
 
 
-@pytest.mark.parametrize("warmup", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["plain", "in a cond"])
+@pytest.mark.slow
+@pytest.mark.parametrize("warmup", [0, 1], ids=["plain", "in a cond"])
 def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warmup):
     """Alphas by the unrolled gradient, then the weights; in the second step SGD's buffers have their part in it."""
     search, twin = make_both(small_supernet, architecture_warmup_epochs=warmup)
