@@ -16,6 +16,7 @@ from kerasnas.racing import portfolio
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from kerasnas.spaces import MacroSpace
+from kerasnas.training import recipe
 
 CLASSES = np.array(["upper", "middle", "lower"])
 TINY = {  # settings of the shortest gradient search
@@ -73,8 +74,10 @@ class Clock:
 def count_steps(patch, first=20, known=("vgg_halved", "conv_deep", "cnn")):
     """Have races measure their budget on a `Clock`, with `first` steps in the first rung, whatever the processor.
 
-    And have them know few networks, and one of divided images: to count what all of them cost takes longer than a race.
+    And have them know few networks, and one of divided images, and train by SGD: to count what all of them cost, and
+    to trace Muon, takes longer than a race.
     """
+    patch.setitem(recipe.ALGORITHMS, "muon", recipe.ALGORITHMS["sgd"])
     plans = {name: plan for name, plan in portfolio.known_plans().items() if name in (*known, "channels_vgg")}
     patch.setattr(portfolio, "known_plans", lambda: plans)
     patch.setattr(MacroSpace, "plans", {name: plan for name, plan in MacroSpace.plans.items() if name in known})

@@ -29,7 +29,6 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     )
 
 
-@pytest.mark.slow
 def test_the_smallest_network_of_a_front_is_one_that_races():
     config = RaceConfig()
     least = least_parameters(config, datasets.load("fashion_mnist_mini"))

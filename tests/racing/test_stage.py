@@ -390,7 +390,6 @@ def watch(monkeypatch):
     return learned, scored
 
 
-@pytest.mark.slow
 def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
     learned, scored = watch(monkeypatch)
     entrant = race(tmp_path, 5.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
@@ -400,7 +399,6 @@ def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
     assert max(learned) == MARK
 
 
-@pytest.mark.slow
 def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypatch):
     """In five minutes, of steps of a tenth of a second: 150 in the first rung, with room for one beside the first."""
     monkeypatch.setattr(stage, "first_steps", first_steps)
