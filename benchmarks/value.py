@@ -17,7 +17,8 @@ The contenders are
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
 - `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
-  (`--precision=float32`); `sgd`, `plain_sgd`: `drawn` and `plain` without Muon (`--optimizer=sgd`);
+  (`--precision=float32`); `muon`, `sgd`: `drawn` by one optimizer (`--optimizer`), whatever the number of images;
+  `plain_muon`, `plain_sgd`: `plain` likewise;
 - `probe`: ridge regression on last frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels;
   `whole`: that network tuned whole from there for all of the time, with Adam at 3e-4 and a cosine, as the race's
   adaptation does without its choices; `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features
@@ -63,9 +64,11 @@ RACES = {
     "default": ["--candidates=1"],
     "half": [],
     "plain": ["--initializer=none"],
+    "plain_muon": ["--initializer=none", "--optimizer=muon"],
     "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
     "drawn": ["--starts=none"],
     "float32": ["--starts=none", "--precision=float32"],
+    "muon": ["--starts=none", "--optimizer=muon"],
     "sgd": ["--starts=none", "--optimizer=sgd"],
     "hybrid": ["--space=hybrid"],
     "small": ["--max_parameters=20000", "--starts=none"],
@@ -77,7 +80,7 @@ RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for m
 RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
-CONTENDERS += ["sgd", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 

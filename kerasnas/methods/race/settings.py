@@ -131,10 +131,11 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         "label, and half what its frozen features tell of the image.",
     )
     optimizer: str = setting(
-        "muon",
-        "What networks learn by: muon, whose steps turn filters of convolutions in all directions alike, or sgd, with "
-        "momentum. Those of texts, and pretrained ones of other sources, learn by adam.",
-        known=("muon", "sgd"),
+        AUTO,
+        "What networks learn by: muon, whose steps turn filters of convolutions in all directions alike, sgd, with "
+        "momentum, or auto: muon below a thousand samples. Those of texts, and pretrained ones of other sources, learn "
+        "by adam.",
+        known=(AUTO, "muon", "sgd"),
     )
     precision: str = setting(
         AUTO,

@@ -72,9 +72,15 @@ def test_of_alike_channels_and_in_a_space_without_parts_nothing_changes(tmp_path
     assert alone.most == 1 and not alone.duel  # nothing races
 
 
-@pytest.mark.parametrize(("settings", "optimizer"), [({}, "Muon"), ({"optimizer": "sgd"}, "SGD")])
-def test_networks_learn_by_the_optimizer_of_the_settings(settings, optimizer, tmp_path):
-    race = made(digits(unlike=False), tmp_path, initializer="none", **settings)
+@pytest.mark.parametrize(
+    ("images", "settings", "optimizer"),
+    [(999, {}, "Muon"), (1000, {}, "SGD"), (999, {"optimizer": "sgd"}, "SGD"), (1000, {"optimizer": "muon"}, "Muon")],
+)
+def test_networks_learn_by_muon_below_a_thousand_samples_unless_the_user_says(images, settings, optimizer, tmp_path):
+    data = digits(unlike=False)
+    rows = np.arange(images) % len(data.x_train)
+    data = dataclasses.replace(data, x_train=data.x_train[rows], y_train=data.y_train[rows])
+    race = made(data, tmp_path, initializer="none", **settings)
     assert type(race.build(race.candidates(1)[0].genotype).optimizer).__name__ == optimizer
 
 
