@@ -53,7 +53,7 @@ def test_right_calls_reject_wrong_values(every):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("number", [500, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [200, pytest.param(5000, marks=pytest.mark.slow)])
 def test_hostile_values_are_refused_or_taken_for_what_they_are(number):
     cases, counts, problems = campaign.run_hostile(number, HOSTILE_SEED)
     print(f"{number} of {cases}: {dict(counts)}")
