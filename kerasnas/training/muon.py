@@ -29,9 +29,9 @@ class Muon(keras.optimizers.Optimizer):
 
     where $\mathrm{orth}(U \Sigma V^\top) \approx U V^\top$ and $c$ is the number of output channels: a step turns the
     filters by the same angle whatever the size of the gradient, and in its weak directions as far as in its strong
-    ones. It makes them no longer than $\sqrt c$: steps in proportion to the norm would let it grow without bound. All
-    other weights (biases, batch norms, dense layers, depthwise filters) take the steps of `keras.optimizers.SGD` with
-    Nesterov momentum.
+    ones. It leaves them no longer than they were, or than $\sqrt c$: steps in proportion to the norm would let it grow
+    without bound. All other weights (biases, batch norms, dense layers, depthwise filters) take the steps of
+    `keras.optimizers.SGD` with Nesterov momentum.
 
     Args:
         learning_rate: $\eta$, of all weights. Defaults to 0.1.
