@@ -120,6 +120,11 @@ def run_race(arrays, minutes, seed, *flags):
         result = json.loads(Path(folder, "run", "result.json").read_text())
     race, searched = result["race"], result["searched"]
     raced = {n: [round(r["accuracy"], 4) for r in entry["rungs"]] for n, entry in race["contestants"].items()}
+    curves = {
+        n: {"ms": 1000 * entry.get("step_seconds", 0), "looks": [[p["steps"], p["accuracy"]] for p in entry["curve"]]}
+        for n, entry in race["contestants"].items()
+        if "curve" in entry
+    }
     winners = race.get("winners") or [race["winner"]]
     # The winners' seconds hold those of their steps in the race, which are in their costs as well.
     twice = sum(race["contestants"][name]["rungs"][-1]["seconds"] for name in winners)
@@ -127,6 +132,7 @@ def run_race(arrays, minutes, seed, *flags):
     return searched["test_accuracy"], {
         "winner": " + ".join(winners),
         "raced": raced,
+        "curves": curves,
         "augment": race["augment"],
         "parameters": searched["parameters"],
         "latency_ms": round(searched["latency_ms"], 3),
