@@ -18,7 +18,7 @@ if keras.backend.backend() == "tensorflow":
         values,
     )
     from kerasnas.backend.tensorflow_depthwise import depthwise_conv
-    from kerasnas.backend.tensorflow_fused import fused_call
+    from kerasnas.backend.tensorflow_fused import folded_calls, fused_call
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
@@ -34,6 +34,7 @@ elif keras.backend.backend() == "jax":
         devices,
         exact_second_order,
         first_order_only,
+        folded_calls,
         fused_call,
         map_tasks,
         replicas,

@@ -71,6 +71,11 @@ def fused_call(layer: keras.layers.Layer) -> None:
     return None
 
 
+def folded_calls(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> None:
+    """Return None: XLA fuses the two itself; see `kerasnas.backend.tensorflow_fused.folded_calls`."""
+    return None
+
+
 def depthwise_conv(x: Tensor, kernel: Tensor, strides: int = 1, dilation: int | tuple[int, int] = 1) -> Any:
     """Keras' own; see `kerasnas.backend.tensorflow_depthwise.depthwise_conv`."""
     return keras.ops.depthwise_conv(x, kernel, strides, "same", "channels_last", dilation)

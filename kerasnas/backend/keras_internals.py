@@ -57,12 +57,15 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
     return calls
 
 
-def nodes_of(model: keras.Model) -> list[tuple[Any, list[Any], list[Any]]]:
+def nodes_of(model: keras.layers.Layer) -> list[tuple[Any, list[Any], list[Any]]]:
     """Return the calls of a functional model in their order: each operation, its inputs and its outputs, KerasTensors.
+
+    There are none of other layers.
 
     The public `operation.input` is that of the first call, and that of an inner model its own.
     """
-    nodes = [node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes]
+    depths = getattr(model, "_nodes_by_depth", {})
+    nodes = [node for _, nodes in sorted(depths.items(), reverse=True) for node in nodes]
     return [(node.operation, list(node.input_tensors), list(node.outputs)) for node in nodes if not node.is_input]
 
 

@@ -54,15 +54,28 @@ def improves(window: Sequence[int], x: Tensor) -> bool:
 
 def depthwise_call(layer: keras.layers.DepthwiseConv2D) -> Callable[[Tensor], Any] | None:
     """Return a function that computes `layer.call` by `depthwise_conv`; None if it would be no faster."""
-    same = layer.padding == "same" and layer.data_format == "channels_last" and set(layer.strides) == {1}
-    if not same or layer.compute_dtype != "float32" or layer.kernel_size[1] <= _FAST:
+    if not _faster(layer):
         return None
+    convolve = depthwise_op(layer)
 
     def call(inputs: Tensor) -> Any:
-        y = depthwise_conv(inputs, layer.kernel, dilation=tuple(layer.dilation_rate))
+        y = convolve(inputs, layer.kernel)
         return layer.activation(y if layer.bias is None else y + layer.bias)
 
     return call
+
+
+def depthwise_op(layer: keras.layers.DepthwiseConv2D) -> Callable[[Tensor, Tensor], Any]:
+    """Return the convolution of a layer, as a function of its inputs and a kernel: by `depthwise_conv` if faster."""
+    rates = tuple(layer.dilation_rate)
+    if _faster(layer):
+        return functools.partial(depthwise_conv, dilation=rates)
+    return lambda x, kernel: keras.ops.depthwise_conv(x, kernel, layer.strides, layer.padding, layer.data_format, rates)
+
+
+def _faster(layer: keras.layers.DepthwiseConv2D) -> bool:
+    same = layer.padding == "same" and layer.data_format == "channels_last" and set(layer.strides) == {1}
+    return same and layer.trainable and layer.compute_dtype == "float32" and layer.kernel_size[1] > _FAST
 
 
 def _convolve(x: Tensor, kernel: Tensor) -> Any:

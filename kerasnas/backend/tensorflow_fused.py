@@ -1,4 +1,4 @@
-"""Layers of Keras on TensorFlow's faster kernels: batch normalization, and depthwise convolution."""
+"""Layers of Keras on TensorFlow's faster kernels: batch normalization, convolutions before it, depthwise ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from kerasnas.annotations import Tensor
-from kerasnas.backend.tensorflow_depthwise import depthwise_call
+from kerasnas.backend.tensorflow_depthwise import depthwise_call, depthwise_op
 
 
 def fused_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
@@ -18,6 +18,50 @@ def fused_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
         if isinstance(layer, stock) and type(layer).call is stock.call:
             return faster(layer)
     return None
+
+
+def folded_calls(
+    convolution: keras.layers.Layer, norm: keras.layers.Layer
+) -> tuple[Callable[[Tensor], Any], Callable[..., Any]] | None:
+    r"""Return functions that compute the `call` of a convolution and of the frozen batch norm after it at once.
+
+    The norm is $y = s (x - \mu) + b$ with $s = \gamma / \sqrt{\sigma^2 + \epsilon}$, so that
+
+    $$ s (K * x + c - \mu) + b = (s K) * x + s (c - \mu) + b . $$
+
+    The first function computes this, a convolution and a bias, which TensorFlow's graphs compute in one pass with the
+    activation behind them; the second returns what it gets. Nothing is stored: $K$ may be learned.
+
+    Args:
+        convolution: whose output the norm, and nothing else, reads.
+        norm: the batch norm.
+
+    Returns:
+        The functions; None if the norm is not frozen, not one of the channels, or not in single precision; and for
+        layers with a `call` of their own, or a convolution with an activation.
+    """
+    kernels = {keras.layers.Conv2D: lambda layer: layer.convolution_op, keras.layers.DepthwiseConv2D: depthwise_op}
+    stock = next(
+        (kind for kind in kernels if isinstance(convolution, kind) and type(convolution).call is kind.call), None
+    )
+    if stock is None or type(norm) is not keras.layers.BatchNormalization or norm.trainable or norm.axis not in (-1, 3):
+        return None
+    if convolution.activation is not keras.activations.linear or convolution.data_format != "channels_last":
+        return None
+    if {convolution.compute_dtype, norm.compute_dtype} != {"float32"}:
+        return None
+    convolve = kernels[stock](convolution)
+
+    def both(inputs: Tensor) -> Any:
+        scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+        scale = scale if norm.gamma is None else scale * norm.gamma
+        center = -norm.moving_mean if convolution.bias is None else convolution.bias - norm.moving_mean
+        offset = center * scale if norm.beta is None else center * scale + norm.beta
+        kernel = tf.convert_to_tensor(convolution.kernel)
+        kernel *= scale if stock is keras.layers.Conv2D else tf.reshape(scale, kernel.shape[2:])
+        return tf.nn.bias_add(convolve(inputs, kernel), offset)
+
+    return both, lambda inputs, training=None, mask=None: inputs
 
 
 def _batch_norm_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasnas import backend
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.modalities.lazy_images import LazyImages, predicted
 
@@ -74,14 +75,27 @@ def test_predictions_are_those_of_the_array(pair, monkeypatch):
 def test_predict_is_for_several_replicas(replicas, calls):
     """It shares a batch among them, and costs a pipeline for each call."""
     seen = []
-    model = SimpleNamespace(
-        distribute_strategy=SimpleNamespace(num_replicas_in_sync=replicas),
-        predict=lambda x, batch_size, verbose: seen.append((len(x), batch_size)) or x,
-        predict_on_batch=lambda x: seen.append(len(x)) or x,
-    )
+
+    class Model(keras.Model):
+        distribute_strategy = SimpleNamespace(num_replicas_in_sync=replicas)
+
+        def predict(self, x, batch_size, verbose):
+            return seen.append((len(x), batch_size)) or x
+
+        def predict_on_batch(self, x):
+            return seen.append(len(x)) or x
+
     x = np.arange(7.0)[:, None]
-    np.testing.assert_array_equal(predicted(model, x, 5), x)
+    np.testing.assert_array_equal(predicted(Model(), x, 5), x)
     assert seen == calls
+
+
+def test_predictions_are_computed_on_faster_kernels(monkeypatch):
+    inputs, convolution, norm = keras.Input((3, 4, 3)), keras.layers.Conv2D(2, 1), keras.layers.BatchNormalization()
+    model, asked = keras.Model(inputs, norm(convolution(inputs))), []
+    monkeypatch.setattr(backend, "folded_calls", lambda *layers: asked.append(layers))
+    predicted(model, np.zeros((2, 3, 4, 3), np.float32), 2)
+    assert asked == [(convolution, norm)]
 
 
 def _few(images):

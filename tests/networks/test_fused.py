@@ -124,6 +124,60 @@ def test_a_frozen_batch_norm_stays_frozen():
         np.testing.assert_allclose(own, expected, atol=1e-4, rtol=1e-4)
 
 
+CONVOLUTIONS = {
+    "plain": keras.layers.Conv2D(4, 3, 2, use_bias=False),
+    "biased": keras.layers.Conv2D(6, 1, padding="same", groups=3),
+    "depthwise": keras.layers.DepthwiseConv2D(3, 2, "same", depth_multiplier=2),
+    "wide": keras.layers.DepthwiseConv2D(5, padding="same", use_bias=False),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": False, "epsilon": 0.1}, {"center": False}])
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+def test_a_frozen_batch_norm_becomes_part_of_the_convolution_before_it(kind, options):
+    inputs = keras.Input((8, 8, 3))
+    convolution = CONVOLUTIONS[kind].from_config(CONVOLUTIONS[kind].get_config())
+    norm = keras.layers.BatchNormalization(**options)
+    body = keras.Model(inputs, keras.layers.ReLU(6.0)(norm(convolution(inputs))))
+    model = trained(keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(body(inputs)))))
+    norm.trainable = False
+    stock = results(model)
+    with fused(model):
+        assert {layer for layer in flatten_layers(model) if "call" in vars(layer)} == {convolution, norm}
+        ours = results(model)
+    assert all("call" not in vars(layer) for layer in flatten_layers(model))
+    for own, expected in zip((ours[0], *ours[1]), (stock[0], *stock[1]), strict=True):
+        np.testing.assert_allclose(own, expected, atol=1e-5 * np.abs(expected).max(), rtol=1e-4)
+    assert all(np.array_equal(*pair) for pair in zip(ours[2], ours[3], strict=True))
+
+
+class OwnConv(keras.layers.Conv2D):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    "why", ["learns", "read twice", "called twice", "answers", "activated", "own norm", "own convolution", "half"]
+)
+def test_a_batch_norm_that_is_none_of_a_convolution_alone_stays_as_it_is(why):
+    inputs = keras.Input((8, 8, 3))
+    kind = OwnConv if why == "own convolution" else keras.layers.Conv2D
+    activation = "relu" if why == "activated" else None
+    precision = "mixed_bfloat16" if why == "half" else "float32"
+    convolution = kind(3, 1, activation=activation, dtype=precision)
+    norm = (Own if why == "own norm" else keras.layers.BatchNormalization)(dtype=precision)
+    x = convolution(inputs)
+    y = norm(x)
+    y = {"read twice": lambda: y + x, "called twice": lambda: y + convolution(y)}.get(why, lambda: y)()
+    model = trained(keras.Model(inputs, [y, x] if why == "answers" else y))
+    norm.trainable = why == "learns"
+    stock = model(X, training=False)
+    with fused(model):
+        assert "call" not in vars(convolution) and ("call" in vars(norm)) is norm.trainable
+        for own, expected in zip(*map(keras.tree.flatten, (model(X, training=False), stock)), strict=True):
+            np.testing.assert_allclose(*(keras.ops.cast(one, "float32") for one in (own, expected)), rtol=1e-4)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_mixed_precision(training):
     """Keras computes in single precision and rounds the result, and so does the kernel."""

@@ -307,9 +307,9 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
     ("score", "first", "left", "stages"),
     [
         (0.8, (0.6, 0.7), 250, 5),
-        (0.8, (0.6, 0.7), 130, 2),  # a hundred steps of all stages take 134 s
-        (0.8, (0.6, 0.7), 100, 1),
-        (0.8, (0.6, 0.7), 80, 0),
+        (0.8, (0.6, 0.7), 150, 2),  # a hundred steps of all stages take 169 s
+        (0.8, (0.6, 0.7), 120, 1),
+        (0.8, (0.6, 0.7), 95, 0),
         (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
     ],
 )

@@ -124,7 +124,7 @@ class Contestant:
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
-        with fused(self.model), computing(self.model, self.precision):
+        with computing(self.model, self.precision), fused(self.model):
             yield
 
     def seconds_in(self, precision: str, clock: Callable[[], float], steps: int) -> float:

@@ -21,7 +21,7 @@ from kerasnas.starts.probes import MOST, spread
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
-_TUNED = {STAGES: 3.5, 2: 2.4, 1: 1.7}  # last stages that are tuned -> passes forward that a step takes the time of
+_TUNED = {STAGES: 4.4, 2: 2.9, 1: 2.1}  # last stages that are tuned -> passes forward that a step takes the time of
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
