@@ -34,6 +34,7 @@ class Candidate:
         initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
         learning_rate: that it is trained with. Defaults to 0: the recipe's.
         warmup: steps in which its learning rate rises. Defaults to 50.
+        batch_size: samples of its batches, at most. Defaults to 0: the race's.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Candidate:
     initializer: str = ""
     learning_rate: float = 0.0
     warmup: int = WARMUP
+    batch_size: int = 0
 
 
 T = TypeVar("T")

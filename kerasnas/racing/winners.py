@@ -103,7 +103,7 @@ def _beside(race: Race, kind: Companion) -> Beside:
 
 
 def _batches(race: Race, name: str, lessons: Sequence[tuple[np.ndarray, ...]]) -> ArrayBatches:
-    return race.batches(tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True)), race.augment_of(name))
+    return race.batches(tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True)), name)
 
 
 def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, Any]) -> bool:

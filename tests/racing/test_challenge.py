@@ -128,7 +128,7 @@ def test_a_handicap_is_taken_off_what_a_tuned_network_is_hoped_to_reach():
         progress={},
         budget=types.SimpleNamespace(left=lambda: 20.0),
         data=(np.zeros(500), None),
-        batch_size_for=lambda samples: 8,
+        batch_size_for=lambda samples, entry: 8,
     )
     begun = {"curve": [{"steps": 0, "accuracy": 0.5}, {"steps": 4, "accuracy": 0.4}], "step_seconds": 0.1}
     assert expected_end(field, begun) > 0.6
@@ -307,7 +307,7 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
     ("score", "first", "left", "stages"),
     [
         (0.8, (0.6, 0.7), 250, 5),
-        (0.8, (0.6, 0.7), 150, 2),  # a hundred steps of all stages take 169 s
+        (0.8, (0.6, 0.7), 150, 2),  # a hundred steps of 32 images of all stages take 169 s
         (0.8, (0.6, 0.7), 120, 1),
         (0.8, (0.6, 0.7), 95, 0),
         (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
@@ -321,10 +321,9 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stage
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
         data=(np.zeros(50), None),
         held_out=(np.zeros(50), None),
-        batch_size=64,
-        batch_size_for=lambda samples: 8,
+        batch_size_for=lambda samples, entry: 8,
     )
-    assert challenge._tunable(field, {"score": score, "pace": 6e-3}) == stages
+    assert challenge._tunable(field, {"score": score, "pace": 12e-3}) == stages
     assert not stages or challenge._tunable(field, {"score": score, "pace": 0.0}) == 5  # a clock may be coarse
 
 
@@ -377,13 +376,14 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
         budget=types.SimpleNamespace(left=lambda: 0.1 * 31 * 128 + FINISH_SECONDS),
         data=(np.zeros(samples), None),
         held_out=(np.zeros(100), None),
-        batch_size_for=lambda samples: 64,
+        batch_size_for=lambda samples, entry: entry.get("batch_size", 64),
     )
     expected = extrapolated(
         0.5, 0.6, 1, min(doublings, math.log2(100 * samples / 64 / 128)) if doublings else 0, samples=100
     )
     assert expected_end(field, entry) == pytest.approx(expected)
     assert expected_end(field, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
+    assert (expected_end(field, {**entry, "batch_size": 32}) > expected) is (doublings < 5)  # epochs of more steps
 
 
 @pytest.mark.slow

@@ -578,6 +578,18 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
 
 
+def test_a_contestant_may_have_smaller_batches_than_the_others(tmp_path):
+    one = race(tmp_path)
+    for candidate in candidates(2):
+        one.contestants.enter(candidate)
+    few = dataclasses.replace(candidates(3)[2], batch_size=5)
+    one.contestants.enter(few)
+    one.progress["augment"] = []
+    sizes = [one.batches(images(40, 0), name).batch_size for name in one.entries]
+    assert sizes == [8, 8, 5] and one.begun(few.name).batches.batch_size == 5
+    assert one.batches(images(12, 0), few.name).batch_size == 3
+
+
 @pytest.mark.slow
 def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)

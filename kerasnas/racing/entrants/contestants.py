@@ -60,7 +60,7 @@ class Contestants:
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
         entry: dict[str, Any] = {"kind": candidate.kind, "rungs": [], "outcome": ""}
-        recipe: dict[str, Any] = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
+        recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}

@@ -182,8 +182,7 @@ class Field:
 
     def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
         """A contestant as far as it has come."""
-        augment = self.augment_of(name) if augment is None else augment
-        return self.contestants.get(name, self.batches(self.lessons[0], augment))
+        return self.contestants.get(name, self.batches(self.lessons[0], name, augment))
 
     @property
     def lessons(self) -> tuple[Arrays, Arrays]:
@@ -204,10 +203,11 @@ class Field:
         own = self.entries[name].get("augment")
         return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
 
-    def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
-        """Batches of `data` for a training, to whose images the named augmentations are done."""
-        return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
+    def batches(self, data: Arrays, name: str, augment: tuple[str, ...] | None = None) -> ArrayBatches:
+        """Batches of `data` for a contestant's training; to their images its augmentations are done, or those named."""
+        augment = self.augment_of(name) if augment is None else augment
+        return batches_of(data, self.batch_size_for(len(data[0]), self.entries[name]), self.seed, augment)
 
-    def batch_size_for(self, samples: int) -> int:
-        """Return the batch size of a training on so many samples."""
-        return fitting_batch_size(samples, self.batch_size)
+    def batch_size_for(self, samples: int, entry: Mapping[str, Any] | None = None) -> int:
+        """Return the batch size of a training on so many samples: the race's, or that of a contestant's entry."""
+        return fitting_batch_size(samples, (entry or {}).get("batch_size", self.batch_size))

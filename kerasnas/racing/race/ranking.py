@@ -40,7 +40,7 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     if not learned:
         return best
     late, samples = learned[-1], len(field.data[0])
-    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples))
+    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples, entry))
     left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
         end = extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
