@@ -42,6 +42,7 @@ def trained(space, genotype, x, y, shape, classes, name, seconds, clock, seed):
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing.entrants.contestant import Contestant
+    from kerasnas.racing.race.challenge import BATCH
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.racing.winners import annealed
     from kerasnas.starts import begin
@@ -51,7 +52,7 @@ def trained(space, genotype, x, y, shape, classes, name, seconds, clock, seed):
     model = space.build_network(genotype, shape, classes, seed=seed)
     begin(model, x, y, CLASSIFICATION)
     model = TrainingRecipe(**{**vars(RECIPE), **space.defaults}).compile_network(model, None)
-    batches = ArrayBatches(x, y, fitting_batch_size(len(x)), seed=seed, augment=augmentation(name))
+    batches = ArrayBatches(x, y, fitting_batch_size(len(x), BATCH), seed=seed, augment=augmentation(name))
     contestant = Contestant(model, batches, 10)
     left = seconds - clock()
     if contestant.learns and left > 0:

@@ -10,6 +10,7 @@ fitting included. A choice is a set of options:
   then batch norms alone (`batch_norm`), adapters alone (`adapter`), the last two of five stages (`last`) or all of them
   (`whole`) tuned, for images at 96 pixels;
 - `size`: that network tuned whole, for images at 64, 96 or 128 pixels;
+- `batch`: the same at 96 pixels, in batches of 16, 32 (`whole`) or 64 images;
 - `network`: the candidates of the race's portfolio with drawn weights;
 - `recipe`: the first network by the race's recipe, at a third of its learning rate, without label smoothing, with Adam;
 - `members`: one of the first network, or three or five of different seeds that share the time, as an ensemble;
@@ -37,6 +38,7 @@ START, STAGES = "efficientnet_lite0", 5
 MODES = {"frozen": ("frozen",) * STAGES, "whole": ("tuned",) * STAGES, "last": ("frozen",) * 3 + ("tuned",) * 2}
 MODES |= {mode: (mode,) * STAGES for mode in ("batch_norm", "adapter")}
 SIZES = {"whole_64": 64, "whole_128": 128}
+BATCHES = {"batch_16": 16, "batch_64": 64}
 RECIPES = {
     "third": {"learning_rate": 0.033},
     "hard_labels": {"label_smoothing": 0.0},
@@ -47,6 +49,7 @@ VIEWS = ("last_weights", "average", "mirrored")  # of the run `drawn`
 CHOICES = {
     "start": ("drawn", "shelf", "frozen", "batch_norm", "adapter", "last", "whole"),
     "size": ("whole_64", "whole", "whole_128"),
+    "batch": ("batch_16", "whole", "batch_64"),
     "network": tuple(f"network_{number}" for number in range(12)),
     "recipe": ("drawn", *RECIPES),
     "members": ("drawn", *MEMBERS),
@@ -99,7 +102,8 @@ def answers(option, arrays, name, seconds, seed):
     import keras
 
     from kerasnas.datasets.batches import ArrayBatches
-    from kerasnas.racing.entrants.contestant import Contestant
+    from kerasnas.racing.entrants.contestant import WARMUP, Contestant
+    from kerasnas.racing.race.challenge import BATCH
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.racing.winners import annealed
     from kerasnas.training.recipe import TrainingRecipe
@@ -109,13 +113,15 @@ def answers(option, arrays, name, seconds, seed):
 
     x, y, x_test, _, shape, classes = scaled(arrays)
     started = time.process_time()
-    if option in (*MODES, *SIZES):
+    if option in (*MODES, *SIZES, *BATCHES):
         model, recipe = adapted(option, x, y, shape, classes)
+        most, warmup = BATCHES.get(option, BATCH), 10
     else:
         model, recipe = raced(option, x, shape, classes, seed)
+        most, warmup = 64, WARMUP
     model = TrainingRecipe(**recipe).compile_network(model, None)
-    batches = ArrayBatches(x, y, fitting_batch_size(len(x)), seed=seed, augment=augmentation(name))
-    contestant = Contestant(model, batches, 10 if option in (*MODES, *SIZES) else 50)
+    batches = ArrayBatches(x, y, fitting_batch_size(len(x), most), seed=seed, augment=augmentation(name))
+    contestant = Contestant(model, batches, warmup)
     if contestant.learns:
         left = seconds - clock()
         contestant.advance(clock, left, schedule=lambda past: annealed(past / left))

@@ -42,11 +42,11 @@ def augmentation(name):
     return augmentations.compose(augmentations.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
 
 
-def train(model, name, x, y, seconds, seed, rate=1e-3, loss=None):
-    """Train by `fit` until the time is up."""
+def train(model, name, x, y, seconds, seed, rate=1e-3, loss=None, most=64):
+    """Train by `fit` until the time is up, in batches of so many images at most."""
     from kerasnas.datasets.batches import ArrayBatches
 
-    batches = ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
+    batches = ArrayBatches(x, y, min(most, len(x) // 4), seed=seed, augment=augmentation(name))
     return skeleton.train_until(model, batches, seconds, rate, loss)
 
 
@@ -128,6 +128,7 @@ def run_start(contender, name, arrays, seconds, seed, size=96):
     import keras
 
     from kerasnas.datasets.batches import ArrayBatches
+    from kerasnas.racing.race.challenge import BATCH
     from kerasnas.starts import AdaptationSpace, begin
     from kerasnas.tasks.known import CLASSIFICATION
 
@@ -139,14 +140,14 @@ def run_start(contender, name, arrays, seconds, seed, size=96):
     if contender != "two_phases":
         begin(model, x, y, CLASSIFICATION)
     if contender == "whole":
-        train(model, name, x, y, seconds - 2 * _FINISH, seed, 3e-4)
+        train(model, name, x, y, seconds - 2 * _FINISH, seed, 3e-4, most=BATCH)
     elif contender == "two_phases":
         body = keras.Model(model.input, model.get_layer("features").input)
         features = body.predict(x, batch_size=100, verbose=0)
         top = keras.Sequential([keras.Input(features.shape[1:]), *model.layers[-2:]])
         now = time.process_time()
         skeleton.train_until(top, ArrayBatches(features, y, 32, seed=seed), now + seconds / 10, 1e-3)
-        train(model, name, x, y, seconds - 2 * _FINISH, seed, 1e-4)
+        train(model, name, x, y, seconds - 2 * _FINISH, seed, 1e-4, most=BATCH)
     return accuracy(model, x_test, y_test), costs(model)
 
 

@@ -22,7 +22,7 @@ PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned
 _WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 4.4, 2: 2.9, 1: 2.1}  # last stages that are tuned -> passes forward that a step takes the time of
-_BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is worse after the same time
+BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is worse after the same time
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
@@ -159,7 +159,7 @@ def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
     if name not in field.entries:
         genotype = field.prober.space.network(probe["start"], probe["size"], modes, probe["head"])
         start = probe["start"]
-        recipe: dict[str, Any] = {"initializer": start, "warmup": _WARMUP, "batch_size": _BATCH}
+        recipe: dict[str, Any] = {"initializer": start, "warmup": _WARMUP, "batch_size": BATCH}
         field.contestants.enter(Candidate(name, genotype, "pretrained", **recipe))
         field.entries[name]["curve"] = [{"steps": 0, "accuracy": probe["score"]}]
     return name
@@ -186,7 +186,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
-    least = _LEAST_STEPS * _BATCH * probe["pace"]  # for each pass
+    least = _LEAST_STEPS * BATCH * probe["pace"]  # for each pass
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
