@@ -196,6 +196,8 @@ def report(arguments, runs):
     note = NOTE.format(arguments.cpu_seconds, ", ".join(map(str, seeds)))
     code = ["kerasnas/starts", "kerasnas/racing"]
     kept = [{key: one[key] for key in ("option", "domain", "seed", "took")} for one in runs]
+    for one, own in zip(runs, kept, strict=True):
+        own["accuracy"] = round(float(halves([one])[one["domain"]][one["option"]].mean()), 2)
     tracked.record(arguments, table.rows, code=code, note=note, runs=kept, seeds=seeds)
 
 

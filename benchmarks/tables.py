@@ -68,6 +68,7 @@ PAGES = {
         (
             "compare_pytorch",
             "search_step",
+            "training_speed",
             "latency",
             "executors_overhead",
             "executors_throughput",
