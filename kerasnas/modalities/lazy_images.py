@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from kerasnas.networks.fused import fused
 
 _MOST_VALUES = 2**22  # of a batch: activations of 250 photographs at 224 pixels took 3 GB
 _AT_ONCE = 64  # images that are converted at once
+_turn = threading.RLock()  # of a thread that predicts
 _DESCRIBED = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}
 
 
@@ -162,13 +164,13 @@ def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
 
     It is computed on faster kernels, where there are some (`kerasnas.networks.fused`). Keras' `predict` makes a
     `tf.data` pipeline in each call, which takes 60 ms. It is still used for several replicas, among which it shares a
-    batch.
+    batch. Threads take turns, as the kernels are those of the model while it predicts.
     """
     batch_size = fitting_batch(x, batch_size)
     predict: Callable[[Any], np.ndarray] = model.predict_on_batch
     if replicas_of(model) > 1:
         predict = functools.partial(model.predict, batch_size=batch_size, verbose=0)
-    with fused(model):
+    with _turn, fused(model):
         return np.concatenate([predict(part) for part in in_parts(x, batch_size)])
 
 

@@ -1,6 +1,8 @@
 """Images held as bytes stand for the array of their values, bit for bit."""
 
+import concurrent.futures
 import copy
+import time
 from types import SimpleNamespace
 
 import keras
@@ -96,6 +98,22 @@ def test_predictions_are_computed_on_faster_kernels(monkeypatch):
     monkeypatch.setattr(backend, "folded_calls", lambda *layers: asked.append(layers))
     predicted(model, np.zeros((2, 3, 4, 3), np.float32), 2)
     assert asked == [(convolution, norm)]
+
+
+def test_threads_take_turns():
+    within, most = [], []
+
+    class Model(keras.Model):
+        def predict_on_batch(self, x):
+            within.append(x)
+            time.sleep(0.05)
+            most.append(len(within))
+            within.pop()
+            return x
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda number: predicted(Model(), np.full((1, 1), number), 1).item(), range(3)))
+    assert (found, most) == ([0, 1, 2], [1, 1, 1])
 
 
 def _few(images):
