@@ -19,7 +19,7 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants import contestants
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
-from kerasnas.racing.race import stage
+from kerasnas.racing.race import field, stage
 from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.racing.rungs import first_steps, race_share
 from kerasnas.racing.winners import train_winners
@@ -200,12 +200,11 @@ def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
     assert race(tmp_path / "given", augment=("cutout",), **pair).run()["augment"] == ["cutout"]
 
 
-def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path):
+def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
     """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
-    entrant = race(tmp_path, tolerant=False, most=2)
-    augmented, prepare = [], entrant.batches
-    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
-    found = entrant.run()
+    augmented, prepare = [], field.batches_of
+    monkeypatch.setattr(field, "batches_of", lambda *given: augmented.append(given[-1]) or prepare(*given))
+    found = race(tmp_path, tolerant=False, most=2).run()
     assert set(augmented) == {tuple(found["augment"])} and "shift" not in found["augment"]
     assert {name for name in found["contestants"] if "+" in name} == set()
 
