@@ -233,8 +233,9 @@ import sys
 import numpy as np
 from kerasnas import DARTSSpace
 from kerasnas.networks.fused import fused
-from kerasnas.files import Stages
-from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.files.stages import Stages
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
 
 space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["sep_conv_3x3"])
 genotype = space.sample(np.random.default_rng(0))

@@ -236,8 +236,8 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     assert list(entries) == names and found["rungs"] == [[1, 40], [4, found["rungs"][1][1]]]
     assert len({entries[name]["rungs"][1]["steps"] for name in names}) == 1
     assert all(entries[name]["rungs"][0] == entries["conv"]["rungs"][0] for name in names)  # they go on from there
-    augmented, prepare = [], entrant.batches
-    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
+    augmented, prepare = [], field.batches_of
+    monkeypatch.setattr(field, "batches_of", lambda *given: augmented.append(given[-1]) or prepare(*given))
     finish(entrant)
     assert augmented == [("shift", "color_jitter")]
     # Where augmentation is given, or there is no race, nothing is tried; where it does not help, nothing is added.
