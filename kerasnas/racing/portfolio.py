@@ -48,7 +48,7 @@ class Candidate:
 
 T = TypeVar("T")
 _FILE = "portfolio.json"
-"""Plans in the order in which they are tried, as `benchmarks/portfolio.py learn` writes them."""
+"""Plans in the order in which they are tried, placed by hand; the file says by which trainings."""
 
 
 def portfolio(
