@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +27,9 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     are stored as themselves minus 128, without a loss. It takes one sample at a time: with a free batch, the reshapes
     of squeeze-excitation are computed from shapes while it runs.
 
+    Where the modality has layers that 8 bits are too coarse for, such as those that make a spectrogram, these compute
+    in float32, and input and output are float32.
+
     Args:
         classifier: raw samples -> probabilities.
         path: the file.
@@ -37,17 +42,39 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
         for sample in [*samples, *_ends(samples[:1], classifier.scale)]:
             yield [sample[None]]
 
+    one = [keras.InputSpec("float32", (1, *samples.shape[1:]))]
+    if exact := classifier.modality.exact_layers:
+        path.write_bytes(_partly_int8(classifier.model, one, calibration, exact))
+        return
     classifier.model.export(
         path,
         format="litert",
         verbose=False,
-        input_signature=[keras.InputSpec("float32", (1, *samples.shape[1:]))],
+        input_signature=one,
         inference_input_type=tf.int8,
         inference_output_type=tf.int8,
         optimizations=[tf.lite.Optimize.DEFAULT],
         representative_dataset=calibration,
         target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
     )
+
+
+def _partly_int8(model: keras.Model, signature: list[Any], calibration: Callable, exact: Sequence[str]) -> bytes:
+    """Return a file of LiteRT in integers of 8 bits, but for the layers named `exact`."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore", category=UserWarning):
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        plain = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        tensors = tf.lite.Interpreter(model_content=plain).get_tensor_details()
+        kept = [one["name"] for one in tensors if any(f"/{layer}" in one["name"] for layer in exact)]
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations, converter.representative_dataset = [tf.lite.Optimize.DEFAULT], calibration
+        options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=kept)
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=calibration, debug_options=options
+        )
+        return debugger.get_nondebug_quantized_model()
 
 
 def _ends(sample: np.ndarray, scale: float) -> np.ndarray:
@@ -78,8 +105,7 @@ def read(content: bytes, reference: bool = False) -> Loaded:
     import tensorflow as tf
 
     kinds = tf.lite.experimental.OpResolverType
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that the interpreter will move to a package of its own
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it will move to another package
         interpreter = tf.lite.Interpreter(
             model_content=content,
             num_threads=1,

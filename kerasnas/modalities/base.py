@@ -83,6 +83,7 @@ class Modality:
         race_space: space of a race by default; empty if none fits.
         companion_setting: the setting that sizes the linear model next to a network; empty if there is none.
         formats: names of the export formats that can hold a network; None for all.
+        exact_layers: names of layers of its front whose numbers span too much for integers of 8 bits. Defaults to none.
         near: correlation above which two raw samples are the same but for noise. Defaults to 0: it is not compared.
         drift: whether drift statistics exist.
         transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
@@ -114,6 +115,7 @@ class Modality:
     gradient_space = race_space = ""
     companion_setting = ""
     formats: tuple[str, ...] | None = None
+    exact_layers: tuple[str, ...] = ()
     near = 0.0
     drift = True
     adapts = True

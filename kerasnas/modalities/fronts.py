@@ -296,7 +296,7 @@ class LogMel(Front):
             num_mel_bins=self.bins,
             min_freq=20.0,
             top_db=1000.0,  # below the largest value of the whole batch: no answer may depend on other recordings
-            name="log_mel",
+            name=self.name,
         )
         scaling = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="standardization")
         return [spectrogram, keras.layers.Permute((2, 1), name="time_first"), scaling]

@@ -33,6 +33,7 @@ class Recordings(Signals):
     input_plural = "signals"
     near = 0.995
     drift = False
+    exact_layers = (LogMel.name,)
     suffixes = SUFFIXES
     traits = TRAITS
     example = "recording.wav"

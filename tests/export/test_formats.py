@@ -16,6 +16,8 @@ from kerasnas.export import formats
 from kerasnas.export.classifier import Classifier, with_preprocessing
 from kerasnas.export.formats import FORMATS, check_formats, export_classifier
 from kerasnas.export.loaded import Quantization
+from kerasnas.modalities.fronts import LogMel
+from kerasnas.modalities.recordings import Recordings
 
 X = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype("float32")
 HERE = [name for name, kind in FORMATS.items() if not kind.missing]  # onnx too, where the extra is installed
@@ -61,6 +63,21 @@ def test_what_a_file_answers(classifier, exported, name):
     assert found.samples == 40 and found.latency_ms > 0 and found.threads >= 1
     one = loaded.answers(X[:1])
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
+
+
+def test_integers_of_8_bits_begin_behind_the_spectrogram_of_sound(tmp_path):
+    keras.utils.set_random_seed(0)
+    rng, pitch = np.random.default_rng(0), np.linspace(200, 1500, 24)[:, None]
+    x = np.sin(2 * np.pi * pitch * np.arange(2000) / 8000) + 0.01 * rng.normal(size=(24, 2000))
+    x = (10.0 ** rng.uniform(-3, 0, (24, 1)) * x).astype("float32")  # some a thousand times as loud as others
+    front = LogMel.fitted(x, 8000)
+    inputs = keras.Input(front.frames(x).shape[1:])
+    hidden = keras.layers.Dense(200, "relu")(keras.layers.GlobalAveragePooling1D()(inputs))
+    model = with_preprocessing(keras.Model(inputs, keras.layers.Dense(3)(hidden)), front=front)
+    sound = Classifier(model, CLASSES, 1, modality=Recordings())
+    exact, rounded = (export_classifier(sound, name, tmp_path, x, x) for name in ("litert", "litert-int8"))
+    assert rounded.difference < 0.02
+    assert rounded.size < exact.size - 20_000  # of the 32 kB of the dense layer, 8 are left
 
 
 @pytest.mark.slow
