@@ -49,7 +49,7 @@ class Samples:
             x, y = modality.from_table(columns, y, self._setting("target", ()), reading)
         if y is None:
             raise ValueError("A search requires y to be passed, but the target y is None, and `x` has no labels.")
-        self.named, x = modality.named(x), modality.samples(x, reading)
+        x, self.named = modality.gathered(x, reading)
         y = checks.as_array("y", y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
         if y.dtype.kind == "O" and {type(one) for one in y.ravel()} in ({str}, {int}, {float}, {bool}):
             y = np.array(y.tolist())

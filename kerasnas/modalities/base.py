@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.companions.base import Companion
-from kerasnas.modalities.columns import Columns, labels_in, samples_in
+from kerasnas.modalities.columns import Columns, as_list, columns_of, labels_in, samples_in
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
@@ -181,12 +181,12 @@ class Modality:
         """Return samples and labels of a table, as `kerasnas.modalities.columns` has it.
 
         Raises:
-            ValueError: for labels `y` that do not belong to it.
+            ValueError: for labels `y` besides other columns than that of the samples.
         """
-        if y is not None:
-            raise ValueError(checks.invalid("y", f"None, as `x` is a dataset of {self.plural} and labels", y))
         sample = self.sample_column(columns, reading)
-        return columns[sample], labels_in(columns, sample, target)
+        if y is not None and len(columns) > 1:
+            raise ValueError(checks.invalid("y", f"None, as `x` is a dataset of {self.plural} and labels", y))
+        return columns[sample], labels_in(columns, sample, target) if y is None else y
 
     def sample_column(self, columns: Columns, reading: Reading) -> str:
         """Return the name of the column of samples.
@@ -200,9 +200,14 @@ class Modality:
         """Return samples of an estimator's `fit` as an array."""
         return checks.array("x", x)
 
-    def named(self, x: Any) -> dict[str, np.ndarray]:
-        """Return what else an `.npz` file needs of samples that `samples` takes; nothing by default."""
-        return {}
+    def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
+        """Return samples of an estimator's `fit` as an array, and what else an `.npz` file needs of them."""
+        return self.samples(x, reading), {}
+
+    def column(self, x: Any, reading: Reading) -> Any:
+        """Return the samples of a table as they stand there, and others as they are; paths as a list."""
+        columns = columns_of(x)
+        return as_list(x if columns is None else columns[self.sample_column(columns, reading)])
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         """Return samples of an estimator's `predict`, in whatever form, as a network takes them."""
@@ -222,6 +227,11 @@ class Modality:
         """
         if not self.suffixes:
             return self.from_archives(paths, reading)
+        decoded = self.decode(list(dict.fromkeys(self._files(paths))), None, reading)
+        return decoded.paths, decoded.samples, dict(decoded.unreadable)
+
+    def _files(self, paths: Sequence[str | os.PathLike]) -> list[Path]:
+        """Return the files at these paths, and those in folders there."""
         files: list[Path] = []
         checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
         for path in map(Path, paths):
@@ -231,8 +241,18 @@ class Modality:
             if not found:
                 raise ValueError(f"There is no {self.singular} in the folder {path}.")
             files += found
-        decoded = self.decode(list(dict.fromkeys(files)), None, reading)
-        return decoded.paths, decoded.samples, dict(decoded.unreadable)
+        return files
+
+    def decoded(self, files: Sequence[Path], root: Path | None, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
+        """Return the sample of each of these files, and what else an `.npz` file needs of them.
+
+        Raises:
+            ValueError: if one cannot be read.
+        """
+        found = self.decode(list(dict.fromkeys(files)), root, reading)
+        if found.unreadable:
+            raise ValueError("; ".join(found.unreadable.values()))
+        return found.of(files), dict(found.more)
 
     def from_archives(
         self, paths: Sequence[str | os.PathLike], reading: Reading
@@ -248,10 +268,9 @@ class Modality:
         paths = [x] if isinstance(x, str | os.PathLike) else x
         if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
             return None
-        _, samples, failed = self.from_paths(paths, reading)
-        if failed:
-            raise ValueError("; ".join(failed.values()))
-        return samples
+        if self.suffixes:
+            return self.decoded(self._files(paths), None, reading)[0]
+        return self.from_archives(paths, reading)[1]
 
     def check(
         self,

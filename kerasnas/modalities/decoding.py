@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,21 +133,8 @@ def read_pixels(paths: Sequence[Path], root: Path | None, reading: Reading, cach
     return Decoded(pixels, read, {**unreadable, **failed}, (*words, *notes), traits)
 
 
-def pixels_of_files(paths: Iterable[str | os.PathLike], reading: Reading) -> Any:
-    """The pixels of image files, all of which can be read: uint8 `(samples, height, width, channels)`.
-
-    Raises:
-        ValueError: if one cannot be read, or they do not fit into memory.
-    """
-    files = [Path(path) for path in paths]
-    found = read_pixels(list(dict.fromkeys(files)), Path(), reading)
-    if found.unreadable:
-        raise ValueError(next(iter(found.unreadable.values())))
-    return found.of(files)
-
-
 def pixels_of_images(images: Iterable[Image.Image], reading: Reading) -> np.ndarray:
-    """The pixels of images that Pillow has opened, as of `pixels_of_files`.
+    """The pixels of images that Pillow has opened: uint8 `(samples, height, width, channels)`.
 
     Args:
         images: they are iterated over twice, so that not all of them need be in memory.

@@ -14,14 +14,13 @@ from PIL import Image
 
 from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.columns import as_list, columns_of
+from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import (
     MODES,
     SUFFIXES,
     TRAITS,
     Decoded,
-    pixels_of_files,
     pixels_of_images,
     read_pixels,
 )
@@ -92,7 +91,7 @@ class Images(Modality):
         x = as_list(x)
         first = x[0] if isinstance(x, list) and x else next(iter(x), None) if _is_column(x) else None
         if isinstance(first, str | os.PathLike):
-            return reading.scaled(pixels_of_files(x, reading))
+            return reading.scaled(self.decoded([*map(Path, x)], Path(), reading)[0])
         if hasattr(first, "getexif"):
             return reading.scaled(pixels_of_images(x, reading))
         if reading.shape is None:
@@ -104,8 +103,7 @@ class Images(Modality):
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         assert reading.shape is not None
-        columns = columns_of(x)
-        x = as_list(x if columns is None else columns[self.sample_column(columns, reading)])
+        x = self.column(x, reading)
         if _is_column(x) or (isinstance(x, list) and x and hasattr(x[0], "getexif")):
             x = self.samples(x, reading)
         if (read := self.of_paths(x, reading)) is not None:

@@ -101,7 +101,9 @@ def of_samples(x: Any, columns: Columns | None) -> Modality:
     """
     if columns is not None and "" not in columns:
         names = {name.lower() for name in columns}
-        return next((one for one in all_modalities() if names & set(one.columns)), modality("tables"))
+        own = [one for one in all_modalities() if names & set(one.columns)] or [modality("tables")]
+        first = next((next(iter(columns[name]), "") for name in columns if name.lower() in own[0].columns), "")
+        return next((one for one in own if isinstance(first, str | os.PathLike) and one.holds(Path(first))), own[0])
     x = x if columns is None else columns[""]
     first = next(iter(x), None)
     if isinstance(first, str | os.PathLike):

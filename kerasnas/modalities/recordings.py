@@ -12,6 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
+from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.signals import Signals
@@ -35,6 +36,7 @@ class Recordings(Signals):
     drift = False
     exact_layers = (LogMel.name,)
     suffixes = SUFFIXES
+    columns = PATH_COLUMNS
     traits = TRAITS
     example = "recording.wav"
     hub_tasks = {"classification": "audio-classification"}
@@ -50,15 +52,22 @@ class Recordings(Signals):
     def decode(self, paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
         if reading.size is not None:
             raise ValueError(checks.invalid("image_size", "None, as recordings have no size", reading.size))
-        return read_sounds(paths, root, self.rate, self.length)
+        length = self.length or (reading.shape[0] if reading.shape else 0)
+        return read_sounds(paths, root, self.rate, length)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        if isinstance(x, list | tuple) and x and isinstance(x[0], str | os.PathLike):
-            raise ValueError(checks.invalid("x", "an array, or a folder with a folder for each class", x[0]))
         return checks.array("x", x)
 
+    def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
+        files = as_list(x)
+        if isinstance(files, list | tuple) and files and isinstance(files[0], str | os.PathLike):
+            samples, more = self.decoded([*map(Path, files)], Path(), reading)
+            return samples, {"kind": np.array(self.name), **more}
+        return super().gathered(x, reading)
+
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
-        found = self.of_paths(as_list(x), reading)
+        x = self.column(x, reading)
+        found = self.of_paths(x, reading)
         return self.samples(x, reading) if found is None else found
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:

@@ -59,8 +59,8 @@ class Signals(Modality):
     ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
         return *read_unlabeled(paths, reading.shape[0] if reading.shape else 0), {}
 
-    def named(self, x: Any) -> dict[str, np.ndarray]:
-        return {"kind": np.array(self.name)}
+    def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
+        return self.samples(x, reading), {"kind": np.array(self.name)}
 
     def suited_space(self, front: Front | None) -> str:
         return "padded_signals" if isinstance(front, Padding) else self.race_space

@@ -154,9 +154,10 @@ class Tables(Modality):
             columns = {column.name: _named(columns, column.name) for column in self.own}
         return np.stack([np.asarray(list(values)).astype(str) for values in columns.values()], axis=1)
 
-    def named(self, x: Any) -> dict[str, np.ndarray]:
+    def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
         columns = x if isinstance(x, Mapping) else columns_of(x)
-        return {"kind": np.array(self.name), **({} if columns is None else {"columns": np.array(list(columns))})}
+        names = {} if columns is None else {"columns": np.array(list(columns))}
+        return self.samples(x, reading), {"kind": np.array(self.name), **names}
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         if isinstance(x, str | os.PathLike):

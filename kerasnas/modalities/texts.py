@@ -15,7 +15,7 @@ from kerasnas.companions.base import Companion
 from kerasnas.companions.linear import NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.columns import Columns, columns_of, samples_in
+from kerasnas.modalities.columns import Columns, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
 from kerasnas.modalities.token_vectors import find_vectors
@@ -103,10 +103,7 @@ class Texts(Modality):
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         if isinstance(x, str):
             return np.array(read_texts([x]), object)
-        columns = columns_of(x)
-        return self.samples(x if columns is None else columns[self.sample_column(columns, reading)], reading).astype(
-            object
-        )
+        return self.samples(self.column(x, reading), reading).astype(object)
 
     def from_paths(
         self, paths: Sequence[str | os.PathLike], reading: Reading

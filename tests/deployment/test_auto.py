@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy.io import wavfile
 
 from kerasnas import AutoClassifier, AutoRegressor, ImageRegressor, TextRegressor
 from kerasnas.deployment.samples import Samples
 from kerasnas.modalities.columns import columns_of
-from kerasnas.modalities.lookup import of_samples
+from kerasnas.modalities.decoding import Reading
+from kerasnas.modalities.lookup import modality, of_samples
 from tests.kit import count_steps
 
 ROWS = pd.DataFrame({"age": [1.0, 2.0], "city": ["a", "b"]})
@@ -32,6 +34,7 @@ ROWS = pd.DataFrame({"age": [1.0, 2.0], "city": ["a", "b"]})
         (ROWS, "tables"),
         (ROWS.assign(Review=["fine", "dull"]), "texts"),
         (ROWS.assign(path=["a.png", "b.png"]), "images"),
+        (ROWS.assign(File=["a.wav", "b.wav"]), "recordings"),
         (tf.data.Dataset.from_tensor_slices((np.zeros((2, 8, 8, 3)), [0, 1])), "images"),
         (tf.data.Dataset.from_tensor_slices((np.zeros((2, 3)), [0, 1])), "tables"),
     ],
@@ -43,6 +46,30 @@ def test_samples_are_taken_for_what_they_look_like(x, kind):
 def test_a_frame_of_texts_is_read_as_texts():
     x, y = Samples().arrays(ROWS.assign(Review=["fine", "dull"], label=["yes", "no"]), None)
     assert x.tolist() == ["fine", "dull"] and y.tolist() == ["yes", "no"]
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_files_of_sound_are_read_at_the_rate_of_most_in_the_order_given(as_frame, tmp_path):
+    files = [str(tmp_path / f"{rate}-{number}.wav") for number, rate in enumerate((8000, 4000, 8000))]
+    for number, file in enumerate(files, start=1):
+        wavfile.write(
+            file, 4000 if number == 2 else 8000, np.full(4000 if number == 2 else 8000, number / 10, "float32")
+        )
+    given = [files[2], *files]  # one twice
+    x, y = (pd.DataFrame({"file": given, "label": list("baba")}), None) if as_frame else (given, np.array(list("baba")))
+    samples = Samples()
+    found, labels = samples.arrays(x, y)
+    assert found.shape == (4, 8000) and labels.tolist() == list("baba") and samples.named["rate"] == 8000
+    np.testing.assert_allclose(found[:, 4000], [0.3, 0.1, 0.2, 0.3], atol=1e-3)
+    alone = pd.DataFrame({"file": given})
+    assert samples.arrays(alone, ["c"] * 4)[1].tolist() == ["c"] * 4
+    with pytest.raises(ValueError, match="None, as `x` is a dataset of recordings and labels"):
+        samples.arrays(alone.assign(label="b"), ["c"] * 4)
+    bound = modality("audio").restored({"front": {"rate": 4000, "samples": 100}})
+    assert bound.queries(x, Reading((100,))).shape == (4, 100)
+    Path(files[1]).write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"4000-1\.wav cannot be read as a recording"):
+        samples.arrays(x, y)
 
 
 @pytest.fixture
