@@ -1,10 +1,12 @@
 """README, guides and tutorials: their code runs, their links lead somewhere, notebooks hold what their sources say."""
 
+import itertools
 import json
 import re
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,8 +63,26 @@ def tiny_world(tmp_path, monkeypatch):
     monkeypatch.setattr(
         kerasnas.datasets, "load", lambda name, **more: known[name]() if name in known else load(name, **more)
     )
+    monkeypatch.setattr(keras.utils, "get_file", lambda name, address, extract: archive(tmp_path / name))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def archive(folder):
+    """Files as in each of the archives that a page downloads, few and small."""
+    folder.mkdir()
+    texts = [f"{label}\t{words} {number}" for number in range(30) for label, words in (("ham", "hi"), ("spam", "win"))]
+    (folder / "SMSSpamCollection").write_text("\n".join(texts))
+    rng = np.random.default_rng(0)
+    for part in ("TRAIN", "TEST"):
+        rows = [",".join(f"{value:.3f}" for value in rng.normal(label, 1, 20)) + f":{label}" for label in (1, 2) * 8]
+        head = ["@problemName GunPoint", "@univariate true", "@classLabel true 1 2", "@data"]
+        (folder / f"GunPoint_{part}.ts").write_text("\n".join([*head, *rows]))
+    for part, name, number in itertools.product(("train", "val"), ("ants", "bees"), range(8)):
+        path = folder / "hymenoptera_data" / part / name / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)).save(path)
+    return folder
 
 
 @pytest.mark.examples

@@ -172,6 +172,10 @@ class Estimator(BaseEstimator):
             parts += [f"<p>{html.escape(verdict(record))}</p>", html_table(comparison_of(record).table(record))]
         return "\n".join(parts)
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return both: notebooks ask for this first, and scikit-learn's would show the arguments alone."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
     def fit(
         self, x: Any = None, y: Any = None, test_data: Any = None, sample_weight: Any = None, **arguments: Any
     ) -> Self:

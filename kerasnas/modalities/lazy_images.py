@@ -164,14 +164,19 @@ def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
 
     It is computed on faster kernels, where there are some (`kerasnas.networks.fused`). Keras' `predict` makes a
     `tf.data` pipeline in each call, which takes 60 ms. It is still used for several replicas, among which it shares a
-    batch. Threads take turns, as the kernels are those of the model while it predicts.
+    batch. All batches are of one size, for which the network is traced once: the last one repeats samples of the one
+    before. Threads take turns, as the kernels are those of the model while it predicts.
     """
     batch_size = fitting_batch(x, batch_size)
+    size = -(-len(x) // -(-len(x) // batch_size))
     predict: Callable[[Any], np.ndarray] = model.predict_on_batch
     if replicas_of(model) > 1:
-        predict = functools.partial(model.predict, batch_size=batch_size, verbose=0)
+        predict = functools.partial(model.predict, batch_size=size, verbose=0)
+    rest = len(x) % size
     with _turn, fused(model):
-        return np.concatenate([predict(part) for part in in_parts(x, batch_size)])
+        found = [predict(part) for part in in_parts(x[: len(x) - rest], size)]
+        found += [predict(part)[-rest:] for part in in_parts(x[-size:], size) if rest]
+    return np.concatenate(found)
 
 
 def _read(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 import kerasnas
@@ -53,7 +54,7 @@ def test_candidates_and_verdict_are_shown(fitted):
     ]
     assert len(others) == len(contestants) - 1 and best["parameters"] == contestants[best["name"]]["parameters"]
     assert best["score"] == contestants[best["name"]]["rungs"][-1]["accuracy"] and best["outcome"]
-    shown = fitted._repr_html_()
+    shown = DisplayFormatter().format(fitted)[0]["text/html"]  # as a notebook asks
     assert "candidates=1" in shown and f'<th scope="row">{best["name"]}</th>' in shown and "test accuracy" in shown
 
 

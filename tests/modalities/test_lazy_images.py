@@ -73,9 +73,11 @@ def test_predictions_are_those_of_the_array(pair, monkeypatch):
     np.testing.assert_allclose(predicted(model, array.astype("float64"), 8), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("replicas", "calls"), [(1, [5, 2]), (2, [(5, 5), (2, 5)])])
-def test_predict_is_for_several_replicas(replicas, calls):
-    """It shares a batch among them, and costs a pipeline for each call."""
+@pytest.mark.parametrize(
+    ("replicas", "batch_size", "calls"), [(1, 5, [4, 4]), (1, 3, [3, 3, 3]), (1, 9, [7]), (2, 5, [(4, 4), (4, 4)])]
+)
+def test_batches_are_of_one_size_and_predict_is_for_several_replicas(replicas, batch_size, calls):
+    """Of another size, the network would be traced again. `predict` costs a pipeline for each call."""
     seen = []
 
     class Model(keras.Model):
@@ -88,7 +90,7 @@ def test_predict_is_for_several_replicas(replicas, calls):
             return seen.append(len(x)) or x
 
     x = np.arange(7.0)[:, None]
-    np.testing.assert_array_equal(predicted(Model(), x, 5), x)
+    np.testing.assert_array_equal(predicted(Model(), x, batch_size), x)
     assert seen == calls
 
 
