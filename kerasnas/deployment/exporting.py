@@ -13,19 +13,18 @@ from kerasnas.cost.latency import device_name
 from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
 from kerasnas.export.formats import (
-    CALIBRATION,
     FORMATS,
     Export,
     check_convertible,
     check_formats,
     export_classifier,
-    spread,
 )
 from kerasnas.files import storage
 from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import as_run
 from kerasnas.runs.record import RESULT, read_result, write_pages
+from kerasnas.tasks.splits import spread_rows
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
 """Formats that need no further package."""
@@ -85,8 +84,8 @@ def export(
         names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
-    x = spread(data.raw("test", classifier.scale), samples)
-    calibration = spread(data.raw("train", classifier.scale), CALIBRATION)
+    x, calibration = data.raw("test", classifier.scale), data.raw("train", classifier.scale)
+    x = x[spread_rows(len(x), samples)]
     with run.held():
         found: list[Export] = []
         try:

@@ -17,9 +17,9 @@ from kerasnas.export import litert, micro, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 from kerasnas.files import storage
+from kerasnas.tasks.splits import spread_rows
 
-CALIBRATION = 200
-"""Training samples by which the ranges of 8-bit integers are found."""
+_CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
 _SAME = 0.995  # of the samples, that two runtimes have to answer alike
 _STEPS = 2 / 255  # of the range of answers: two integers of 8 bits
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
@@ -171,7 +171,7 @@ def export_classifier(
         name: a key of `FORMATS`.
         folder: where it is written; made when missing.
         x: raw samples to compare on, `(samples, ...)`.
-        calibration: raw samples of the training data, for integers of 8 bits.
+        calibration: raw samples of the training data, 200 of which are for integers of 8 bits.
 
     Raises:
         ValueError: as for `check_formats`; and where a library cannot convert the network.
@@ -182,6 +182,7 @@ def export_classifier(
     kind, folder = FORMATS[name], Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     check_convertible(classifier, [name])
+    calibration = calibration[spread_rows(len(calibration), _CALIBRATION)]
     x, calibration = classifier.samples("x", x), classifier.samples("calibration", calibration)
     x, calibration = (one if one.dtype == object else one.astype("float32") for one in (x, calibration))
     path = folder / kind.path
@@ -222,11 +223,6 @@ def export_classifier(
             loaded.memory,
             found,
         )
-
-
-def spread(x: np.ndarray, number: int) -> np.ndarray:
-    """Return at most `number` samples, evenly spaced because data are often sorted by class."""
-    return x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)]
 
 
 def _alike(classifier: Classifier, found: np.ndarray, expected: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.cost import device_cost
 from kerasnas.export.classifier import load_classifier
-from kerasnas.export.formats import CALIBRATION, export_classifier, spread
+from kerasnas.export.formats import export_classifier
 from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.race.limits import least_parameters
@@ -160,7 +160,7 @@ def _measured(folder: Path, place: str, data: datasets.Dataset, log: Any) -> dic
         "scores": task.answer_scores(answers, data.y_test).astype(float).tolist(),
     }
     try:
-        export = export_classifier(classifier, "litert-int8", path, x, spread(data.raw("train"), CALIBRATION))
+        export = export_classifier(classifier, "litert-int8", path, x, data.raw("train"))
     except ValueError as error:
         log(f"  No file in 8-bit integers: {error}")
         return found

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.token_vectors import TokenVectors
+from kerasnas.tasks.splits import spread_rows
 
 SPLITS = ("words", "characters")
 _FIRST = 2  # ids of padding and of words that are not in the vocabulary
@@ -264,7 +265,7 @@ class LogMel(Front):
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
         """The front of training recordings `(recordings, samples)`, with the mean and deviation of their spectra."""
         plain = cls(x.shape[1], rate)
-        some = plain.frames(x[np.linspace(0, len(x) - 1, min(500, len(x))).astype(int)])
+        some = plain.frames(x[spread_rows(len(x), 500)])
         return cls(x.shape[1], rate, float(some.mean()), float(some.std()) or 1.0)
 
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

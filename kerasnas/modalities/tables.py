@@ -22,6 +22,7 @@ from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
 from kerasnas.tasks import Task
+from kerasnas.tasks.splits import spread_rows
 from kerasnas.wording import wrong_value
 
 _MOST_STATISTICS = 32  # columns of drift statistics
@@ -213,7 +214,7 @@ class Tables(Modality):
         return f"rows of {len(self.own) or shape[0]} columns"
 
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        chosen = np.unique(np.linspace(0, x.shape[1] - 1, min(x.shape[1], _MOST_STATISTICS)).astype(int))
+        chosen = spread_rows(x.shape[1], _MOST_STATISTICS)
         values = np.nan_to_num(x[:, chosen].astype("float32"))  # what is missing is 0: more of it is a drift
         names = [column.name for column in self.own] or [f"input {column}" for column in range(x.shape[1])]
         return values, tuple(names[column] for column in chosen)

@@ -30,6 +30,7 @@ from kerasnas.starts.heads import (
 )
 from kerasnas.starts.space import AdaptationSpace
 from kerasnas.tasks import Task
+from kerasnas.tasks.splits import spread_rows
 
 _BATCH = 100
 _GROWTH = 1.5  # exponent by which the time of a fit grows with the number of features, at most
@@ -116,17 +117,6 @@ def spread(data: tuple[Any, ...], most: int = MOST) -> tuple[Any, ...]:
         return data
     rows = spread_rows(len(data[0]), most)
     return data[0][rows], *(np.asarray(part)[rows] for part in data[1:])
-
-
-def spread_rows(samples: int, most: int = MOST) -> np.ndarray:
-    """Return the numbers of so many samples at most, evenly spread.
-
-    Example:
-
-    >>> spread_rows(5, most=3).tolist(), spread_rows(3).tolist()
-    ([0, 2, 4], [0, 1, 2])
-    """
-    return np.arange(samples) if samples <= most else np.linspace(0, samples - 1, most).astype(int)
 
 
 @dataclasses.dataclass
@@ -225,7 +215,7 @@ class Prober:
             self.probe(start, size, data, held_out, lambda: 0.0)
         known, held = self._answers[start, size, head]
         left_out = np.full((len(data[0]), self.num_classes), np.nan)
-        left_out[spread_rows(len(left_out))] = known
+        left_out[spread_rows(len(left_out), MOST)] = known
         return left_out, held
 
     def describe(self, genotype: Genotype) -> dict[str, Any]:

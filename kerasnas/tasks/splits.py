@@ -1,4 +1,4 @@
-"""Splits: of samples, stratified by class; of whole groups of samples; and of the classes themselves."""
+"""Splits: of samples, stratified by class; of whole groups of samples; and of the classes themselves; a few of many."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.tasks import Task
 from kerasnas.wording import wrong_value
+
+
+def spread_rows(samples: int, most: int) -> np.ndarray:
+    """Return the numbers of so many samples at most, evenly spread, as data are often sorted by class.
+
+    Example:
+
+    >>> spread_rows(5, most=3).tolist(), spread_rows(2, most=3).tolist()
+    ([0, 2, 4], [0, 1])
+    """
+    return np.linspace(0, samples - 1, min(most, samples)).astype(int)
 
 
 def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

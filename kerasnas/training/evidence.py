@@ -14,6 +14,7 @@ from kerasnas.intervals import paired_difference
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import spread_rows
 
 _BATCH = 250
 _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes
@@ -74,7 +75,7 @@ def samples_record(data: Dataset, mistakes: Sequence[dict[str, Any]]) -> dict[st
     members = zip(*(data.task.members(y, data.num_classes) for y in (data.y_train, data.y_test)), strict=True)
     for number, (name, (train, test)) in enumerate(zip(data.classes, members, strict=False)):
         own = np.flatnonzero(train)
-        few = own[np.linspace(0, len(own) - 1, min(shown, len(own))).astype(int)] if number < _MOST_EXAMPLES else []
+        few = own[spread_rows(len(own), shown)] if number < _MOST_EXAMPLES else []
         shown_of = {index: image for index in few if (image := data.modality.thumbnail(data.x_train[index]))}
         entry = {"name": name, "train": len(own), "test": int(test.sum()), "images": list(shown_of.values())}
         files = {"files": [data.files["train"][index] for index in shown_of]} if data.files.get("train") else {}
