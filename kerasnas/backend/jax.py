@@ -114,6 +114,10 @@ def shared_trace(function: Callable) -> None:
     return None
 
 
+many_networks = contextlib.nullcontext
+"""Nothing warns of many networks here; see `kerasnas.backend.tensorflow.many_networks`."""
+
+
 def map_tasks(function: Callable, elements: Any) -> Any:
     """Vectorize `function` over tasks and stack the results; see `kerasnas.backend.tensorflow.map_tasks`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -222,6 +223,21 @@ def checked_rows(x: Tensor, rows: int, message: str) -> Any:
 def traced_once(function: Callable) -> Any:
     """Trace `function`, a pure function of tensors, once per signature, as one node of the graphs that call it."""
     return outlined(function)
+
+
+@contextlib.contextmanager
+def many_networks() -> Iterator[None]:
+    """Keep back TensorFlow's warning of frequent tracing in this context: each of many networks is traced once."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in str(record.msg)
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def shared_trace(function: Callable) -> Callable | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from kerasnas import backend
 from kerasnas.distribution.scope import replicas_of
 from kerasnas.networks.fused import fused
 
@@ -173,7 +174,7 @@ def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
     if replicas_of(model) > 1:
         predict = functools.partial(model.predict, batch_size=size, verbose=0)
     rest = len(x) % size
-    with _turn, fused(model):
+    with _turn, fused(model), backend.many_networks():
         found = [predict(part) for part in in_parts(x[: len(x) - rest], size)]
         found += [predict(part)[-rest:] for part in in_parts(x[-size:], size) if rest]
     return np.concatenate(found)

@@ -121,3 +121,10 @@ def test_threads_take_turns():
 def _few(images):
     assert len(images) <= 8
     return images
+
+
+def test_of_many_networks_no_tracing_is_told(caplog):
+    with caplog.at_level("WARNING", "tensorflow"):
+        for units in range(1, 9):
+            predicted(keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)]), np.zeros((4, 3)), 4)
+    assert not [record for record in caplog.records if "retracing" in record.getMessage()]
