@@ -109,7 +109,7 @@ def portfolio(
         if len(candidates) >= number:
             break
         sampled = space.sample(rng)
-        genotype = None if sampled in asked else _widest(space.narrowed(sampled), allowed)
+        genotype = None if sampled in asked else widest(space.narrowed(sampled), allowed)
         asked.add(sampled)
         if genotype is not None and genotype not in {candidate.genotype for candidate in candidates}:
             index = sum(candidate.kind == "random" for candidate in candidates) + 1
@@ -175,15 +175,15 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: boo
         points = {} if divided else space.references()
         return [Candidate(name, genotype, "reference") for name, genotype in points.items() if allowed(genotype)]
     plans = _plans(space, divided)
-    widest = {name: _widest(widths, lambda one: allowed(one.genotype)) for name, widths in plans.items()}
-    found = {name: candidate for name, candidate in widest.items() if candidate is not None}
+    fitting = {name: widest(widths, lambda one: allowed(one.genotype)) for name, widths in plans.items()}
+    found = {name: candidate for name, candidate in fitting.items() if candidate is not None}
     if next(iter(found.values()), None) in [widths[0] for widths in plans.values() if widths]:
         return list(found.values())
     order = known_plans()
     return [found[name] for name in sorted(found, key=lambda name: order.get(name, {}).get("narrow", math.inf))]
 
 
-def _widest(networks: Sequence[T], allowed: Callable[[T], bool]) -> T | None:
+def widest(networks: Sequence[T], allowed: Callable[[T], bool]) -> T | None:
     """Return the first of networks, the widest first, that is allowed; a narrower one needs less. None if none is."""
     if not networks or allowed(networks[0]):
         return next(iter(networks), None)

@@ -21,6 +21,7 @@ from kerasnas.starts.supernet import AdaptationSupernet
 from kerasnas.wording import nearest
 
 SIZES = (64, 96, 128, 176, 224, 288)
+_MOST = 10  # times the side of the data, to which images are enlarged
 
 
 @keras.saving.register_keras_serializable(package="kerasnas.spaces")
@@ -84,7 +85,7 @@ class AdaptationSpace(SearchSpace):
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
-        """Return the space whose images are no more than six times as large as those of the data.
+        """Return the space whose images are no more than ten times as large as those of the data.
 
         Args:
             input_shape: `(height, width, channels)` of one image.
@@ -95,7 +96,7 @@ class AdaptationSpace(SearchSpace):
             ValueError: for no image, and as the constructor does.
         """
         side = max(check_input_shape(input_shape, halvings=1)[:2])
-        sizes = tuple(size for size in SIZES if size <= max(6 * side, SIZES[0]))
+        sizes = tuple(size for size in SIZES if size <= max(_MOST * side, SIZES[0]))
         return cls(**{"sizes": sizes, **arguments})
 
     def network(self, name: str, size: int, stages: Sequence[str], head: str = "stages") -> Genotype:

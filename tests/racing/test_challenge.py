@@ -150,8 +150,11 @@ def test_the_size_of_the_data_is_tried_first_where_there_is_time(side, seconds, 
     assert challenge._first_size(field) == size
 
 
-@pytest.mark.parametrize(("merits", "tried", "size"), [((0.5, 0.7, 0.6), 3, 64), ((0.7, 0.5, 0.9), 2, 32)])
-def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypatch):
+@pytest.mark.parametrize(
+    ("merits", "side", "tried", "size"),
+    [((0.5, 0.7, 0.6), 16, 3, 64), ((0.7, 0.5, 0.9), 16, 2, 32), ((0.5, 0.7, 0.9), 11, 2, 64)],  # 66 pixels at most
+)
+def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, monkeypatch):
     entered, sizes = [], (32, 64, 96)
     monkeypatch.setattr(challenge, "_first_size", lambda field: 32)
     monkeypatch.setattr(challenge, "_affordable", lambda *options: True)
@@ -170,7 +173,9 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
     field = types.SimpleNamespace(
         progress={"challenge": plan, "standing": ["conv"]},
         prober=types.SimpleNamespace(
-            teaches=False, space=types.SimpleNamespace(starts=("tiny",), sizes_of_images=sizes)
+            teaches=False,
+            input_shape=(side, side, 3),
+            space=types.SimpleNamespace(starts=("tiny",), sizes_of_images=sizes),
         ),
         most=12,
         contestants=types.SimpleNamespace(write=lambda spent: None),
@@ -183,13 +188,16 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, tried, size, monkeypa
 @pytest.mark.parametrize(
     ("merits", "seconds", "tried", "size"),
     [
-        # Probes take 4, 16 and 36 s; the last, what follows it (54), what was spent (20), the end (5): 115.
-        ((0.6, 0.7, 0.8), 116, [32, 64, 96], 96),
-        ((0.6, 0.7, 0.8), 114, [32, 64], 64),
-        ((0.6, 0.5, 0.8), 500, [32, 64], 32),
+        # Probes take 4, 16 and 36 s; the last, what follows it (54), what was spent (4), the end (5): 99.
+        ((0.6, 0.7, 0.8), 100, [32, 96], 96),
+        ((0.6, 0.7, 0.8), 98, [32, 64], 64),
+        ((0.6, 0.7, 0.8), 40, [32], 32),
+        ((0.6, 0.2, 0.11), 500, [32, 96], 96),  # two standard errors are 0.5
+        ((0.6, 0.2, 0.09), 500, [32, 96, 64], 64),
+        ((0.6, 0.0, 0.0), 500, [32, 96, 64], 32),
     ],
 )
-def test_a_frozen_network_that_stands_sees_larger_images_while_that_helps(merits, seconds, tried, size, monkeypatch):
+def test_a_frozen_network_that_stands_sees_larger_images_unless_it_is_worse(merits, seconds, tried, size, monkeypatch):
     sizes, spent = (32, 64, 96), [0.0]
 
     def probed(field, plan, name, size):
@@ -206,6 +214,7 @@ def test_a_frozen_network_that_stands_sees_larger_images_while_that_helps(merits
         data=(np.zeros(3), None),
         held_out=(np.zeros(1), None),
         test_samples=2,
+        scores=lambda name, rung: np.array([0.0, 1.0]),
         budget=types.SimpleNamespace(left=lambda: seconds - spent[0]),
     )
     entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731

@@ -40,7 +40,8 @@ def test_the_space_keeps_the_contract():
 
 def test_sizes_follow_the_data():
     sizes = AdaptationSpace.for_data((32, 32, 3), 10, 100, starts=["tiny"]).choices["size"]
-    assert sizes == ("64", "96", "128", "176")
+    assert sizes == ("64", "96", "128", "176", "224", "288")
+    assert AdaptationSpace.for_data((16, 8, 1), 2, 9, starts=["tiny"]).choices["size"] == ("64", "96", "128")
 
 
 @pytest.mark.parametrize(

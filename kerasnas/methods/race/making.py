@@ -25,7 +25,7 @@ from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.networks.precision import AUTO
 from kerasnas.primitives.parts import LINES
-from kerasnas.racing.portfolio import Candidate, portfolio
+from kerasnas.racing.portfolio import Candidate, portfolio, widest
 from kerasnas.racing.race.field import Small
 from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
@@ -116,7 +116,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
-        if problem := _problem(config, prober):
+        problem, adaptations = _limited(config, prober), prober.space
+        if problem:
             prober = dataclasses.replace(prober, teaches=True) if config.teach and data.task.logits else None
             log(f"No pretrained network takes part{', but one may teach' if prober else ''}: the smallest {problem}.")
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
@@ -197,12 +198,28 @@ def _held_out(config: RaceConfig, samples: int) -> float:
     return max(share, min(0.5, _LEAST_VALIDATION / samples))
 
 
-def _problem(config: RaceConfig, prober: Prober) -> str:
-    """Return by how much the pretrained networks exceed the limits of the settings; empty where one is within them."""
+def _limited(config: RaceConfig, prober: Prober) -> str:
+    """Leave a prober the starts and the sizes of images that are within the limits of the settings.
+
+    Returns:
+        By how much the smallest networks exceed them; empty where some are within.
+    """
     if not limits(config):
         return ""
-    problems = [excess(config, prober.network(name, min(prober.space.sizes_of_images))) for name in prober.space.starts]
-    return min(problems, key=len)
+    space = prober.space
+    smallest, *larger = sorted(space.sizes_of_images)
+    found = {name: excess(config, prober.network(name, smallest)) for name in space.starts}
+    starts = [name for name in found if not found[name]]
+    if not starts:
+        return min(found.values(), key=len)
+
+    def fits(size: int) -> bool:
+        return not any(excess(config, prober.network(name, size)) for name in starts)
+
+    largest = widest(larger[::-1], fits) or smallest
+    sizes = [size for size in space.sizes_of_images if size <= largest]
+    prober.space = type(space).from_config(space.get_config() | {"starts": starts, "sizes": sizes})
+    return ""
 
 
 def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, tuple[str, ...]]:

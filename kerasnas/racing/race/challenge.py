@@ -27,6 +27,8 @@ _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: 
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _TIE = 0.005  # score by which a challenger, thirty times larger, has to be ahead of the first candidate
+_WORSE = 2.0  # standard errors
+_ENLARGED = 6  # times the side of the data, to which images may be enlarged where a network is tuned: steps take long
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
 
 
@@ -36,7 +38,7 @@ def challenge(field: Field) -> None:
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
-    to the end of the budget by power laws. Where the frozen one stands, larger images are tried for it.
+    to the end of the budget by power laws. Where the frozen one stands, it sees larger images.
     """
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
@@ -71,10 +73,11 @@ def _probe(field: Field, plan: dict[str, Any]) -> None:
     """Find out what frozen features are worth: for larger and larger images, while that helps and there is time."""
     assert field.prober is not None
     first = _first_size(field)
+    most = max(_ENLARGED * max(field.prober.input_shape[:2]), first)
     for name in field.prober.space.starts:
         tried: dict[int, dict[str, Any]] = {one["size"]: one for one in plan["probes"] if one["start"] == name}
         best = -math.inf
-        for size in sorted(size for size in field.prober.space.sizes_of_images if size >= first):
+        for size in sorted(size for size in field.prober.space.sizes_of_images if first <= size <= most):
             if size not in tried and not _affordable(field, plan, tried, size):
                 break
             tried[size] = tried.get(size) or _probed(field, plan, name, size)
@@ -126,27 +129,25 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
 
 
 def _resize(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> None:
-    """Let a frozen network that stands see larger images while that helps: nothing else takes the time that is left.
+    """Let a frozen network that stands see the largest images that there is time for: nothing else takes it.
 
-    Not smaller ones: of few samples, one size in several is ahead by chance. All are read again for the final head,
-    and those to test.
+    On most data it is better so, also where larger images show no more, and few samples do not tell: it stands unless
+    it is worse by two standard errors. All are read again for the final head, and those to test.
     """
     assert field.prober is not None
-    stood, later = best, _read(field) + field.test_samples
-    for size in sorted(size for size in field.prober.space.sizes_of_images if size > stood["size"]):
-        tried = {one["size"]: one for one in plan["probes"] if one["start"] == stood["start"]}
-        if size not in tried:
-            seconds, pace = _expected(field, tried, size)
-            if seconds + later * pace > field.budget.left() - FINISH_SECONDS:
-                break
-        probe = tried.get(size) or _probed(field, plan, stood["start"], size)
-        if probe["merit"] <= best["merit"]:
+    later, stood = _read(field) + field.test_samples, _name(best, tuned=0)
+    worse = _WORSE * float(field.scores(stood, -1).std()) / math.sqrt(_read(field))
+    for size in sorted((size for size in field.prober.space.sizes_of_images if size > best["size"]), reverse=True):
+        tried = {one["size"]: one for one in plan["probes"] if one["start"] == best["start"]}
+        seconds, pace = _expected(field, tried, size)
+        if (0 if size in tried else seconds) + later * pace > field.budget.left() - FINISH_SECONDS:
+            continue
+        probe = tried.get(size) or _probed(field, plan, best["start"], size)
+        if probe["merit"] >= best["merit"] - worse:
+            del field.entries[stood]
+            _enter_frozen(field, probe)
+            field.progress["standing"] = [_name(probe, tuned=0)]
             break
-        best = probe
-    if best is not stood:
-        del field.entries[_name(stood, tuned=0)]
-        _enter_frozen(field, best)
-        field.progress["standing"] = [_name(best, tuned=0)]
 
 
 def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:

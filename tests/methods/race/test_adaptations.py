@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
 from kerasnas.methods.race.making import make_race
 from kerasnas.methods.race.settings import RaceConfig
@@ -68,3 +69,16 @@ def test_a_start_that_cannot_be_read_is_an_error_before_the_race(tmp_path):
             race(tmp_path / "run", starts=str(tmp_path / "damaged.keras"))
     finally:
         STARTS.unregister("damaged")
+
+
+def test_limits_leave_the_sizes_of_images_that_are_within(tmp_path):
+    STARTS.register("tiny", TinyStart)
+    try:
+        free = race(tmp_path / "free", starts="tiny").prober
+        assert free.space.sizes_of_images == (64, 96)
+        for size, left in ((64, (64,)), (96, (64, 96))):
+            most = macs(free.network("tiny", size))
+            found = race(tmp_path / str(size), starts="tiny", max_macs=most).prober
+            assert found.space.sizes_of_images == left
+    finally:
+        STARTS.unregister("tiny")
