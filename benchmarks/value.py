@@ -19,10 +19,11 @@ The contenders are
 - `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
   (`--precision=float32`); `muon`, `sgd`: `drawn` by one optimizer (`--optimizer`), whatever the number of images;
   `plain_muon`, `plain_sgd`: `plain` likewise;
-- `probe`: ridge regression on last frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels;
-  `whole`: that network tuned whole from there for all of the time, with Adam at 3e-4 and a cosine, as the race's
-  adaptation does without its choices; `two_phases`: the usual recipe of Keras' guides, a drawn head on frozen features
-  for a tenth of the time, then the whole network, with batch norms as they are, by Adam at a tenth of the rate;
+- `probe`: ridge regression on last frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels, or at
+  224 where they are larger than 96; `whole`: that network tuned whole from there for all of the time, with Adam at 3e-4
+  and a cosine, as the race's adaptation does without its choices; `two_phases`: the usual recipe of Keras' guides, a
+  drawn head on frozen features for a tenth of the time, then the whole network, with batch norms as they are, by Adam
+  at a tenth of the rate;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
@@ -58,7 +59,9 @@ import tracked
 import value_contenders as contenders
 from value_contenders import FLIPS
 
-SETS = [*FLIPS, "addnist", "cifartile", "fashion_mnist_mini", "gtsrb", "kannada", "language", "notmnist", "sign_digits"]
+PHOTOGRAPHS = {"ants_bees": (192, 288), "objects": (160, 208), "satellite": (224, 224)}  # folders in DATA/photos
+SETS = [name for name in FLIPS if name not in PHOTOGRAPHS]
+SETS += ["addnist", "cifartile", "fashion_mnist_mini", "gtsrb", "kannada", "language", "notmnist", "sign_digits"]
 RACES = {
     "kerasnas": [],
     "default": ["--candidates=1"],
@@ -89,6 +92,12 @@ def load(data, name, most=None, shots=0, seed=0):
 
     To train on are the first `most`, and of these `shots` of each class that the seed draws.
     """
+    if name in PHOTOGRAPHS:
+        from kerasnas import datasets
+
+        found = datasets.load(Path(data, "photos", name), image_size=PHOTOGRAPHS[name])
+        x, x_test = (np.asarray(found.raw(part, found.scale)).astype("uint8") for part in ("train", "test"))
+        return x, found.y_train, x_test, found.y_test
     file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:

@@ -17,14 +17,17 @@ import numpy as np
 import skeleton
 
 FLIPS = {  # what a person who knows the data would do
+    "ants_bees": ("flip",),
     "bccd_cells": ("flip", "flip_vertical"),
     "caltech101": ("flip",),
     "chula_rbc": ("flip", "flip_vertical"),
     "cifar10_16": ("flip",),
     "cifar10_mini": ("flip",),
     "neu_steel": ("flip", "flip_vertical"),
+    "objects": ("flip",),
     "pacs": ("flip",),
     "rsscn7": ("flip", "flip_vertical"),
+    "satellite": ("flip", "flip_vertical"),
 }
 UNSHIFTED = ("gutenberg", "language")  # another place is another letter
 _FINISH = 3.0  # seconds that the evaluation is given
@@ -123,7 +126,7 @@ def run_network(contender, name, arrays, seconds, seed):
     return accuracy(model, x_test, y_test), costs(model)
 
 
-def run_start(contender, name, arrays, seconds, seed, size=96):
+def run_start(contender, name, arrays, seconds, seed):
     """EfficientNet-Lite0, frozen, tuned whole from ridge regression, or by the usual two phases."""
     import keras
 
@@ -134,7 +137,7 @@ def run_start(contender, name, arrays, seconds, seed, size=96):
 
     keras.utils.set_random_seed(seed)
     x, y, x_test, y_test, shape, classes = scaled(arrays)
-    space = AdaptationSpace(["efficientnet_lite0"])
+    space, size = AdaptationSpace(["efficientnet_lite0"]), 224 if min(shape[:2]) > 96 else 96
     mode, head = ("frozen", "last") if contender == "probe" else ("tuned", "stages" if contender == "whole" else "last")
     model = space.build_network(space.network("efficientnet_lite0", size, (mode,) * 5, head), shape, classes)
     if contender != "two_phases":
