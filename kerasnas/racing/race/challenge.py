@@ -11,7 +11,7 @@ from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
-from kerasnas.racing.race.ranking import expected_end
+from kerasnas.racing.race.ranking import expected_end, most_steps
 from kerasnas.racing.race.teaching import teach
 from kerasnas.racing.symmetries import found
 from kerasnas.starts.adapted import FROZEN, TUNED
@@ -23,6 +23,7 @@ _WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 4.4, 2: 2.9, 1: 2.1}  # last stages that are tuned -> passes forward that a step takes the time of
 BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is worse after the same time
+_SEEN = 0.15  # share of the budget in which the first candidate may be trained before the decision
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
@@ -197,18 +198,21 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
 def _continue(field: Field) -> None:
     """Train the first candidate for twice as long as its scouting took, if that is no more than the others get.
 
-    Its curve bends: from the last doubling of the time, and not from the one before, the next ones follow.
+    Its curve bends: from the last doubling of the time, and not from the one before, the next ones follow. Where it
+    learns all that few samples teach in little more time, it is trained to that end: nothing is extrapolated then.
     """
     name, steps = field.progress["first"], 2 * field.progress["steps"]
     entry = field.entries[name]
     if entry["outcome"]:
         return
+    if steps < (most := most_steps(field, entry)) and most * entry["step_seconds"] <= _SEEN * field.budget.seconds:
+        steps = most
     try:
         contestant = field.begun(name)
         if not entry["rungs"]:
             field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
             field.contestants.save(name, field.budget.spent())
-        if contestant.steps < steps and steps * entry["step_seconds"] <= 2 * SLICE * field.budget.seconds:
+        if contestant.steps < steps and steps * entry["step_seconds"] <= _SEEN * field.budget.seconds:
             contestant.advance(field.budget.clock, steps=steps - contestant.steps)
             field.trace(name, contestant)
             field.contestants.save(name, field.budget.spent())

@@ -39,8 +39,8 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
     if not learned:
         return best
-    late, samples = learned[-1], len(field.data[0])
-    most = max(late["steps"], _EPOCHS * samples / field.batch_size_for(samples, entry))
+    late = learned[-1]
+    most = max(late["steps"], most_steps(field, entry))
     left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
         end = extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
@@ -48,6 +48,12 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
         doublings = math.log2(late["steps"] / learned[-2]["steps"])
         end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
     return end - entry.get("handicap", 0.0)
+
+
+def most_steps(field: Field, entry: dict[str, Any]) -> int:
+    """Return the steps after which a network learns no more from the samples of a race."""
+    samples = len(field.data[0])
+    return _EPOCHS * samples // field.batch_size_for(samples, entry)
 
 
 def _steps_left(field: Field, entry: dict[str, Any]) -> float:
