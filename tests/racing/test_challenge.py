@@ -186,6 +186,35 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, mo
 
 
 @pytest.mark.parametrize(
+    ("samples", "batch_size", "step_seconds", "steps"),
+    [
+        (17, 4, 0.01, 425),  # a hundred epochs
+        (2000, 64, 0.01, 20),  # they would take 31 s of 60
+        (17, 4, 0.03, 20),
+        (17, 4, 1.0, 10),
+    ],
+)
+def test_the_first_candidate_is_trained_to_the_end_where_few_samples_take_a_moment(
+    samples, batch_size, step_seconds, steps
+):
+    contestant = types.SimpleNamespace(steps=10)
+    contestant.advance = lambda clock, steps: setattr(contestant, "steps", contestant.steps + steps)
+    traced = []
+    field = types.SimpleNamespace(
+        progress={"first": "conv", "steps": 10},
+        entries={"conv": {"outcome": "", "rungs": [{}], "step_seconds": step_seconds}},
+        data=(np.zeros(samples), None),
+        batch_size_for=lambda samples, entry: batch_size,
+        begun=lambda name: contestant,
+        trace=lambda name, contestant: traced.append(contestant.steps),
+        contestants=types.SimpleNamespace(save=lambda *options: None),
+        budget=types.SimpleNamespace(seconds=60.0, clock=None, spent=lambda: 0.0),
+    )
+    challenge._continue(field)
+    assert contestant.steps == steps and traced == [steps] * (steps > 10)
+
+
+@pytest.mark.parametrize(
     ("merits", "seconds", "tried", "size"),
     [
         # Probes take 4, 16 and 36 s; the last, what follows it (54), what was spent (4), the end (5): 99.
