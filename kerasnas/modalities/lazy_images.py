@@ -160,6 +160,17 @@ def fitting_batch(x: Any, batch_size: int) -> int:
     return max(1, min(batch_size, _MOST_VALUES // max(1, int(np.prod(x.shape[1:])))))
 
 
+def even_batch(samples: int, most: int) -> int:
+    """Return the size of the fewest batches of at most so many samples, all of which are as large.
+
+    Example:
+
+    >>> even_batch(250, most=100), even_batch(200, most=100), even_batch(7, most=100)
+    (84, 100, 7)
+    """
+    return -(-samples // -(-samples // most))
+
+
 def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
     """Return what a Keras model predicts of samples; of lazy images one batch is floats at a time.
 
@@ -168,8 +179,7 @@ def predicted(model: Any, x: Any, batch_size: int) -> np.ndarray:
     batch. All batches are of one size, for which the network is traced once: the last one repeats samples of the one
     before. Threads take turns, as the kernels are those of the model while it predicts.
     """
-    batch_size = fitting_batch(x, batch_size)
-    size = -(-len(x) // -(-len(x) // batch_size))
+    size = even_batch(len(x), fitting_batch(x, batch_size))
     predict: Callable[[Any], np.ndarray] = model.predict_on_batch
     if replicas_of(model) > 1:
         predict = functools.partial(model.predict, batch_size=size, verbose=0)

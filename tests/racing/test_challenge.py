@@ -9,12 +9,13 @@ import pytest
 
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.intervals import paired_difference
+from kerasnas.modalities.lazy_images import even_batch
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race import challenge, stage
 from kerasnas.racing.race.ranking import expected_end
-from kerasnas.starts import STARTS, AdaptationSpace
+from kerasnas.starts import STARTS, AdaptationSpace, probes
 from kerasnas.starts.base import StartError
 from kerasnas.starts.heads import Head
 from kerasnas.starts.probes import Prober, widths
@@ -190,7 +191,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, mo
     [
         (17, 4, 0.01, 425),  # a hundred epochs
         (2000, 64, 0.01, 20),  # they would take 31 s of 60
-        (17, 4, 0.03, 20),
+        (17, 4, 0.036, 20),
         (17, 4, 1.0, 10),
     ],
 )
@@ -254,6 +255,22 @@ def test_a_frozen_network_that_stands_sees_larger_images_unless_it_is_worse(meri
     challenge._resize(field, plan, plan["probes"][0])
     assert [one["size"] for one in plan["probes"]] == tried
     assert [*entries] == field.progress["standing"] == [f"tiny_{size}_frozen"]
+
+
+@pytest.mark.parametrize("samples", [17, 150, 400])
+def test_the_pace_of_a_start_is_that_once_it_is_traced(samples, monkeypatch):
+    seen, now = set(), [0.0]
+
+    def predicted(model, x, most):
+        size = even_batch(len(x), most)
+        now[0] += 0.1 * len(x) + 10 * (size not in seen)
+        seen.add(size)
+        return x
+
+    monkeypatch.setattr(probes, "predicted", predicted)
+    monkeypatch.setattr(probes, "_reader", lambda model: model)
+    x, held_out = np.zeros((samples, 1)), np.zeros((18, 1))
+    assert probes._read(None, x, held_out, lambda: now[0])[2] == pytest.approx(0.1)
 
 
 def test_all_samples_say_which_head_is_the_best(monkeypatch):

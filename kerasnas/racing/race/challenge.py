@@ -23,7 +23,10 @@ _WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 4.4, 2: 2.9, 1: 2.1}  # last stages that are tuned -> passes forward that a step takes the time of
 BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is worse after the same time
-_SEEN = 0.15  # share of the budget in which the first candidate may be trained before the decision
+_TWICE, _WHOLE = (
+    0.12,
+    0.25,
+)  # shares of the budget: of the first candidate's training before the decision, and to its end
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
@@ -205,14 +208,15 @@ def _continue(field: Field) -> None:
     entry = field.entries[name]
     if entry["outcome"]:
         return
-    if steps < (most := most_steps(field, entry)) and most * entry["step_seconds"] <= _SEEN * field.budget.seconds:
-        steps = most
+    share, step = _TWICE, entry["step_seconds"] / field.budget.seconds
+    if steps < (most := most_steps(field, entry)) <= _WHOLE / step:
+        steps, share = most, _WHOLE
     try:
         contestant = field.begun(name)
         if not entry["rungs"]:
             field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
             field.contestants.save(name, field.budget.spent())
-        if contestant.steps < steps and steps * entry["step_seconds"] <= _SEEN * field.budget.seconds:
+        if contestant.steps < steps <= share / step:
             contestant.advance(field.budget.clock, steps=steps - contestant.steps)
             field.trace(name, contestant)
             field.contestants.save(name, field.budget.spent())
