@@ -159,7 +159,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, mo
     entered, sizes = [], (32, 64, 96)
     monkeypatch.setattr(challenge, "_first_size", lambda field: 32)
     monkeypatch.setattr(challenge, "_affordable", lambda *options: True)
-    for step in ("_continue", "_decide", "_resize"):
+    for step in ("_continue", "_decide"):
         monkeypatch.setattr(challenge, step, lambda *options: None)
     monkeypatch.setattr(challenge, "_tunable", lambda field, probe: 0)
     monkeypatch.setattr(challenge, "_enter_frozen", lambda field, probe: entered.append(probe["size"]))
@@ -227,34 +227,31 @@ def test_the_first_candidate_is_trained_to_the_end_where_few_samples_take_a_mome
         ((0.6, 0.0, 0.0), 500, [32, 96, 64], 32),
     ],
 )
-def test_a_frozen_network_that_stands_sees_larger_images_unless_it_is_worse(merits, seconds, tried, size, monkeypatch):
+def test_a_frozen_network_sees_the_largest_images_unless_it_is_worse(merits, seconds, tried, size, monkeypatch):
     sizes, spent = (32, 64, 96), [0.0]
 
     def probed(field, plan, name, size):
         spent[0] += 4 * (size / 32) ** 2
-        probe = {"start": name, "size": size, "merit": merits[sizes.index(size)], "score": 0.5, "head": "last"}
+        probe = {"start": name, "size": size, "merit": merits[sizes.index(size)], "score": 0.5, "error": 0.25}
         plan["probes"].append({**probe, "pace": (size / 32) ** 2, "seconds": 4 * (size / 32) ** 2})
         return plan["probes"][-1]
 
-    entries = {"tiny_32_frozen": {}}
     field = types.SimpleNamespace(
-        progress={"standing": ["tiny_32_frozen"]},
-        entries=entries,
         prober=types.SimpleNamespace(space=types.SimpleNamespace(sizes_of_images=sizes)),
         data=(np.zeros(3), None),
         held_out=(np.zeros(1), None),
         test_samples=2,
-        scores=lambda name, rung: np.array([0.0, 1.0]),
         budget=types.SimpleNamespace(left=lambda: seconds - spent[0]),
     )
-    entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731
-    monkeypatch.setattr(challenge, "_enter_frozen", entered)
     plan = {"probes": []}
-    probed(field, plan, "tiny", 32)
+    best = probed(field, plan, "tiny", 32)
     monkeypatch.setattr(challenge, "_probed", probed)
-    challenge._resize(field, plan, plan["probes"][0])
-    assert [one["size"] for one in plan["probes"]] == tried
-    assert [*entries] == field.progress["standing"] == [f"tiny_{size}_frozen"]
+    found = challenge._larger(field, plan, best)
+    assert found["size"] == size and [one["size"] for one in plan["probes"]] == tried
+    assert challenge._larger(field, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
+    fresh = {"probes": plan["probes"][:1]}
+    spent[0] = 4.0
+    assert challenge._larger(field, fresh, best, most=20.0)["size"] in (32, 64) and len(fresh["probes"]) < 3
 
 
 @pytest.mark.parametrize("samples", [17, 150, 400])
@@ -445,7 +442,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
 @pytest.mark.slow
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(challenge, "PROBES", 1e-9)
-    monkeypatch.setattr(challenge, "_resize", lambda *options: None)  # takes what nothing else takes
+    monkeypatch.setattr(challenge, "_larger", lambda field, plan, best, most=0: best)  # takes what nothing else takes
     said = []
     entrant(tmp_path, TinyStart, said=said).run()
     assert sum("frozen," in line for line in said) == 1  # one for each start, whatever it takes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestants import packed
@@ -42,7 +44,8 @@ def challenge(field: Field) -> None:
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
-    to the end of the budget by power laws. Where the frozen one stands, it sees larger images.
+    to the end of the budget by power laws. Where the frozen one stands, or there is no time to tune all of its stages,
+    it sees larger images.
     """
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
@@ -60,15 +63,21 @@ def challenge(field: Field) -> None:
         teach(field, best)
     elif best:
         _continue(field)
-        _enter_frozen(field, best)
         if "tuned" not in plan:
+            if 0 < _tunable(field, best) < STAGES:  # images as large as they can be are worth more than last stages
+                best = plan["best"] = _larger(field, plan, best, SLICE * field.budget.seconds)
             plan["tuned"] = _tunable(field, best)
+        _enter_frozen(field, best)
         if plan["tuned"]:
             _tune(field, plan, best)
         if "ends" not in plan:
             _decide(field, plan)
         if field.progress["standing"] == [_name(best, tuned=0)]:
-            _resize(field, plan, best)
+            larger = _larger(field, plan, best)  # nothing else takes the time that is left
+            if larger is not best:
+                del field.entries[_name(best, tuned=0)]
+                _enter_frozen(field, larger)
+                field.progress["standing"] = [_name(larger, tuned=0)]
     plan["done"] = True
     field.contestants.write(field.budget.spent())
 
@@ -124,6 +133,7 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     assert field.prober is not None
     limit = _WIDER * field.budget.seconds
     probe = field.prober.probe(name, size, field.data, field.held_out, field.budget.clock, limit)
+    probe["error"] = float(np.std(probe["scores"])) / math.sqrt(_read(field))
     probe["scores"] = packed(probe["scores"])
     plan["probes"].append(probe)
     words = field.task.score_in_words(probe["score"], f"held-out {field.samples}")
@@ -132,26 +142,28 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     return probe
 
 
-def _resize(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> None:
-    """Let a frozen network that stands see the largest images that there is time for: nothing else takes it.
+def _larger(field: Field, plan: dict[str, Any], best: dict[str, Any], most: float = math.inf) -> dict[str, Any]:
+    """Return the probe of the largest images that there is time for, or `best` where all of them are worse.
 
-    On most data it is better so, also where larger images show no more, and few samples do not tell: it stands unless
-    it is worse by two standard errors. All are read again for the final head, and those to test.
+    On most data a frozen network is better so, also where larger images show no more, and few samples do not tell: they
+    are worse if it is by two standard errors. All are read again for the final head, and those to test.
+
+    Args:
+        field, plan: as for `challenge`.
+        best: the probe of smaller images.
+        most: seconds that a probe may take. Defaults to any.
     """
     assert field.prober is not None
-    later, stood = _read(field) + field.test_samples, _name(best, tuned=0)
-    worse = _WORSE * float(field.scores(stood, -1).std()) / math.sqrt(_read(field))
+    later = _read(field) + field.test_samples
     for size in sorted((size for size in field.prober.space.sizes_of_images if size > best["size"]), reverse=True):
         tried = {one["size"]: one for one in plan["probes"] if one["start"] == best["start"]}
-        seconds, pace = _expected(field, tried, size)
-        if (0 if size in tried else seconds) + later * pace > field.budget.left() - FINISH_SECONDS:
+        seconds, pace = (0.0, tried[size]["pace"]) if size in tried else _expected(field, tried, size)
+        if seconds > most or seconds + later * pace > field.budget.left() - FINISH_SECONDS:
             continue
         probe = tried.get(size) or _probed(field, plan, best["start"], size)
-        if probe["merit"] >= best["merit"] - worse:
-            del field.entries[stood]
-            _enter_frozen(field, probe)
-            field.progress["standing"] = [_name(probe, tuned=0)]
-            break
+        if probe["merit"] >= best["merit"] - _WORSE * best["error"]:
+            return probe
+    return best
 
 
 def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
