@@ -249,9 +249,6 @@ def test_a_frozen_network_sees_the_largest_images_unless_it_is_worse(merits, sec
     found = challenge._larger(field, plan, best)
     assert found["size"] == size and [one["size"] for one in plan["probes"]] == tried
     assert challenge._larger(field, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
-    fresh = {"probes": plan["probes"][:1]}
-    spent[0] = 4.0
-    assert challenge._larger(field, fresh, best, most=20.0)["size"] in (32, 64) and len(fresh["probes"]) < 3
 
 
 @pytest.mark.parametrize("samples", [17, 150, 400])
@@ -319,9 +316,10 @@ def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
 
 @pytest.mark.parametrize(
     ("first", "samples", "stands"),
-    [(0.724, 7, "frozen"), (0.80, 7, "cnn"), (0.857, 7, "cnn"), (0.853, 1000, "cnn"), (0.851, 1000, "frozen")],
+    [(0.946, 25, "frozen"), (0.948, 25, "cnn"), (0.851, 10_000, "frozen"), (0.853, 10_000, "cnn")],
 )
-def test_half_a_sample_and_half_a_point_decide(first, samples, stands, monkeypatch):
+def test_in_doubt_the_pretrained_network_stands(first, samples, stands, monkeypatch):
+    """A standard error is 0.1 of 25 samples and 0.005 of 10,000; the first may be 0.01 behind."""
     monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["end"])
     entries = {"cnn": {"curve": [], "outcome": "", "end": first}}
     entries["frozen"] = {"curve": [], "outcome": "", "end": 0.857, "rungs": [{"steps": 0}]}
@@ -329,6 +327,7 @@ def test_half_a_sample_and_half_a_point_decide(first, samples, stands, monkeypat
         entries=entries,
         progress={"first": "cnn", "standing": ["cnn"], "waiting": []},
         held_out=(np.zeros(samples), None),
+        scores=lambda name, rung: np.array([0.0, 1.0]),
         budget=types.SimpleNamespace(spent=lambda: 0.0),
         contestants=types.SimpleNamespace(write=lambda spent: None, forget=lambda name: None),
     )
@@ -357,22 +356,24 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("score", "first", "left", "stages"),
+    ("score", "first", "samples", "left", "stages"),
     [
-        (0.8, (0.6, 0.7), 250, 5),
-        (0.8, (0.6, 0.7), 150, 2),  # a hundred steps of 32 images of all stages take 169 s
-        (0.8, (0.6, 0.7), 120, 1),
-        (0.8, (0.6, 0.7), 95, 0),
-        (0.7, (0.95, 0.98), 250, 0),  # it would be behind the first network
+        (0.8, (0.6, 0.7), 300, 250, 5),
+        (0.8, (0.6, 0.7), 300, 150, 2),  # a hundred steps of 32 images of all stages take 169 s
+        (0.8, (0.6, 0.7), 300, 120, 1),
+        (0.8, (0.6, 0.7), 300, 95, 0),
+        (0.8, (0.6, 0.7), 299, 250, 5),
+        (0.8, (0.6, 0.7), 299, 150, 0),  # few
+        (0.7, (0.95, 0.98), 300, 250, 0),  # it would be behind the first network
     ],
 )
-def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, left, stages):
+def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, samples, left, stages):
     curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
     field = types.SimpleNamespace(
         entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
-        data=(np.zeros(50), None),
+        data=(np.zeros(samples), None),
         held_out=(np.zeros(50), None),
         batch_size_for=lambda samples, entry: 8,
     )
@@ -442,7 +443,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
 @pytest.mark.slow
 def test_the_time_of_probes_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(challenge, "PROBES", 1e-9)
-    monkeypatch.setattr(challenge, "_larger", lambda field, plan, best, most=0: best)  # takes what nothing else takes
+    monkeypatch.setattr(challenge, "_larger", lambda field, plan, best: best)  # takes what nothing else takes
     said = []
     entrant(tmp_path, TinyStart, said=said).run()
     assert sum("frozen," in line for line in said) == 1  # one for each start, whatever it takes

@@ -32,7 +32,8 @@ _TWICE, _WHOLE = (
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
-_TIE = 0.005  # score by which a challenger, thirty times larger, has to be ahead of the first candidate
+_TIE = 0.01  # score by which the first candidate, thirty times smaller than a challenger, may be behind
+_FEW = 300  # images, below which last stages alone are not tuned
 _WORSE = 2.0  # standard errors
 _ENLARGED = 6  # times the side of the data, to which images may be enlarged where a network is tuned: steps take long
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -44,8 +45,7 @@ def challenge(field: Field) -> None:
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
-    to the end of the budget by power laws. Where the frozen one stands, or there is no time to tune all of its stages,
-    it sees larger images.
+    to the end of the budget by power laws. Where the frozen one stands, it sees larger images.
     """
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
@@ -64,8 +64,6 @@ def challenge(field: Field) -> None:
     elif best:
         _continue(field)
         if "tuned" not in plan:
-            if 0 < _tunable(field, best) < STAGES:  # images as large as they can be are worth more than last stages
-                best = plan["best"] = _larger(field, plan, best, SLICE * field.budget.seconds)
             plan["tuned"] = _tunable(field, best)
         _enter_frozen(field, best)
         if plan["tuned"]:
@@ -142,23 +140,18 @@ def _probed(field: Field, plan: dict[str, Any], name: str, size: int) -> dict[st
     return probe
 
 
-def _larger(field: Field, plan: dict[str, Any], best: dict[str, Any], most: float = math.inf) -> dict[str, Any]:
+def _larger(field: Field, plan: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
     """Return the probe of the largest images that there is time for, or `best` where all of them are worse.
 
     On most data a frozen network is better so, also where larger images show no more, and few samples do not tell: they
     are worse if it is by two standard errors. All are read again for the final head, and those to test.
-
-    Args:
-        field, plan: as for `challenge`.
-        best: the probe of smaller images.
-        most: seconds that a probe may take. Defaults to any.
     """
     assert field.prober is not None
     later = _read(field) + field.test_samples
     for size in sorted((size for size in field.prober.space.sizes_of_images if size > best["size"]), reverse=True):
         tried = {one["size"]: one for one in plan["probes"] if one["start"] == best["start"]}
         seconds, pace = (0.0, tried[size]["pace"]) if size in tried else _expected(field, tried, size)
-        if seconds > most or seconds + later * pace > field.budget.left() - FINISH_SECONDS:
+        if seconds + later * pace > field.budget.left() - FINISH_SECONDS:
             continue
         probe = tried.get(size) or _probed(field, plan, best["start"], size)
         if probe["merit"] >= best["merit"] - _WORSE * best["error"]:
@@ -199,7 +192,8 @@ def _enter_frozen(field: Field, probe: dict[str, Any]) -> None:
 def _tunable(field: Field, probe: dict[str, Any]) -> int:
     """Return how many of the last stages of a probe's network to tune: as many as there is time for.
 
-    Returns 0 where there is none, and where even a steep curve would end below that of the first candidate.
+    Returns 0 where there is none, and where even a steep curve would end below that of the first candidate; and of few
+    images, for the last ones alone: larger images are worth more.
     """
     first = field.entries[field.progress["first"]]
     hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
@@ -207,7 +201,8 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
-    return max((tuned for tuned, passes in _TUNED.items() if passes * least <= left), default=0)
+    tunable = max((tuned for tuned, passes in _TUNED.items() if passes * least <= left), default=0)
+    return tunable if tunable == STAGES or len(field.data[0]) >= _FEW else 0
 
 
 def _continue(field: Field) -> None:
@@ -278,7 +273,8 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 def _decide(field: Field, plan: dict[str, Any]) -> None:
     """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
 
-    The first is small: it stands unless another is expected to end ahead by half a point and half a held-out sample.
+    In doubt a pretrained network is the better bet, of few images by far: the first one has to be ahead by a standard
+    error, less `_TIE`, as it is small.
     """
     ends = {
         name: expected_end(field, entry)
@@ -286,9 +282,12 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
         if "curve" in entry and not entry["outcome"]
     }
     plan["ends"] = ends
-    best, first = max(ends, key=lambda name: ends[name]), field.progress["first"]
-    if first in ends and ends[best] < ends[first] + max(_TIE, 0.5 / len(field.held_out[0])):
-        best = first
+    first = field.progress["first"]
+    best = max((name for name in ends if name != first), key=lambda name: ends[name], default=first)
+    if first in ends and best != first:
+        doubt = float(field.scores(best, -1).std()) / math.sqrt(len(field.held_out[0]))
+        if ends[best] + doubt < ends[first] + _TIE:
+            best = first
     out = [name for name in ends if name != best]
     if best != first:
         for name in field.progress["waiting"]:
