@@ -358,13 +358,13 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 @pytest.mark.parametrize(
     ("score", "first", "samples", "left", "stages"),
     [
-        (0.8, (0.6, 0.7), 300, 250, 5),
-        (0.8, (0.6, 0.7), 300, 150, 2),  # a hundred steps of 32 images of all stages take 169 s
-        (0.8, (0.6, 0.7), 300, 120, 1),
-        (0.8, (0.6, 0.7), 300, 95, 0),
-        (0.8, (0.6, 0.7), 299, 250, 5),
-        (0.8, (0.6, 0.7), 299, 150, 0),  # few
-        (0.7, (0.95, 0.98), 300, 250, 0),  # it would be behind the first network
+        (0.8, (0.6, 0.7), 80, 250, 5),
+        (0.8, (0.6, 0.7), 80, 150, 2),  # a hundred steps of 32 images of all stages take 169 s
+        (0.8, (0.6, 0.7), 80, 120, 1),
+        (0.8, (0.6, 0.7), 80, 95, 0),
+        (0.8, (0.6, 0.7), 79, 250, 5),
+        (0.8, (0.6, 0.7), 79, 150, 0),  # few
+        (0.7, (0.95, 0.98), 80, 250, 0),  # it would be behind the first network
     ],
 )
 def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, samples, left, stages):
@@ -374,6 +374,7 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, samples, le
         progress={"first": "cnn"},
         budget=types.SimpleNamespace(seconds=300, left=lambda: left),
         data=(np.zeros(samples), None),
+        num_classes=10,
         held_out=(np.zeros(50), None),
         batch_size_for=lambda samples, entry: 8,
     )

@@ -33,7 +33,7 @@ _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: 
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _TIE = 0.01  # score by which the first candidate, thirty times smaller than a challenger, may be behind
-_FEW = 300  # images, below which last stages alone are not tuned
+_FEW = 8  # images of each class, below which last stages alone are not tuned
 _WORSE = 2.0  # standard errors
 _ENLARGED = 6  # times the side of the data, to which images may be enlarged where a network is tuned: steps take long
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
@@ -202,7 +202,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     if not first["outcome"] and hoped <= expected_end(field, first):
         return 0
     tunable = max((tuned for tuned, passes in _TUNED.items() if passes * least <= left), default=0)
-    return tunable if tunable == STAGES or len(field.data[0]) >= _FEW else 0
+    return tunable if tunable == STAGES or len(field.data[0]) >= _FEW * field.num_classes else 0
 
 
 def _continue(field: Field) -> None:
