@@ -32,7 +32,7 @@ _TWICE, _WHOLE = (
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
-_TIE = 0.01  # score by which the first candidate, thirty times smaller than a challenger, may be behind
+_TIE, _DOUBT = 0.005, 0.5  # score by which the first candidate, a thirtieth of the size, may be behind; standard errors
 _FEW = 8  # images of each class, below which last stages alone are not tuned
 _WORSE = 2.0  # standard errors
 _ENLARGED = 6  # times the side of the data, to which images may be enlarged where a network is tuned: steps take long
@@ -273,8 +273,8 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
 def _decide(field: Field, plan: dict[str, Any]) -> None:
     """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
 
-    In doubt a pretrained network is the better bet, of few images by far: the first one has to be ahead by a standard
-    error, less `_TIE`, as it is small.
+    In doubt a pretrained network is the better bet, of few images by far: the first one has to be ahead by half a
+    standard error, less `_TIE`, as it is small.
     """
     ends = {
         name: expected_end(field, entry)
@@ -285,7 +285,7 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     first = field.progress["first"]
     best = max((name for name in ends if name != first), key=lambda name: ends[name], default=first)
     if first in ends and best != first:
-        doubt = float(field.scores(best, -1).std()) / math.sqrt(len(field.held_out[0]))
+        doubt = _DOUBT * float(field.scores(best, -1).std()) / math.sqrt(len(field.held_out[0]))
         if ends[best] + doubt < ends[first] + _TIE:
             best = first
     out = [name for name in ends if name != best]
