@@ -25,16 +25,15 @@ _WIDER = 0.2  # share of the budget above which a probe tries no wider head
 _HOPED = 0.4  # exponent that a tuned network's curve has on some data
 _TUNED = {STAGES: 4.4, 2: 2.9, 1: 2.1}  # last stages that are tuned -> passes forward that a step takes the time of
 BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is worse after the same time
-_TWICE, _WHOLE = (
-    0.12,
-    0.25,
-)  # shares of the budget: of the first candidate's training before the decision, and to its end
+_TWICE = 0.12  # share of the budget that the first candidate may be trained for before the decision
+_WHOLE = 0.25  # the same, where that teaches it all there is to learn
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
-_TIE, _DOUBT = 0.005, 0.5  # score by which the first candidate, a thirtieth of the size, may be behind; standard errors
+_TIE = 0.005  # score by which the first candidate, thirty times smaller than a challenger, may be behind
+_DOUBT = 0.5  # standard errors by which it has to be ahead
 _FEW = 8  # images of each class, below which last stages alone are not tuned
-_WORSE = 2.0  # standard errors
+_WORSE = 2.0  # standard errors by which larger images have to be worse
 _ENLARGED = 6  # times the side of the data, to which images may be enlarged where a network is tuned: steps take long
 _FIRST, _FIRST_PACE = 128, 5e-3  # pixels: the size of images that is tried first; seconds that one may take
 
@@ -63,9 +62,9 @@ def challenge(field: Field) -> None:
         teach(field, best)
     elif best:
         _continue(field)
+        _enter_frozen(field, best)
         if "tuned" not in plan:
             plan["tuned"] = _tunable(field, best)
-        _enter_frozen(field, best)
         if plan["tuned"]:
             _tune(field, plan, best)
         if "ends" not in plan:
@@ -73,7 +72,7 @@ def challenge(field: Field) -> None:
         if field.progress["standing"] == [_name(best, tuned=0)]:
             larger = _larger(field, plan, best)  # nothing else takes the time that is left
             if larger is not best:
-                del field.entries[_name(best, tuned=0)]
+                field.entries.pop(_name(best, tuned=0), None)
                 _enter_frozen(field, larger)
                 field.progress["standing"] = [_name(larger, tuned=0)]
     plan["done"] = True
@@ -215,15 +214,15 @@ def _continue(field: Field) -> None:
     entry = field.entries[name]
     if entry["outcome"]:
         return
-    share, step = _TWICE, entry["step_seconds"] / field.budget.seconds
-    if steps < (most := most_steps(field, entry)) <= _WHOLE / step:
+    share, step, most = _TWICE, entry["step_seconds"] / field.budget.seconds, most_steps(field, entry)
+    if most > steps and most * step <= _WHOLE:
         steps, share = most, _WHOLE
     try:
         contestant = field.begun(name)
         if not entry["rungs"]:
             field.note(name, contestant.scores(*field.held_out), contestant.steps, contestant.seconds)
             field.contestants.save(name, field.budget.spent())
-        if contestant.steps < steps <= share / step:
+        if contestant.steps < steps and steps * step <= share:
             contestant.advance(field.budget.clock, steps=steps - contestant.steps)
             field.trace(name, contestant)
             field.contestants.save(name, field.budget.spent())
