@@ -338,9 +338,7 @@ def test_in_doubt_the_pretrained_network_stands(first, samples, stands, monkeypa
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "wins"), [(TinyStart, True), (Blind, False)])
 def test_after_a_duel_pretrained_networks_challenge_its_winner(start, wins, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        challenge, "_DOUBT", 2.0
-    )  # the winner gets all held-out images right, the other all but one
+    monkeypatch.setattr(challenge, "_DOUBT", 2.0)  # the winner gets all held-out images right, the other all but one
     one = entrant(tmp_path, start, duel=True, most=2, candidates=lambda number: candidates(2)[::-1])
     found = one.run()
     assert one.progress["first"] == "conv"  # who won the duel, and not who began
