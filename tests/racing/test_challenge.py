@@ -251,6 +251,28 @@ def test_a_frozen_network_sees_the_largest_images_unless_it_is_worse(merits, sec
     assert challenge._larger(field, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
 
 
+@pytest.mark.parametrize("stands", ["tiny_32_frozen", "conv"])
+def test_the_frozen_network_of_larger_images_takes_the_place_of_the_one_that_stands(stands, monkeypatch):
+    best, larger = ({"start": "tiny", "size": size} for size in (32, 64))
+    for step, found in (("_continue", None), ("_larger", larger)):
+        monkeypatch.setattr(challenge, step, lambda *options, found=found: found)
+    entries = {"conv": {}}
+    entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731
+    monkeypatch.setattr(challenge, "_enter_frozen", entered)
+    field = types.SimpleNamespace(
+        progress={"challenge": {"done": False, "best": best, "tuned": 0, "ends": {}}, "standing": [stands]},
+        entries=entries,
+        prober=types.SimpleNamespace(teaches=False),
+        most=12,
+        contestants=types.SimpleNamespace(write=lambda spent: None),
+        budget=types.SimpleNamespace(spent=lambda: 0.0),
+    )
+    challenge.challenge(field)
+    left = "tiny_32_frozen" if stands == "conv" else "tiny_64_frozen"
+    assert [*entries] == ["conv", left]
+    assert field.progress["standing"] == [stands if stands == "conv" else left]
+
+
 @pytest.mark.parametrize("samples", [17, 150, 400])
 def test_the_pace_of_a_start_is_that_once_it_is_traced(samples, monkeypatch):
     seen, now = set(), [0.0]
