@@ -20,6 +20,7 @@ if keras.backend.backend() == "tensorflow":
     )
     from kerasnas.backend.tensorflow_depthwise import depthwise_conv
     from kerasnas.backend.tensorflow_fused import folded_calls, fused_call
+    from kerasnas.backend.tensorflow_lite import lite_call
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
@@ -37,6 +38,7 @@ elif keras.backend.backend() == "jax":
         first_order_only,
         folded_calls,
         fused_call,
+        lite_call,
         many_networks,
         map_tasks,
         replicas,

@@ -118,6 +118,11 @@ many_networks = contextlib.nullcontext
 """Nothing warns of many networks here; see `kerasnas.backend.tensorflow.many_networks`."""
 
 
+def lite_call(model: keras.Model, inputs: Sequence[Any]) -> None:
+    """Return None: LiteRT reads networks of TensorFlow; see `kerasnas.backend.tensorflow_lite.lite_call`."""
+    return None
+
+
 def map_tasks(function: Callable, elements: Any) -> Any:
     """Vectorize `function` over tasks and stack the results; see `kerasnas.backend.tensorflow.map_tasks`.
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError as ConverterError
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.ops import gen_resource_variable_ops
 
 _PASSES = (
@@ -143,3 +145,11 @@ def in_multi_worker_mode(strategy: tf.distribute.Strategy) -> bool:
     connected.
     """
     return strategy.extended._in_multi_worker_mode()
+
+
+def frozen(function: Any) -> Any:
+    """Return a concrete function whose variables are constants.
+
+    The public converters of LiteRT do this after they have written a model to disk, in several times the time.
+    """
+    return convert_variables_to_constants_v2(function)

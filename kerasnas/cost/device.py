@@ -1,4 +1,4 @@
-"""Flash and memory of a network in 8-bit integers on a microcontroller, predicted from its Keras graph."""
+"""Operators of a network as the converter makes them: flash and memory that they need in 8-bit integers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kerasnas.backend.keras_internals import nodes_of
 
 # Layers that the converter folds into the operator before them: their output is that operator's.
 _FOLDED = ("BatchNormalization", "ReLU", "Relu", "Dropout", "SpatialDropout2D", "Rescaling", "Identity")
+CONVOLUTION, POINTWISE, DEPTHWISE, DENSE, OTHER = KINDS = ("convolution", "pointwise", "depthwise", "dense", "other")
 _ALIGNED = 16  # bytes, of which the interpreter's buffers are multiples
 # Bytes of a file beside its weights, and of an arena beside the activations, fitted to 30 networks of `MacroSpace`
 # (tests/cost/test_device.py has some): of each, of each operator, of each convolution, and of each of its channels,
@@ -31,13 +32,26 @@ class Operator:
     Args:
         inputs, output: numbers of the tensors that it reads, and of the one that it writes.
         weights: bytes of its weights, integers of 8 bits, and of its biases, of 32.
-        channels: number of those that have a scale of their own: of a convolution.
+        kind: one of `KINDS`: a convolution, one of 1x1, one of each channel by itself, a dense layer, or another.
+        filters: channels of its output.
+        work: multiply-adds for one of them; of other kinds, all numbers that are read and written.
     """
 
     inputs: tuple[int, ...]
     output: int
     weights: int = 0
-    channels: int = 0
+    kind: str = OTHER
+    filters: int = 0
+    work: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that have a scale of their own: of a convolution."""
+        return self.filters if self.kind in (CONVOLUTION, POINTWISE, DEPTHWISE) else 0
+
+    def computed(self, lanes: int) -> int:
+        """Return the multiply-adds by a processor that computes so many channels at once; of other kinds, numbers."""
+        return self.work if self.kind == OTHER else self.work * lanes * math.ceil(self.filters / lanes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +156,24 @@ def _write(model: keras.Model, given: Sequence[int], operators: list[Operator], 
             continue
         numbers[id(output)] = _added(sizes, output)
         kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
-        weights = sum(math.prod(shape) + 4 * output.shape[-1] for shape in kernels)
-        channels = output.shape[-1] if any(len(shape) > 2 for shape in kernels) else 0
-        operators.append(Operator(inputs, numbers[id(output)], weights, channels))
+        operators.append(_operator(inputs, numbers[id(output)], type(operation).__name__, kernels, read, output))
     return numbers[id(model.outputs[0])]
+
+
+def _operator(
+    inputs: tuple[int, ...], number: int, layer: str, kernels: Sequence[Any], read: Sequence[Any], output: Any
+) -> Operator:
+    """Return the operator of a layer: of its class, its kernels' shapes, and the tensors that it reads and writes."""
+    *places, filters = output.shape[1:] or (1,)
+    if not kernels:
+        return Operator(inputs, number, work=sum(math.prod(x.shape[1:]) for x in (*read, output)), filters=filters)
+    sizes = [size for shape in kernels for size in shape[:-2]]  # of windows
+    kind = DENSE if not sizes else DEPTHWISE if layer.startswith("Depthwise") else CONVOLUTION
+    if kind == CONVOLUTION and set(sizes) == {1}:
+        kind = POINTWISE
+    weights = sum(math.prod(shape) + 4 * filters for shape in kernels)
+    work = math.prod(places) * sum(map(math.prod, kernels)) // filters
+    return Operator(inputs, number, weights, kind, filters, work)
 
 
 def _added(sizes: list[int], tensor: Any) -> int:

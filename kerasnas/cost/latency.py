@@ -20,7 +20,7 @@ from kerasnas.files import storage, untrusted
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
 
-FORMAT = 1
+FORMAT = 2
 _SECONDS = 0.02  # minimum time for which a part is timed in each round
 
 
@@ -39,6 +39,9 @@ def device_name() -> str:
 def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) -> float:
     """Return the milliseconds of a forward pass of `model` here: the median over rounds of the mean over calls.
 
+    By LiteRT, in float32 on one thread of the CPU, as an exported file of it takes; by Keras, on its device, where
+    LiteRT lacks an operation of the model, and on Keras' JAX backend.
+
     Args:
         model: a functional Keras model.
         batch_size: images in a batch. Defaults to 1.
@@ -53,6 +56,11 @@ def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) ->
     return _interleaved([_timer(model, batch_size)], rounds)[0]
 
 
+def keras_latency(model: keras.Model) -> float:
+    """Return the milliseconds of a forward pass of `model` for one sample by Keras, on its device."""
+    return _interleaved([_timer(model, 1, [_keras_call])], rounds=5)[0]
+
+
 def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     """Return a batch for an input of a model: noise, token ids without padding, or texts of 20 words."""
     shape = batch_size, *x.shape[1:]
@@ -61,16 +69,13 @@ def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     return np.ones(shape, x.dtype) if "int" in x.dtype else rng.standard_normal(shape, "float32")
 
 
-def _timer(model: keras.Model, batch_size: int) -> Callable[[], float]:
-    """Return a function that times one round of calls of `model`, in ms a call; the first call compiles it."""
+def _timer(model: keras.Model, batch_size: int, runtimes: Sequence[Callable] = ()) -> Callable[[], float]:
+    """Return a function that times one round of calls of `model`, in ms a call, by the first runtime that can."""
     rng = np.random.default_rng(0)
-    inputs = [keras.ops.convert_to_tensor(_made_up(x, batch_size, rng)) for x in model.inputs]
-    forward = backend.traced_once(lambda *x: model(list(x) if len(x) > 1 else x[0], training=False))
-
-    def call() -> None:
-        keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator returns before it has computed
-
-    call()
+    samples = [_made_up(x, batch_size, rng) for x in model.inputs]
+    made = (runtime(model, samples) for runtime in runtimes or (backend.lite_call, _keras_call))
+    call = next(one for one in made if one is not None)
+    call()  # the first one compiles it
     start = time.perf_counter()
     call()
     calls = max(3, int(_SECONDS / max(time.perf_counter() - start, 1e-6)))
@@ -82,6 +87,17 @@ def _timer(model: keras.Model, batch_size: int) -> Callable[[], float]:
         return 1e3 * (time.perf_counter() - start) / calls
 
     return round
+
+
+def _keras_call(model: keras.Model, samples: Sequence[np.ndarray]) -> Callable[[], None]:
+    """Return a call of `model` with `samples` by Keras."""
+    inputs = [keras.ops.convert_to_tensor(x) for x in samples]
+    forward = backend.traced_once(lambda *x: model(list(x) if len(x) > 1 else x[0], training=False))
+
+    def call() -> None:
+        keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator returns before it has computed
+
+    return call
 
 
 def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[float]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.cost import network_latency
-from kerasnas.cost.latency import device_name
+from kerasnas.cost.latency import device_name, keras_latency
 from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
 from kerasnas.export.formats import (
@@ -110,7 +109,7 @@ def _merged(
     same = before is not None and (before["machine"], before["samples"]) == (machine, samples)
     rows = {row["format"]: row for row in (before["files"] if same and before else ())}
     threads = next((one.threads for one in found if one.format == "savedmodel"), None) or os.cpu_count() or 1
-    size, latency = (path / MODEL).stat().st_size, network_latency(classifier.model)
+    size, latency = (path / MODEL).stat().st_size, keras_latency(classifier.model)
     named = {"keras": ("Keras", MODEL), **{name: (kind.title, kind.path) for name, kind in FORMATS.items()}}
     for one in (Export("keras", path / MODEL, size, samples, 1.0, 0.0, latency, threads), *found):
         title, file = named[one.format]

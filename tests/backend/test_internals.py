@@ -28,6 +28,8 @@ from kerasnas.backend.keras_internals import (
 )
 from kerasnas.backend.tensorflow_internals import (
     _PASSES,
+    ConverterError,
+    frozen,
     gradient_registry,
     gradients_of_their_graphs,
     in_multi_worker_mode,
@@ -218,3 +220,17 @@ def test_context_function_call_options():
     passes = config.graph_options.rewrite_options
     assert all(getattr(passes, name) == passes.OFF for name in _PASSES), "`RewriterConfig` has other passes on"
     assert not passes.disable_model_pruning and not passes.disable_meta_optimizer
+
+
+def test_convert_variables_to_constants():
+    variable = tf.Variable([2.0])
+    traced = tf.function(lambda x: x * variable, input_signature=[tf.TensorSpec((1,))]).get_concrete_function()
+    constant = frozen(traced)
+    variable.assign([3.0])
+    assert not constant.variables and constant(tf.constant([5.0]))[0].numpy() == [10.0], "its variables still change it"
+
+
+def test_converter_error():
+    traced = tf.function(tf.linalg.eigh, input_signature=[tf.TensorSpec((2, 2))]).get_concrete_function()
+    with pytest.raises(ConverterError):
+        tf.lite.TFLiteConverter.from_concrete_functions([frozen(traced)]).convert()

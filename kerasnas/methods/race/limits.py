@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
@@ -11,9 +13,10 @@ import keras
 import numpy as np
 
 from kerasnas import datasets
-from kerasnas.cost import COSTS, device_cost, network_latency
+from kerasnas.cost import COSTS, network_latency
+from kerasnas.cost.board import HERE
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.cost.device import DeviceCost, OperatorGraph
+from kerasnas.cost.device import OperatorGraph
 from kerasnas.cost.model import counted_before
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
@@ -25,6 +28,8 @@ from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
 _DRAWN = 10  # networks that a message on limits is made of
+_BELOW, _ABOVE = 0.25, 2.0  # times the bound: a cost that is estimated below one, or above the other, is not measured
+_MEASURED: dict[str, Any] = {"measure": lambda model: network_latency(model, rounds=3), "estimated": True}
 Build = Callable[[Genotype], keras.Model]
 
 
@@ -38,6 +43,8 @@ class Limit:
         measure: the cost of a built network.
         counted: makes a function of the cost of a genotype by its parts, without building its network; of the
             arguments of a `COSTS`. Defaults to None: there is none.
+        estimated: whether what is counted is an estimate of what is measured. Defaults to False: it is that.
+        most: the bound for each of the networks that share it. Defaults to none.
     """
 
     setting: str
@@ -45,10 +52,8 @@ class Limit:
     unit: str
     measure: Callable[[keras.Model], float]
     counted: Callable[..., Callable[[Genotype], float]] | None = None
-
-    def most(self, config: RaceConfig) -> float:
-        """Return the bound for each of the networks that share it; 0 for none."""
-        return getattr(config, self.setting) / config.ensemble
+    estimated: bool = False
+    most: float = math.inf
 
     def cost(self, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], float]:
         """Return the cost of networks: by the parts of the space, or else that of the built network."""
@@ -56,18 +61,33 @@ class Limit:
             try:
                 cost = self.counted(space, data.input_shape, data.num_classes)
                 cost(space.sample(np.random.default_rng(0)))
-                return cost
+                return self._checked(cost, build) if self.estimated else cost
             except ValueError:  # the space does not say what its networks consist of
                 pass
         return lambda genotype: self.measure(build(genotype))
+
+    def _checked(self, estimate: Callable[[Genotype], float], build: Build) -> Callable[[Genotype], float]:
+        """Return the measured cost, or, far from the bound, the estimate, corrected by what was measured."""
+        ratios: list[float] = []
+
+        def cost(genotype: Genotype) -> float:
+            expected = estimate(genotype)
+            corrected = expected * statistics.median(ratios or [1.0])
+            if ratios and not _BELOW <= corrected / self.most <= _ABOVE:
+                return corrected
+            measured = self.measure(build(genotype))
+            ratios.append(measured / expected)
+            return measured
+
+        return cost
 
 
 def _tabulated(name: str) -> Callable[..., Callable[[Genotype], float]]:
     return lambda *arguments: COSTS[name](*arguments).cost
 
 
-def _on_device(measure: Callable[[DeviceCost], float]) -> dict[str, Any]:
-    """Return how a limit measures what a microcontroller needs."""
+def _by_operators(measure: Callable[[OperatorGraph], float]) -> dict[str, Any]:
+    """Return how a limit measures what depends on the operators of a network."""
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
         known: dict[Part, OperatorGraph] = counted_before(space, "operators")
@@ -81,41 +101,49 @@ def _on_device(measure: Callable[[DeviceCost], float]) -> dict[str, Any]:
             parts = space.parts_of(genotype, input_shape, num_classes)
             if any(len(part.shapes) > 1 for part in parts):
                 raise ValueError("These parts are no chain.")
-            return measure(reduce(OperatorGraph.then, map(operators, parts)).cost())
+            return measure(reduce(OperatorGraph.then, map(operators, parts)))
 
         return cost
 
-    return {"measure": lambda model: measure(device_cost(model)), "counted": counted}
+    return {"measure": lambda model: measure(OperatorGraph.of(model)), "counted": counted}
 
 
 # In this order they are checked: what a clock measures comes last.
 LIMITS = (
     Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters")),
     Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
-    Limit("max_flash_kb", "takes", " kB of flash", **_on_device(lambda needs: needs.flash / 1000)),
-    Limit("max_ram_kb", "takes", " kB of memory", **_on_device(lambda needs: needs.memory / 1000)),
-    Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3)),
+    Limit("max_flash_kb", "takes", " kB of flash", **_by_operators(lambda graph: graph.cost().flash / 1000)),
+    Limit("max_ram_kb", "takes", " kB of memory", **_by_operators(lambda graph: graph.cost().memory / 1000)),
+    Limit("latency_target_ms", "takes", " ms", **_by_operators(HERE.latency_ms) | _MEASURED),
 )
 
 
 def limits(config: RaceConfig) -> tuple[Limit, ...]:
-    """Return the limits that the settings set."""
-    return tuple(limit for limit in LIMITS if limit.most(config))
+    """Return the limits that the settings set, or their board; each network of an ensemble has its share."""
+    found, bounds = list(LIMITS), {one.setting: getattr(config, one.setting) or math.inf for one in LIMITS}
+    if (board := config.on_board) is not None:
+        bounds["max_flash_kb"] = min(bounds["max_flash_kb"], board.flash_kb)
+        bounds["max_ram_kb"] = min(bounds["max_ram_kb"], board.ram_kb)
+        bounds["board"] = 0 if board.lacks else math.inf
+        kinds = f" operators that it lacks ({', '.join(board.lacks)})"
+        found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", **_by_operators(board.latency_ms))
+        found.insert(0, Limit("board", "has", kinds, **_by_operators(board.lacking)))
+    bounded = (dataclasses.replace(one, most=bounds[one.setting] / config.ensemble) for one in found)
+    return tuple(one for one in bounded if one.most < math.inf)
 
 
 def excess(config: RaceConfig, model: keras.Model) -> str:
     """By how much a network exceeds the limits of the settings, in words; empty where it does not."""
     each = f" for each of {config.ensemble}" if config.ensemble > 1 else ""
     for limit in limits(config):
-        most = limit.most(config)
-        if (cost := limit.measure(model)) > most:
-            return f"{limit.verb} {amount(cost, limit.unit)}, which is above {limit.setting}={amount(most, '')}{each}"
+        if (cost := limit.measure(model)) > limit.most:
+            return f"{limit.verb} {amount(cost, limit.unit)}, which is above {_named(config, limit, limit.most)}{each}"
     return ""
 
 
 def within(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], bool]:
-    """A function that says whether a network is within the limits of the settings; it measures latency here."""
-    costs = [(limit.cost(space, data, build), limit.most(config)) for limit in limits(config)]
+    """A function that says whether a network is within the limits of the settings."""
+    costs = [(limit.cost(space, data, build), limit.most) for limit in limits(config)]
     return lambda genotype: all(cost(genotype) <= most for cost, most in costs)
 
 
@@ -130,7 +158,7 @@ def no_network(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, b
         return alone or _sentence(config, space, data, build, limited[0])
     costs = [limit.cost(space, data, build) for limit in limited]
     factors = {
-        name: max(cost(genotype) / limit.most(config) for limit, cost in zip(limited, costs, strict=True))
+        name: max(cost(genotype) / limit.most for limit, cost in zip(limited, costs, strict=True))
         for name, genotype in _known(space, config.seed).items()
     }
     nearest = min(factors, key=lambda name: factors[name])
@@ -146,8 +174,8 @@ def impossible(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, b
     """Return the message where a limit is below the least of a macro space; empty where none is, or it is not known."""
     smallest = _smallest(space)
     for limit in limits(config):
-        cost, most = limit.cost(space, data, build), limit.most(config)
-        if smallest and limit.counted and not any(cost(genotype) <= most for genotype in smallest.values()):
+        cost = limit.cost(space, data, build)
+        if smallest and limit.counted and not any(cost(genotype) <= limit.most for genotype in smallest.values()):
             return _sentence(config, space, data, build, limit)
     return ""
 
@@ -181,7 +209,13 @@ def _sentence(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, bu
 
 
 def _bound(config: RaceConfig, limit: Limit) -> str:
-    return f"{limit.setting}={amount(getattr(config, limit.setting), '')}"
+    return _named(config, limit, limit.most * config.ensemble)
+
+
+def _named(config: RaceConfig, limit: Limit, most: float) -> str:
+    """Return a bound as the user set it, or the board."""
+    own = getattr(config, limit.setting)
+    return f"{limit.setting}={amount(most, '')}" if own and own != config.board else f"board={config.board}"
 
 
 def _known(space: SearchSpace, seed: int) -> dict[str, Genotype]:

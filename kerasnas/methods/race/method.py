@@ -7,6 +7,7 @@ from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.final_training import check_starts
 from kerasnas.methods.plan import plan_text, report_words
+from kerasnas.methods.race.limits import limits
 from kerasnas.methods.race.making import breadth, companion_of, make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
@@ -40,6 +41,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         return True
 
     def load(self, settings: RaceConfig) -> datasets.Dataset:
+        limits(settings)  # a wrong board is told before the data are read
         data = checked_data(settings, longest=longest_side(settings))
         check_kind(with_space(settings, data), data)
         return data.counted(settings.metric, settings.class_weight)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.cost.board import Board
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.lookup import of_space
 from kerasnas.modalities.token_vectors import STARTS as VECTORS
@@ -112,7 +113,15 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         least=0,
     )
     latency_target_ms: float = setting(
-        0.0, "Maximum latency for one image, in milliseconds, measured here. Default: any.", least=0
+        0.0,
+        "Maximum latency for one image, in milliseconds: by LiteRT, in float32 on one thread of this machine, or that "
+        "predicted for --board. Default: any.",
+        least=0,
+    )
+    board: str = setting(
+        "",
+        "A microcontroller, whose flash and memory are limits: one of the bundled boards, or a file `.json`. Default: "
+        "none.",
     )
     initializer: str = setting(
         "auto",
@@ -159,12 +168,28 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
+        if not self.board.endswith(".json"):  # a file is read when a run begins: without it, that run is still read
+            self.on_board  # noqa: B018
         self._check("space", bool(of_space(SPACES[self.space]).race_space), "a space whose networks can be raced")
 
     @property
     def start_names(self) -> tuple[str, ...]:
         """Names of the pretrained networks that take part."""
         return tuple(name.strip() for name in self.starts.split(",") if name.strip())
+
+    @property
+    def on_board(self) -> Board | None:
+        """The board that networks have to run on, if any.
+
+        Raises:
+            ValueError: if there is none of this name, or its cycles are not known and a latency is asked for.
+        """
+        if not self.board:
+            return None
+        board = Board.named(self.board)
+        timed = bool(board.cycles) or not self.latency_target_ms
+        self._check("board", timed, "a board whose cycles are known, with --latency_target_ms")
+        return board
 
     @property
     def vectors(self) -> str:

@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+import json
 
 import numpy as np
 import pytest
 
 from kerasnas.cost import device_cost
+from kerasnas.cost.board import HERE
 from kerasnas.cost.counting import macs, parameters
+from kerasnas.cost.device import OperatorGraph
 from kerasnas.datasets import load
 from kerasnas.methods.race import limits
 from kerasnas.methods.race.settings import RaceConfig
@@ -72,6 +75,51 @@ def test_the_limit_that_alone_leaves_nothing_is_named(data):
 def _all():
     rng = np.random.default_rng(0)
     return list(dict.fromkeys(SPACE.sample(rng) for _ in range(12)))
+
+
+def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
+    """This machine takes three times as long as is estimated, which the first measurement tells."""
+    measured = []
+
+    def latency(model, rounds):
+        measured.append(3 * HERE.latency_ms(OperatorGraph.of(model)))
+        return measured[-1]
+
+    monkeypatch.setattr(limits, "network_latency", latency)
+    costs = {genotype: latency(build(genotype), 3) for genotype in _all()}
+    middle, least, largest = sorted(costs.values())[6], min(costs.values()), max(costs.values())
+    for bound, most in ((1.001 * middle, len(costs)), (least / 5, 1), (9 * largest, 1)):
+        measured.clear()
+        allowed = limits.within(RaceConfig(latency_target_ms=bound), SPACE, data, build)
+        assert [allowed(genotype) for genotype in costs] == [cost <= bound for cost in costs.values()]
+        assert 1 <= len(measured) <= most
+    message = limits.impossible(RaceConfig(latency_target_ms=least / 99), SPACE, data, build)
+    assert "The least there is takes" in message
+
+
+def test_a_board_is_a_limit(data, tmp_path):
+    path = tmp_path / "own.json"
+    numbers = {"source": "-", "flash_kb": 9, "ram_kb": 64, "clock_mhz": 1, "cycles": {"convolution": 1, "dense": 1}}
+    path.write_text(json.dumps(numbers))
+    config = RaceConfig(board=str(path), max_ram_kb=9)
+    assert [(one.setting, one.most) for one in limits.limits(config)] == [("max_flash_kb", 9), ("max_ram_kb", 9)]
+    costs = {genotype: device_cost(build(genotype)) for genotype in _all()}
+    fitting = [genotype for genotype, cost in costs.items() if cost.flash <= 9000 and cost.memory <= 9000]
+    allowed = limits.within(config, SPACE, data, build)
+    assert 0 < len(fitting) < len(costs) and [genotype for genotype in costs if allowed(genotype)] == fitting
+    large = max(costs, key=lambda genotype: costs[genotype].flash)
+    assert f"of flash, which is above board={path}" in limits.excess(config, build(large))
+    timed = RaceConfig(board=str(path), latency_target_ms=0.01)
+    assert " ms on own" in limits.impossible(timed, SPACE, data, build)
+    path.write_text(json.dumps({**numbers, "lacks": ["convolution"]}))
+    assert "has 3 operators that it lacks (convolution)" in limits.impossible(config, SPACE, data, build)
+    path.write_text(json.dumps({**numbers, "cycles": {}}))
+    with pytest.raises(ValueError, match=r"Expected a board whose cycles are known, with --latency_target_ms"):
+        limits.limits(timed)
+    path.unlink()  # the settings of a finished run are still read
+    assert RaceConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="is no board"):
+        limits.limits(config)
 
 
 class Own(MacroSpace):

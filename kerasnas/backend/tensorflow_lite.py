@@ -1,0 +1,54 @@
+"""Networks by LiteRT (TensorFlow Lite), as phones and small devices run them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasnas.backend.tensorflow_internals import ConverterError, frozen
+
+
+def lite_call(model: keras.Model, inputs: Sequence[np.ndarray]) -> Callable[[], None] | None:
+    """Return a call of `model` with `inputs` by LiteRT, in float32 on one thread of the CPU.
+
+    Returns None where LiteRT lacks an operation of the model.
+    """
+    if any(x.dtype == object for x in inputs):  # texts
+        return None
+
+    def forward(*x: tf.Tensor) -> tf.Tensor:
+        return model(list(x) if len(x) > 1 else x[0], training=False)
+
+    signature = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
+    traced = tf.function(forward, input_signature=signature, autograph=False).get_concrete_function()
+    try:
+        with _silent():
+            # Given the model as well, the converter would write it to disk first, in several times the time.
+            content = tf.lite.TFLiteConverter.from_concrete_functions([frozen(traced)]).convert()
+            interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+            interpreter.allocate_tensors()
+        for read, x in zip(interpreter.get_input_details(), inputs, strict=True):
+            interpreter.set_tensor(read["index"], x)
+    except (ConverterError, RuntimeError, ValueError):
+        return None
+    return interpreter.invoke
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep back warnings of LiteRT, and what its converter writes to standard error about every network."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        with contextlib.suppress(OSError):  # there is none, as in a process without a terminal
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            for one in (kept, nowhere):
+                stack.callback(os.close, one)
+            os.dup2(nowhere, 2)
+            stack.callback(os.dup2, kept, 2)
+        yield
