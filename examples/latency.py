@@ -24,15 +24,15 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
         filters=8, num_layers=1 if tiny else 2, stem_strides=2, primitives=primitives
     )
 
-    table = LatencyTable.measure(space, shape, classes, rounds=2 if tiny else 5, calibration=2 if tiny else 6)
+    table = LatencyTable.measure(space, shape, classes, rounds=2 if tiny else 5)
     cost = table.cost_model(space, shape, classes)  # table.save("latency.json") keeps it for the next search
     slowest = sum(rows.max(axis=1).sum() for rows in cost.tables.values()) + cost.base
     target = (cost.least_cost() + slowest) / 2
     print(
-        f"networks of this space take {cost.least_cost():.2f} to {slowest:.2f} ms; at most {target:.2f} ms are wanted"
+        f"networks of this space take {cost.least_cost():.3f} to {slowest:.3f} ms; at most {target:.3f} ms are wanted"
     )
 
-    objective = kerasnas.search.CostObjective(cost, weight=0.05, target=target)
+    objective = kerasnas.search.CostObjective(cost, weight=1.0, target=target)
     search = kerasnas.BilevelTrainer(space.build_supernet(shape, classes), objective=objective)
     search.compile(learning_rate=0.05, architecture_optimizer=keras.optimizers.Adam(0.02, beta_1=0.5))
     search.fit(data.x_train[:size], data.y_train[:size], batch_size=64, epochs=1 if tiny else 8, verbose=2)
@@ -40,9 +40,9 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
     genotype = search.derive()
     print(genotype)
     network = space.build_network(genotype, shape, classes)
-    print(f"predicted {cost.cost(genotype):.2f} ms, measured {network_latency(network):.2f} ms")
+    print(f"predicted {cost.cost(genotype):.3f} ms, measured {network_latency(network):.3f} ms")
     for point in pareto_front(search.supernet, cost, points=5):
-        print(f"{point.cost:.2f} ms: {', '.join(edge.primitive for edge in point.genotype['chain'])}")
+        print(f"{point.cost:.3f} ms: {', '.join(edge.primitive for edge in point.genotype['chain'])}")
     return genotype
 
 

@@ -153,8 +153,6 @@ class LatencyTable:
         num_classes=checks.size,
         batch_size=checks.size,
         rounds=checks.size,
-        calibration=checks.count,
-        seed=checks.seed,
     )
     def measure(
         cls,
@@ -163,22 +161,15 @@ class LatencyTable:
         num_classes: int,
         batch_size: int = 1,
         rounds: int = 5,
-        calibration: int = 6,
-        seed: int = 0,
         **sizes: Any,
     ) -> LatencyTable:
         """Time every part of the space's networks on this machine, which should be idle.
-
-        A part by itself takes longer than in a network, where caches are warm and independent parts run in parallel. So
-        a few random networks are timed as well, and all parts scaled by one factor to fit them.
 
         Args:
             space: a space with `parts`.
             input_shape, num_classes: of the networks.
             batch_size: images in a batch. Defaults to 1.
             rounds: number of measurements of each part; the median counts. Defaults to 5.
-            calibration: number of random networks to time; 0 for a table of the parts alone. Defaults to 6.
-            seed: of these networks. Defaults to 0.
             sizes: as for the space's `build_network`.
         """
         parts = _distinct(space.parts(input_shape, num_classes, **sizes))
@@ -188,27 +179,7 @@ class LatencyTable:
         call, *times = _interleaved(timers, rounds)
         call = min(call, *times)  # on a busy machine an empty network may seem slower than another
         added = {_key(part): max(ms - call, 0.0) for part, ms in zip(parts, times, strict=True)}
-        table = cls(space.name, device_name(), tuple(input_shape), batch_size, call, added)
-        rng = np.random.default_rng(seed)
-        genotypes = [space.sample(rng) for _ in range(calibration)]
-        networks = [space.build_network(genotype, input_shape, num_classes, **sizes) for genotype in genotypes]
-        measured = _interleaved([_timer(network, batch_size) for network in networks], rounds)
-        model = table.cost_model(space, input_shape, num_classes, **sizes)
-        return table._calibrated([model.cost(genotype) - call for genotype in genotypes], measured)
-
-    def _calibrated(self, sums: Sequence[float], measured: Sequence[float]) -> LatencyTable:
-        """Fit the time of a call, and a factor for all parts, to measured networks, by least relative squares."""
-        if not len(sums):
-            return self
-        parts, whole = np.array(sums), np.array(measured)
-        spread = np.ptp(parts) > 0.1 * parts.mean()
-        columns = np.stack([1 / whole, parts / whole], axis=1)
-        call, factor = np.linalg.lstsq(columns, np.ones(len(whole)), rcond=None)[0] if spread else (-1.0, 0.0)
-        if call < 0 or factor <= 0:  # networks too similar to separate the two
-            squares = float(np.square(parts / whole).sum())
-            call, factor = 0.0, float((parts / whole).sum()) / squares if squares else 1.0
-        scaled = {key: factor * ms for key, ms in self.parts.items()}
-        return dataclasses.replace(self, call_ms=float(call), parts=scaled)
+        return cls(space.name, device_name(), tuple(input_shape), batch_size, call, added)
 
     @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size)
     def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:

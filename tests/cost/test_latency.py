@@ -21,7 +21,7 @@ SHAPE = (16, 16, 3)
 
 @pytest.fixture(scope="module")
 def table():
-    return LatencyTable.measure(SPACE, SHAPE, 5, rounds=1, calibration=1)
+    return LatencyTable.measure(SPACE, SHAPE, 5, rounds=1)
 
 
 def test_table_adds_up(table):
@@ -37,18 +37,6 @@ def test_table_adds_up(table):
     assert model.unit == " ms" and model.least == "fastest"
 
 
-def test_calibration_in_closed_form(table):
-    """Networks that take 0.4 ms and 0.7 of their parts' time give just that back."""
-    sums = np.array([1.0, 2.0, 4.0])
-    fitted = table._calibrated(sums, 0.4 + 0.7 * sums)
-    np.testing.assert_allclose(fitted.call_ms, 0.4, rtol=1e-6)
-    np.testing.assert_allclose(list(fitted.parts.values()), [0.7 * ms for ms in table.parts.values()], rtol=1e-6)
-    alike = table._calibrated([2.0, 2.0], [3.0, 3.0])
-    assert alike.call_ms == 0
-    np.testing.assert_allclose(list(alike.parts.values()), [1.5 * ms for ms in table.parts.values()])
-    assert table._calibrated([], []) is table
-
-
 def test_a_busy_machine_still_gives_a_table(monkeypatch):
     """An empty network that takes longer than every part would leave parts that take no time at all: 0 / 0."""
     module = sys.modules[LatencyTable.__module__]
@@ -56,9 +44,8 @@ def test_a_busy_machine_still_gives_a_table(monkeypatch):
     monkeypatch.setattr(
         module, "_interleaved", lambda timers, rounds: [9.0, *np.linspace(1, 2, len(timers))][: len(timers)]
     )
-    table = LatencyTable.measure(SPACE, SHAPE, 5, calibration=0)
+    table = LatencyTable.measure(SPACE, SHAPE, 5)
     assert np.isfinite([table.call_ms, *table.parts.values()]).all() and max(table.parts.values()) > 0
-    assert table._calibrated([0.0], [9.0]).parts == table.parts  # nothing to scale by
 
 
 def test_table_survives_its_file(table, tmp_path):

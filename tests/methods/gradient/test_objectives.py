@@ -51,7 +51,7 @@ def test_run_with_latency_is_resumed_with_the_latency_it_measured(dataset, tmp_p
     measured = []
 
     def measure(space, *shapes, **sizes):
-        measured.append(LatencyTable.measure(space, *shapes, rounds=1, calibration=0, **sizes))
+        measured.append(LatencyTable.measure(space, *shapes, rounds=1, **sizes))
         return measured[-1].cost_model(space, *shapes, **sizes)
 
     monkeypatch.setitem(COSTS._factories, "latency", measure)
@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, ca
 @pytest.mark.slow
 def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
     space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
-    table = LatencyTable.measure(space, (8, 8, 1), 3, rounds=1, calibration=0, filters=4)
+    table = LatencyTable.measure(space, (8, 8, 1), 3, rounds=1, filters=4)
     table.save(tmp_path / "table.json")
     fastest = table.cost_model(space, (8, 8, 1), 3).least_cost()
     command = ["search", f"--dataset={dataset}", *CHAIN, f"--latency_table={tmp_path / 'table.json'}"]
