@@ -66,6 +66,7 @@ RACES = {
     "kerasnas": [],
     "default": ["--candidates=1"],
     "half": [],
+    "half_device": ["--starts=none"],
     "plain": ["--initializer=none"],
     "plain_muon": ["--initializer=none", "--optimizer=muon"],
     "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
@@ -84,6 +85,7 @@ RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for mos
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += ["half_device"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 
@@ -159,6 +161,10 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
     if contender == "half":
         record["max_parameters"] = contenders.cnn_parameters(arrays) // 2
         flags = [f"--max_parameters={record['max_parameters']}"]
+    elif contender == "half_device":
+        flash, memory = (round(needed / 2, 3) for needed in contenders.device_needs(arrays))
+        record |= {"max_flash_kb": flash, "max_ram_kb": memory}
+        flags = [f"--max_flash_kb={flash}", f"--max_ram_kb={memory}", *flags]
     before = clock() if contender in (*RACES, "autokeras") else 0.0  # they run in a process of their own
     if contender in RACES:
         found, more = run_race(arrays, minutes, seed, *flags)

@@ -111,6 +111,14 @@ def cnn_parameters(arrays):
     return parameters(cnn(*scaled(arrays)[4:]))
 
 
+def device_needs(arrays):
+    """The flash and the memory, in kB, of the contender `resnet_8` in 8-bit integers on a microcontroller."""
+    from kerasnas.cost import device_cost
+
+    needs = device_cost(resnet(*scaled(arrays)[4:], 1))
+    return needs.flash / 1000, needs.memory / 1000
+
+
 # Contenders -------------------------------------------------------------------------------------------------
 def run_network(contender, name, arrays, seconds, seed):
     import keras

@@ -141,6 +141,11 @@ def excess(config: RaceConfig, model: keras.Model) -> str:
     return ""
 
 
+def needs(config: RaceConfig, model: keras.Model) -> str:
+    """What a network needs of all that the settings limit, in words; empty where they limit nothing."""
+    return ", ".join(amount(limit.measure(model), limit.unit) for limit in limits(config))
+
+
 def within(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], bool]:
     """A function that says whether a network is within the limits of the settings."""
     costs = [(limit.cost(space, data, build), limit.most) for limit in limits(config)]

@@ -7,7 +7,7 @@ from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.final_training import check_starts
 from kerasnas.methods.plan import plan_text, report_words
-from kerasnas.methods.race.limits import limits
+from kerasnas.methods.race.limits import limits, needs
 from kerasnas.methods.race.making import breadth, companion_of, make_race, with_space
 from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
@@ -70,6 +70,8 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
                 f"{duration(searched['seconds'])} of training"
             )
+            if words := needs(context.settings, race.build(genotype_of(searched))):
+                progress(f"  Of what is limited, it needs {words}.")
             if line := task.unmeasured(data.y_test, data.classes, f"test {data.modality.plural}"):
                 progress(line)
             progress.phase("report")

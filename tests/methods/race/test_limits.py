@@ -110,6 +110,10 @@ def test_a_board_is_a_limit(data, tmp_path):
     large = max(costs, key=lambda genotype: costs[genotype].flash)
     assert f"of flash, which is above board={path}" in limits.excess(config, build(large))
     timed = RaceConfig(board=str(path), latency_target_ms=0.01)
+    assert limits.needs(config, build(large)) == (
+        f"{costs[large].flash / 1000:.3g} kB of flash, {costs[large].memory / 1000:.3g} kB of memory"
+    )
+    assert limits.needs(RaceConfig(), build(large)) == ""
     assert " ms on own" in limits.impossible(timed, SPACE, data, build)
     path.write_text(json.dumps({**numbers, "lacks": ["convolution"]}))
     assert "has 3 operators that it lacks (convolution)" in limits.impossible(config, SPACE, data, build)
