@@ -73,7 +73,7 @@ class OperatorGraph:
         """Return the operators of a functional model."""
         operators: list[Operator] = []
         sizes: list[int] = []
-        output = _write(model, [_added(sizes, x) for x in model.inputs], operators, sizes)
+        output, *_ = _write(model, [_added(sizes, x) for x in model.inputs], operators, sizes)
         return cls(tuple(operators), tuple(sizes), output)
 
     def then(self, other: OperatorGraph) -> OperatorGraph:
@@ -143,21 +143,21 @@ def device_cost(model: keras.Model) -> DeviceCost:
     return OperatorGraph.of(model).cost()
 
 
-def _write(model: keras.Model, given: Sequence[int], operators: list[Operator], sizes: list[int]) -> int:
-    """Add the operators of a model, whose inputs are the tensors `given`; return the number of its output."""
+def _write(model: keras.Model, given: Sequence[int], operators: list[Operator], sizes: list[int]) -> list[int]:
+    """Add the operators of a model, whose inputs are the tensors `given`; return the numbers of its outputs."""
     numbers = {id(x): number for x, number in zip(model.inputs, given, strict=True)}
-    for operation, read, (output, *_) in nodes_of(model):
+    for operation, read, outputs in nodes_of(model):
         inputs = tuple(numbers[id(x)] for x in read)
         if isinstance(operation, keras.Model):
-            numbers[id(output)] = _write(operation, inputs, operators, sizes)
-            continue
-        if type(operation).__name__ in _FOLDED:
-            numbers[id(output)] = inputs[0]
-            continue
-        numbers[id(output)] = _added(sizes, output)
-        kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
-        operators.append(_operator(inputs, numbers[id(output)], type(operation).__name__, kernels, read, output))
-    return numbers[id(model.outputs[0])]
+            written = _write(operation, inputs, operators, sizes)
+        elif type(operation).__name__ in _FOLDED:
+            written = [inputs[0]]
+        else:
+            written = [_added(sizes, output) for output in outputs]
+            kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
+            operators.append(_operator(inputs, written[0], type(operation).__name__, kernels, read, outputs[0]))
+        numbers |= {id(output): number for output, number in zip(outputs, written, strict=True)}
+    return [numbers[id(output)] for output in model.outputs]
 
 
 def _operator(

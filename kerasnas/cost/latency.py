@@ -21,6 +21,7 @@ from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
 
 FORMAT = 2
+_THREAD_TIME = time.get_clock_info("thread_time").resolution < 1e-5  # on Windows it is coarse
 _SECONDS = 0.02  # minimum time for which a part is timed in each round
 
 
@@ -73,18 +74,20 @@ def _timer(model: keras.Model, batch_size: int, runtimes: Sequence[Callable] = (
     """Return a function that times one round of calls of `model`, in ms a call, by the first runtime that can."""
     rng = np.random.default_rng(0)
     samples = [_made_up(x, batch_size, rng) for x in model.inputs]
-    made = (runtime(model, samples) for runtime in runtimes or (backend.lite_call, _keras_call))
-    call = next(one for one in made if one is not None)
+    made = ((runtime, runtime(model, samples)) for runtime in runtimes or (backend.lite_call, _keras_call))
+    runtime, call = next((runtime, call) for runtime, call in made if call is not None)
+    # LiteRT computes in this thread, whose own time does not depend on what else the machine does.
+    clock = time.thread_time if runtime is backend.lite_call and _THREAD_TIME else time.perf_counter
     call()  # the first one compiles it
-    start = time.perf_counter()
+    start = clock()
     call()
-    calls = max(3, int(_SECONDS / max(time.perf_counter() - start, 1e-6)))
+    calls = max(3, int(_SECONDS / max(clock() - start, 1e-6)))
 
     def round() -> float:
-        start = time.perf_counter()
+        start = clock()
         for _ in range(calls):
             call()
-        return 1e3 * (time.perf_counter() - start) / calls
+        return 1e3 * (clock() - start) / calls
 
     return round
 

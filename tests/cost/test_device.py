@@ -41,6 +41,17 @@ def test_a_shortcut_keeps_its_tensor():
     assert device_cost(keras.Model(nested, keras.Model(inputs, second)(nested))) == chain
 
 
+def test_a_model_inside_may_have_several_outputs():
+    """As the network has that pretrained features of several stages are read from."""
+    inputs = keras.Input((8, 8, 4))
+    first = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    second = keras.layers.Conv2D(4, 3, padding="same")(first)
+    outer = keras.Input((8, 8, 4))
+    stages = keras.layers.Add()(keras.Model(inputs, [first, second])(outer))
+    alone = keras.Model(inputs, keras.layers.Add()([first, second]))
+    assert device_cost(keras.Model(outer, stages)) == device_cost(alone)
+
+
 def test_parts_make_the_network():
     space = MacroSpace(filters=8)
     for name in ("resnet_8", "mobilenet_v2"):

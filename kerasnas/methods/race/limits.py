@@ -7,14 +7,14 @@ import math
 import statistics
 from collections.abc import Callable
 from functools import partial, reduce
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from kerasnas import datasets
 from kerasnas.cost import COSTS, network_latency
-from kerasnas.cost.board import HERE
+from kerasnas.cost.board import HERE, Board
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.device import OperatorGraph
 from kerasnas.cost.model import counted_before
@@ -28,8 +28,10 @@ from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
 _DRAWN = 10  # networks that a message on limits is made of
-_BELOW, _ABOVE = 0.25, 2.0  # times the bound: a cost that is estimated below one, or above the other, is not measured
-_MEASURED: dict[str, Any] = {"measure": lambda model: network_latency(model, rounds=3), "estimated": True}
+# Times the bound: a cost that is estimated below the one, or above the other, is not measured; of unlike networks, and
+# of built ones, which are alike but for the size of their images.
+_NEAR, _CLOSE = (0.25, 2.0), (0.8, 1.25)
+T = TypeVar("T")
 Build = Callable[[Genotype], keras.Model]
 
 
@@ -43,7 +45,8 @@ class Limit:
         measure: the cost of a built network.
         counted: makes a function of the cost of a genotype by its parts, without building its network; of the
             arguments of a `COSTS`. Defaults to None: there is none.
-        estimated: whether what is counted is an estimate of what is measured. Defaults to False: it is that.
+        estimate: an estimate of the cost of a built network, where what is measured takes long; what is counted is one
+            as well then. Defaults to None: it does not.
         most: the bound for each of the networks that share it. Defaults to none.
     """
 
@@ -52,7 +55,7 @@ class Limit:
     unit: str
     measure: Callable[[keras.Model], float]
     counted: Callable[..., Callable[[Genotype], float]] | None = None
-    estimated: bool = False
+    estimate: Callable[[keras.Model], float] | None = None
     most: float = math.inf
 
     def cost(self, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], float]:
@@ -61,21 +64,27 @@ class Limit:
             try:
                 cost = self.counted(space, data.input_shape, data.num_classes)
                 cost(space.sample(np.random.default_rng(0)))
-                return self._checked(cost, build) if self.estimated else cost
+                return self._checked(cost, lambda one: self.measure(build(one)), _NEAR) if self.estimate else cost
             except ValueError:  # the space does not say what its networks consist of
                 pass
         return lambda genotype: self.measure(build(genotype))
 
-    def _checked(self, estimate: Callable[[Genotype], float], build: Build) -> Callable[[Genotype], float]:
-        """Return the measured cost, or, far from the bound, the estimate, corrected by what was measured."""
+    def of_networks(self) -> Callable[[keras.Model], float]:
+        """Return the cost of built networks."""
+        return self._checked(self.estimate, self.measure, _CLOSE) if self.estimate else self.measure
+
+    def _checked(
+        self, estimate: Callable[[T], float], measure: Callable[[T], float], near: tuple[float, float]
+    ) -> Callable[[T], float]:
+        """Return what is measured, or, far from the bound, the estimate, corrected by what was measured."""
         ratios: list[float] = []
 
-        def cost(genotype: Genotype) -> float:
-            expected = estimate(genotype)
+        def cost(network: T) -> float:
+            expected = estimate(network)
             corrected = expected * statistics.median(ratios or [1.0])
-            if ratios and not _BELOW <= corrected / self.most <= _ABOVE:
+            if ratios and not near[0] <= corrected / self.most <= near[1]:
                 return corrected
-            measured = self.measure(build(genotype))
+            measured = measure(network)
             ratios.append(measured / expected)
             return measured
 
@@ -108,13 +117,19 @@ def _by_operators(measure: Callable[[OperatorGraph], float]) -> dict[str, Any]:
     return {"measure": lambda model: measure(OperatorGraph.of(model)), "counted": counted}
 
 
+def _estimated(board: Board) -> dict[str, Any]:
+    """Return how a latency is estimated."""
+    known = _by_operators(board.latency_ms)
+    return {"counted": known["counted"], "estimate": known["measure"]}
+
+
 # In this order they are checked: what a clock measures comes last.
 LIMITS = (
     Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters")),
     Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
     Limit("max_flash_kb", "takes", " kB of flash", **_by_operators(lambda graph: graph.cost().flash / 1000)),
     Limit("max_ram_kb", "takes", " kB of memory", **_by_operators(lambda graph: graph.cost().memory / 1000)),
-    Limit("latency_target_ms", "takes", " ms", **_by_operators(HERE.latency_ms) | _MEASURED),
+    Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3), **_estimated(HERE)),
 )
 
 
@@ -132,13 +147,19 @@ def limits(config: RaceConfig) -> tuple[Limit, ...]:
     return tuple(one for one in bounded if one.most < math.inf)
 
 
-def excess(config: RaceConfig, model: keras.Model) -> str:
-    """By how much a network exceeds the limits of the settings, in words; empty where it does not."""
+def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
+    """A function that says by how much a network exceeds the limits of the settings; empty where it does not."""
     each = f" for each of {config.ensemble}" if config.ensemble > 1 else ""
-    for limit in limits(config):
-        if (cost := limit.measure(model)) > limit.most:
-            return f"{limit.verb} {amount(cost, limit.unit)}, which is above {_named(config, limit, limit.most)}{each}"
-    return ""
+    costs = [(limit, limit.of_networks()) for limit in limits(config)]
+
+    def excess(model: keras.Model) -> str:
+        for limit, cost in costs:
+            if (needed := cost(model)) > limit.most:
+                words = f"{limit.verb} {amount(needed, limit.unit)}"
+                return f"{words}, which is above {_named(config, limit, limit.most)}{each}"
+        return ""
+
+    return excess
 
 
 def needs(config: RaceConfig, model: keras.Model) -> str:

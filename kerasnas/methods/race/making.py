@@ -18,7 +18,7 @@ from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
 from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
-from kerasnas.methods.race.limits import excess, impossible, limits, no_network, within
+from kerasnas.methods.race.limits import exceeding, impossible, limits, no_network, within
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
@@ -97,7 +97,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     adaptations = find_adaptations(config, data, log)
     seen = seen_shape(config, data, adaptations)
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data, seen)
-    given = given_networks(context, partial(excess, config))
+    given = given_networks(context, exceeding(config))
     own = {network.genotype: network for network in given.values()}
     held_out = _held_out(config, len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
@@ -206,15 +206,15 @@ def _limited(config: RaceConfig, prober: Prober) -> str:
     """
     if not limits(config):
         return ""
-    space = prober.space
+    space, excess = prober.space, exceeding(config)
     smallest, *larger = sorted(space.sizes_of_images)
-    found = {name: excess(config, prober.network(name, smallest)) for name in space.starts}
+    found = {name: excess(prober.network(name, smallest)) for name in space.starts}
     starts = [name for name in found if not found[name]]
     if not starts:
         return min(found.values(), key=len)
 
     def fits(size: int) -> bool:
-        return not any(excess(config, prober.network(name, size)) for name in starts)
+        return not any(excess(prober.network(name, size)) for name in starts)
 
     largest = widest(larger[::-1], fits) or smallest
     sizes = [size for size in space.sizes_of_images if size <= largest]

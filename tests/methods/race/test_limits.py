@@ -58,9 +58,9 @@ def test_candidates_are_within_each_limit(setting, cost, data):
     assert f"No network is within {setting}=1. The least there is" in message
     assert "2 stages of conv_3x3 after conv_3x3" in message
     largest = build(max(_all(), key=lambda genotype: cost(build(genotype))))
-    assert f"which is above {setting}={amount(middle, '')}" in limits.excess(config, largest)
+    assert f"which is above {setting}={amount(middle, '')}" in limits.exceeding(config)(largest)
     halved = dataclasses.replace(config, ensemble=2)
-    assert f"above {setting}={amount(middle / 2, '')} for each of 2" in limits.excess(halved, largest)
+    assert f"above {setting}={amount(middle / 2, '')} for each of 2" in limits.exceeding(halved)(largest)
 
 
 def test_the_limit_that_alone_leaves_nothing_is_named(data):
@@ -108,7 +108,7 @@ def test_a_board_is_a_limit(data, tmp_path):
     allowed = limits.within(config, SPACE, data, build)
     assert 0 < len(fitting) < len(costs) and [genotype for genotype in costs if allowed(genotype)] == fitting
     large = max(costs, key=lambda genotype: costs[genotype].flash)
-    assert f"of flash, which is above board={path}" in limits.excess(config, build(large))
+    assert f"of flash, which is above board={path}" in limits.exceeding(config)(build(large))
     timed = RaceConfig(board=str(path), latency_target_ms=0.01)
     assert limits.needs(config, build(large)) == (
         f"{costs[large].flash / 1000:.3g} kB of flash, {costs[large].memory / 1000:.3g} kB of memory"
