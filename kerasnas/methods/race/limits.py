@@ -29,7 +29,7 @@ from kerasnas.spaces import MacroSpace, SearchSpace
 
 _DRAWN = 10  # networks that a message on limits is made of
 # Times the bound: a cost that is estimated below the one, or above the other, is not measured; of unlike networks, and
-# of built ones, which are alike but for the size of their images.
+# of networks that are alike.
 _NEAR, _CLOSE = (0.25, 2.0), (0.8, 1.25)
 T = TypeVar("T")
 Build = Callable[[Genotype], keras.Model]
@@ -148,7 +148,10 @@ def limits(config: RaceConfig) -> tuple[Limit, ...]:
 
 
 def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
-    """A function that says by how much a network exceeds the limits of the settings; empty where it does not."""
+    """A function that says by how much a network exceeds the limits of the settings; empty where it does not.
+
+    It measures the latency of the first, and estimates those of others by it: they are alike but for their images.
+    """
     each = f" for each of {config.ensemble}" if config.ensemble > 1 else ""
     costs = [(limit, limit.of_networks()) for limit in limits(config)]
 

@@ -97,7 +97,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     adaptations = find_adaptations(config, data, log)
     seen = seen_shape(config, data, adaptations)
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data, seen)
-    given = given_networks(context, exceeding(config))
+    given = given_networks(context, lambda model: exceeding(config)(model))
     own = {network.genotype: network for network in given.values()}
     held_out = _held_out(config, len(data.x_train))
     # With groups, the score has to be that of groups which the network has not seen.
@@ -206,15 +206,16 @@ def _limited(config: RaceConfig, prober: Prober) -> str:
     """
     if not limits(config):
         return ""
-    space, excess = prober.space, exceeding(config)
+    space = prober.space
+    excess = {name: exceeding(config) for name in space.starts}
     smallest, *larger = sorted(space.sizes_of_images)
-    found = {name: excess(prober.network(name, smallest)) for name in space.starts}
+    found = {name: excess[name](prober.network(name, smallest)) for name in space.starts}
     starts = [name for name in found if not found[name]]
     if not starts:
         return min(found.values(), key=len)
 
     def fits(size: int) -> bool:
-        return not any(excess(prober.network(name, size)) for name in starts)
+        return not any(excess[name](prober.network(name, size)) for name in starts)
 
     largest = widest(larger[::-1], fits) or smallest
     sizes = [size for size in space.sizes_of_images if size <= largest]

@@ -168,8 +168,8 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
-        if not self.board.endswith(".json"):  # a file is read when a run begins: without it, that run is still read
-            self.on_board  # noqa: B018
+        if self.board and not self.board.endswith(".json"):  # a file is read when a run begins
+            Board.named(self.board)
         self._check("space", bool(of_space(SPACES[self.space]).race_space), "a space whose networks can be raced")
 
     @property
