@@ -306,6 +306,7 @@ def test_a_wider_head_is_tried_where_there_is_time(limit, tried, monkeypatch):
     assert found["seconds"] == 10 * tried and (tried > 1 or found["head"] == "last")
 
 
+@pytest.mark.slow
 def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     found = entrant(tmp_path, Blind).run()
     assert not found["winner"].startswith("tiny_") and "starts" not in found

@@ -71,7 +71,7 @@ def test_filters_grow_to_the_root_of_their_number_and_no_further():
     (filters,) = variables((3, 3, 2, 4))
     filters.assign(0.1 * filters)
     optimizer, norms = Muon(0.1, pace=2.0), []
-    for _ in range(40):
+    for _ in range(24):
         optimizer.apply(gradients([filters], 0), [filters])
         norms.append(np.linalg.norm(filters))
     assert norms[0] < 1 and norms[5] > norms[0] and max(norms) == pytest.approx(2, rel=1e-5) == norms[-1]
