@@ -85,7 +85,7 @@ RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for mos
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
-CONTENDERS += ["half_device"]
+CONTENDERS += ["half_device", "resnet_8_recipe"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
 
 
@@ -174,6 +174,8 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
         found, more = contenders.run_start(contender, name, arrays, seconds, seed)
     elif contender == "svm":
         found, more = contenders.run_svm(arrays)
+    elif contender == "resnet_8_recipe":
+        found, more = contenders.run_recipe(name, arrays, seconds, seed)
     elif contender.startswith("scaled_"):
         found, more = contenders.run_scaled(int(contender.removeprefix("scaled_")), name, arrays, seconds, seed)
     elif contender == "random_networks":
