@@ -52,6 +52,13 @@ def test_a_model_inside_may_have_several_outputs():
     assert device_cost(keras.Model(outer, stages)) == device_cost(alone)
 
 
+def test_an_operation_may_have_several_outputs():
+    inputs = keras.Input((8, 8, 4))
+    both = keras.ops.split(inputs, 2, axis=-1)  # two tensors of 128 bytes
+    cost = device_cost(keras.Model(inputs, keras.layers.Add()(both)))
+    assert (cost.operators, cost.activations) == (2, 256 + 2 * 128)
+
+
 def test_parts_make_the_network():
     space = MacroSpace(filters=8)
     for name in ("resnet_8", "mobilenet_v2"):
