@@ -251,6 +251,28 @@ def test_a_frozen_network_sees_the_largest_images_unless_it_is_worse(merits, sec
     assert challenge._larger(field, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
 
 
+@pytest.mark.parametrize("stands", ["tiny_32_frozen", "conv"])
+def test_the_frozen_network_of_larger_images_takes_the_place_of_the_one_that_stands(stands, monkeypatch):
+    best, larger = ({"start": "tiny", "size": size} for size in (32, 64))
+    for step, found in (("_continue", None), ("_larger", larger)):
+        monkeypatch.setattr(challenge, step, lambda *options, found=found: found)
+    entries = {"conv": {}}
+    entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731
+    monkeypatch.setattr(challenge, "_enter_frozen", entered)
+    field = types.SimpleNamespace(
+        progress={"challenge": {"done": False, "best": best, "tuned": 0, "ends": {}}, "standing": [stands]},
+        entries=entries,
+        prober=types.SimpleNamespace(teaches=False),
+        most=12,
+        contestants=types.SimpleNamespace(write=lambda spent: None),
+        budget=types.SimpleNamespace(spent=lambda: 0.0),
+    )
+    challenge.challenge(field)
+    left = "tiny_32_frozen" if stands == "conv" else "tiny_64_frozen"
+    assert [*entries] == ["conv", left]
+    assert field.progress["standing"] == [stands if stands == "conv" else left]
+
+
 @pytest.mark.parametrize("samples", [17, 150, 400])
 def test_the_pace_of_a_start_is_that_once_it_is_traced(samples, monkeypatch):
     seen, now = set(), [0.0]
@@ -315,19 +337,15 @@ def test_a_start_that_sees_nothing_leaves_the_race_as_it_is(tmp_path):
     assert len(found["contestants"]) > 4
 
 
-def decided(first, frozen, larger, samples, monkeypatch):
-    """Return who stands, and who has taken part: the first candidate, and a frozen network for images of 32 and 64."""
-    small, large = ({"start": "tiny", "size": size, "score": score} for size, score in ((32, frozen), (64, larger)))
-    looked, entries = [], {"cnn": {"curve": [{"steps": 9, "accuracy": first}], "outcome": ""}}
-
-    def enter(field, probe):
-        point = {"steps": 0, "accuracy": probe["score"]}
-        entries[f"tiny_{probe['size']}_frozen"] = {"curve": [point], "outcome": "", "rungs": [point]}
-
-    enter(None, small)
-    monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["curve"][-1]["accuracy"])
-    monkeypatch.setattr(challenge, "_enter_frozen", enter)
-    monkeypatch.setattr(challenge, "_larger", lambda *options: looked.append(64) or (large if larger else small))
+@pytest.mark.parametrize(
+    ("first", "samples", "stands"),
+    [(0.901, 25, "frozen"), (0.903, 25, "cnn"), (0.8535, 10_000, "frozen"), (0.8555, 10_000, "cnn")],
+)
+def test_in_doubt_the_pretrained_network_stands(first, samples, stands, monkeypatch):
+    """Half a standard error is 0.05 of 25 samples and 0.0025 of 10,000; the first may be 0.005 behind."""
+    monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["end"])
+    entries = {"cnn": {"curve": [], "outcome": "", "end": first}}
+    entries["frozen"] = {"curve": [], "outcome": "", "end": 0.857, "rungs": [{"steps": 0}]}
     field = types.SimpleNamespace(
         entries=entries,
         progress={"first": "cnn", "standing": ["cnn"], "waiting": []},
@@ -336,27 +354,8 @@ def decided(first, frozen, larger, samples, monkeypatch):
         budget=types.SimpleNamespace(spent=lambda: 0.0),
         contestants=types.SimpleNamespace(write=lambda spent: None, forget=lambda name: None),
     )
-    challenge._decide(field, {}, small)
-    (stands,) = field.progress["standing"]
-    assert [name for name in entries if not entries[name]["outcome"]] == [stands]
-    return stands, [*entries], looked
-
-
-@pytest.mark.parametrize(
-    ("first", "samples", "stands"),
-    [(0.901, 25, "tiny_32_frozen"), (0.903, 25, "cnn"), (0.8535, 10_000, "tiny_32_frozen"), (0.8555, 10_000, "cnn")],
-)
-def test_in_doubt_the_pretrained_network_stands(first, samples, stands, monkeypatch):
-    """Half a standard error is 0.05 of 25 samples and 0.0025 of 10,000; the first may be 0.005 behind."""
-    found, entered, looked = decided(first, 0.857, None, samples, monkeypatch)
-    assert found == stands and entered == ["cnn", "tiny_32_frozen"] and bool(looked) is (stands != "cnn")
-
-
-@pytest.mark.parametrize(("larger", "stands"), [(0.56, "tiny_64_frozen"), (0.44, "tiny_64_frozen"), (0.38, "cnn")])
-def test_a_frozen_network_stands_for_what_it_shows_of_both_sizes(larger, stands, monkeypatch):
-    """The first would end at 0.52: half a standard error, 0.05, above 0.475."""
-    found, entered, _ = decided(0.52, 0.52, larger, 25, monkeypatch)
-    assert found == stands and entered == ["cnn", "tiny_64_frozen"]
+    challenge._decide(field, {})
+    assert field.progress["standing"] == [stands]
 
 
 @pytest.mark.slow

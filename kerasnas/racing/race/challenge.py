@@ -44,7 +44,7 @@ def challenge(field: Field) -> None:
     Ridge regression on frozen features says in seconds what each size of images and each head is worth. The best is a
     candidate as it is. Unless the first candidate is beyond its reach, it is tuned, too, for about as long as that one
     has been trained: all of its stages, or the last ones where there is no time for all. Their scores are extrapolated
-    to the end of the budget by power laws. Where the frozen one leads, it sees larger images first.
+    to the end of the budget by power laws. Where the frozen one stands, it sees larger images.
     """
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
@@ -68,7 +68,13 @@ def challenge(field: Field) -> None:
         if plan["tuned"]:
             _tune(field, plan, best)
         if "ends" not in plan:
-            _decide(field, plan, best)
+            _decide(field, plan)
+        if field.progress["standing"] == [_name(best, tuned=0)]:
+            larger = _larger(field, plan, best)  # nothing else takes the time that is left
+            if larger is not best:
+                field.entries.pop(_name(best, tuned=0), None)
+                _enter_frozen(field, larger)
+                field.progress["standing"] = [_name(larger, tuned=0)]
     plan["done"] = True
     field.contestants.write(field.budget.spent())
 
@@ -263,8 +269,8 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
     return tuple(plan["augment"])
 
 
-def _leader(field: Field) -> tuple[str, dict[str, float]]:
-    """Return who is expected to end best, and all ends that are expected.
+def _decide(field: Field, plan: dict[str, Any]) -> None:
+    """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
 
     In doubt a pretrained network is the better bet, of few images by far: the first one has to be ahead by half a
     standard error, less `_TIE`, as it is small.
@@ -274,29 +280,13 @@ def _leader(field: Field) -> tuple[str, dict[str, float]]:
         for name, entry in field.entries.items()
         if "curve" in entry and not entry["outcome"]
     }
+    plan["ends"] = ends
     first = field.progress["first"]
     best = max((name for name in ends if name != first), key=lambda name: ends[name], default=first)
     if first in ends and best != first:
         doubt = _DOUBT * float(field.scores(best, -1).std()) / math.sqrt(len(field.held_out[0]))
         if ends[best] + doubt < ends[first] + _TIE:
             best = first
-    return best, ends
-
-
-def _decide(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
-    """Let those stand that are expected to end best: the first candidate, or one of those that challenge it.
-
-    Where that is the frozen network of a probe, nothing else takes the time that is left, and it sees larger images.
-    What it shows for both sizes, on average, has to be better still.
-    """
-    best, ends = _leader(field)
-    if best == _name(probe, tuned=0) and (larger := _larger(field, plan, probe)) is not probe:
-        del field.entries[best]
-        _enter_frozen(field, larger)
-        both = field.entries[_name(larger, tuned=0)]["curve"][0]
-        both["accuracy"] = (probe["score"] + larger["score"]) / 2
-        best, ends = _leader(field)
-    plan["ends"], first = ends, field.progress["first"]
     out = [name for name in ends if name != best]
     if best != first:
         for name in field.progress["waiting"]:
