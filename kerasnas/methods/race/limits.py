@@ -30,7 +30,7 @@ from kerasnas.spaces import MacroSpace, SearchSpace
 _DRAWN = 10  # networks that a message on limits is made of
 # Times the bound: a cost that is estimated below the one, or above the other, is not measured; of unlike networks, and
 # of networks that are alike.
-_NEAR, _CLOSE = (0.25, 2.0), (0.8, 1.25)
+_NEAR, _CLOSE = (0.6, 1.5), (0.8, 1.25)
 T = TypeVar("T")
 Build = Callable[[Genotype], keras.Model]
 
