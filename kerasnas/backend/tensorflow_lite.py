@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,13 +32,20 @@ def lite_call(model: keras.Model, inputs: Sequence[np.ndarray]) -> Callable[[], 
         with _silent():
             # Given the model as well, the converter would write it to disk first, in several times the time.
             content = tf.lite.TFLiteConverter.from_concrete_functions([frozen(traced)]).convert()
-            interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
-            interpreter.allocate_tensors()
+            interpreter = interpreter_of(content)
         for read, x in zip(interpreter.get_input_details(), inputs, strict=True):
             interpreter.set_tensor(read["index"], x)
     except (ConverterError, RuntimeError, ValueError):
         return None
     return interpreter.invoke
+
+
+def interpreter_of(content: bytes, **options: Any) -> Any:
+    """Return LiteRT's interpreter of the content of a file, on one thread of the CPU, ready to compute."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it will move to another package
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1, **options)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 @contextlib.contextmanager

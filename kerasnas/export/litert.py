@@ -104,14 +104,11 @@ def read(content: bytes, reference: bool = False) -> Loaded:
     """
     import tensorflow as tf
 
+    from kerasnas.backend.tensorflow_lite import interpreter_of
+
     kinds = tf.lite.experimental.OpResolverType
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it will move to another package
-        interpreter = tf.lite.Interpreter(
-            model_content=content,
-            num_threads=1,
-            experimental_op_resolver_type=kinds.BUILTIN_REF if reference else kinds.AUTO,
-        )
-    interpreter.allocate_tensors()
+    kernels = kinds.BUILTIN_REF if reference else kinds.AUTO
+    interpreter = interpreter_of(content, experimental_op_resolver_type=kernels)
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     stored, answered = Quantization.of(inputs), Quantization.of(outputs)
 

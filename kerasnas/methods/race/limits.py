@@ -166,7 +166,7 @@ def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
 
 
 def needs(config: RaceConfig, model: keras.Model) -> str:
-    """What a network needs of all that the settings limit, in words; empty where they limit nothing."""
+    """Return in words what a network needs of all that the settings limit; empty where they limit nothing."""
     return ", ".join(amount(limit.measure(model), limit.unit) for limit in limits(config))
 
 
@@ -191,8 +191,8 @@ def no_network(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, b
         for name, genotype in _known(space, config.seed).items()
     }
     nearest = min(factors, key=lambda name: factors[name])
-    needs = (cost(_known(space, config.seed)[nearest]) for cost in costs)
-    words = (f"{limit.verb} {amount(need, limit.unit)}" for limit, need in zip(limited, needs, strict=True))
+    needed = (cost(_known(space, config.seed)[nearest]) for cost in costs)
+    words = (f"{limit.verb} {amount(one, limit.unit)}" for limit, one in zip(limited, needed, strict=True))
     return (
         f"No network is within {' and '.join(_bound(config, limit) for limit in limited)} together. The nearest of the "
         f"{len(factors)} smallest, {nearest}, {', '.join(words)}."
