@@ -35,6 +35,12 @@ def pytest_collection_finish(session):
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Before a test and its fixtures: what it draws does not depend on the tests before it."""
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory):
     """What a developer has remembered, and consents to, is no part of a test."""
