@@ -36,6 +36,15 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 2 an error (reported in one line), 130 interrupted."""
     _open_closed_streams()
+    with contextlib.redirect_stdout(Terminal(sys.stdout)) as terminal:
+        try:
+            return _run(argv)
+        finally:
+            terminal.flush()
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run a command, its output on standard output as that is."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "help":  # `kerasnas help search`
         arguments = [arguments[1], "--help"]
@@ -58,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     folder, values = None, None
     try:
-        with _terminating(), contextlib.redirect_stdout(Terminal(sys.stdout)):
+        with _terminating():
             if argv is None and name != "completion":  # which imports no TensorFlow
                 quieten()
             values = command.flags(rest)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from kerasnas.wording import printable
@@ -12,6 +14,8 @@ _KEPT = re.compile(r"(\A\r|\r\Z|[\n\t])")  # lines, columns, and the beginning a
 
 class Terminal:
     """A stream that writes control characters, and what is not Unicode, as escapes.
+
+    Where its reader has gone (`kerasnas list | head -1`), the rest is dropped: a run goes on.
 
     Example:
 
@@ -26,7 +30,21 @@ class Terminal:
     def write(self, text: str) -> int:
         """Write a text."""
         parts = _KEPT.split(text)
-        return self._stream.write("".join(part if _KEPT.fullmatch(part) else printable(part) for part in parts))
+        shown = "".join(part if _KEPT.fullmatch(part) else printable(part) for part in parts)
+        self._unless_broken(lambda: self._stream.write(shown))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._unless_broken(self._stream.flush)
+
+    def _unless_broken(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # Python flushes the stream once more at its exit
+            os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

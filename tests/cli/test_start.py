@@ -1,5 +1,6 @@
 """The start of the command line: quick, and without TensorFlow's notes of its own."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from kerasnas import cli
 from kerasnas.cli.quiet import _NOISE
 
 
@@ -39,6 +41,14 @@ def test_closed_streams_are_answered(closed, said):
     done, _ = run("sh", "-c", f'exec "{sys.executable}" -c "{code}" {closed}')
     expected = tuple(f"kerasnas: {one}\n" if one else "" for one in said)
     assert (done.returncode, (done.stdout, done.stderr)) == (2, expected)
+
+
+def test_a_reader_that_has_gone_ends_nothing():
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as gone, contextlib.redirect_stdout(gone):
+        assert cli.main(["search", "--help"]) == 0
+        gone.write("what Python flushes at its exit")
 
 
 def test_importing_the_package_imports_no_framework():
