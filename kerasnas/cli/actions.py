@@ -103,6 +103,9 @@ def resume(values: flags.FlagValues, spent: float) -> None:
 def predict(values: flags.FlagValues) -> None:
     """Print the class of images, their labels, or their numbers."""
     from kerasnas.deployment import predictions as deployment
+    from kerasnas.deployment.explaining import explain
+    from kerasnas.files import storage
+    from kerasnas.reporting.explanations import explanations_page
     from kerasnas.reporting.predictions import predictions_text
 
     if not values["images"].value:
@@ -111,6 +114,11 @@ def predict(values: flags.FlagValues) -> None:
     predictions, failed = deployment.classify(network, values["images"].value)
     rows = [(str(one.path), one.probabilities) for one in predictions]
     print(predictions_text(rows, values["format"].value, network.task), end="")
+    if values["explain"].value:
+        page = explanations_page(explain(network, values["images"].value), network.task)
+        place = Path(values["explain"].value)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_text(place, page)
     if failed:
         names = "; ".join(failed.values())
         raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")

@@ -29,6 +29,7 @@ _PRINTED = OwnFlag(
     "Output format; csv and json include the probability of every class.",
     known=("text", "csv", "json"),
 )
+_EXPLAINED = OwnFlag("explain", "", "Page to write: which parts of each sample the answer depends on.")
 _EVALUATED = OwnFlag("dataset", "", "Labeled data, as for a search. Default: the run's.")
 _FORMATS = OwnFlag(
     "format",
@@ -174,13 +175,14 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas predict runs/first photos/ --format=csv\n"
             "    kerasnas predict hf://somebody/leaves leaf.jpg\n"
             '    kerasnas predict runs/reviews "a fine film" more_reviews.txt\n'
+            "    kerasnas predict runs/first photo.png --explain=photo.html\n"
             "\n"
             "Prints the class of each image and its probability. Images are turned upright and resized to the size of\n"
             "the training images. Unreadable files are listed, and the exit status is 2. Instead of a run, give a\n"
             "preset: a name of kerasnas.presets(), or a repository on the Hugging Face Hub.",
             actions.predict,
             places=("output_dir", "images"),
-            own=(_IMAGES, _PRINTED),
+            own=(_IMAGES, _PRINTED, _EXPLAINED),
         ),
         Command(
             "evaluate",

@@ -19,6 +19,7 @@ from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
 from kerasnas.modalities.lazy_images import LazyImages, as_array, in_parts, predicted
+from kerasnas.modalities.parts import Parts
 from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
@@ -403,8 +404,16 @@ class Modality:
         """
         return _LOADING
 
-    def thumbnail(self, x: np.ndarray) -> str | None:
-        """Return a small picture of a network input as a `data:` URI; None if there is none."""
+    def parts(self, raw: Any) -> Parts:
+        """Return a raw sample without each of its parts in turn, which shows what an answer depends on.
+
+        Raises:
+            ValueError: if such samples are not divided.
+        """
+        raise ValueError(f"Which parts of {self.plural} an answer depends on is not examined.")
+
+    def thumbnail(self, x: np.ndarray, side: int = 64) -> str | None:
+        """Return a picture of a network input, of at most `side` pixels, as a `data:` URI; None if there is none."""
         return None
 
     def excerpt(self, raw: Any) -> str:

@@ -24,6 +24,7 @@ from kerasnas.modalities.decoding import (
     pixels_of_images,
     read_pixels,
 )
+from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
 from kerasnas.tasks import Task
@@ -32,7 +33,6 @@ _FEW = 100  # images whose parts are compared
 _ALIKE, _SEAM = 0.6, 3.0  # correlation from which two channels are; by how much a line between quarters stands out
 _UNORDERED = 0.8  # of the difference between any two lines, that neighbors differ by: pictures reach 0.75, letters 0.86
 _SIDE = 8  # pixels, on which the nearest image is found
-_THUMBNAIL = 64
 _IMAGES = """\
 import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
 
@@ -170,12 +170,15 @@ class Images(Modality):
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         return channel_statistics(x)
 
-    def thumbnail(self, x: np.ndarray) -> str | None:
+    def parts(self, raw: Any) -> Parts:
+        return blocks(raw, GRID, lambda rows, columns: f"rows {rows[0]}-{rows[1]}, columns {columns[0]}-{columns[1]}")
+
+    def thumbnail(self, x: np.ndarray, side: int = 64) -> str | None:
         if x.ndim != 3 or x.shape[-1] not in MODES:
             return None
         pixels = np.rint(255 * np.clip(x, 0, 1)).astype(np.uint8)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        picture.thumbnail((side, side))
         file = io.BytesIO()
         picture.save(file, format="PNG", optimize=True)
         return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -15,6 +15,7 @@ from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
+from kerasnas.modalities.parts import WINDOWS, Parts, blocks
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
 from kerasnas.tasks import Task
@@ -69,6 +70,10 @@ class Recordings(Signals):
         x = self.column(x, reading)
         found = self.of_paths(x, reading)
         return self.samples(x, reading) if found is None else found
+
+    def parts(self, raw: Any) -> Parts:
+        rate = self.rate or len(raw)
+        return blocks(raw, WINDOWS, lambda steps: f"{steps[0] / rate:.2f} to {steps[1] / rate:.2f} s")
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         rate = np.ravel(arrays.get("rate", ()))

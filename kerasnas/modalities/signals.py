@@ -14,6 +14,7 @@ from kerasnas.companions.kernels import KernelCompanion, usual_features
 from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
+from kerasnas.modalities.parts import WINDOWS, Parts, blocks
 from kerasnas.modalities.series_files import read_series, read_unlabeled
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
@@ -73,6 +74,9 @@ class Signals(Modality):
 
     def small(self, x: np.ndarray) -> np.ndarray:
         return part_means(x, (_PARTS,))
+
+    def parts(self, raw: Any) -> Parts:
+        return blocks(raw, WINDOWS, lambda steps: f"steps {steps[0]} to {steps[1] - 1}")
 
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         return channel_statistics(x)

@@ -20,6 +20,7 @@ from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, datas
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
+from kerasnas.modalities.parts import Parts
 from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
 from kerasnas.tasks import Task
 from kerasnas.tasks.splits import spread_rows
@@ -206,6 +207,10 @@ class Tables(Modality):
         linear = "logistic regression" if task.logits else "linear regression"
         kinds = {linear: LinearRows, "histogram gradient boosting": BoostedRows}
         return {name: functools.partial(_answers, kind, task, seed) for name, kind in kinds.items()}
+
+    def parts(self, raw: Any) -> Parts:
+        missing = np.where(np.eye(len(raw), dtype=bool), np.nan, np.asarray(raw, float))
+        return Parts([self.entry(index) for index in range(len(raw))], missing)
 
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)

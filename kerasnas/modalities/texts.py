@@ -18,6 +18,7 @@ from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, datas
 from kerasnas.modalities.columns import Columns, samples_in
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
+from kerasnas.modalities.parts import Parts, words
 from kerasnas.modalities.token_vectors import find_vectors
 from kerasnas.tasks import Task
 from kerasnas.wording import wrong_value
@@ -152,6 +153,9 @@ class Texts(Modality):
             shares = (sum(map(kind, text)) / max(len(text), 1) for kind in (str.isalpha, str.isdigit, str.isupper))
             row[:] = (len(text), words, len(text) / max(words, 1), *shares)
         return found, _STATISTICS
+
+    def parts(self, raw: Any) -> Parts:
+        return words(str(raw))
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
         return _USAGE.format(answers=answers, shown=shown)

@@ -17,6 +17,7 @@ from kerasnas.export.formats import FORMATS
 from kerasnas.modalities import MODALITIES, Modality
 from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.modalities.lookup import modality, of_record
+from kerasnas.modalities.parts import Parts
 from kerasnas.spaces import SPACES
 from kerasnas.testing.common import no_error, refuses, require
 
@@ -131,6 +132,15 @@ def _check_description(what: str, data: Dataset) -> None:
     picture = own.thumbnail(x[0])
     require(picture is None or picture.startswith("data:"), f"{what}: `thumbnail` returns no `data:` URI.")
     require(isinstance(own.excerpt(raw[0]), str), f"{what}: `excerpt` returns no text.")
+    if type(own).parts is not Modality.parts:
+        _check_parts(what, own.parts(raw[0]), raw[0])
+
+
+def _check_parts(what: str, parts: Parts, sample: Any) -> None:
+    shape, expected = np.shape(parts.samples), (len(parts.names), *np.shape(sample))
+    require(shape == expected, f"{what}: `parts` returns {shape} for {len(parts.names)} names and one {expected[1:]}.")
+    columns, rest = divmod(len(parts.names), parts.rows)
+    require(columns and not rest, f"{what}: {len(parts.names)} `parts` are no grid of {parts.rows} rows.")
 
 
 def _check_refusals(what: str, own: Modality, arrays: Mapping[str, Any]) -> None:
