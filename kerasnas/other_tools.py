@@ -40,6 +40,7 @@ _TABLES = 'Write `TableClassifier(target=["price"]).fit(frame)`, or `kerasnas se
 _ANSWERS = "Write `.evaluate(x, y)` or `.predict(x)`, or `kerasnas evaluate runs/first`."
 _TUNER = 'Write `tuners.GenotypeTuner(build, objective="val_accuracy", max_trials=20)`.'
 _SUMMARY = "Write `.leaderboard()`, or `.report()`."
+_EXPLAINED = "Write `kerasnas predict runs/first rows.csv --explain=rows.html`."
 _ROWS = (
     ("AutoKeras", "max_trials epochs", "Write a budget, `minutes=5`, and `candidates=3` for 3 networks at most."),
     ("Keras and ultralytics", "batch batch_size", "Leave it out: it follows from the data; the budget is `minutes=5`."),
@@ -63,7 +64,8 @@ _ROWS = (
     ("Ludwig and PyCaret", "visualize plot_model", "Write `.report()`, or `kerasnas plot runs/first`."),
     ("AutoKeras and KerasTuner", "export_model get_best_models", "Write `.model`, a Keras model, or `.export()`."),
     ("FLAML and KerasTuner", "best_config best_estimator get_best_hyperparameters", "Write `.genotype`."),
-    ("AutoGluon and KerasTuner", "feature_importance fit_summary results_summary", _SUMMARY),
+    ("AutoGluon and KerasTuner", "fit_summary results_summary", _SUMMARY),
+    ("AutoGluon and PyCaret", "feature_importance interpret_model", _EXPLAINED),
     ("fastai and PyCaret", "save_model show_results", "Write `.save(folder)`, or `.report()`."),
     ("AutoGluon and PyCaret", "TabularPredictor ClassificationExperiment setup", _TABLES),
     ("AutoKeras and fastai", "StructuredDataClassifier tabular_learner", "Write `TableClassifier(minutes=5)`."),

@@ -47,7 +47,7 @@ FIRST = {  # tool -> command or call, and what it sets, or the answer
         "ak.MultiModalPredictor(label='class')": "`AutoClassifier(minutes=5)`",
         "ak.TimeSeriesPredictor(prediction_length=48)": "`SignalRegressor(minutes=5)`",
         "ak.TabularDataset('train.csv')": '`AutoClassifier(minutes=5).fit("train.csv")`',
-        "ak.TableClassifier().feature_importance(frame)": "`.report()`",
+        "ak.TableClassifier().feature_importance(frame)": "--explain=rows.html",
         "kerasnas search --train_data=train.csv --label=class": {"dataset": "train.csv", "target": ("class",)},
         "kerasnas search train.csv --time_limit=60": "`--minutes=5`",
         "kerasnas search train.csv --presets=best_quality": "`--minutes=60 --ensemble=4`",
