@@ -210,7 +210,7 @@ class Tables(Modality):
 
     def parts(self, raw: Any) -> Parts:
         missing = np.where(np.eye(len(raw), dtype=bool), np.nan, np.asarray(raw, float))
-        return Parts([self.entry(index) for index in range(len(raw))], missing)
+        return Parts([column.name for column in self.own] or [self.entry(index) for index in range(len(raw))], missing)
 
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)
