@@ -6,7 +6,7 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import Any, TypeVar
 
 import keras
@@ -170,43 +170,65 @@ def needs(config: RaceConfig, model: keras.Model) -> str:
     return ", ".join(amount(limit.measure(model), limit.unit) for limit in limits(config))
 
 
-def within(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], bool]:
-    """A function that says whether a network is within the limits of the settings."""
-    costs = [(limit.cost(space, data, build), limit.most) for limit in limits(config)]
-    return lambda genotype: all(cost(genotype) <= most for cost, most in costs)
+class Within:
+    """Networks of a space within the limits of the settings: called with a genotype, it says whether that is one.
 
-
-def no_network(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> str:
-    """Return the message where nothing is within the limits: the least there is, and the choice that drives it.
-
-    It is of the limit that alone leaves nothing. Where only all of them together do, it has the network that exceeds
-    them by the least factor.
+    Args:
+        config: of the race.
+        space, data, build: whose networks, of which data, and what builds them.
     """
-    limited = limits(config)
-    if (alone := impossible(config, space, data, build)) or len(limited) == 1:
-        return alone or _sentence(config, space, data, build, limited[0])
-    costs = [limit.cost(space, data, build) for limit in limited]
-    factors = {
-        name: max(cost(genotype) / limit.most for limit, cost in zip(limited, costs, strict=True))
-        for name, genotype in _known(space, config.seed).items()
-    }
-    nearest = min(factors, key=lambda name: factors[name])
-    needed = (cost(_known(space, config.seed)[nearest]) for cost in costs)
-    words = (f"{limit.verb} {amount(one, limit.unit)}" for limit, one in zip(limited, needed, strict=True))
-    return (
-        f"No network is within {' and '.join(_bound(config, limit) for limit in limited)} together. The nearest of the "
-        f"{len(factors)} smallest, {nearest}, {', '.join(words)}."
-    )
 
+    def __init__(self, config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build):
+        self.config, self.space = config, space
+        self.costs = [(limit, cache(limit.cost(space, data, build))) for limit in limits(config)]
 
-def impossible(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> str:
-    """Return the message where a limit is below the least of a macro space; empty where none is, or it is not known."""
-    smallest = _smallest(space)
-    for limit in limits(config):
-        cost = limit.cost(space, data, build)
-        if smallest and limit.counted and not any(cost(genotype) <= limit.most for genotype in smallest.values()):
-            return _sentence(config, space, data, build, limit)
-    return ""
+    def __call__(self, genotype: Genotype) -> bool:
+        return all(cost(genotype) <= limit.most for limit, cost in self.costs)
+
+    def impossible(self) -> str:
+        """Return the message where a limit is below the least of a macro space; empty where none is, or not known."""
+        smallest = _smallest(self.space)
+        for limit, cost in self.costs:
+            if smallest and limit.counted and not any(cost(genotype) <= limit.most for genotype in smallest.values()):
+                return self._sentence(limit, cost)
+        return ""
+
+    def no_network(self) -> str:
+        """Return the message where nothing is within the limits: the least there is, and the choice that drives it.
+
+        It is of the limit that alone leaves nothing. Where only all of them together do, it has the network that
+        exceeds them by the least factor.
+        """
+        if (alone := self.impossible()) or len(self.costs) == 1:
+            return alone or self._sentence(*self.costs[0])
+        known = _known(self.space, self.config.seed)
+        factors = {
+            name: max(cost(genotype) / limit.most for limit, cost in self.costs) for name, genotype in known.items()
+        }
+        nearest = min(factors, key=lambda name: factors[name])
+        needed = (f"{limit.verb} {amount(cost(known[nearest]), limit.unit)}" for limit, cost in self.costs)
+        return (
+            f"No network is within {' and '.join(_bound(self.config, limit) for limit, _ in self.costs)} together. The "
+            f"nearest of the {len(factors)} smallest, {nearest}, {', '.join(needed)}."
+        )
+
+    def _sentence(self, limit: Limit, cost: Callable[[Genotype], float]) -> str:
+        config, space = self.config, self.space
+        costs = {name: cost(genotype) for name, genotype in _known(space, config.seed).items()}
+        least, largest = (amount(one(costs.values()), limit.unit) for one in (min, max))
+        bound = _bound(config, limit)
+        if not isinstance(space, MacroSpace):
+            return (
+                f"No network of space '{config.space}' is within {bound}: of {_DRAWN} drawn at random the least "
+                f"{limit.verb} {least}, the largest {largest}."
+            )
+        if config.ensemble > 1:
+            bound += f", shared by the {config.ensemble} of the ensemble"
+        return (
+            f"No network is within {bound}. The least there is {limit.verb} {least}: {min(space.stages)} stages of "
+            f"{min(costs, key=lambda name: costs[name])}, {min(space.widths):g} times as wide as usual; with "
+            f"{max(costs, key=lambda name: costs[name])} it {limit.verb} {largest}."
+        )
 
 
 def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
@@ -216,25 +238,6 @@ def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
     cost = LIMITS[0].cost(space, data, build)
     known = named_networks(space, lambda genotype: True) or _known(space, config.seed)
     return min(cost(space.narrowed(genotype)[-1]) for genotype in known.values())
-
-
-def _sentence(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, limit: Limit) -> str:
-    cost = limit.cost(space, data, build)
-    costs = {name: cost(genotype) for name, genotype in _known(space, config.seed).items()}
-    least, largest = (amount(one(costs.values()), limit.unit) for one in (min, max))
-    bound = _bound(config, limit)
-    if not isinstance(space, MacroSpace):
-        return (
-            f"No network of space '{config.space}' is within {bound}: of {_DRAWN} drawn at random the least "
-            f"{limit.verb} {least}, the largest {largest}."
-        )
-    if config.ensemble > 1:
-        bound += f", shared by the {config.ensemble} of the ensemble"
-    return (
-        f"No network is within {bound}. The least there is {limit.verb} {least}: {min(space.stages)} stages of "
-        f"{min(costs, key=lambda name: costs[name])}, {min(space.widths):g} times as wide as usual; with "
-        f"{max(costs, key=lambda name: costs[name])} it {limit.verb} {largest}."
-    )
 
 
 def _bound(config: RaceConfig, limit: Limit) -> str:

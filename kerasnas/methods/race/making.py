@@ -18,7 +18,7 @@ from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
 from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
-from kerasnas.methods.race.limits import exceeding, impossible, limits, no_network, within
+from kerasnas.methods.race.limits import Within, exceeding, limits
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
@@ -123,8 +123,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
-    # Either is asked twice of a network: a latency takes long to measure, and weights to read.
-    allowed, read = cache(within(config, space, data, build)), cache(partial(initializer_of, config))
+    allowed, read = Within(config, space, data, build), cache(partial(initializer_of, config))
 
     def initialize(model: keras.Model, name: str, *samples: Any) -> None:
         if prober is not None and name in STARTS:
@@ -133,14 +132,14 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
             warm_start(model, read(name))
 
     def candidates(number: int) -> list[Candidate]:
-        if not given and (problem := impossible(config, space, data, build)):
+        if not given and (problem := allowed.impossible()):
             raise ValueError(problem)
         genotypes = {name: network.genotype for name, network in given.items()}
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
         begun = find_starts(config, space, data, build, log, allowed)
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
-            raise ValueError(no_network(config, space, data, build))
+            raise ValueError(allowed.no_network())
         if len(data.x_train) < _FEW:
             found = [dataclasses.replace(one, learning_rate=_FEW_RATE) if one.initializer else one for one in found]
         for one in found:

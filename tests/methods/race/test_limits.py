@@ -47,14 +47,14 @@ def test_candidates_are_within_each_limit(setting, cost, data):
     costs = sorted(cost(build(genotype)) for genotype in _all())
     middle = int(1 + costs[len(costs) // 2])
     config = RaceConfig(**{setting: middle})
-    allowed = limits.within(config, SPACE, data, build)
+    allowed = limits.Within(config, SPACE, data, build)
     found = portfolio(SPACE, 6, 0, {}, allowed)
     assert found and all(cost(build(one.genotype)) <= middle for one in found)
     assert {allowed(genotype) for genotype in _all()} == {True, False}
-    assert not limits.impossible(config, SPACE, data, build)
+    assert not limits.Within(config, SPACE, data, build).impossible()
     below = RaceConfig(**{setting: 1})
-    message = limits.impossible(below, SPACE, data, build)
-    assert message == limits.no_network(below, SPACE, data, build)
+    message = limits.Within(below, SPACE, data, build).impossible()
+    assert message == limits.Within(below, SPACE, data, build).no_network()
     assert f"No network is within {setting}=1. The least there is" in message
     assert "2 stages of conv_3x3 after conv_3x3" in message
     largest = build(max(_all(), key=lambda genotype: cost(build(genotype))))
@@ -65,11 +65,11 @@ def test_candidates_are_within_each_limit(setting, cost, data):
 
 def test_the_limit_that_alone_leaves_nothing_is_named(data):
     config = RaceConfig(max_parameters=100_000, max_ram_kb=1, latency_target_ms=100)
-    assert "within max_ram_kb=1. " in limits.no_network(config, SPACE, data, build)
-    together = limits.no_network(RaceConfig(max_macs=9_000, max_flash_kb=9), SPACE, data, build)
+    assert "within max_ram_kb=1. " in limits.Within(config, SPACE, data, build).no_network()
+    together = limits.Within(RaceConfig(max_macs=9_000, max_flash_kb=9), SPACE, data, build).no_network()
     assert "within max_macs=9,000 and max_flash_kb=9 together. The nearest of the 4 smallest, " in together
     assert together.endswith(", conv_3x3 after conv_3x3_s2, does 1,746 multiply-adds, takes 3.74 kB of flash.")
-    assert not any(map(limits.within(config, SPACE, data, build), _all()))
+    assert not any(map(limits.Within(config, SPACE, data, build), _all()))
 
 
 def _all():
@@ -90,10 +90,10 @@ def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
     middle, least, largest = sorted(costs.values())[6], min(costs.values()), max(costs.values())
     for bound, most in ((1.001 * middle, len(costs)), (least / 5, 1), (9 * largest, 1)):
         measured.clear()
-        allowed = limits.within(RaceConfig(latency_target_ms=bound), SPACE, data, build)
+        allowed = limits.Within(RaceConfig(latency_target_ms=bound), SPACE, data, build)
         assert [allowed(genotype) for genotype in costs] == [cost <= bound for cost in costs.values()]
         assert 1 <= len(measured) <= most
-    message = limits.impossible(RaceConfig(latency_target_ms=least / 99), SPACE, data, build)
+    message = limits.Within(RaceConfig(latency_target_ms=least / 99), SPACE, data, build).impossible()
     assert "The least there is takes" in message
 
 
@@ -105,7 +105,7 @@ def test_a_board_is_a_limit(data, tmp_path):
     assert [(one.setting, one.most) for one in limits.limits(config)] == [("max_flash_kb", 9), ("max_ram_kb", 9)]
     costs = {genotype: device_cost(build(genotype)) for genotype in _all()}
     fitting = [genotype for genotype, cost in costs.items() if cost.flash <= 9000 and cost.memory <= 9000]
-    allowed = limits.within(config, SPACE, data, build)
+    allowed = limits.Within(config, SPACE, data, build)
     assert 0 < len(fitting) < len(costs) and [genotype for genotype in costs if allowed(genotype)] == fitting
     large = max(costs, key=lambda genotype: costs[genotype].flash)
     assert f"of flash, which is above board={path}" in limits.exceeding(config)(build(large))
@@ -114,9 +114,9 @@ def test_a_board_is_a_limit(data, tmp_path):
         f"{costs[large].flash / 1000:.3g} kB of flash, {costs[large].memory / 1000:.3g} kB of memory"
     )
     assert limits.needs(RaceConfig(), build(large)) == ""
-    assert " ms on own" in limits.impossible(timed, SPACE, data, build)
+    assert " ms on own" in limits.Within(timed, SPACE, data, build).impossible()
     path.write_text(json.dumps({**numbers, "lacks": ["convolution"]}))
-    assert "has 3 operators that it lacks (convolution)" in limits.impossible(config, SPACE, data, build)
+    assert "has 3 operators that it lacks (convolution)" in limits.Within(config, SPACE, data, build).impossible()
     path.write_text(json.dumps({**numbers, "cycles": {}}))
     with pytest.raises(ValueError, match=r"Expected a board whose cycles are known, with --latency_target_ms"):
         limits.limits(timed)

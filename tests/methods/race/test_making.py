@@ -7,7 +7,7 @@ import pytest
 
 from kerasnas.datasets import Dataset, load
 from kerasnas.methods import RaceConfig
-from kerasnas.methods.race import making
+from kerasnas.methods.race import limits, making
 from kerasnas.methods.race.making import companion_of, make_race
 from kerasnas.methods.race.method import race_plan
 from kerasnas.racing.budget import Budget
@@ -98,8 +98,8 @@ def test_samples_that_are_held_out_are_not_learned_from(tmp_path):
 
 def test_limits_are_asked_once_for_each_network(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(making, "within", lambda *settings: lambda genotype: asked.append(genotype) or True)
-    made(digits(unlike=False), tmp_path / "once", initializer="none").candidates(6)
+    monkeypatch.setattr(limits.Limit, "cost", lambda *about: lambda genotype: asked.append(genotype) or 0)
+    made(digits(unlike=False), tmp_path / "once", max_parameters=10**9).candidates(6)
     assert len(asked) == len(set(asked)) >= 6
 
 
