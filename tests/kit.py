@@ -75,8 +75,8 @@ class Clock:
 def count_steps(patch, first=20, known=("vgg_halved", "conv_deep", "cnn")):
     """Have races measure their budget on a `Clock`, with `first` steps in the first rung, whatever the processor.
 
-    And have them know few networks of three layers, and one of divided images, train by SGD, and take a millisecond for a sample: to
-    count what all networks cost, to trace Muon, and to convert what is timed, takes longer than a race.
+    And have them know few networks of three layers, and one of divided images, train by SGD, and take a millisecond for
+    a sample: to count what all networks cost, to trace Muon, and to convert what is timed, takes longer than a race.
     """
     for module in (method, winners):
         patch.setattr(module, "network_latency", lambda model: 1.0)
