@@ -412,13 +412,20 @@ def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
     assert max(learned) == MARK
 
 
+def stop(*given):
+    raise StopIteration
+
+
 def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypatch):
     """In five minutes, of steps of a tenth of a second: 150 in the first rung, with room for one beside the first."""
     monkeypatch.setattr(stage, "first_steps", first_steps)
     monkeypatch.setattr(stage, "race_share", race_share)
     entrant, ticks = race(tmp_path, 5.0, augment=()), Clock()
     entrant.budget.clock = lambda: 0.1 * ticks()
-    assert entrant.run()["rungs"][0] == [2, 150]
+    monkeypatch.setattr(stage, "ranked", stop)  # behind the first rung
+    with pytest.raises(StopIteration):
+        entrant.run()
+    assert entrant.progress["rungs"] == [[2, 150]]
 
 
 def finish_two(folder):
