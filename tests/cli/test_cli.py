@@ -553,7 +553,8 @@ def test_runs_outside_the_main_thread(tmp_path):
 def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
     """One primitive leaves one architecture: there is no other to compare with."""
     folder = tmp_path / "run"
-    flags = [*SEARCH, "--primitives=none,skip_connect", "--random_genotypes=3", "--epochs=1", "--retrain_epochs=1"]
+    flags = [flag for flag in SEARCH if not flag.startswith("--primitives")]
+    flags += ["--primitives=none,skip_connect", "--random_genotypes=3", "--epochs=1", "--retrain_epochs=1"]
     assert cli.main(["search", f"--dataset={dataset}", *flags, f"--output_dir={folder}"]) == 0
     assert read(folder / "result.json")["random"] == []
 
