@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
-from kerasnas.racing import portfolio
+from kerasnas.racing import portfolio, winners
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
+from kerasnas.runs import method
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import recipe
 
@@ -74,13 +75,21 @@ class Clock:
 def count_steps(patch, first=20, known=("vgg_halved", "conv_deep", "cnn")):
     """Have races measure their budget on a `Clock`, with `first` steps in the first rung, whatever the processor.
 
-    And have them know few networks, and one of divided images, and train by SGD: to count what all of them cost, and
-    to trace Muon, takes longer than a race.
+    And have them know few networks of three layers, and one of divided images, train by SGD, and take a millisecond for
+    a sample: to count what all networks cost, to trace Muon, and to convert what is timed, takes longer than a race.
     """
+    for module in (method, winners):
+        patch.setattr(module, "network_latency", lambda model: 1.0)
     patch.setitem(recipe.ALGORITHMS, "muon", recipe.ALGORITHMS["sgd"])
+
+    def shallow(depths):
+        return [min(depth, 1) for depth in depths[:2]]
+
     plans = {name: plan for name, plan in portfolio.known_plans().items() if name in (*known, "channels_vgg")}
+    plans = {name: {**plan, "depths": shallow(plan["depths"])} for name, plan in plans.items()}
     patch.setattr(portfolio, "known_plans", lambda: plans)
-    patch.setattr(MacroSpace, "plans", {name: plan for name, plan in MacroSpace.plans.items() if name in known})
+    references = {name: (*plan, shallow(depths)) for name, (*plan, depths) in MacroSpace.plans.items() if name in known}
+    patch.setattr(MacroSpace, "plans", references)
 
     def budget(config, spent=0.0):
         return Budget(config.minutes or config.cpu_minutes, spent=spent, clock=Clock())

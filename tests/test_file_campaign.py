@@ -13,7 +13,7 @@ from tests import file_formats
 from tests.file_formats import FORMATS
 
 FLIPS = 8  # damages at random places of each file
-QUICK = 0.03  # share of the cases of a format that the quick test tries, besides those of any format
+QUICK = 0.015  # share of the cases of a format that the quick test tries, besides those of any format
 
 ACCEPTED: dict[str, str] = {
     **dict.fromkeys(

@@ -50,10 +50,10 @@ COMMANDS = (
 EPOCHS, RETRAIN_EPOCHS = 2, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,avg_pool_3x3"),
-    *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=16", f"--retrain_epochs={RETRAIN_EPOCHS}"),
+    *("--retrain_filters=2", "--retrain_cells=1", "--retrain_batch_size=48", f"--retrain_epochs={RETRAIN_EPOCHS}"),
 ]
 SEARCH = [
-    *(*RETRAIN, "--filters=2", "--num_cells=1", "--batch_size=8", f"--epochs={EPOCHS}"),
+    *(*RETRAIN, "--filters=2", "--num_cells=1", "--batch_size=24", f"--epochs={EPOCHS}"),
     *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2", "--shortlist=0"),
 ]
 FILES = {
@@ -534,7 +534,7 @@ def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
 
 
 def test_non_finite_loss_is_reported_in_one_line(fails, dataset, tmp_path):
-    flags = [*SEARCH, "--learning_rate=1e18", f"--output_dir={tmp_path / 'run'}"]
+    flags = [*SEARCH, "--batch_size=8", "--learning_rate=1e18", f"--output_dir={tmp_path / 'run'}"]
     message = fails("search", f"--dataset={dataset}", *flags)
     assert "stopped being finite at epoch 1" in message
 
@@ -553,7 +553,8 @@ def test_runs_outside_the_main_thread(tmp_path):
 def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
     """One primitive leaves one architecture: there is no other to compare with."""
     folder = tmp_path / "run"
-    flags = [*SEARCH, "--primitives=none,skip_connect", "--random_genotypes=3", "--epochs=1", "--retrain_epochs=1"]
+    flags = [flag for flag in SEARCH if not flag.startswith("--primitives")]
+    flags += ["--primitives=none,skip_connect", "--random_genotypes=3", "--epochs=1", "--retrain_epochs=1"]
     assert cli.main(["search", f"--dataset={dataset}", *flags, f"--output_dir={folder}"]) == 0
     assert read(folder / "result.json")["random"] == []
 

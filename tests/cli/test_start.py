@@ -24,9 +24,7 @@ def kerasnas(*arguments, **environment):
     return run(sys.executable, "-m", "kerasnas", *arguments, **environment)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["-V"], ["serach"], ["search", "--help"], ["time", "--help=all"], ["completion", "zsh"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["-V"], ["serach"], ["search", "--help=all"], ["completion", "zsh"]])
 def test_help_completion_version_and_typos_take_a_moment(arguments):
     # One of three at most: 0.07 s of an idle machine; 5 with TensorFlow, and lines of its own.
     runs = (kerasnas(*arguments) for _ in range(3))

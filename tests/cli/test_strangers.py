@@ -21,11 +21,12 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, methods
+from kerasnas.deployment import exporting
 from kerasnas.runs import method as runs_method
 from kerasnas.runs import preset_folders, tracking
 from kerasnas.runs.executors import open_executor
 from tests.bad_inputs.test_public_names import public
-from tests.cli.test_flag_campaign import BASE, Cut, place  # noqa: F401 (a fixture)
+from tests.cli.test_flag_campaign import BASE, Cut, cut, place  # noqa: F401 (a fixture)
 
 NAMED = ("import",)  # flags by which a user vouches for code
 PATHS = re.compile(r"\b(folders?|files?|paths?|runs?)\b")
@@ -58,6 +59,7 @@ def canary(place, monkeypatch):  # noqa: F811
     """The canary; and what reaches other machines sings."""
     canary = Canary(place)
     monkeypatch.setattr(tracking, "load_tracker", canary.sing)
+    monkeypatch.setattr(exporting, "export_classifier", cut)  # takes long, and begins when all has been read
 
     def opened(name, imports):
         return canary.sing(name) if "://" in name else open_executor(name, imports)
@@ -89,12 +91,10 @@ def has_a_candidate(folder, canary):
     genotype = json.loads((folder / "genotype.json").read_text())
     (folder / "given.json").write_text(json.dumps({"theirs": {"genotype": genotype, "settings": settings}}))
     change(folder)
-    (folder / "model.json").unlink()  # it takes long to export
 
 
 def is_finished_elsewhere(folder, canary):
     change(folder, executor="ray://127.0.0.1:1", trackers=["mlflow"])
-    (folder / "model.json").unlink()
 
 
 def is_begun_elsewhere(folder, canary):
@@ -188,6 +188,7 @@ def sung(cases, stranger, canary):
     return [case for case in cases if (run(*case, stranger), canary.heard())[1]]
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("stranger", some_slow(names_a_module, has_a_layer), indirect=True)
 def test_no_command_runs_what_a_folder_names(stranger, canary, capsys):
     assert sung(entrances(), stranger, canary) == []
@@ -248,6 +249,7 @@ def has_names(folder, canary):
         Image.new("L", (28, 28), 90).save(name)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore:Glyph")  # of plots
 @pytest.mark.parametrize("stranger", [has_names], indirect=True)
 def test_names_reach_the_terminal_and_tables_escaped(stranger, canary, capsys):

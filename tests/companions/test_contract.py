@@ -14,13 +14,13 @@ RNG = np.random.default_rng(0)
 Y = np.arange(240) % 2
 TEXTS = RNG.integers(4, 400, (240, 12)).astype("int32")
 TEXTS[:, 0] = 2 + Y
-ROWS, WAVES = (RNG.standard_normal(shape).astype("float32") for shape in ((240, 120), (240, 40, 1)))
+ROWS, WAVES = (RNG.standard_normal(shape).astype("float32") for shape in ((240, 64), (240, 40, 1)))
 ROWS[:, 0] += 2 * Y
 WAVES[..., 0] += np.sin(np.arange(40) * np.where(Y, 0.4, 1.2)[:, None])
 KINDS = {
     "runs": (NGramCompanion(2), TEXTS),
     "vectors": (VectorCompanion(1, RNG.standard_normal((400, 8)), 400), TEXTS),
-    "kernels": (KernelCompanion(840), WAVES),
+    "kernels": (KernelCompanion(420), WAVES),
     "rows": (RowCompanion(), ROWS),
 }
 

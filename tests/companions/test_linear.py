@@ -107,6 +107,7 @@ def test_what_is_held_out(y):
     assert len(second) == {1000: 250, 40: 10, 9: 2}[len(y)]
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "task",
     [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
@@ -115,7 +116,7 @@ def test_what_is_held_out(y):
 def test_a_training_ends_with_one_model_of_both(task, tmp_path):
     (ids, y), (new, hidden) = texts(240), texts(60, seed=1)
     labels, kept, lines = labels_of(task, y), [], []
-    recipe = TrainingRecipe(1, 16, 0.01, task=task, algorithm="adam", ngrams=2)
+    recipe = TrainingRecipe(1, 60, 0.01, task=task, algorithm="adam", ngrams=2)
     outputs = 2 if labels.ndim == 1 else labels.shape[1]
     record = NetworkTraining(SPACE, (6,), outputs, recipe).run(
         Stages(tmp_path),

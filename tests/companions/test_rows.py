@@ -38,7 +38,7 @@ def fitted(name):
     return task, outputs, [model.fitted(X, y, task, outputs, seed=0) for model in (LinearRows, BoostedRows)]
 
 
-@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("name", [name for name in LABELS if name != "two classes"])  # as of a class less
 def test_in_keras_they_are_the_sum_that_was_fitted(name):
     task, _, models = fitted(name)
     shares, inputs = np.array([0.7, 1.3]), keras.Input((4,))

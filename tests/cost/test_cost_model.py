@@ -16,11 +16,16 @@ from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, Sign
 from kerasnas.spaces.proxyless import ProxylessSpace
 from kerasnas.tabular import NASBench201
 
+PROXYLESS = ["mbconv_3x3_e1", "mbconv_3x3_e3", "mbconv_5x5_e3"]
+DARTS = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"]
 SPACES = {
-    "nasbench201": (NASBench201Space(filters=4, num_cells=2), (8, 8, 3)),
-    "darts": (DARTSSpace(filters=4, num_cells=4, num_nodes=2, stem_strides=2), (16, 16, 1)),
+    "nasbench201": (NASBench201Space(filters=4, num_cells=1), (8, 8, 3)),
+    "darts": (
+        DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=2, primitives=DARTS),
+        (16, 16, 1),
+    ),
     "signals": (SignalSpace(filters=4, num_cells=1), (16, 2)),
-    "proxyless": (ProxylessSpace(filters=4, num_layers=2), (8, 8, 3)),
+    "proxyless": (ProxylessSpace(filters=4, num_layers=2, primitives=PROXYLESS), (8, 8, 3)),
 }
 
 
@@ -207,7 +212,7 @@ def test_front_leads_from_the_cheapest_to_the_free_choice():
     supernet = space.build_supernet(shape, 5)
     for alphas in supernet.alphas.values():
         alphas.assign(np.linspace(0, 3, alphas.shape[1])[::-1] * np.ones(alphas.shape))
-        alphas.assign(np.where(np.arange(alphas.shape[1]) == 5, 4.0, alphas.numpy()))
+        alphas.assign(np.where(np.arange(alphas.shape[1]) == alphas.shape[1] - 1, 4.0, alphas.numpy()))
     front = pareto_front(supernet, model, points=6)
     costs = [point.cost for point in front]
     assert costs == sorted(set(costs)) and len(costs) >= 3

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kerasnas import datasets
 from kerasnas.deployment import estimator
-from kerasnas.export.classifier import save_classifier
+from kerasnas.export import classifier
 
 
 @pytest.fixture
@@ -21,7 +21,21 @@ def solved(monkeypatch):
         learned = LogisticRegression().fit(data.x_train.reshape(len(data.x_train), -1), data.y_train)
         network.set_weights([learned.coef_.T, learned.intercept_])
         folder.mkdir()
-        save_classifier(folder, network, data.classes, data.scale, front=data.front, modality=data.modality)
+        classifier.save_classifier(folder, network, data.classes, data.scale, front=data.front, modality=data.modality)
 
     monkeypatch.setattr(estimator, "search", search)
     return received
+
+
+@pytest.fixture
+def unwritten(solved, monkeypatch):
+    """As `solved`, with networks that stay in memory: to write and read one takes longer than a call with all else."""
+    models = {}
+
+    def write(folder, model):
+        (folder / classifier.MODEL).touch()
+        models[folder / classifier.MODEL] = model
+
+    monkeypatch.setattr(classifier, "write_model", write)
+    monkeypatch.setattr(classifier, "read_model", models.__getitem__)
+    return solved

@@ -1,7 +1,9 @@
 """The export of a finished run: its files, its table in report and card, and every way to go wrong."""
 
 import dataclasses
+import functools
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -33,6 +35,28 @@ def run(tmp_path):
     record |= {"random": []}
     (folder / "result.json").write_text(json.dumps(record))
     return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return tmp_path_factory.mktemp("written")
+
+
+@pytest.fixture(autouse=True)
+def converted_once(written, monkeypatch):
+    """The network of `run` is the same in each test: what a format writes of it is copied from then on."""
+
+    def write(kind, classifier, path, samples):
+        if not (written / kind.path).exists():
+            kind.write(classifier, written / kind.path, samples)
+        if path.is_dir():
+            shutil.copytree(written / kind.path, path, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(written / kind.path, path)
+
+    for name in ("litert", "savedmodel"):
+        kind = FORMATS[name]
+        monkeypatch.setitem(FORMATS, name, dataclasses.replace(kind, write=functools.partial(write, kind)))
 
 
 def exports(run):

@@ -128,7 +128,7 @@ CALLS = {  # tool -> further calls than those of test_first_commands.py, and our
     ("call", "expected"),
     [pytest.param(*call, id=f"{tool} {number}") for tool, calls in CALLS.items() for number, call in enumerate(calls)],
 )
-def test_a_first_call_works_or_is_answered_in_a_line(call, expected, solved):
+def test_a_first_call_works_or_is_answered_in_a_line(call, expected, unwritten):
     if isinstance(expected, dict):
         params = call().get_params()
         assert {name: params[name] for name in expected} == expected
@@ -136,14 +136,14 @@ def test_a_first_call_works_or_is_answered_in_a_line(call, expected, solved):
     with pytest.raises((TypeError, ValueError, AttributeError)) as raised:
         call()
     assert expected in str(raised.value) and "\n" not in str(raised.value)
-    assert not solved  # before anything is searched
+    assert not unwritten  # before anything is searched
 
 
-def test_validation_data_are_not_trained_on(solved):
+def test_validation_data_are_not_trained_on(unwritten):
     fitted = ImageClassifier().fit(X[9:], Y[9:], validation_data=(X[:9], Y[:9]), verbose=0)
-    arrays = np.load(solved[0][0].dataset)
+    arrays = np.load(unwritten[0][0].dataset)
     np.testing.assert_array_equal(arrays["x_test"], X[:9])
-    assert len(arrays["x_train"]) == 51 and solved[0][1] is fitted.log is silent
+    assert len(arrays["x_train"]) == 51 and unwritten[0][1] is fitted.log is silent
 
 
 def missing(advice, ours):

@@ -119,7 +119,7 @@ def typed(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("tool", "call", "expected"), CALLS, ids=[f"{tool}: {call}" for tool, call, _ in CALLS])
-def test_a_first_command_works_or_is_answered_in_a_line(tool, call, expected, typed, solved, capsys):
+def test_a_first_command_works_or_is_answered_in_a_line(tool, call, expected, typed, unwritten, capsys):
     if call.startswith("kerasnas "):
         found, said = typed(call), capsys.readouterr().err.strip()
     else:

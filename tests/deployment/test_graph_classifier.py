@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import itertools
 import json
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from kerasnas import GraphClassifier, deployment, methods
 from kerasnas.datasets import Dataset, stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
+from kerasnas.export import classifier
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.methods.nodes.propagation import fit, propagated
@@ -82,7 +84,8 @@ def test_the_run_has_what_others_have(fitted):
     assert fitted.evaluate()["accuracy"] == result["searched"]["test_accuracy"]
 
 
-def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path):
+def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "read_model", functools.cache(classifier.read_model))
     with pytest.raises(ValueError, match=r"answers for all nodes of its graph at once.*predictions.csv"):
         deployment.predict(fitted.run, ["photo.png"])
     with pytest.raises(ValueError, match="nodes is not exported"):

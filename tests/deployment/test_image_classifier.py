@@ -17,7 +17,7 @@ def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch, known=["cnn"])
         folder = tmp_path_factory.mktemp("estimator") / "own"
-        settings = {"minutes": 1.5, "candidates": 1, "max_parameters": 20_000, "initializer": "none"}
+        settings = {"minutes": 2.0, "candidates": 1, "max_parameters": 20_000, "initializer": "none"}
         return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))
 
 
@@ -63,7 +63,7 @@ def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
     x, _ = images(30, 1)
     fitted.save(tmp_path / "copy")
     for again in (ImageClassifier.load(tmp_path / "copy"), ImageClassifier.load(fitted.folder)):
-        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.minutes == 1.5
+        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.minutes == 2
         assert again.get_params()["max_parameters"] == 20_000
     with pytest.raises(FileExistsError):
         fitted.save(tmp_path / "copy")

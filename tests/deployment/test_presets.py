@@ -33,7 +33,7 @@ def run(tmp_path_factory):
     classes, y = np.unique(names, return_inverse=True)
     y_test = np.searchsorted(classes, names_test)
     np.savez(folder / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
-    settings = TrainingConfig(dataset=str(folder / "rows.npz"), **TINY_TRAINING)
+    settings = TrainingConfig(dataset=str(folder / "rows.npz"), **{**TINY_TRAINING, "retrain_batch_size": 60})
     with untraced():
         methods.retrain(settings, folder / "run", GENOTYPE_OF_ONE, log=lambda line: None)
     return folder / "run"

@@ -8,6 +8,7 @@ from kerasnas import DriftMonitor, readapt
 from kerasnas.deployment import readapting
 
 RATE = {"learning_rate": 0.2, "batch_size": 32, "most_steps": 40}
+FEW = {**RATE, "most_steps": 10}
 
 
 def model(normalized=False, logits=False, direction=(1.0, 0.0)):
@@ -57,10 +58,11 @@ def steps(monkeypatch):
     return seen
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_held_out_samples_are_not_trained_on(steps):
     x, y = points(100, 1, TURNED)
     old = points(60, 3, shift=9.0)
-    found = readapt(model(), x, y, replay=old, **RATE)
+    found = readapt(model(), x, y, replay=old, **FEW)
     rows = {tuple(row) for batch, _ in steps for row in batch}
     assert rows and not rows & {tuple(row) for row in x[found.held_out]}
     assert len(rows & {tuple(row) for row in old[0]}) <= 48  # a fifth of these is held out, too
@@ -68,10 +70,11 @@ def test_held_out_samples_are_not_trained_on(steps):
     assert set(of_old) == {16} and all(len(batch) == 32 for batch, _ in steps)  # half of each batch
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("random", [True, False])
 def test_labels_without_sense_and_models_that_are_good_change_nothing(random):
     given, (x, y) = model(), points(200, 1)
-    found = readapt(given, x, np.random.default_rng(0).integers(0, 2, 200) if random else y, **RATE)
+    found = readapt(given, x, np.random.default_rng(0).integers(0, 2, 200) if random else y, **FEW)
     assert found.model is given and not found.adopted and (random or found.before == 1)
     assert "may be chance" in found.reason or "no better" in found.reason
 
@@ -107,6 +110,7 @@ def test_a_gain_on_few_samples_has_to_be_larger():
         assert [readapting._verdict(gained, None, samples)[0] for samples in (5, 500)] == [False, True]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_samples_that_choose_a_state_do_not_judge_it(monkeypatch):
     seen = {"stops": set(), "decides": set()}
 
@@ -120,11 +124,12 @@ def test_samples_that_choose_a_state_do_not_judge_it(monkeypatch):
     monkeypatch.setattr(readapting, "answers", spying("stops", readapting.answers, 1))
     monkeypatch.setattr(readapting.ModelView, "outputs", spying("decides", readapting.ModelView.outputs, 1))
     x, y = points(200, 1, TURNED)
-    found = readapt(model(), x, y, **RATE)
+    found = readapt(model(), x, y, **FEW)
     assert not seen["stops"] & seen["decides"] and len(seen["stops"]) == len(seen["decides"]) == 25
     assert seen["stops"] | seen["decides"] == {tuple(row) for row in x[found.held_out]}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_budget_is_kept():
     now = iter(np.arange(0, 1000, 0.5))
     found = readapt(model(), *points(200, 1, TURNED), seconds=10, clock=lambda: float(next(now)))

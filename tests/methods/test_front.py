@@ -15,7 +15,7 @@ from kerasnas.racing.portfolio import named_networks
 from kerasnas.racing.race import stage
 from kerasnas.runs.overview import list_runs
 from kerasnas.spaces import MacroSpace
-from tests.kit import count_steps
+from tests.kit import count_steps, untraced
 from tests.methods.race.test_running import images
 
 
@@ -29,11 +29,13 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     )
 
 
-def test_the_smallest_network_of_a_front_is_one_that_races():
+def test_the_smallest_network_of_a_front_is_one_that_races(monkeypatch):
+    count_steps(monkeypatch)
     config = RaceConfig()
-    least = least_parameters(config, datasets.load("fashion_mnist_mini"))
-    space = MacroSpace.for_data((28, 28, 1), 10, 6000)
-    cost = COSTS["parameters"](space, (28, 28, 1), 10).cost
+    data = datasets.Dataset("small", *(np.zeros((60, 8, 8, 1), "float32"), np.arange(60) % 3) * 2, tuple("abc"))
+    least = least_parameters(config, data)
+    space = MacroSpace.for_data((8, 8, 1), 3, 60)
+    cost = COSTS["parameters"](space, (8, 8, 1), 3).cost
     assert named_networks(space, lambda one: cost(one) <= least)
     assert not named_networks(space, lambda one: cost(one) < least)
 
@@ -54,16 +56,16 @@ def finished(tmp_path_factory):
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("front") / "run"
     (x, y), (x_test, y_test) = images(120, rng), images(60, rng)
     np.savez(folder.parent / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-    with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=8, known=["cnn"])
+    with pytest.MonkeyPatch.context() as patch, untraced():
+        count_steps(patch, first=4, known=["cnn"])
         patch.setattr(stage, "TIMED", 4)
-        command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=2.4"]
+        command = ["search", f"{folder.parent}/rows.npz", "--method=front", "--networks=2", "--cpu_minutes=1.4"]
         command += ["--candidates=1", "--max_parameters=12000", "--initializer=none", f"--output_dir={folder}"]
         patch.setattr(front, "_measured", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         assert cli.main(command) == 130
         assert (folder / "result.json").exists() and list_runs(folder).endswith("interrupted")
-    with pytest.MonkeyPatch.context() as patch:
-        count_steps(patch, first=8, known=["cnn"])
+    with pytest.MonkeyPatch.context() as patch, untraced():
+        count_steps(patch, first=4, known=["cnn"])
         patch.setattr(stage, "TIMED", 4)
         trained = Stages(folder).stage("searched")
         lines = []

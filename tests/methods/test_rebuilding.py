@@ -27,8 +27,8 @@ def parameters(space, genotype, **sizes):
 
 
 def test_a_search_has_the_size_that_it_trained_its_network_at(tmp_path):
-    space = DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=1, primitives=("none", "skip_connect"))
-    settings = {"num_nodes": 2, "stem_strides": 1, "primitives": space.primitives, "retrain_filters": 6}
+    space = DARTSSpace(filters=4, num_cells=3, num_nodes=1, stem_strides=1, primitives=("none", "skip_connect"))
+    settings = {"num_nodes": 1, "stem_strides": 1, "primitives": space.primitives, "retrain_filters": 6}
     config = SearchConfig(filters=4, retrain_cells=4, **settings)
     found = read_network(run_of(tmp_path / "run", config, sample(space)))
     expected = parameters(space, sample(space), filters=6, num_cells=4)
@@ -39,10 +39,10 @@ def test_a_search_has_the_size_that_it_trained_its_network_at(tmp_path):
 
 
 def test_a_depth_that_a_network_cannot_change_is_that_of_the_search(tmp_path):
-    space = ENASMacroSpace(filters=4, num_layers=5)
-    config = SearchConfig(space="enas_macro", filters=4, num_cells=5, retrain_filters=6)
+    space = ENASMacroSpace(filters=4, num_layers=3)
+    config = SearchConfig(space="enas_macro", filters=4, num_cells=3, retrain_filters=6)
     found = read_network(run_of(tmp_path / "run", config, sample(space)))
-    expected = parameters(ENASMacroSpace(filters=6, num_layers=5, stem_strides=2), sample(space))
+    expected = parameters(ENASMacroSpace(filters=6, num_layers=3, stem_strides=2), sample(space))
     assert found.build(DATA).count_params() == expected
 
 
@@ -58,7 +58,7 @@ def test_a_training_and_a_race(tmp_path):
 @pytest.mark.parametrize(
     ("space", "expected"),
     [
-        (DARTSSpace(num_nodes=4), {"num_nodes": 4, "retrain_cells": 3}),
+        (DARTSSpace(num_nodes=2), {"num_nodes": 2, "retrain_cells": 3}),
         pytest.param(ENASMacroSpace(num_layers=7), {"retrain_cells": 7}, marks=pytest.mark.slow),
         pytest.param(ProxylessSpace(num_layers=4), {"retrain_cells": 4}, marks=pytest.mark.slow),
         (SPACES["nasbench101"](), {}),

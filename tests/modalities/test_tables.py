@@ -200,7 +200,7 @@ def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(table(label=None))
     labels = np.where(frame["size"] > 0, "large", "small")
-    estimator = kerasnas.TableClassifier(minutes=3, candidates=1, folder=tmp_path / "home", log=str)
+    estimator = kerasnas.TableClassifier(minutes=2, candidates=1, folder=tmp_path / "home", log=str)
     estimator.fit(frame, labels)
     assert (estimator.predict(frame[["color", "size"]]) == labels).mean() > 0.85
     assert estimator.evaluate(frame, labels) == estimator.evaluate(frame[["color", "size"]], labels)

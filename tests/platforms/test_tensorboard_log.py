@@ -17,7 +17,7 @@ X, Y = RNG.random((16, 8, 8, 1)).astype("float32"), np.arange(16) % 2
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
-    space = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "avg_pool_3x3"])
+    space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
     search = kerasnas.BilevelTrainer(space.build_supernet((8, 8, 1), 2))
     search.compile(run_eagerly=True)
     history = search.fit(X, Y, batch_size=8, epochs=2, verbose=0, callbacks=[ArchitectureLog(folder)])

@@ -25,7 +25,7 @@ from kerasnas.racing.race import remote, stage
 from kerasnas.racing.race.stage import Race, spent_before
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.recipe import TrainingRecipe
-from tests.racing.test_stage import CLASSES, MARK, images, marked, watch
+from tests.racing.test_stage import CLASSES, MARK, build, images, marked, watch
 
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
 PLANS = {
@@ -92,8 +92,10 @@ def accuracies(found):
     }
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch):
-    settings, (learned, scored) = {"candidates": lambda number: candidates(3), "held_out": marked()}, watch(monkeypatch)
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 4)
+    settings, (learned, scored) = {"build": build, "held_out": marked()}, watch(monkeypatch)
     here = race(tmp_path / "here", Local(), **settings).run()
     two_rungs()
     there = Two()
@@ -103,13 +105,13 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch
     for name, rungs in accuracies(found).items():
         own = accuracies(here)[name]
         assert rungs[: len(own)] == own[: len(rungs)], name
-    assert found["rungs"][0] == here["rungs"][0] == [3, 12] and len(found["rungs"]) == 2
+    assert found["rungs"][0] == here["rungs"][0] == [3, 6] and len(found["rungs"]) == 2
     first, *rest = there.orders
     assert (first.name, first.timed, first.most) == ("conv", remote.TIMED, None)
     assert other.progress["slower"] > 0 and all(order.most is not None for order in rest[:2])
     assert all(order.state is not None and order.most is None for order in rest[2:])  # the second rung continues
     winner = found["winner"]  # its training continues where workers left it
-    assert other.begun(winner).steps == found["contestants"][winner]["rungs"][-1]["steps"] > 12
+    assert other.begun(winner).steps == found["contestants"][winner]["rungs"][-1]["steps"] > 6
     for entry in found["contestants"].values():
         assert entry["macs"] > 0 and entry["parameters"] > 0 and entry["cost"] > 0
 

@@ -14,6 +14,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages
+from kerasnas.racing import winners
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants import contestants
@@ -53,19 +54,37 @@ def candidates(number):
     return found[:number]
 
 
-def build(genotype):
-    model = SPACE.build_network(genotype, (8, 8, 1), CLASSES, seed=0)
+def compiled(model):
     return TrainingRecipe(learning_rate=0.05, label_smoothing=0.1).compile_network(model, None)
+
+
+def convolutional(genotype):
+    return compiled(SPACE.build_network(genotype, (8, 8, 1), CLASSES, seed=0))
+
+
+def build(genotype):
+    """A network of one hidden layer, for each genotype of another width: traced in half the time of the space's own."""
+    width = 16 // (1 + [SPACE.network(*plan) for plan in PLANS.values()].index(genotype))
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((8, 8, 1))
+    for layer in (keras.layers.Flatten(), keras.layers.Dense(width, "relu"), keras.layers.BatchNormalization()):
+        x = layer(x)
+    return compiled(keras.Model(inputs, keras.layers.Dense(CLASSES)(x)))
 
 
 TRACED = Traced(build)
 
 
+def shorten(patch):
+    patch.setattr(stage, "first_steps", lambda seconds: 12)
+    patch.setattr(stage, "TIMED", 4)
+    patch.setattr(stage, "race_share", lambda seconds: 0.4)
+    patch.setattr(winners, "network_latency", lambda model: 1.0)  # converting takes longer than training
+
+
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
-    monkeypatch.setattr(stage, "TIMED", 4)
-    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
+    shorten(monkeypatch)
 
 
 def race(folder, minutes=8.0, **options):
@@ -97,9 +116,7 @@ def evaluated(task, model, x, y):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "first_steps", lambda seconds: 12)
-        patch.setattr(stage, "TIMED", 4)
-        patch.setattr(stage, "race_share", lambda seconds: 0.4)
+        shorten(patch)
         folder, said, models, rates, seen = tmp_path_factory.mktemp("race"), [], [], [], []
         entrant = race(folder, said=said, watch=lambda *told: seen.append(told))
 
@@ -183,28 +200,25 @@ def test_looks_at_the_network_in_training_change_nothing(uninterrupted, tmp_path
 
 
 def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
-    """A row of the left half at the height of its class: upside down it is another class."""
-    monkeypatch.setattr(stage, "first_steps", lambda seconds: 200)
-    found = race(tmp_path / "halves", candidates=lambda number: candidates(2)).run()
-    assert found["kept"]["flip_vertical"] < 0.5 and "flip_vertical" not in found["augment"]
-    assert found["augment"][0] == "shift"
+    """A row at the height of its class: mirrored it is the same, upside down it is another class."""
 
     def whole_rows(number, seed):
         x, y = images(number, seed)
         return np.maximum(x, x[:, :, ::-1]), y
 
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 100)
     pair = {"candidates": lambda number: candidates(2)}
-    again = race(tmp_path / "rows", data=whole_rows(96, 0), held_out=whole_rows(48, 1), **pair).run()
-    assert again["augment"] == ["shift", "flip"]
+    found = race(tmp_path / "rows", data=whole_rows(96, 0), held_out=whole_rows(48, 1), **pair).run()
+    assert found["augment"] == ["shift", "flip"] and found["kept"]["flip_vertical"] < 0.5
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
-    assert race(tmp_path / "given", augment=("cutout",), **pair).run()["augment"] == ["cutout"]
+    assert race(tmp_path / "given", 2.0, augment=("cutout",), **pair).run()["augment"] == ["cutout"]
 
 
 def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
     """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
     augmented, prepare = [], field.batches_of
     monkeypatch.setattr(field, "batches_of", lambda *given: augmented.append(given[-1]) or prepare(*given))
-    found = race(tmp_path, tolerant=False, most=2).run()
+    found = race(tmp_path, 3.0, tolerant=False, most=2).run()
     assert set(augmented) == {tuple(found["augment"])} and "shift" not in found["augment"]
     assert {name for name in found["contestants"] if "+" in name} == set()
 
@@ -334,7 +348,7 @@ def test_killed_anywhere_it_resumes_to_the_same_end(kill, at, uninterrupted, tmp
     assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
     for one, other in zip(weights, kept, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
+    assert finish(race(tmp_path))[0] == again and again["latency_ms"] == 1  # finished: nothing is done again
 
 
 @pytest.mark.slow
@@ -391,11 +405,15 @@ def watch(monkeypatch):
 
 def test_the_winner_alone_is_trained_on_what_is_held_out(tmp_path, monkeypatch):
     learned, scored = watch(monkeypatch)
-    entrant = race(tmp_path, 5.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
+    entrant = race(tmp_path, 4.0, held_out=marked(), augment=(), candidates=lambda number: candidates(2))
     found = entrant.run()
     assert max(learned) < MARK == min(scored) and all(entry["rungs"] for entry in found["contestants"].values())
     finish(entrant)
     assert max(learned) == MARK
+
+
+def stop(*given):
+    raise StopIteration
 
 
 def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypatch):
@@ -404,7 +422,10 @@ def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypa
     monkeypatch.setattr(stage, "race_share", race_share)
     entrant, ticks = race(tmp_path, 5.0, augment=()), Clock()
     entrant.budget.clock = lambda: 0.1 * ticks()
-    assert entrant.run()["rungs"][0] == [2, 150]
+    monkeypatch.setattr(stage, "ranked", stop)  # behind the first rung
+    with pytest.raises(StopIteration):
+        entrant.run()
+    assert entrant.progress["rungs"] == [[2, 150]]
 
 
 def finish_two(folder):
@@ -495,7 +516,7 @@ def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(factor, tmp_
         return (factor if slow else 1) * count(others)
 
     monkeypatch.setattr(contestants, "macs", macs_of)
-    found = race(tmp_path, candidates=lambda number: candidates(3)).run()
+    found = race(tmp_path, 3.0, candidates=lambda number: candidates(3)).run()
     assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
     assert found["contestants"]["separable"]["rungs"] == [] and found["rungs"][0] == [2, 12]
 
@@ -519,7 +540,7 @@ def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypa
 
 def test_two_samples_of_a_class_are_enough(tmp_path):
     few = {"data": images(6, 0), "held_out": images(3, 1), "batch_size": 64, "candidates": lambda number: candidates(2)}
-    found = race(tmp_path, **few).run()
+    found = race(tmp_path, 2.0, **few).run()
     assert found["augment"] == ["shift"]  # of three images nothing can be told
 
 
@@ -593,13 +614,13 @@ def test_a_contestant_may_have_smaller_batches_than_the_others(tmp_path):
 def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.5)
-    said, models = [], []
-    entrant = race(tmp_path, 2.0, precision="auto", build=build, said=said, candidates=lambda number: candidates(1))
+    said, models, options = [], [], {"precision": "auto", "build": convolutional}
+    entrant = race(tmp_path, 2.0, said=said, candidates=lambda number: candidates(1), **options)
     record = train_winners(entrant, models.append)
     assert Stages(tmp_path).stage("race")["precision"] == "bfloat16"
     assert any("bfloat16: 500 ms a step" in line for line in said)
     x, _ = images(30, 2)
-    fresh = build(Genotype.from_json(json.dumps(record["genotype"])))
+    fresh = convolutional(Genotype.from_json(json.dumps(record["genotype"])))
     fresh.set_weights(models[0].get_weights())
     exact = fresh.predict(x, verbose=0)
     np.testing.assert_array_equal(models[0].predict(x, verbose=0), exact)
@@ -610,14 +631,14 @@ def test_without_the_instructions_or_a_gain_float32_remains(computes, seconds, t
     """On this clock, a step takes more than a second, and less than two."""
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: computes)
     monkeypatch.setattr(Contestant, "seconds_in", lambda *given: seconds)
-    said = []
-    found = race(tmp_path, precision="auto", said=said, candidates=lambda number: candidates(1)).run()
+    said, options = [], {"precision": "auto", "build": convolutional}
+    found = race(tmp_path, 2.0, said=said, candidates=lambda number: candidates(1), **options).run()
     assert "precision" not in found and not any("bfloat16" in line for line in said)
 
 
 @pytest.mark.slow
 def test_killed_it_resumes_in_the_same_precision(tmp_path, monkeypatch):
-    traced = Traced(build)
+    traced = Traced(convolutional)
 
     def two(name):
         traced.begin()

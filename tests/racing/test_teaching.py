@@ -58,9 +58,10 @@ def test_it_teaches_a_single_network_too(most, tmp_path):
     assert "teacher" in found and len(found["contestants"]) == most
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_one_that_is_behind_does_not_teach(tmp_path):
     said = []
-    one = taught(tmp_path, Blind, said=said, most=1, candidates=lambda number: candidates(1))
+    one = taught(tmp_path, Blind, said=said, minutes=1.5, most=1, candidates=lambda number: candidates(1))
     found = one.run()
     assert "teacher" not in found and any("does not teach" in line for line in said)
     assert one.lessons[0][1].shape == (96,)
@@ -75,6 +76,7 @@ def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
     resumes_to_the_same_end(make, at, monkeypatch, colors(30, 2))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_its_answers_are_those_of_regressions_without_the_sample(monkeypatch):
     monkeypatch.setattr(probes_module.spread, "__defaults__", (30,))
     monkeypatch.setattr(probes_module, "MOST", 30)

@@ -52,15 +52,15 @@ def trained(folder, **options):
 
 def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monkeypatch):
     monkeypatch.setattr(winners, "_LEAST_PIECE", 3.0)
-    record, weights, said = trained(tmp_path / "whole", most_epochs=20)
+    record, weights, said = trained(tmp_path / "whole", most_epochs=10)
     assert record["linear"]["samples"] == 48 and record["linear"]["weights"][-1] > 0
     assert [line.split(" on ")[1] for line in said] == ["96 images.", "144 images."]
     with monkeypatch.context() as patch:
-        kit.Interrupting(patch, record["steps"] + 40)  # steps of the first training are not counted there
+        kit.Interrupting(patch, record["steps"] + 20)  # steps of the first training are not counted there
         with pytest.raises(KeyboardInterrupt):
-            trained(tmp_path / "killed", most_epochs=20)
+            trained(tmp_path / "killed", most_epochs=10)
     assert Stages(tmp_path / "killed").progress("racing")["linear"] == record["linear"]
-    again, resumed, said = trained(tmp_path / "killed", most_epochs=20)
+    again, resumed, said = trained(tmp_path / "killed", most_epochs=10)
     assert said == [] and again["steps"] == record["steps"] and again["linear"] == record["linear"]
     for one, other in zip(weights, resumed, strict=True):
         np.testing.assert_array_equal(one, other)

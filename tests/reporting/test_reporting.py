@@ -220,7 +220,7 @@ def test_cell_plot(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("epochs", [0, 20, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("epochs", [20, *(pytest.param(one, marks=pytest.mark.slow) for one in (0, 1))])
 def test_alphas_plot(tmp_path, epochs):
     weights = np.random.default_rng(0).dirichlet(np.ones(8), (epochs + 1, len(EDGES)))
     history = {"normal": weights, "reduce": weights.tolist()}

@@ -217,7 +217,7 @@ document.body.innerText = JSON.stringify({
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="There is no Chromium here.")
-@pytest.mark.parametrize(("scheme", "width"), [("dark", 390), ("light", 1280)])
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 390), pytest.param("light", 1280, marks=pytest.mark.slow)])
 def test_layout_in_a_browser(result, width, scheme, tmp_path):
     plot_cell(genotypes.DARTS_V2, "normal", tmp_path / "cell_normal.png")
     text = report_text(tmp_path, Record.of(result))

@@ -44,6 +44,7 @@ def test_sizes_follow_the_data():
     assert AdaptationSpace.for_data((16, 8, 1), 2, 9, starts=["tiny"]).choices["size"] == ("64", "96", "128")
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "mode", [ADAPTER, DRAWN, *(pytest.param(one, marks=pytest.mark.slow) for one in (FROZEN, BATCH_NORM, TUNED))]
 )
@@ -64,6 +65,7 @@ def test_a_mode_changes_its_stage_alone(mode):
     assert parameters(model) >= parameters(begun) > 1000 and macs(begun) > 1e4  # frozen ones count as well
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_heads_read_what_heads_before_them_read():
     x, _ = images(4)
     found = {}
@@ -76,6 +78,7 @@ def test_heads_read_what_heads_before_them_read():
         np.testing.assert_allclose(found[head], found["grid"][:, :width], atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_head_is_the_regression_and_its_evidence_is_honest():
     x, y = images(60)
     model = Adaptation(TinyStart(), 32, (FROZEN,) * 5).build((16, 16, 1), 3)

@@ -42,7 +42,7 @@ def test_the_mean_score_is_the_metric_of_scikit_learn_with_the_deviation_of_its_
     again = np.repeat(np.arange(300), WEIGHTS)
     weighted = task.metric_scores(OUTPUTS, y, WEIGHTS.astype("float32"))
     assert weighted.mean() == pytest.approx(task.merit(expected(OUTPUTS[again], y[again])))
-    drawn = [expected(OUTPUTS[rows], y[rows]) for rows in RNG.integers(300, size=(60, 300))]
+    drawn = [expected(OUTPUTS[rows], y[rows]) for rows in RNG.integers(300, size=(30, 300))]
     assert 0.5 < scores.std() / np.sqrt(300) / np.std(drawn) < 1.6
     low, high = task.interval(task.answers(OUTPUTS), y)
     assert low < value < high

@@ -41,17 +41,17 @@ class Epochs(keras.callbacks.Callback):
 @pytest.mark.usefixtures("eagerly")
 def test_the_recipe_spelled_out(tmp_path):
     """Against Keras alone: the published recipe of DARTS."""
-    recipe = TrainingRecipe(2, 8, 0.05, augment=shift, options={"filters": 3})
+    recipe = TrainingRecipe(2, 12, 0.05, augment=shift, options={"filters": 3})
     record = NetworkTraining(SPACE, (8, 8, 1), 3, recipe).run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, seed=4)
     model = SPACE.build_network(GENOTYPE, (8, 8, 1), 3, filters=3, seed=4)
-    schedule = keras.optimizers.schedules.CosineDecay(0.05, 2 * 3)
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, 2 * 2)
     model.compile(
         keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, global_clipnorm=5.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=False,
     )
-    batches = ArrayBatches(*DATA, 8, seed=4, augment=shift)
+    batches = ArrayBatches(*DATA, 12, seed=4, augment=shift)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
     history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[follow]).history
     loss, accuracy = model.evaluate(*TEST, verbose=0)
@@ -62,18 +62,18 @@ def test_the_recipe_spelled_out(tmp_path):
 
 @pytest.mark.usefixtures("eagerly")
 def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_path):
-    training, seen = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(3, 8)), []
+    training, seen = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(2, 12)), []
 
     def run(folder, stop=None, **options):
         arguments = (Stages(folder), "one", GENOTYPE, DATA, TEST)
         return training.run(*arguments, callbacks=lambda: [Epochs(seen, stop)], **options)
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "cut", stop=2)
+        run(tmp_path / "cut", stop=1)
     lines = []
     resumed = run(tmp_path / "cut", log=lines.append)
-    assert seen == [0, 1, 2, 2] and lines == ["  resuming after epoch 2"]
-    assert run(tmp_path / "cut") == resumed and seen == [0, 1, 2, 2]
+    assert seen == [0, 1, 1] and lines == ["  resuming after epoch 1"]
+    assert run(tmp_path / "cut") == resumed and seen == [0, 1, 1]
     whole = run(tmp_path / "whole", keep_model=partial(write_model, tmp_path / "whole"))
     assert resumed["history"]["loss"] == pytest.approx(whole["history"]["loss"], rel=1e-4)
     assert not (tmp_path / "cut" / "model.keras").exists()
@@ -83,7 +83,7 @@ def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_
 
 @pytest.mark.usefixtures("eagerly")
 def test_held_out_data_can_be_validation_data(tmp_path):
-    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 8))
+    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 24))
     record = training.run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, evaluated_on="val", validate=True)
     assert record["val_loss"] == pytest.approx(record["history"]["val_loss"][-1], rel=1e-5)
     assert "test_loss" not in record

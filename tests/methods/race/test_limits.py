@@ -74,7 +74,7 @@ def test_the_limit_that_alone_leaves_nothing_is_named(data):
 
 def _all():
     rng = np.random.default_rng(0)
-    return list(dict.fromkeys(SPACE.sample(rng) for _ in range(12)))
+    return list(dict.fromkeys(SPACE.sample(rng) for _ in range(8)))
 
 
 def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
 
     monkeypatch.setattr(limits, "network_latency", latency)
     costs = {genotype: latency(build(genotype), 3) for genotype in _all()}
-    middle, least, largest = sorted(costs.values())[6], min(costs.values()), max(costs.values())
+    middle, least, largest = sorted(costs.values())[4], min(costs.values()), max(costs.values())
     for bound, most in ((1.001 * middle, len(costs)), (least / 5, 1), (9 * largest, 1)):
         measured.clear()
         allowed = limits.Within(RaceConfig(latency_target_ms=bound), SPACE, data, build)

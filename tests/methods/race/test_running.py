@@ -118,11 +118,16 @@ def test_folder_holds_everything(finished):
     assert not (folder / "checkpoints" / "racing").exists()
 
 
-def test_predictions_of_the_test_samples_are_those_of_the_report(finished, dataset):
+@pytest.fixture(scope="module")
+def model(finished):
+    return keras.models.load_model(finished / "model.keras")
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_predictions_of_the_test_samples_are_those_of_the_report(finished, model, dataset):
     rows = list(csv.DictReader((finished / "predictions.csv").read_text().splitlines()))
     with np.load(dataset) as arrays:
         assert [row["label"] for row in rows] == arrays["y_test"].astype(str).tolist()
-        model = keras.models.load_model(finished / "model.keras")
         probabilities = model.predict(arrays["x_test"], verbose=0)
     assert [row["sample"] for row in rows] == [str(number) for number in range(60)]
     right = np.mean([row["label"] == row["predicted"] for row in rows])
@@ -130,9 +135,9 @@ def test_predictions_of_the_test_samples_are_those_of_the_report(finished, datas
     np.testing.assert_allclose([[float(row[name]) for name in "012"] for row in rows], probabilities, atol=1e-5)
 
 
-def test_model_is_plain_keras_and_scores_what_the_report_says(finished, dataset):
+@pytest.mark.usefixtures("eagerly")
+def test_model_is_plain_keras_and_scores_what_the_report_says(finished, model, dataset):
     folder = finished
-    model = keras.models.load_model(folder / "model.keras")
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
     with np.load(dataset) as arrays:
         _, accuracy = model.evaluate(arrays["x_test"], arrays["y_test"], verbose=0)

@@ -38,7 +38,7 @@ def test_runners_up_are_of_the_set():
 
 
 def test_runners_up_of_a_space_whose_nodes_keep_two_edges():
-    space = DARTSSpace(num_nodes=2, primitives=["none", "skip_connect", "sep_conv_3x3"])
+    space = DARTSSpace(filters=2, num_cells=2, num_nodes=2, primitives=["none", "skip_connect", "sep_conv_3x3"])
     rng = np.random.default_rng(0)
     supernet = space.build_supernet((8, 8, 1), 2)
     for variable in supernet.architecture_parameters:
