@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer
+from kerasnas import BilevelTrainer, MixedOp
 from kerasnas.callbacks.state import snapshot
 from kerasnas.datasets.tasks import Episode
 from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
@@ -61,14 +61,18 @@ def fresh(search):
     return own
 
 
-def test_one_client_is_the_plain_search(search):
+def test_one_client_is_the_plain_search():
     """Over four rounds of one epoch: warm-up, both optimizers, all schedules, and every variable."""
     x, y = images(24)
-    plain = fresh(search)
-    plain.fit(x, y, batch_size=6, epochs=4, seed=5, verbose=0)
+    inputs = keras.Input((6, 6, 1))
+    choice = MixedOp(["none", "skip_connect", "avg_pool_3x3"], filters=2)(keras.layers.Conv2D(2, 3)(inputs))
+    plain = BilevelTrainer(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(choice))))
+    plain.compile(run_eagerly=True)
+    search = plain, snapshot(plain)
+    plain.fit(x, y, batch_size=12, epochs=4, seed=5, verbose=0)
     expected, every = shared_values(plain), snapshot(plain)
     own = fresh(search)
-    client = FederatedClient("alone", own, x, y, batch_size=6, seed=5)
+    client = FederatedClient("alone", own, x, y, batch_size=12, seed=5)
     found = federate([client], shared_values(own), rounds=4)
     assert_alike(found.values, expected, tolerance=1e-6)
     assert distance(found.values, shared_values(fresh(search))) > 1e-3
@@ -76,7 +80,7 @@ def test_one_client_is_the_plain_search(search):
     for name, value in client.get_state().items():
         np.testing.assert_allclose(value, every[name], rtol=0, atol=1e-6, err_msg=name)
     own = fresh(search)
-    reset = FederatedClient("alone", own, x, y, batch_size=6, seed=5, optimizer_state="reset")
+    reset = FederatedClient("alone", own, x, y, batch_size=12, seed=5, optimizer_state="reset")
     assert distance(federate([reset], shared_values(own), rounds=4).values, expected) > 1e-4
 
 
