@@ -142,7 +142,7 @@ def test_after_k_steps_the_network_has_row_k(make, make_network, image_tasks):
     assert float(results["loss"][0]) == pytest.approx(expected, rel=1e-10)
 
 
-@pytest.mark.parametrize("steps", [2, 4])
+@pytest.mark.parametrize("steps", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_adapted_models_have_the_shifts_of_their_last_step(make, make_network, image_tasks, steps):
     """Learned rates of 0, which hold for steps beyond training too, leave the initial weights and the shifts alone."""
     network, episode = make_network(), image_tasks(dtype="float64").episode(0)

@@ -187,6 +187,7 @@ def test_alphas_of_the_inputs_are_searched_annealed_and_hardened(tasks):
     assert np.abs(ops.convert_to_numpy(supernet.inputs.alphas[kind]) - start)[1:].max() > 0.01
 
 
+@pytest.mark.slow
 def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
     learner = MAML(SPACE.build_supernet(SHAPE, 2), True, 1, 0.1, architecture_learning_rate=2.0)
     learner.compile(run_eagerly=True)

@@ -50,7 +50,9 @@ def test_transductive_predictions_are_those_of_batch_statistics(learner, image_t
     np.testing.assert_allclose(predictions(learner, episode, "_transductive"), expected, rtol=0.02, atol=0.02)
 
 
-def test_evaluate_counts_what_adapted_models_predict(learner, image_tasks):
+def test_evaluate_counts_what_adapted_models_predict(make_network, image_tasks):
+    learner = MAML(make_network(), inner_steps=1)
+    learner.compile(run_eagerly=True)
     tasks, right, losses = image_tasks(), [], []
     before = arrays(learner.variables)
     found = learner.evaluate(tasks, episodes=3, tasks=2)
@@ -98,6 +100,7 @@ def test_a_learner_is_restored_before_it_is_trained_on(kind, settings, make_netw
     same(trained[0][1], trained[1][1])
 
 
+@pytest.mark.slow
 def test_a_saved_learner_is_whole(make_network, image_tasks, tmp_path):
     """MAML with all that it learns is saved in test_maml_plus_plus.py."""
     learner = Reptile(make_network(), inner_steps=2)

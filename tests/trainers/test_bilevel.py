@@ -105,6 +105,7 @@ def test_steps_per_execution_changes_nothing(fitted, make_search, data):
     assert history.history == fitted[1].history
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_evaluate_and_predict_are_those_of_the_supernet(fitted, validation):
     search = fitted[0]
     logits = keras.ops.convert_to_numpy(search.supernet(validation[0], training=False))

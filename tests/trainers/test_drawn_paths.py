@@ -15,7 +15,7 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
 
 SPACE = NASBench201Space(
-    filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3"]
+    filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3"]
 )
 X, Y = np.random.default_rng(0).random((64, 4, 4, 1), "float32"), np.arange(64) % 2
 
