@@ -11,7 +11,7 @@ from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.backend import tensorflow_internals
 from kerasnas.backend.memory import forget_gradients
 
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
 
 
 def graph_of(activation):

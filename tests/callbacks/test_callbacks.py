@@ -1,5 +1,7 @@
 """Callbacks: schedules, snapshots, and checkpoints from which a training resumes bit-identically."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -22,23 +24,32 @@ def cell_supernet(seed):
     return SPACE.build_supernet((8, 8, 1), 3, seed=seed)
 
 
-def dropout_model(seed):
+def dropout_model(seed, filters=2, choices=1):
     inputs = keras.Input((8, 8, 1))
     start = {"kernel_initializer": keras.initializers.GlorotUniform(seed=seed)}
-    x = keras.layers.Conv2D(2, 3, **start)(inputs)
-    x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=2, name="choice", seed=seed)(x)
+    x = keras.layers.Conv2D(filters, 3, **start)(inputs)
+    for choice in range(choices):
+        x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=filters, name=f"choice_{choice}", seed=seed)(x)
     x = keras.layers.Dropout(0.5, seed=seed)(keras.layers.Flatten()(x))
     return keras.Model(inputs, keras.layers.Dense(3, **start)(x))
 
 
-def make(build, seed=0):
+def make(build=dropout_model, seed=0, eager=True):
     search = BilevelTrainer(build(seed), architecture_warmup_epochs=1)
-    search.compile(architecture_optimizer=keras.optimizers.Adam(0.05))
+    search.compile(architecture_optimizer=keras.optimizers.Adam(0.05), run_eagerly=eager)
     return search
 
 
 def fit(search, *callbacks, initial_epoch=0):
-    search.fit(X, Y, batch_size=4, epochs=EPOCHS, initial_epoch=initial_epoch, verbose=0, callbacks=list(callbacks))
+    search.fit(
+        X,
+        Y,
+        batch_size=16 if search.run_eagerly else 8,
+        epochs=EPOCHS,
+        initial_epoch=initial_epoch,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
 
 
 def same_state(first, second):
@@ -62,17 +73,19 @@ class Interrupt(keras.callbacks.Callback):
 
 
 # Resuming bit-identically ------------------------------------------------------------------------------
-@pytest.mark.parametrize("build", [pytest.param(cell_supernet, marks=pytest.mark.slow), dropout_model])
-def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
-    whole = make(build)
+@pytest.mark.parametrize(
+    ("build", "eager"), [pytest.param(cell_supernet, False, marks=pytest.mark.slow), (dropout_model, True)]
+)
+def test_interrupted_search_equals_the_uninterrupted(build, eager, tmp_path):
+    whole = make(build, eager=eager)
     record = SearchCheckpoint(tmp_path / "whole")
     fit(whole, record)
     assert {len(series) for series in record.history.values()} == {EPOCHS}
 
-    stopped = make(build)
+    stopped = make(build, eager=eager)
     with pytest.raises(KeyboardInterrupt):
-        fit(stopped, SearchCheckpoint(tmp_path / "stopped"), Interrupt(epoch=2, batch=1))
-    fresh = make(build, seed=7)  # other initial weights: all must come from the checkpoint
+        fit(stopped, SearchCheckpoint(tmp_path / "stopped"), Interrupt(epoch=2, batch=0))
+    fresh = make(build, seed=7, eager=eager)  # other initial weights: all must come from the checkpoint
     checkpoint = SearchCheckpoint(tmp_path / "stopped")
     epoch = checkpoint.restore(fresh)
     assert epoch == 2
@@ -103,8 +116,7 @@ def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
 
 
 def test_snapshot_holds_seed_generators_slots_and_statistics():
-    search = make(dropout_model)
-    search.compile(run_eagerly=True)
+    search = make()
     before = snapshot(search)
     search.fit(X, Y, batch_size=16, epochs=2, verbose=0)
     after = snapshot(search)
@@ -154,22 +166,21 @@ def test_training_checkpoint_of_a_plain_model(tmp_path):
 
 
 def test_only_the_newest_are_kept(tmp_path):
-    search = make(cell_supernet)
-    search.compile(run_eagerly=True)
-    checkpoint = SearchCheckpoint(tmp_path, keep=3)
-    search.fit(X, Y, batch_size=16, epochs=EPOCHS, verbose=0, callbacks=[checkpoint])
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"checkpoint-{step:06d}.npz" for step in (2, 3, 4)]
+    search = make()
+    checkpoint = SearchCheckpoint(tmp_path, keep=2)
+    search.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[checkpoint])
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"checkpoint-{step:06d}.npz" for step in (2, 3)]
 
 
 def test_nothing_saved_starts_at_zero(tmp_path):
-    assert SearchCheckpoint(tmp_path / "none").restore(make(cell_supernet)) == 0
+    assert SearchCheckpoint(tmp_path / "none").restore(make()) == 0
 
 
 def test_all_damaged_starts_at_zero(tmp_path):
     lines = []
     for step in (1, 2):
         (tmp_path / f"checkpoint-{step:06d}.npz").write_bytes(b"PK nonsense")
-    search = make(cell_supernet)
+    search = make()
     before = snapshot(search)
     assert SearchCheckpoint(tmp_path, log=lines.append).restore(search) == 0
     assert len(lines) == 2
@@ -177,14 +188,11 @@ def test_all_damaged_starts_at_zero(tmp_path):
 
 
 def test_checkpoint_of_another_search_is_refused(tmp_path):
-    search = make(cell_supernet)
-    search.compile(run_eagerly=True)
+    search = make()
     search.fit(X, Y, batch_size=16, epochs=1, verbose=0, callbacks=[SearchCheckpoint(tmp_path)])
-    wider = DARTSSpace(filters=3, num_cells=1, num_nodes=1, primitives=SPACE.primitives)
-    deeper = DARTSSpace(filters=2, num_cells=2, num_nodes=1, primitives=SPACE.primitives)
-    for space, words in ((wider, "another search: expected shape"), (deeper, "another search: expected .* variables")):
-        other = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
-        other.compile()
+    wider, deeper = ({"filters": 3}, "another search: expected shape"), ({"choices": 2}, "another search: .* variables")
+    for sizes, words in (wider, deeper):
+        other = make(functools.partial(dropout_model, **sizes))
         other.optimizer.build(other.trainable_variables)
         before = snapshot(other)
         with pytest.raises(ValueError, match=words):
@@ -201,8 +209,7 @@ def test_cosine_starts_high_and_ends_at_the_minimum():
 
 
 def test_monitor_counts_each_epoch_once():
-    search = make(cell_supernet)
-    search.compile(run_eagerly=True)
+    search = make()
     monitor = ArchitectureMonitor()
     search.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
     (course,) = monitor.mixing_weights.values()

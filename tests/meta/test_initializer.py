@@ -14,7 +14,7 @@ from kerasnas.search import STRATEGIES, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
 from tests.meta.kit import arrays, same
 
-SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_3x3"])
+SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_3x3"])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_it_keeps_what_the_learner_learned_beside_the_model(plus_plus, image_tas
     x, outputs = image_tasks().episode(9).query[0], []
     for learner in (plus_plus, loaded.learner(), started):
         learner.compile(run_eagerly=True)
-        outputs.append(learner.adapt(image_tasks().episode(9), steps=2)(x))
+        outputs.append(learner.adapt(image_tasks().episode(9), steps=1)(x))
     for output in outputs[1:]:
         np.testing.assert_allclose(output, outputs[0], rtol=1e-5, atol=1e-6)
 
@@ -152,9 +152,9 @@ def test_strategies_with_parameters(name, tmp_path):
 # What it refuses ------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_another_space_is_refused_and_what_differs_is_said(learned):
-    wider = NASBench201Space(filters=4, num_cells=1, num_nodes=2, primitives=SPACE.primitives)
-    fewer = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=SPACE.primitives[:2])
-    darts = DARTSSpace(filters=2, num_cells=1, num_nodes=2)
+    wider = NASBench201Space(filters=4, num_cells=1, num_nodes=1, primitives=SPACE.primitives)
+    fewer = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=SPACE.primitives[:2])
+    darts = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
     different = "space 'NASBench201Space', expected 'DARTSSpace'"
     for space, message in [(wider, "filters 2, expected 4"), (fewer, "primitives"), (darts, different)]:
         before = arrays((target := space.build_supernet((8, 8, 1), 2)).variables)

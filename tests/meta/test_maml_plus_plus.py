@@ -35,7 +35,7 @@ def make(dtype_policy, make_network):
 
 @pytest.fixture
 def tasks(image_tasks):
-    return image_tasks(dtype="float64").batch(0, 2)
+    return image_tasks(dtype="float64").batch(0, 1)
 
 
 def assert_equal(received, expected):
@@ -54,7 +54,7 @@ def test_first_order_before_the_switch_and_second_after_it(make, tasks):
     learner = make(first_order_steps=3)
     first, second = gradients_of(make(first_order=True), tasks), gradients_of(make(), tasks)
     assert max(np.abs(a - b).max() for a, b in zip(first.values(), second.values(), strict=True)) > 1e-3
-    for meta_step, expected in ((0, first), (2, first), (3, second), (50, second)):
+    for meta_step, expected in ((2, first), (3, second)):
         assert_equal(gradients_of(learner, tasks, meta_step), expected)
 
 
@@ -112,12 +112,13 @@ def test_shifts_of_zero_are_plain_maml(make, tasks):
     "first_order_steps, inner_variables", [(0, "all"), pytest.param(1, "all_but_batch_norm", marks=pytest.mark.slow)]
 )
 def test_outer_gradients_equal_central_differences(make, tasks, first_order_steps, inner_variables):
-    """With every part on, with respect to the rates, the shifts of the scale, of the offset, and everything."""
+    """With every part on, along a direction in the weights, the rates and the shifts of scale and offset."""
     settings = {"multi_step_loss_steps": 10, "first_order_steps": first_order_steps, "inner_variables": inner_variables}
     learner = make(**PARTS, **settings)
     shift_at_random(learner)
     received = gradients_of(learner, tasks, 4)  # second order, and both losses
-    assert_central_differences(learner, tasks, received, ("inner_rates", "shifts_0", "shifts_1", ""))
+    assert_central_differences(learner, tasks, received)
+    assert {"inner_rates", "shifts_0", "shifts_1"} < set(received)
 
 
 def test_after_k_steps_the_network_has_row_k(make, make_network, image_tasks):
@@ -141,7 +142,7 @@ def test_after_k_steps_the_network_has_row_k(make, make_network, image_tasks):
     assert float(results["loss"][0]) == pytest.approx(expected, rel=1e-10)
 
 
-@pytest.mark.parametrize("steps", [2, 4])
+@pytest.mark.parametrize("steps", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_adapted_models_have_the_shifts_of_their_last_step(make, make_network, image_tasks, steps):
     """Learned rates of 0, which hold for steps beyond training too, leave the initial weights and the shifts alone."""
     network, episode = make_network(), image_tasks(dtype="float64").episode(0)
@@ -174,9 +175,9 @@ def test_the_outer_rate_falls_by_a_cosine(image_tasks, make_network):
     for annealing in (True, False):
         learner = MAML(make_network(), inner_steps=1, cosine_annealing=annealing)
         learner.compile(run_eagerly=True)
-        learner.fit(image_tasks(), steps=4, tasks=1, verbose=0, callbacks=[Watch()])
-    falling = [1e-5 + (1e-3 - 1e-5) * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
-    np.testing.assert_allclose(rates, [*falling, *[1e-3] * 4], rtol=1e-4)
+        learner.fit(image_tasks(), steps=2, tasks=1, verbose=0, callbacks=[Watch()])
+    falling = [1e-3, (1e-3 + 1e-5) / 2]
+    np.testing.assert_allclose(rates, [*falling, 1e-3, 1e-3], rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kerasnas.relaxations.base import split_variables
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from tests.meta.kit import arrays, assert_saved_whole, same, state_of
 
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_3x3"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
 SHAPE = (8, 8, 1)
 
 
@@ -104,7 +104,7 @@ def test_start_values_move_at_a_rate_each(tasks):
 @pytest.mark.parametrize("eager", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
     """Adam's first step has the length of its rate, and of zeros in the warm-up it sees nothing."""
-    learner, seen, counts, rates = make_learner(architecture_warmup=0.75), [], [], []
+    learner, seen, counts, rates = make_learner(architecture_warmup=0.6), [], [], []
     given = BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.Adam(0.125)) if optimizer == "both" else None
     given = keras.optimizers.Adam(0.125) if optimizer == "adam" else given
     learner.compile(given, run_eagerly=eager)
@@ -117,15 +117,14 @@ def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
             rates.append([float(each.learning_rate) for each in inner])
 
     before = arrays(learner.model.architecture_parameters)[0]
-    learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
-    assert counts == [[step, max(step - 3, 0)] for step in range(1, 5)]
+    learner.fit(tasks(query_shots=0), steps=3, tasks=1, callbacks=[Watch()], verbose=0)
+    assert counts == [[1, 0], [2, 0], [3, 1]]
     same(seen[0], seen[1])
-    same(seen[0], seen[2])
-    np.testing.assert_array_equal(seen[2][0], before)
+    np.testing.assert_array_equal(seen[1][0], before)
     if optimizer is None:  # as if both rates had fallen from the first step on
-        assert rates[2:] == [pytest.approx([1 - step / 4, 0.6 * (1 - step / 4)]) for step in (3, 4)]
+        assert rates[1:] == [pytest.approx([1 - step / 3, 0.6 * (1 - step / 3)]) for step in (2, 3)]
     else:
-        assert np.abs(seen[3][0] - before).max() == pytest.approx(0.125, rel=1e-2)
+        assert np.abs(seen[2][0] - before).max() == pytest.approx(0.125, rel=1e-2)
 
 
 @pytest.mark.slow
@@ -188,6 +187,7 @@ def test_alphas_of_the_inputs_are_searched_annealed_and_hardened(tasks):
     assert np.abs(ops.convert_to_numpy(supernet.inputs.alphas[kind]) - start)[1:].max() > 0.01
 
 
+@pytest.mark.slow
 def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
     learner = MAML(SPACE.build_supernet(SHAPE, 2), True, 1, 0.1, architecture_learning_rate=2.0)
     learner.compile(run_eagerly=True)
@@ -198,7 +198,7 @@ def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
     alphas = [id(v) in {id(a) for a in learner.model.architecture_parameters} for v in variables]
     for old, new, gradient, is_alphas in zip(before, adapted, gradients, alphas, strict=True):
         np.testing.assert_allclose(new, old - (2.0 if is_alphas else 0.1) * np.asarray(gradient), rtol=1e-4, atol=1e-6)
-    learner.meta_step(tasks().batch(0, 2))
+    learner.meta_step(tasks().batch(0, 1))
     for old, new, is_alphas in zip(before, arrays(variables), alphas, strict=True):
         assert np.abs(new - old).max() > 0 or not is_alphas
 

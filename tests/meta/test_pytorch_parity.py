@@ -24,7 +24,9 @@ def network(dtype_policy):
     return made
 
 
-@pytest.mark.parametrize("method", ["maml", "fomaml", "maml_3", "fomaml_3"])
+@pytest.mark.parametrize(
+    "method", ["maml_3", "fomaml_3", *(pytest.param(one, marks=pytest.mark.slow) for one in ("maml", "fomaml"))]
+)
 def test_meta_gradients(network, method):
     steps, rate = (3, 0.2) if method.endswith("_3") else (1, 0.4)
     learner = MAML(network, method.startswith("fo"), steps, rate)

@@ -1,5 +1,6 @@
 """Derivation: the strongest choice, and the most probable one within limits, against brute force."""
 
+import functools
 import itertools
 import math
 import types
@@ -122,10 +123,15 @@ def test_a_supernet_derives_within_limits():
 FAIR = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 
 
+@functools.cache
+def built(sparse, **arguments):
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=FAIR, sparse=sparse)
+    return space, space.build_supernet((8, 8, 1), 2, Sigmoid(**arguments))
+
+
 def fair_supernet(sigmas, sparse=True, **arguments):
     """A supernet of two nodes whose sigmoids are `sigmas`, `(5, 3)`."""
-    space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=FAIR, sparse=sparse)
-    supernet = space.build_supernet((8, 8, 1), 2, Sigmoid(**arguments))
+    space, supernet = built(sparse, **arguments)
     (alphas,) = supernet.alphas.values()
     alphas.assign(np.log(sigmas) - np.log1p(-np.asarray(sigmas)))
     return space, supernet

@@ -132,8 +132,17 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": False, "epsilon": 0.1}, {"center": False}])
-@pytest.mark.parametrize("kind", CONVOLUTIONS)
+OPTIONS = [{}, {"scale": False, "epsilon": 0.1}, {"center": False}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param(kind, options, marks=[pytest.mark.slow] * ((first + second) % 3 > 0))
+        for first, kind in enumerate(CONVOLUTIONS)
+        for second, options in enumerate(OPTIONS)
+    ],
+)
 def test_a_frozen_batch_norm_becomes_part_of_the_convolution_before_it(kind, options):
     inputs = keras.Input((8, 8, 3))
     convolution = CONVOLUTIONS[kind].from_config(CONVOLUTIONS[kind].get_config())

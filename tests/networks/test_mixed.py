@@ -20,7 +20,7 @@ def graph(names, nodes, filters, strides=1):
     return made
 
 
-@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("strides", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_nodes_are_the_sums_over_their_edges(strides):
     """Nodes written out one edge at a time, from the same MixedOps called on their own."""
     names = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"]

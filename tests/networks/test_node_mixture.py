@@ -28,6 +28,7 @@ def test_smoothing_is_that_of_the_data():
         SmoothedAlongEdges(DATA.graph, train, DATA.y)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_mixture_is_the_weighted_sum_of_logarithms_and_its_file_has_each_reader_of_the_graph_once(tmp_path):
     """Of the regression and the mean of networks, on scaled features, whose batch norms and dropout do not count."""
     space = GraphSpace(DATA.graph, filters=4, num_nodes=2)

@@ -79,7 +79,7 @@ def test_what_is_delivered_is_float32():
     np.testing.assert_array_equal(model.predict(X, verbose=0), fresh.predict(X, verbose=0))
 
 
-@pytest.mark.parametrize("precision", [BFLOAT16, FLOAT32])
+@pytest.mark.parametrize("precision", [BFLOAT16, pytest.param(FLOAT32, marks=pytest.mark.slow)])
 def test_functions_are_traced_anew_when_they_are_forgotten(precision):
     model = network()
     exact = model.predict(X, verbose=0)

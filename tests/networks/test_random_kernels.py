@@ -8,6 +8,8 @@ import pytest
 
 from kerasnas.networks.random_kernels import RandomKernels
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def series(channels=1, length=40):
     return np.random.default_rng(0).standard_normal((12, length, channels)).astype("float32")

@@ -21,9 +21,15 @@ def primitives(genotype):
     return [edge.primitive for _, edges in genotype.cells for edge in edges]
 
 
+@functools.cache
+def supernet_of(space):
+    """With alphas that every test sets."""
+    return space.build_supernet((8, 8, 1), 2)
+
+
 def derivations(space, **limits):
     """All that `derive` returns for alphas that are sure of one primitive an edge, in each combination."""
-    supernet, found = space.build_supernet((8, 8, 1), 2), set()
+    supernet, found = supernet_of(space), set()
     tables = {kind: own.shape for kind, own in supernet.choices.items()}
     places = [(kind, row) for kind, (rows, _) in tables.items() for row in range(rows)]
     for columns in itertools.product(*(range(tables[kind][1]) for kind, _ in places)):
@@ -133,12 +139,12 @@ def test_genotypes_of_other_spaces_and_no_generators():
 
 
 def test_none_is_what_a_search_derives_where_it_is_allowed():
-    supernet = SMALL.build_supernet((8, 8, 1), 2)
+    supernet = supernet_of(SMALL)
     supernet.alphas["cell"].assign(np.array([[2, 1, 0], [0, 1, 2], [2, 0, 1]], "float32"))
     names = functools.partial(sorted, key=["none", "skip_connect", "nor_conv_1x1"].index)
     assert names(primitives(supernet.derive())) == ["skip_connect", "nor_conv_1x1", "nor_conv_1x1"]
     assert names(primitives(supernet.derive(allow_none=True))) == ["none", "none", "nor_conv_1x1"]
-    pairs = PAIRS.build_supernet((8, 8, 1), 2)  # where nodes keep some edges, `none` is no choice of the space
+    pairs = supernet_of(PAIRS)  # where nodes keep some edges, `none` is no choice of the space
     for table in pairs.alphas.values():
         table.assign(np.array([[9, 1, 0]] * 2, "float32"))
     assert "none" not in primitives(pairs.derive(allow_none=True))

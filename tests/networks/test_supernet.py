@@ -120,7 +120,7 @@ def test_drop_path_is_dropout_with_one_value_an_image():
     assert all(tuple(layer.noise_shape) == (None, 1, 1, 1) for layer in drops)
     # Linear in the depth: nothing in the first cell; skips are spared. Both of the others are reduction cells.
     assert sorted(round(layer.rate, 6) for layer in drops) == [0.2] * 2 + [0.4] * 2
-    assert not any(isinstance(x, keras.layers.Dropout) for x in discrete().layers)
+    assert not any(isinstance(x, keras.layers.Dropout) for x in discrete(num_cells=1).layers)
     y = drops[0](np.ones((400, 3, 3, 2), "float32"), training=True).numpy().reshape(400, -1)
     assert (y == y[:, :1]).all()
     assert set(np.unique(y)) == {0, np.float32(1 / (1 - drops[0].rate))}

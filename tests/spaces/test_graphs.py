@@ -99,13 +99,13 @@ def test_nodes_count_in_the_output_by_the_probability_that_none_reads_them():
     [pytest.param(n, marks=[pytest.mark.slow] * (n != "softmax")) for n in relaxations.RELAXATIONS],
 )
 def test_search_with_every_relaxation(name):
-    space = GraphSpace(DATA.graph, filters=4, num_nodes=2, primitives=["gcn", "gat", "skip_connect"])
+    space = GraphSpace(DATA.graph, filters=4, num_nodes=2, primitives=["gcn", "skip_connect"])
     supernet = space.build_supernet(DATA.input_shape, 3, relaxation=name)
     search = BilevelTrainer(supernet, architecture_warmup_epochs=0)
     options = {"metrics": [], "weighted_metrics": ["accuracy"], "run_eagerly": True}
     search.compile(architecture_optimizer=keras.optimizers.Adam(0.1), **options)
     before = [np.array(v) for v in supernet.architecture_parameters]
-    history = search.fit(DATA.pairs(steps=2), epochs=1, verbose=0).history
+    history = search.fit(DATA.pairs(steps=1), epochs=1, verbose=0).history
     assert np.isfinite(history["loss"] + history["val_loss"]).all() and {"accuracy", "alpha_entropy"} <= set(history)
     after = [np.array(v) for v in supernet.architecture_parameters]
     assert len(after) == 2 and all((one != other).any() for one, other in zip(before, after, strict=True))
@@ -228,14 +228,14 @@ def test_what_the_table_does_not_list_is_reported():
 
 
 # Costs, strategies, errors ----------------------------------------------------------------------------
-@pytest.mark.parametrize(("cost", "count"), [("parameters", parameters), ("macs", macs)])
-def test_costs_are_those_of_networks_with_a_whole_classifier(cost, count):
-    model, rng = COSTS[cost](SPACE, DATA.input_shape, 3), np.random.default_rng(0)
-    for _ in range(4):
+def test_costs_are_those_of_networks_with_a_whole_classifier():
+    models, rng = [COSTS[cost](SPACE, DATA.input_shape, 3) for cost in ("parameters", "macs")], np.random.default_rng(0)
+    for _ in range(3):
         genotype = SPACE.sample(rng)
         unread = 4 - len({edge.source for edge in genotype["cell"]} - {0})
-        found = count(SPACE.build_network(genotype, DATA.input_shape, 3))
-        assert model.cost(genotype) - found == (4 - unread) * 8 * 3
+        network = SPACE.build_network(genotype, DATA.input_shape, 3)
+        for model, count in zip(models, (parameters, macs), strict=True):
+            assert model.cost(genotype) - count(network) == (4 - unread) * 8 * 3
 
 
 def test_a_strategy_asks_for_no_network_twice():

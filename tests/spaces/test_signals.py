@@ -35,7 +35,7 @@ def test_kernels_start_with_variance_two_over_fan_in():
     initialize(model, seed=0)
     for layer, fan_in in zip(layers, (5 * 32, 9), strict=True):
         np.testing.assert_allclose(np.std(layer.kernel), np.sqrt(2 / fan_in), rtol=0.1)
-    supernet = SignalSpace(filters=32, num_cells=1).build_supernet((8, 1), 2)
+    supernet = SignalSpace(32, 1, 1, ["conv_3"]).build_supernet((8, 1), 2)
     kernel = supernet.graphs[0].mixed[0].candidates["conv_3"].chain[1].kernel  # copies, window, filters
     np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (3 * 32)), rtol=0.1)
 
@@ -94,7 +94,7 @@ def _kernels_of(supernet, genotype):
 
 
 def test_supernet_of_partial_channels_is_made_again_from_its_configuration():
-    space = SignalSpace(4, 1, num_nodes=2, primitives=["skip_connect", "conv_3"])
+    space = SignalSpace(4, 1, 1, primitives=["skip_connect", "conv_3"])
     supernet = space.build_supernet((12, 1), 3, partial_channels=2, edge_normalization=True)
     again = Supernet.from_config(supernet.get_config())
     x = np.random.default_rng(0).standard_normal((2, 12, 1)).astype("float32")
@@ -118,7 +118,7 @@ def test_shapes_of_the_other_kind_are_reported():
 
 
 def test_data_of_the_other_kind_are_reported():
-    search = BilevelTrainer(SignalSpace(2, 1, 1).build_supernet((16, 1), 2))
+    search = BilevelTrainer(SignalSpace(2, 1, 1, ["skip_connect", "conv_3"]).build_supernet((16, 1), 2))
     search.compile()
     with pytest.raises(ValueError, match=r"signals of shape \(samples, length, channels\).*a space for images"):
         search.fit(np.zeros((8, 16, 16, 1)), np.arange(8) % 2, batch_size=2)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer, DARTSSpace
+from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
+from kerasnas.primitives.normalization import BatchNorm
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
@@ -37,15 +38,29 @@ def space():
     return SPACE
 
 
+@pytest.fixture
+def supernet():
+    return SPACE.build_supernet(SHAPE, CLASSES)
+
+
 @pytest.fixture(scope="session")
 def make_search():
     """A factory of compiled trainers: arguments of the trainer, and of `compile` as a dictionary.
 
-    Plain ones: without the auxiliary skip connection, which the closed forms know nothing of.
+    Plain ones: without the auxiliary skip connection, which the closed forms know nothing of; of one choice in a
+    model, a fifth of the work of a supernet of the space, which is `supernet` where the space has a part in the test.
     """
 
+    def build(seed):
+        start = [keras.initializers.GlorotUniform(seed=10 * seed + number) for number in (1, 2)]
+        inputs = keras.Input(SHAPE)
+        x = BatchNorm()(keras.layers.Conv2D(2, 3, kernel_initializer=start[0])(inputs))
+        x = MixedOp(["none", "skip_connect", "avg_pool_3x3"], filters=2, seed=seed)(x)
+        outputs = keras.layers.Dense(CLASSES, kernel_initializer=start[1])(keras.layers.Flatten()(x))
+        return keras.Model(inputs, outputs)
+
     def make(seed=0, compile=None, supernet=None, **arguments):
-        supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=seed) if supernet is None else supernet
+        supernet = build(seed) if supernet is None else supernet
         search = BilevelTrainer(supernet, **{"auxiliary_skip": 0.0, "architecture_warmup_epochs": 0, **arguments})
         search.compile(**{"run_eagerly": True, **(compile or {})})
         return search
@@ -71,8 +86,6 @@ def user_model():
     """A factory of a user's own functional model with two mixed operations, regularizers and dropout in it."""
 
     def build(dropout=0.5):
-        from kerasnas import MixedOp
-
         inputs = keras.Input(SHAPE)
         x = keras.layers.Conv2D(2, 3, kernel_initializer=keras.initializers.GlorotUniform(seed=1))(inputs)
         x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=2, name="first_choice")(x)

@@ -85,10 +85,11 @@ def test_each_level_reads_its_own_half_only(make_search, data, validation):
     assert not same(weight_gradients(training, held_out), weight_gradients(other, held_out))
 
 
-def test_step_in_closed_form(make_search, plain_rates, data, validation, space):
+def test_step_in_closed_form(make_search, plain_rates, data, validation, space, supernet):
     """Alphas first, then the weights at the new alphas; the moving statistics of the training pass alone."""
     rate, architecture_rate = 0.5, 2.0
-    search = make_search(compile=plain_rates(rate, architecture_rate), weight_decay=0.05, architecture_weight_decay=0.5)
+    decays = {"weight_decay": 0.05, "architecture_weight_decay": 0.5}
+    search = make_search(supernet=supernet, compile=plain_rates(rate, architecture_rate), **decays)
     training, held_out = batch = halves(data, validation)
     search.train_step(batch)
 

@@ -22,6 +22,7 @@ from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
 from kerasnas.tasks.splits import stratified_split
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
+from tests.trainers.conftest import CLASSES, SHAPE, SPACE
 from tests.trainers.kit import state_of, still
 
 
@@ -155,7 +156,10 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, few, make_search,
     growing = iter([1.0, 1.0, 9.0])
 
     def build():
-        search = make_search()
+        """A search whose steps add 1 to the alphas."""
+        search = still(make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES)))
+        step, (alphas,) = search.train_step, search.architecture_parameters
+        search.train_step = lambda data: (alphas.assign_add(alphas * 0 + 1), step(data))[1]
         monkeypatch.setattr(search, "curvature", lambda batch: next(growing))
         return search
 
@@ -190,7 +194,7 @@ def test_curvature_is_measured_on_the_images_that_move_the_alphas(few, make_sear
         slices = tf.data.Dataset.from_tensor_slices
         given = {"validation_data": slices((2 * x, y)).batch(8)}
         x, y = slices((x, y)).batch(8), None
-    search, read = make_search(), []
+    search, read = still(make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES))), []
 
     def curvature(batch):
         read.append(set(np.unique(batch[0])))
@@ -204,13 +208,23 @@ def test_curvature_is_measured_on_the_images_that_move_the_alphas(few, make_sear
 @pytest.mark.slow
 def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
-    whole = make_search(curvature_ratio=1e-9)
+
+    def make():
+        return make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), curvature_ratio=1e-9)
+
+    whole = make()
     history = whole.fit(*data, batch_size=8, epochs=3, verbose=0).history
     assert len(history["curvature"]) == 3 and all(value > 0 for value in history["curvature"])
-    first, checkpoint = make_search(curvature_ratio=1e-9), SearchCheckpoint(tmp_path)
+    first, checkpoint = (
+        make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), curvature_ratio=1e-9),
+        SearchCheckpoint(tmp_path),
+    )
     halt = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: setattr(first, "stop_training", epoch == 1))
     first.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[checkpoint, halt])
-    second, checkpoint = make_search(curvature_ratio=1e-9), SearchCheckpoint(tmp_path)
+    second, checkpoint = (
+        make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), curvature_ratio=1e-9),
+        SearchCheckpoint(tmp_path),
+    )
     epoch = checkpoint.restore(second)
     second.fit(*data, batch_size=8, epochs=3, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert checkpoint.history["curvature"] == history["curvature"]
@@ -234,7 +248,7 @@ def test_no_curvature_is_measured_where_the_stop_cannot_act(
     """It compares ten epochs in which the alphas learn."""
     given = [warmup] if isinstance(warmup, ArchitectureWarmup) else []
     options = {"architecture_warmup_epochs": 0 if given else warmup, **({"curvature_ratio": 0.25} if asked else {})}
-    search, seen = make_search(**options), []
+    search, seen = make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), **options), []
     monkeypatch.setattr(search, "curvature", lambda batch: seen.append(1) or 1.0)
     still(search)
     with warnings.catch_warnings(record=True) as said:
@@ -250,7 +264,7 @@ def test_no_curvature_is_measured_where_the_stop_cannot_act(
 
 
 def test_a_resumed_search_counts_what_it_remembers(make_search):
-    search = make_search(architecture_warmup_epochs=3)
+    search = make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), architecture_warmup_epochs=3)
     assert search.idle_curvature_stop(13) is None and search.idle_curvature_stop(13, 4).endswith("has 9")
     search.curvature_memory.count.assign(1.0)
     assert search.idle_curvature_stop(13, 4) is None
@@ -258,7 +272,9 @@ def test_a_resumed_search_counts_what_it_remembers(make_search):
 
 @pytest.mark.parametrize("relaxation", ["gumbel", "binary_gates"])
 def test_sampled_paths_have_no_curvature(relaxation):
-    search = BilevelTrainer(tiny(relaxation)[1])
+    supernet = SPACE.build_supernet(SHAPE, CLASSES, relaxation=relaxation)
+    with pytest.warns(UserWarning, match=r"curvature_ratio=0\.25 has no effect: the relaxation \w+ samples paths"):
+        search = BilevelTrainer(supernet, curvature_ratio=0.25)
     assert search.curvature_memory is None
     with pytest.raises(ValueError, match="measures no curvature"):
         search.curvature((np.zeros((1, 8, 8, 1)), np.zeros(1)))
@@ -323,19 +339,19 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
 
 @pytest.mark.parametrize(
     ("epochs", "warmup", "frozen"),
-    [(4, None, 1), (3, 2, 2)],
+    [(4, None, 1), pytest.param(3, 2, 2, marks=pytest.mark.slow)],
 )
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
-    search, active = still(BilevelTrainer(tiny()[1], architecture_warmup_epochs=warmup)), []
+    search, active = still(BilevelTrainer(SPACE.build_supernet(SHAPE, CLASSES), architecture_warmup_epochs=warmup)), []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
     search.fit(*few, batch_size=8, epochs=epochs, verbose=0, callbacks=[watch])
     assert active == [0.0] * frozen + [1.0] * (epochs - frozen)
 
 
 def test_derive_caps_skips_by_default():
-    space = NASBench201Space(2, 1)
+    space = NASBench201Space(2, 1, primitives=["none", "skip_connect", "avg_pool_3x3"])
     supernet = space.build_supernet((8, 8, 1), 3)
-    supernet.alphas["cell"].assign(np.array([0, 3, 1, 2, 0.0]) * np.ones((6, 1)))
+    supernet.alphas["cell"].assign(np.array([0, 3, 1.0]) * np.ones((6, 1)))
     counts = {cap: BilevelTrainer(supernet, max_skips=cap).derive().count("skip_connect") for cap in ("auto", None, 3)}
     assert counts == {"auto": 1, None: 6, 3: 3}  # a quarter of six edges
 
@@ -359,23 +375,18 @@ def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch):
 
 
 def test_guards_of_a_users_model_say_that_they_do_nothing(user_model):
+    model = user_model()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        search = BilevelTrainer(user_model())
+        search = BilevelTrainer(model)
     assert search.curvature_memory is None and not search.can_derive
     with pytest.warns(UserWarning, match=r"auxiliary_skip=1\.0 has no effect"):
-        BilevelTrainer(user_model(), auxiliary_skip=1.0)
+        BilevelTrainer(model, auxiliary_skip=1.0)
     with pytest.warns(UserWarning, match=r"curvature_ratio=0\.5 has no effect: the supernet was not built by a space"):
-        BilevelTrainer(user_model(), curvature_ratio=0.5)
-    space, _ = tiny()
-    objective = CostObjective(COSTS["parameters"](space, (8, 8, 1), 3), 0.1)
+        BilevelTrainer(model, curvature_ratio=0.5)
+    objective = CostObjective(COSTS["parameters"](SPACE, SHAPE, CLASSES), 0.1)
     with pytest.raises(TypeError, match=r"`objective`\. Expected a function, as the supernet was not built by a space"):
-        BilevelTrainer(user_model(), objective=objective)
-
-
-def test_curvature_with_sampled_paths_says_so():
-    with pytest.warns(UserWarning, match=r"curvature_ratio=0\.25 has no effect: the relaxation Gumbel samples paths"):
-        BilevelTrainer(tiny("gumbel")[1], curvature_ratio=0.25)
+        BilevelTrainer(model, objective=objective)
 
 
 # Objectives and schedules ------------------------------------------------------------------------------------
@@ -405,8 +416,8 @@ def test_search_with_a_target_never_exceeds_it(few):
     target = cost.least_cost() + 200
     search = BilevelTrainer(supernet, objective=CostObjective(cost, 1e-4, target), max_skips=None)
     search.compile(learning_rate=0.1, architecture_optimizer=keras.optimizers.Adam(0.5), run_eagerly=True)
-    history = search.fit(*few, batch_size=8, epochs=3, verbose=0).history
-    assert max(history["derived_macs"]) <= target and len(history["expected_macs"]) == 3
+    history = search.fit(*few, batch_size=8, epochs=2, verbose=0).history
+    assert max(history["derived_macs"]) <= target and len(history["expected_macs"]) == 2
     supernet.alphas["cell"].assign(np.array([0, 0, 9.0]) * np.ones((3, 1)))
     assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())
 
@@ -415,7 +426,7 @@ def test_search_with_a_target_never_exceeds_it(few):
     "relaxation", [Softmax(4.0), pytest.param(Gumbel(4.0), marks=pytest.mark.slow)], ids=["softmax", "gumbel"]
 )
 def test_temperature_follows_its_schedule(few, relaxation):
-    _, supernet = tiny(relaxation)
+    supernet = SPACE.build_supernet(SHAPE, CLASSES, relaxation=relaxation)
     search, seen = still(BilevelTrainer(supernet)), []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(supernet.relaxation.temperature)))
     search.fit(*few, batch_size=8, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
@@ -438,7 +449,7 @@ def test_temperature_of_a_users_model_follows_its_schedule(data):
 
 
 def test_schedules_say_what_is_wrong(data):
-    search = BilevelTrainer(tiny("sigmoid")[1])
+    search = BilevelTrainer(SPACE.build_supernet(SHAPE, CLASSES, relaxation="sigmoid"))
     search.compile()
     with pytest.raises(ValueError, match="needs a relaxation with a temperature"):
         search.fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[TemperatureSchedule()])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer, DARTSSpace
+from kerasnas import DARTSSpace
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
 
@@ -35,18 +35,3 @@ def test_search_step_compiles_and_computes_the_same(make_search, data, hypergrad
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-3)
     np.testing.assert_allclose(courses[0], courses[1], atol=1e-5)
-
-
-def test_fit_traces_the_step_once_and_with_static_shapes(space, data):
-    """Metrics made in the first step would have it traced twice; a batch of unknown size, with more operations."""
-    search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
-    search.compile()
-    step, shapes = search.train_step, []
-
-    def record(batch):
-        shapes.append([tuple(part.shape) for half in batch for part in half])
-        return step(batch)
-
-    search.train_step = record
-    search.fit(*data, batch_size=4, epochs=2, verbose=0)
-    assert len(shapes) == 1

@@ -8,6 +8,7 @@ from kerasnas import BilevelTrainer
 from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.callbacks.state import snapshot
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from tests.trainers.conftest import CLASSES, SHAPE, SPACE
 from tests.trainers.kit import flat, halves, state_of
 
 SGD, Adam, Scaled = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer
@@ -127,7 +128,7 @@ def test_scale_does_not_change_the_step(make_search, batch, hypergradient):
 def test_saved_search_resumes(make_search, dtype_policy, data, tmp_path):
     """Scales and their counters included; the default rate is annealed through the scaled optimizer."""
     dtype_policy("mixed_float16")
-    search = make_search()
+    search = make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES))
     search.optimizer.inner[1].dynamic_scale.assign(2.0**10)
     search.fit(*data, **ARGUMENTS)
     assert float(search.optimizer.learning_rate) == pytest.approx(0.025)

@@ -5,12 +5,18 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
+from tests.trainers.conftest import CLASSES, SHAPE, SPACE
 from tests.trainers.kit import same_state
 
 
 @pytest.fixture(scope="module")
 def saved(make_search, data, tmp_path_factory):
-    search = make_search(weight_decay=1e-4, architecture_weight_decay=2e-3, architecture_warmup_epochs=1)
+    search = make_search(
+        supernet=SPACE.build_supernet(SHAPE, CLASSES),
+        weight_decay=1e-4,
+        architecture_weight_decay=2e-3,
+        architecture_warmup_epochs=1,
+    )
     search.fit(*(part[:16] for part in data), batch_size=8, epochs=2, verbose=0)
     path = tmp_path_factory.mktemp("saved") / "search.keras"
     search.save(path)
@@ -54,6 +60,7 @@ def test_default_cosine_survives_and_a_given_rate_stays(make_search, plain_rates
         assert float(loaded.optimizer.learning_rate) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_search_that_was_not_compiled(space, tmp_path):
     search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
     search.save(tmp_path / "search.keras")

@@ -4,28 +4,32 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer
 from kerasnas.callbacks.schedules import ArchitectureWarmup
 from kerasnas.callbacks.state import snapshot
 
 BATCH = 16  # one step an epoch
 
 
-def make(space, warmup, hypergradient="first_order", **compile):
-    """A search whose network weights stand still, so that every step has the same gradient."""
-    search = BilevelTrainer(
-        space.build_supernet((8, 8, 1), 3, seed=1),
-        hypergradient,
-        weight_decay=0.0,
-        architecture_weight_decay=0.0,
-        architecture_warmup_epochs=warmup,
-    )
-    search.compile(
-        optimizer=keras.optimizers.SGD(0.0),
-        architecture_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999),
-        **compile,
-    )
-    return search
+@pytest.fixture
+def make(make_search):
+    """A factory of searches whose network weights stand still, so that every step has the same gradient."""
+
+    def made(warmup, hypergradient="first_order", **compile):
+        return make_search(
+            seed=1,
+            hypergradient=hypergradient,
+            weight_decay=0.0,
+            architecture_weight_decay=0.0,
+            architecture_warmup_epochs=warmup,
+            compile={
+                "optimizer": keras.optimizers.SGD(0.0),
+                "architecture_optimizer": keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999),
+                "run_eagerly": False,
+                **compile,
+            },
+        )
+
+    return made
 
 
 class Course(keras.callbacks.Callback):
@@ -60,11 +64,11 @@ def fit(search, data, epochs, *callbacks, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
 @pytest.mark.parametrize("hypergradient", ["first_order", pytest.param("unrolled", marks=pytest.mark.slow)])
-def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergradient, options):
+def test_first_step_after_the_warm_up_is_that_without_one(make, data, hypergradient, options):
     """Adam's first step has the length of its rate. Fed zeros in the warm-up, it would here be 1.24 times as long."""
     steps = []
     for warmup in (0, 5):
-        course = fit(make(space, warmup, hypergradient, **options), data, warmup + 1)
+        course = fit(make(warmup, hypergradient, **options), data, warmup + 1)
         for epoch in range(warmup):
             assert not course.step(epoch).any()
             for before, after in zip(course.states[0], course.states[epoch + 1], strict=True):
@@ -86,39 +90,38 @@ def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergrad
     ],
     ids=["rmsprop", "nadam", "nesterov", "average", "accumulation"],
 )
-def test_every_optimizer_with_a_state_stands_still(space, data, make_optimizer):
+def test_every_optimizer_with_a_state_stands_still(make, data, make_optimizer):
     """After the warm-up the alphas move as they do without one."""
     courses = []
-    for warmup in (0, 2):
-        search = make(space, warmup)
-        search.compile(keras.optimizers.SGD(0.0), make_optimizer(), run_eagerly=True)
+    for warmup in (0, 1):
+        search = make(warmup, architecture_optimizer=make_optimizer(), run_eagerly=True)
         courses.append(fit(search, data, warmup + 2))
-    for state in courses[1].states[1:3]:
-        for before, after in zip(courses[1].states[0], state, strict=True):
-            np.testing.assert_array_equal(before, after)
+    for before, after in zip(*courses[1].states[:2], strict=True):
+        np.testing.assert_array_equal(before, after)
     for epoch in (0, 1):
-        np.testing.assert_allclose(courses[1].step(epoch + 2), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
+        np.testing.assert_allclose(courses[1].step(epoch + 1), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
 
 
 @pytest.mark.slow
-def test_decay_of_a_users_optimizer_waits_too(space, data):
+def test_decay_of_a_users_optimizer_waits_too(make, data):
     """Decoupled weight decay would shrink frozen alphas."""
-    search = make(space, 2)
+    search = make(2)
     search.compile(architecture_optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.5), run_eagerly=True)
     course = fit(search, data, 3)
     assert not course.step(0).any() and not course.step(1).any() and course.step(2).any()
 
 
 @pytest.mark.slow
-def test_callback_takes_the_place_of_the_trainers_warm_up(space, data):
-    course = fit(make(space, 0, run_eagerly=True), data, 3, ArchitectureWarmup(2))
+def test_callback_takes_the_place_of_the_trainers_warm_up(make, data):
+    course = fit(make(0, run_eagerly=True), data, 3, ArchitectureWarmup(2))
     assert [bool(course.step(epoch).any()) for epoch in range(3)] == [False, False, True]
-    course = fit(make(space, 2, run_eagerly=True), data, 2, ArchitectureWarmup(0))
+    course = fit(make(2, run_eagerly=True), data, 2, ArchitectureWarmup(0))
     assert course.step(0).any() and course.step(1).any()
 
 
-def test_alphas_can_be_frozen_in_the_midst(space, data):
-    search = make(space, 0, run_eagerly=True)
+@pytest.mark.slow
+def test_alphas_can_be_frozen_in_the_midst(make, data):
+    search = make(0, run_eagerly=True)
     freeze = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: search.activate_architecture(epoch != 1) if epoch else None
     )
@@ -127,8 +130,8 @@ def test_alphas_can_be_frozen_in_the_midst(space, data):
 
 
 @pytest.mark.slow
-def test_phase_is_saved_and_restored(space, data, tmp_path):
-    search = make(space, 3)
+def test_phase_is_saved_and_restored(make, data, tmp_path):
+    search = make(3)
     fit(search, data, 1)
     assert search.architecture_warmup.frozen
     search.save(tmp_path / "search.keras")

@@ -2,7 +2,10 @@
 
 import contextlib
 import errno
+import functools
+import io
 import json
+import shutil
 from types import SimpleNamespace
 
 import keras_tuner
@@ -13,6 +16,7 @@ from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.executors.processes import Processes
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
+from tests.tuners.conftest import Choices
 from tests.tuners.small import CLASSES, SHAPE, SPACE, eager
 from tuners import EvolutionOracle, RandomOracle, TrainingRecipe
 from tuners.persistence import json_files
@@ -41,22 +45,32 @@ class Untrained(NetworkTuner):
         return f"network {trial.trial_id}"
 
 
+def make_in(directory, choices, folder="project", oracle=None, space=SPACE, kind=Untrained, **options):
+    oracle = EvolutionOracle(space, "val_accuracy", len(SCORES), 0) if oracle is None else oracle
+    recipe = TrainingRecipe(compile=eager)
+    settings = {"directory": directory, "project_name": folder, "hypermodel": choices(space), **options}
+    return kind(oracle, space, SHAPE, CLASSES, recipe, **settings)
+
+
 @pytest.fixture
 def make(choices, tmp_path):
-    def make(folder="project", oracle=None, space=SPACE, kind=Untrained, **options):
-        oracle = EvolutionOracle(space, "val_accuracy", len(SCORES), 0) if oracle is None else oracle
-        recipe = TrainingRecipe(compile=eager)
-        settings = {"directory": tmp_path, "project_name": folder, "hypermodel": choices(space), **options}
-        return kind(oracle, space, SHAPE, CLASSES, recipe, **settings)
+    return functools.partial(make_in, tmp_path, choices)
 
-    return make
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    tuner = make_in(tmp_path_factory.mktemp("searched"), Choices)
+    tuner.progress.verbose = 1
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        tuner.search(verbose=0)
+    tuner.output = output.getvalue()
+    return tuner
 
 
 @pytest.fixture
-def searched(make):
-    tuner = make()
-    tuner.search(verbose=0)
-    return tuner
+def copied(searched, make, tmp_path):
+    shutil.copytree(searched.project_dir, tmp_path / "project")
+    return make()
 
 
 # The best ----------------------------------------------------------------------------------------
@@ -76,12 +90,12 @@ def test_the_best_are_the_completed_trials_the_best_first(searched):
         assert model.compiled and searched.result(trial) == {"metrics": {"val_accuracy": trial.score}}
 
 
-def test_a_damaged_file_of_the_best_trial_is_whole_again_or_named(searched, make):
+def test_a_damaged_file_of_the_best_trial_is_whole_again_or_named(copied):
     """A byte of a genotype may be another genotype, and one of weights other predictions."""
-    best = searched.best_trials(1)[0]
-    folder = searched.trial_folder(best)
+    tuner, best = copied, copied.best_trials(1)[0]
+    folder = tuner.trial_folder(best)
     seal(folder, ["genotype.json", "result.json"])  # which `TrialNetworks` does after a training
-    right, tuner = (searched.genotype(best), searched.result(best)), make()
+    right = tuner.genotype(best), tuner.result(best)
     for name, damage in (("genotype.json", lambda content: content[:-9]), ("result.json", lambda content: b"")):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(damage(content))
@@ -94,12 +108,10 @@ def test_a_damaged_file_of_the_best_trial_is_whole_again_or_named(searched, make
 
 
 @pytest.mark.slow
-def test_a_model_that_is_saved_again_is_the_one_that_is_loaded(searched):
-    best, other = searched.best_trials(2)
-    searched.save_model(best.trial_id, searched.load_model(other))
-    for mine, its in zip(
-        searched.load_model(best).get_weights(), searched.load_model(other).get_weights(), strict=True
-    ):
+def test_a_model_that_is_saved_again_is_the_one_that_is_loaded(copied):
+    best, other = copied.best_trials(2)
+    copied.save_model(best.trial_id, copied.load_model(other))
+    for mine, its in zip(copied.load_model(best).get_weights(), copied.load_model(other).get_weights(), strict=True):
         np.testing.assert_array_equal(mine, its)
 
 
@@ -108,32 +120,30 @@ def test_a_trial_without_a_result_has_none(make):
 
 
 # Progress ----------------------------------------------------------------------------------------
-def test_each_trial_has_a_row_a_failed_one_says_why_and_the_summary_has_the_best(make, capsys):
-    tuner = make()
-    tuner.progress.verbose = 1
-    tuner.search(verbose=0)
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+def test_each_trial_has_a_row_a_failed_one_says_why_and_the_summary_has_the_best(searched, capsys):
+    rows = [line.split() for line in searched.output.splitlines()]
     assert rows[0] == ["trial", "what", "val_accuracy", "best", "time"]
     assert rows[1][:5] == ["1", "network", "0", "0.2500", "0.2500"]
     assert rows[2][:5] == ["2", "network", "1", "0.7500", "0.7500"]
     assert rows[3][:3] == ["3", "failed:", "Not"] and "0.7500" in rows[3]
     assert rows[4][:5] == ["4", "network", "3", "0.5000", "0.7500"]
 
-    tuner.results_summary(2)
+    searched.results_summary(2)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"2 best of 4 trials in {tuner.project_dir}"
+    assert lines[0] == f"2 best of 4 trials in {searched.project_dir}"
     assert lines[1:5] == [
         "  trial 2: network 1",
         "    val_accuracy 0.75",
         "  trial 4: network 3",
         "    val_accuracy 0.5",
     ]
-    assert lines[5:] == str(tuner.get_best_genotypes()[0]).splitlines()
+    assert lines[5:] == str(searched.get_best_genotypes()[0]).splitlines()
 
 
 def test_a_search_without_a_completed_trial_says_why(make):
     class Failing(Untrained):
-        scores = (np.nan,) * len(SCORES)
+        def run_trial(self, trial, **kwargs):
+            return {"val_accuracy": np.nan}
 
     with pytest.warns(UserWarning, match="No trial was completed.*Not finite: val_accuracy"):
         tuner = make(kind=Failing)

@@ -30,12 +30,48 @@ def search(tuner, **options):
     return tuner
 
 
+class Reads:
+    """The halves of the training images, 1 and 2, and the validation images, 3, that each part of a trial reads."""
+
+    def __init__(self):
+        halves = stratified_split(Y, 0.5, seed=0)
+        parts = (X[halves[0]], X[halves[1]], X_VAL)
+        self.part_of = {image.tobytes(): part for part, images in enumerate(parts, start=1) for image in images}
+        self.read = {name: set() for name in ("weights", "alphas", "network", "evaluation")}
+        self.first = None  # the search of the first trial: others have other halves
+
+    def note(self, name, images):
+        self.read[name].update(self.part_of[image.tobytes()] for image in np.asarray(images))
+
+    def search_step(self):
+        def search_step(search, data, step=BilevelTrainer.train_step):
+            self.first = self.first or search
+            for name, (images, _) in zip(("weights", "alphas"), data, strict=True):
+                if search is self.first:
+                    self.note(name, images)
+            return step(search, data)
+
+        return search_step
+
+    def compile(self, model):
+        def noting(name, step):
+            return lambda data: (self.note(name, data[0]), step(data))[1]
+
+        eager(model)
+        model.train_step, model.test_step = noting("network", model.train_step), noting("evaluation", model.test_step)
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
+    reads = Reads()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
+        patch.setattr(BilevelTrainer, "train_step", reads.search_step())
         warnings.filterwarnings("error", message="currentThread")  # of KerasTuner's own locks
-        return search(make(tmp_path_factory.mktemp("searched")), verbose=0)
+        tuner = make(tmp_path_factory.mktemp("searched"), training=dataclasses.replace(RECIPE, compile=reads.compile))
+        search(tuner, verbose=0)
+    tuner.read = reads.read
+    return tuner
 
 
 # What a search gives -----------------------------------------------------------------------------
@@ -71,36 +107,8 @@ def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_i
     assert [reloaded.oracle.trials[name].score for name in "01"] == second and not seen
 
 
-# Which data each part reads -----------------------------------------------------------------------
-def test_each_part_of_a_trial_reads_its_own_images_alone(tmp_path, monkeypatch):
-    """Images of one pixel value a part: 1 moves weights, 2 alphas; 1 and 2 train the network, 3 evaluates it."""
-    first, second = stratified_split(Y, 0.5, seed=0)
-    x, x_val = np.empty_like(X), np.full_like(X_VAL, 3)
-    x[first], x[second] = 1, 2
-    read = {name: set() for name in ("weights", "alphas", "network", "evaluation")}
-
-    def search_step(self, data, step=BilevelTrainer.train_step):
-        for name, (images, _) in zip(("weights", "alphas"), data, strict=True):
-            read[name].update(np.unique(images))
-        return step(self, data)
-
-    def reading(name, step):
-        def read_and_step(data):
-            read[name].update(np.unique(data[0]))
-            return step(data)
-
-        return read_and_step
-
-    def recorded(model):
-        eager(model)
-        for name, method in (("network", "train_step"), ("evaluation", "test_step")):
-            setattr(model, method, reading(name, getattr(model, method)))
-
-    monkeypatch.setattr(BilevelTrainer, "train_step", search_step)
-    tuner = make(tmp_path, max_trials=1, filters=[2], training=dataclasses.replace(RECIPE, compile=recorded))
-    tuner.search(x, Y, validation_data=(x_val, Y_VAL), epochs=1, batch_size=12, verbose=0)
-    assert tuner.oracle.trials["0"].status == "COMPLETED"
-    assert read == {"weights": {1}, "alphas": {2}, "network": {1, 2}, "evaluation": {3}}
+def test_each_part_of_a_trial_reads_its_own_images_alone(searched):
+    assert searched.read == {"weights": {1}, "alphas": {2}, "network": {1, 2}, "evaluation": {3}}
 
 
 # Hyperparameters ---------------------------------------------------------------------------------
