@@ -55,7 +55,11 @@ class Apart(Stage):
 
 
 class Together(Stage):
-    """Sum of the features of the parts of each image: it does not depend on their order.
+    """Sum, or product, of the features of the parts of each image: neither depends on their order.
+
+    Args:
+        parts: of each image.
+        multiplied: whether features are multiplied. Defaults to False: they are added.
 
     Call arguments:
         inputs: features `(batch * parts, features)`, as `Apart` orders images.
@@ -65,16 +69,17 @@ class Together(Stage):
 
     Example:
 
-    >>> Together(3)(ops.reshape(ops.arange(6.0), (6, 1))).numpy().tolist()
-    [[3.0], [12.0]]
+    >>> parts = ops.reshape(ops.arange(6.0), (6, 1))
+    >>> [Together(3, multiplied)(parts).numpy().tolist() for multiplied in (False, True)]
+    [[[3.0], [12.0]], [[0.0], [60.0]]]
     """
 
-    def __init__(self, parts: int):
+    def __init__(self, parts: int, multiplied: bool = False):
         super().__init__()
-        self.parts = checks.size("parts", parts)
+        self.parts, self.joined = checks.size("parts", parts), ops.prod if multiplied else ops.sum
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.sum(ops.reshape(inputs, (-1, self.parts, inputs.shape[-1])), axis=1)
+        return self.joined(ops.reshape(inputs, (-1, self.parts, inputs.shape[-1])), axis=1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return None, inputs_shape[-1]

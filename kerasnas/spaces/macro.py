@@ -75,9 +75,10 @@ class MacroSpace(SkeletonSpace):
     fits any stem is equally probable, although there are far more networks of many stages.
 
     The last choice, if `divisions` has several, divides the image or does not: of `"channels"` and `"quarters"`, each
-    passes one shared network, and the sum of their pooled features passes a dense layer before the head. That suits
-    images whose channels or quarters are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal,
-    and all that follows is one-dimensional: for images whose neighboring lines have nothing in common.
+    passes one shared network; the sum of their pooled features, and the product of as many factors between -1 and 1
+    that a dense layer makes of them, pass another dense layer before the head. That suits images whose channels or
+    quarters are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal, and all that follows is
+    one-dimensional: for images whose neighboring lines have nothing in common.
 
     A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, starting
     with the division, unless it is `"whole"`, the stem and the width; `_s2` marks strides of 2.
@@ -256,8 +257,10 @@ class MacroSpace(SkeletonSpace):
             return fill.head(self._features(fill, fill.block(x, Lines, division) if division in LINES else x))
         parts = getattr(x, "shape", x)[-1] if division == CHANNELS else 4  # a shape is its own
         x = fill.pool(self._features(fill, fill.block(x, Apart, division)))
-        units = _WIDER * getattr(x, "shape", x)[-1]
-        return fill.classify(fill.block(fill.block(x, Together, parts), DenseBlock, units))
+        units = getattr(x, "shape", x)[-1]
+        factors = fill.block(x, keras.layers.Dense, units, activation="tanh")
+        x = fill.concatenate([fill.block(x, Together, parts), fill.block(factors, Together, parts, multiplied=True)])
+        return fill.classify(fill.block(x, DenseBlock, _WIDER * units))
 
     def _features(self, fill: Filler, x: Any) -> Any:
         """Write the network up to its last feature map."""

@@ -388,11 +388,11 @@ def test_parts_share_the_weights_of_one_network(division, channels, parts):
     seen, side = (1, 8) if division == "channels" else (channels, 4)
     body = conv(3, seen, 4) + conv(3, 4, 8)
     pixels = side**2 * 9 * seen * 4 + (side // 2) ** 2 * 9 * 4 * 8
-    head = 8 * 16 + 16 * 3 + 3
+    factors, head = 8 * 8 + 8, (8 + 8) * 16 + 16 * 3 + 3
     genotype = DIVIDED.network(*PLAN, division=division)
     model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
-    assert parameters(model) == body + head + 2 * 16
-    assert macs(model) == parts * pixels + head
+    assert parameters(model) == body + factors + head + 2 * 16
+    assert macs(model) == parts * (pixels + factors) + head
     for cost, count in (("parameters", parameters), ("macs", macs)):
         assert COSTS[cost](DIVIDED, (8, 8, channels), 3).cost(genotype) == count(model)
 
