@@ -112,6 +112,15 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
 
 
+def test_a_tuned_network_whose_steps_are_too_slow_for_enough_of_them_is_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(challenge, "_tunable", lambda field, probe: 5)  # as an estimate that is too short says
+    monkeypatch.setattr(challenge, "_LEAST_STEPS", 10**9)
+    found = entrant(tmp_path, TinyStart).run()
+    (tuned,) = (entry for name, entry in found["contestants"].items() if name.endswith("_tuned"))
+    assert tuned["outcome"].startswith("out after the challenge, with time for only ")
+    assert found["winner"].endswith("_frozen")
+
+
 def test_a_first_candidate_is_looked_at_twice_however_short_its_time(tmp_path, monkeypatch):
     def stop(field):
         raise StopIteration

@@ -235,7 +235,8 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
 
     The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first. Where
     few samples tell the two apart, the frozen network is as good or better on most data: the tuned one has to be
-    expected to end better by the standard error of their difference.
+    expected to end better by the standard error of their difference. It is out where its steps turn out to be too slow
+    for enough of them.
     """
     name, before = _enter(field, probe, plan["tuned"]), field.budget.spent()
     entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
@@ -255,6 +256,10 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
     _, chance = paired_difference(scores, field.scores(_name(probe, tuned=0), -1))
     entry["handicap"] = min(chance, 1.0)
     field.note(name, scores, contestant.steps, contestant.seconds)
+    most = contestant.steps + (field.budget.left() - FINISH_SECONDS) / entry["step_seconds"]
+    if most < _LEAST_STEPS:
+        entry["outcome"] = f"out after the challenge, with time for only {most:.0f} steps"
+        field.log(f"  {name} is out: there is time for only {most:.0f} steps.")
     field.contestants.save(name, field.budget.spent())
 
 
