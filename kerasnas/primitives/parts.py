@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -76,10 +77,14 @@ class Together(Stage):
 
     def __init__(self, parts: int, multiplied: bool = False):
         super().__init__()
-        self.parts, self.joined = checks.size("parts", parts), ops.prod if multiplied else ops.sum
+        self.parts, self.multiplied = checks.size("parts", parts), multiplied
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.joined(ops.reshape(inputs, (-1, self.parts, inputs.shape[-1])), axis=1)
+        x = ops.reshape(inputs, (-1, self.parts, inputs.shape[-1]))
+        if not self.multiplied:
+            return ops.sum(x, axis=1)
+        # Not `ops.prod`, which TensorFlow Lite Micro does not have.
+        return functools.reduce(ops.multiply, [x[:, part] for part in range(self.parts)])
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return None, inputs_shape[-1]
