@@ -131,10 +131,10 @@ class Task(TaskLabels, TaskWords, abc.ABC):
         scores = self.scores(outputs, y)
         return scores if weights is None else scores * (weights / weights.mean())
 
-    def metric_chance(self, y: np.ndarray, outputs: int) -> float:
+    def metric_chance(self, y: np.ndarray, outputs: int, weights: np.ndarray | None = None) -> float:
         """Return the merit of a network that has learned nothing of the samples."""
         if not self.chosen:
-            return self.chance(y, outputs)
+            return self.chance(y, weights)
         usual = (self.targets(y, outputs) if self.logits else self.raw(y)).mean(axis=0)
         return float(self.merit(self.chosen.value(np.tile(usual, (len(y), 1)), self.raw(y), None)))
 
@@ -182,8 +182,8 @@ class Task(TaskLabels, TaskWords, abc.ABC):
     def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return how right a network is about each sample, `(samples,)`: at best, the mean is 1."""
 
-    def chance(self, y: np.ndarray, outputs: int) -> float:
-        """Return the mean score of a network that has learned nothing of the samples. Here: 0."""
+    def chance(self, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+        """Return the mean score of a network that has learned nothing but what is most frequent. Here: 0."""
         return 0.0
 
     def strata(self, y: np.ndarray) -> np.ndarray:

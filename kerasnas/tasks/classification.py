@@ -90,8 +90,9 @@ class Classification(ClassLabels, Task):
     def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
         return outputs.argmax(axis=-1) == np.asarray(y)
 
-    def chance(self, y: np.ndarray, outputs: int) -> float:
-        return 1 / outputs
+    def chance(self, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+        counts = np.bincount(y, weights)
+        return float(counts.max() / counts.sum())
 
     def strata(self, y: np.ndarray) -> np.ndarray:
         return np.asarray(y)

@@ -65,8 +65,8 @@ class Multilabel(Task):
     def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
         return ((outputs > 0) == (np.asarray(y) > 0.5)).mean(axis=1)
 
-    def chance(self, y: np.ndarray, outputs: int) -> float:
-        shares = np.asarray(y).mean(axis=0)
+    def chance(self, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+        shares = np.average(y, axis=0, weights=weights)
         return float(np.maximum(shares, 1 - shares).mean())
 
     def strata(self, y: np.ndarray) -> np.ndarray:

@@ -80,10 +80,21 @@ def test_metrics_are_those_of_scikit_learn():
 
 def test_a_network_that_answers_the_mean_scores_nothing():
     assert REGRESSION.scores(np.zeros((50, 2)), STANDARDIZED).mean() == pytest.approx(0, abs=1e-9)
-    assert REGRESSION.chance(STANDARDIZED, 2) == 0
+    assert REGRESSION.chance(STANDARDIZED) == 0
     most = np.where(LABELS.mean(axis=0) > 0.5, 1.0, -1.0)[None]
     expected = MULTILABEL.scores(np.repeat(most, 50, axis=0), LABELS).mean()
-    assert MULTILABEL.chance(LABELS, 3) == pytest.approx(expected)
+    assert MULTILABEL.chance(LABELS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 1, 1, 1, 4, 4])])
+def test_a_network_that_answers_the_most_frequent_class_scores_by_chance(weights):
+    """By weight, the two samples of the last class are the most frequent."""
+    y, most = np.array([0, 0, 0, 1, 2, 2]), 0 if weights is None else 2
+    scores = CLASSIFICATION.metric_scores(np.tile(np.eye(3)[most], (6, 1)), y, weights)
+    assert CLASSIFICATION.metric_chance(y, 3, weights) == pytest.approx(scores.mean())
+    labels = np.array([[1, 0]] * 4 + [[0, 1]] * 2)
+    scores = MULTILABEL.metric_scores(np.tile([1.0, -1.0] if weights is None else [-1.0, 1.0], (6, 1)), labels, weights)
+    assert MULTILABEL.metric_chance(labels, 2, weights) == pytest.approx(scores.mean())
 
 
 def test_intervals_are_those_of_the_binomial_distribution():

@@ -156,7 +156,7 @@ class Field:
     def kept(self, contestant: Contestant, held_out: Arrays) -> dict[str, float]:
         """Return the share of a contestant's merit that is left on transformed images; see `kept_accuracies`."""
         x, y, *weights = held_out
-        chance = self.task.metric_chance(np.asarray(y), self.num_classes)
+        chance = self.task.metric_chance(np.asarray(y), self.num_classes, *weights)
         return kept_accuracies(lambda x, y: contestant.scores(x, y, *weights), x, y, chance)
 
     @staticmethod
