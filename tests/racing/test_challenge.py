@@ -17,7 +17,7 @@ from kerasnas.racing.race import challenge, stage
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace, probes
 from kerasnas.starts.base import StartError
-from kerasnas.starts.heads import Head
+from kerasnas.starts.heads import COMPARED, Head
 from kerasnas.starts.probes import Prober, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training.recipe import TrainingRecipe
@@ -112,13 +112,17 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     assert record["test_accuracy"] > 0.9 and one.budget.spent() <= 480
 
 
-def test_a_tuned_network_whose_steps_are_too_slow_for_enough_of_them_is_out(tmp_path, monkeypatch):
+@pytest.mark.parametrize("lead", [0.0, 0.2])
+def test_a_tuned_network_whose_steps_are_too_slow_for_enough_of_them_is_out_unless_it_leads(
+    lead, tmp_path, monkeypatch
+):
     monkeypatch.setattr(challenge, "_tunable", lambda field, probe: 5)  # as an estimate that is too short says
     monkeypatch.setattr(challenge, "_LEAST_STEPS", 10**9)
+    monkeypatch.setattr(challenge, "paired_difference", lambda *scores: (lead, 0.1))
     found = entrant(tmp_path, TinyStart).run()
     (tuned,) = (entry for name, entry in found["contestants"].items() if name.endswith("_tuned"))
-    assert tuned["outcome"].startswith("out after the challenge, with time for only ")
-    assert found["winner"].endswith("_frozen")
+    assert ("with time for only " in tuned["outcome"]) == (not lead)
+    assert lead or found["winner"].endswith("_frozen")
 
 
 def test_a_first_candidate_is_looked_at_twice_however_short_its_time(tmp_path, monkeypatch):
@@ -413,8 +417,10 @@ def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, samples, le
         held_out=(np.zeros(50), None),
         batch_size_for=lambda samples, entry: 8,
     )
-    assert challenge._tunable(field, {"score": score, "pace": 12e-3}) == stages
-    assert not stages or challenge._tunable(field, {"score": score, "pace": 0.0}) == 5  # a clock may be coarse
+    probe = {"score": score, "pace": 12e-3, "head": "linear"}
+    assert challenge._tunable(field, probe) == stages
+    assert not stages or challenge._tunable(field, {**probe, "pace": 0.0}) == 5  # a clock may be coarse
+    assert challenge._tunable(field, {**probe, "head": COMPARED}) == 0
 
 
 @pytest.mark.slow
