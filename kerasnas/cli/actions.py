@@ -111,17 +111,18 @@ def predict(values: flags.FlagValues) -> None:
     if not values["images"].value:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     network = deployment.finished(values["output_dir"].value)
-    predictions, failed = deployment.classify(network, values["images"].value)
+    names, samples, failed = network.modality.from_paths(values["images"].value, network.reading)
+    predictions = deployment.predictions_of(network, names, samples)
     rows = [(str(one.path), one.probabilities) for one in predictions]
     print(predictions_text(rows, values["format"].value, network.task), end="")
     if values["explain"].value:
-        page = explanations_page(explain(network, values["images"].value), network.task)
+        page = explanations_page(explain(network, names, samples), network.task)
         place = Path(values["explain"].value)
         place.parent.mkdir(parents=True, exist_ok=True)
         storage.write_text(place, page)
     if failed:
-        names = "; ".join(failed.values())
-        raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")
+        reasons = "; ".join(failed.values())
+        raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {reasons}")
 
 
 def evaluate(values: flags.FlagValues) -> None:

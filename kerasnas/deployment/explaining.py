@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _SIDE = 384  # pixels of a picture
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What a network answers to a sample, and what without each part of it.
+    """Answer of a network to a sample, and by how much it is lower without each part.
 
     Args:
         name: of the sample: its file, or the text.
@@ -37,15 +37,15 @@ class Explanation:
     picture: str | None
 
 
-def explain(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> list[Explanation]:
+def explain(classifier: Classifier, names: Sequence[Path | str], samples: np.ndarray) -> list[Explanation]:
     """Leave out each part of samples in turn, and return by how much the largest answer is lower without it.
 
-    Of images, a part is one of 64 blocks, which becomes the mean colour; of series and recordings one of 16 windows; of
+    Of images, a part is one of 64 blocks, which becomes the mean color; of series and recordings one of 16 windows; of
     texts a word; of rows a column, which becomes missing.
 
     Args:
         classifier: of a run.
-        paths: of samples, as for `kerasnas.deployment.predict`; those that cannot be read are left out.
+        names, samples: of raw samples and these themselves, as `from_paths` of its modality returns them.
 
     Raises:
         ValueError: if samples of such a network are not divided into parts.
@@ -54,14 +54,12 @@ def explain(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> list[
         Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014 (arXiv 1311.2901), section 4.2.
 
     Differences from the paper:
-    - Blocks lie side by side, where the paper's grey square is moved by pixels; they are of the image's mean colour.
+    - Blocks lie side by side, where the paper's grey square is moved by pixels; they are of the image's mean color.
     """
-    modality = classifier.modality
-    names, samples, _ = modality.from_paths(paths, classifier.reading)
     return [_explained(classifier, name, sample) for name, sample in zip(names, samples, strict=True)]
 
 
-def _explained(classifier: Classifier, name: Path | str, sample: np.ndarray) -> Explanation:
+def _explained(classifier: Classifier, name: Path | str, sample: Any) -> Explanation:
     modality = classifier.modality
     parts = modality.parts(sample)
     whole = np.array([sample], dtype=parts.samples.dtype)

@@ -62,13 +62,14 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """As `predict`, with a loaded classifier."""
     names, samples, failed = classifier.modality.from_paths(paths, classifier.reading)
-    return predictions_of(classifier, names, samples) if len(names) else [], failed
+    return predictions_of(classifier, names, samples), failed
 
 
 def predictions_of(classifier: Classifier, names: Sequence[Path | str], samples: np.ndarray) -> list[Prediction]:
     """Return the predictions for raw samples, by their names."""
     predictions = []
-    for name, row in zip(names, classifier.answers(samples).tolist(), strict=True):
+    rows = classifier.answers(samples).tolist() if len(names) else []
+    for name, row in zip(names, rows, strict=True):
         by_name = dict(zip(classifier.classes, row, strict=True))
         label = classifier.task.in_words(by_name)
         probability = classifier.task.confidence(row)

@@ -210,7 +210,7 @@ class Tables(Modality):
 
     def parts(self, raw: Any) -> Parts:
         missing = np.where(np.eye(len(raw), dtype=bool), np.nan, np.asarray(raw, float))
-        return Parts([column.name for column in self.own] or [self.entry(index) for index in range(len(raw))], missing)
+        return Parts(self._names(len(raw)), missing)
 
     def entry(self, index: int) -> str:
         return f"column '{self.own[index].name}'" if self.own else super().entry(index)
@@ -221,8 +221,12 @@ class Tables(Modality):
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         chosen = spread_rows(x.shape[1], _MOST_STATISTICS)
         values = np.nan_to_num(x[:, chosen].astype("float32"))  # what is missing is 0: more of it is a drift
-        names = [column.name for column in self.own] or [f"input {column}" for column in range(x.shape[1])]
+        names = self._names(x.shape[1])
         return values, tuple(names[column] for column in chosen)
+
+    def _names(self, number: int) -> list[str]:
+        """Return the names of the columns of a raw row; numbers where they are not known."""
+        return [column.name for column in self.own] or [f"input {column}" for column in range(number)]
 
 
 def _named(columns: Mapping[str, Any], name: str) -> Any:

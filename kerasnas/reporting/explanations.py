@@ -11,7 +11,7 @@ from kerasnas.tasks import Task
 from kerasnas.wording import printable
 
 _NAMED = 3  # parts in words
-_DARKEST = 0.75  # share of the page that the colour of the part that counts most covers
+_DARKEST = 0.75  # share of the page that the color of the part that counts most covers
 _SAID = (
     "Each part of a sample was left out in turn: blocks and windows became their mean, words were dropped, columns "
     "were missing. Blue: without the part, the answer is lower; orange: higher; the darker, the more, beside the other "

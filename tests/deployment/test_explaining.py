@@ -62,7 +62,8 @@ def test_a_window_of_a_padded_series_becomes_its_mean(tmp_path):
     (tmp_path / "new.ts").write_text("@timestamps false\n@univariate true\n@classLabel false\n@data\n0,2,4,6\n")
     model = with_preprocessing(network((5, 1), (3, 0), (4, 0)), front=Padding())
     classifier = Classifier(model, CLASSES, 1.0, modality=Signals())
-    (one,) = explain(classifier, [tmp_path / "new.ts"])
+    names, samples, _ = classifier.modality.from_paths([tmp_path / "new.ts"], classifier.reading)
+    (one,) = explain(classifier, names, samples)
     assert one.explained == "bright" and one.picture is None and one.rows == 1 and one.parts[3] == "steps 3 to 3"
     expected = np.zeros(5)
     expected[3] = softmax(0.5, 6)[1] - softmax(0.5, 3)[1]  # the fifth step is padding, which stays

@@ -215,16 +215,10 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
     whole = make()
     history = whole.fit(*data, batch_size=8, epochs=3, verbose=0).history
     assert len(history["curvature"]) == 3 and all(value > 0 for value in history["curvature"])
-    first, checkpoint = (
-        make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), curvature_ratio=1e-9),
-        SearchCheckpoint(tmp_path),
-    )
+    first, checkpoint = make(), SearchCheckpoint(tmp_path)
     halt = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: setattr(first, "stop_training", epoch == 1))
     first.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[checkpoint, halt])
-    second, checkpoint = (
-        make_search(supernet=SPACE.build_supernet(SHAPE, CLASSES), curvature_ratio=1e-9),
-        SearchCheckpoint(tmp_path),
-    )
+    second, checkpoint = make(), SearchCheckpoint(tmp_path)
     epoch = checkpoint.restore(second)
     second.fit(*data, batch_size=8, epochs=3, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert checkpoint.history["curvature"] == history["curvature"]
