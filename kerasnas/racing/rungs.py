@@ -15,6 +15,7 @@ RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, w
 MOST = 12  # candidates
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
+_HOPE = 2.0  # standard errors behind, beyond which a candidate is hopeless: to wait for three cost winners their time
 
 
 def race_share(seconds: float) -> float:
@@ -73,14 +74,14 @@ def advancing(
         progress: the part of its whole training that a winner has had by now, from 0 to 1.
 
     Returns:
-        At most `number` names; fewer where the others are hopeless: expected to end behind the best by more than three
-        standard errors of the paired difference and three of what the rest of the training may change.
+        At most `number` names; fewer where the others are hopeless: expected to end behind the best by more than two
+        standard errors, of the paired difference and of what the rest of the training may change.
     """
     ranked = sorted(scores, key=lambda name: -scores[name])
     best = ranked[0]
 
     def hopeless(name: str) -> bool:
         _, error = paired_difference(correct[best], correct[name])
-        return scores[best] - scores[name] > 3 * math.hypot(error, FIDELITY * math.sqrt(1 - progress))
+        return scores[best] - scores[name] > _HOPE * math.hypot(error, FIDELITY * math.sqrt(1 - progress))
 
     return [name for name in ranked[:number] if name == best or not hopeless(name)]
