@@ -61,7 +61,7 @@ _ROWS = (
     ("Ludwig and ultralytics", "data dataset train classify experiment hyperopt", _SEARCH),
     ("AutoGluon, fastai and scikit-learn", "fit fit_one_cycle partial_fit tune", _SEARCH),
     ("PyCaret and ultralytics", "val test predict_model evaluate_model", _ANSWERS),
-    ("Ludwig and PyCaret", "visualize plot_model", "Write `.report()`, or `kerasnas plot runs/first`."),
+    ("Ludwig and PyCaret", "visualize plot_model", "Write `.report()`, or `kerasnas report runs/first`."),
     ("AutoKeras and KerasTuner", "export_model get_best_models", "Write `.model`, a Keras model, or `.export()`."),
     ("FLAML and KerasTuner", "best_config best_estimator get_best_hyperparameters", "Write `.genotype`."),
     ("AutoGluon and KerasTuner", "fit_summary results_summary", _SUMMARY),

@@ -140,6 +140,13 @@ def leaderboard(values: flags.FlagValues) -> None:
     print(overview.leaderboard(values["runs"].value))
 
 
+def compare(values: flags.FlagValues) -> None:
+    """Print how runs compare."""
+    from kerasnas.runs import comparing
+
+    print(comparing.compare(values["runs"].value))
+
+
 def list_runs(values: flags.FlagValues) -> None:
     """Print the runs in a folder."""
     from kerasnas.runs import overview
@@ -195,19 +202,20 @@ def monitor(values: flags.FlagValues) -> None:
         print(json.dumps(found, indent=1, ensure_ascii=False))
 
 
+def report(values: flags.FlagValues) -> None:
+    """Write the report of a run again."""
+    from kerasnas.methods.running import report
+
+    report(values["output_dir"].value)
+
+
 def plot(values: flags.FlagValues) -> None:
-    """Draw the plots of a run, or of a genotype."""
-    from kerasnas.methods.running import plot
+    """Draw the plots of a genotype."""
     from kerasnas.runs.record import plot_genotype
 
-    folder = values["output_dir"].value
-    if folder is None:
-        raise ValueError("Missing flag --output_dir: the folder of a run, or where to put the plots of --genotype.")
-    if values["genotype"].value is None:
-        plot(folder)
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for path in plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+    genotype, folder = _genotype(values["genotype"].value), Path(values["output_dir"].value)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in plot_genotype(genotype, folder):
         print(path)
 
 
@@ -218,7 +226,7 @@ def time(values: flags.FlagValues) -> None:
     step_timing.measure(settings(step_timing.TimingConfig, values))
 
 
-def compare(values: flags.FlagValues) -> None:
+def benchmark(values: flags.FlagValues) -> None:
     """Compare strategies on a table."""
     from kerasnas.diagnostics import comparison
 

@@ -14,7 +14,7 @@ from absl import flags
 from kerasnas.cli.configuration import configure
 from kerasnas.cli.flags import define, flag_of
 
-NO_FOLDER = ("leaderboard", "list", "time", "experience", "doctor", "completion")
+NO_FOLDER = ("leaderboard", "compare", "list", "time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
 MOST_FLAGS = 15
 """The number of flags up to which `--help` shows all of them."""
@@ -129,7 +129,7 @@ class Command:
         for own in self.own:
             if own.required and values[own.name].value is None:
                 raise ValueError(f"Missing flag --{own.name}: {own.help[0].lower()}{own.help[1:]}")
-        if "output_dir" not in values or values["output_dir"].value is not None or self.name == "plot":
+        if "output_dir" not in values or values["output_dir"].value is not None:
             return
         if self.name != "search":
             raise ValueError(f"Missing flag --output_dir: the folder of the run. For example: {self._example()}")

@@ -70,6 +70,7 @@ _MONITOR = (
     _MOVED,
     OwnFlag("format", "text", "Output format.", known=("text", "json")),
 )
+_RUNS = OwnFlag("runs", (), "Folders of runs.", several=True)
 _PROGRESS = (
     OwnFlag(
         "progress",
@@ -198,15 +199,26 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "leaderboard",
-            "show the candidates of a run, the best first, or compare several runs.",
+            "show the candidates of a run, the best first.",
             "    kerasnas leaderboard runs/first\n"
-            "    kerasnas leaderboard runs/first runs/second\n"
             "\n"
-            "Prints of each run the data, the test score and the parameters; of each candidate its held-out score,\n"
+            "Prints of the run the data, the test score and the parameters; of each candidate its held-out score,\n"
             "its parameters, the time of a step and what became of it. A race may still be running. Writes no file.",
             actions.leaderboard,
             places=("runs",),
-            own=(OwnFlag("runs", (), "Folders of runs.", several=True),),
+            own=(_RUNS,),
+        ),
+        Command(
+            "compare",
+            "compare runs: their scores, the settings that differ, and which is better on the same test samples.",
+            "    kerasnas compare runs/first runs/second\n"
+            "\n"
+            "Prints of each run the data, the test score, the parameters and the latency, and the settings that are\n"
+            "not those of the first. Where both have answered the same test samples, the difference in accuracy has\n"
+            "a 95 % interval, from predictions.csv. Writes no file.",
+            actions.compare,
+            places=("runs",),
+            own=(_RUNS,),
         ),
         Command(
             "list",
@@ -286,26 +298,33 @@ COMMANDS: dict[str, Command] = {
             own=_MONITOR,
         ),
         Command(
-            "plot",
-            "redraw the plots of a run, or plot a genotype.",
-            "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots\n"
+            "report",
+            "write the report of a run again, with its plots and its model card.",
+            "    kerasnas report runs/first\n"
             "\n"
             "A preset is copied to a new folder here first, as export and monitor do too.",
-            actions.plot,
+            actions.report,
             places=("output_dir",),
-            own=(OwnFlag("genotype", None, _GENOTYPE),),
         ),
         Command(
-            "compare",
-            "compare black-box strategies on a table of published results.",
-            "    kerasnas compare --output_dir=runs/compare\n"
-            "    kerasnas compare --table=nasbench201.npz --dataset=cifar100 --evaluations=100 --seeds=500 \\\n"
-            "        --strategies=random,evolution,predictor --output_dir=runs/compare\n"
+            "plot",
+            "plot a genotype.",
+            "    kerasnas plot --genotype=DARTS_V2 --output_dir=plots\n",
+            actions.plot,
+            places=("genotype",),
+            own=(OwnFlag("genotype", None, _GENOTYPE, required=True),),
+        ),
+        Command(
+            "benchmark",
+            "benchmark black-box strategies on a table of published results.",
+            "    kerasnas benchmark --output_dir=runs/benchmark\n"
+            "    kerasnas benchmark --table=nasbench201.npz --dataset=cifar100 --evaluations=100 --seeds=500 \\\n"
+            "        --strategies=random,evolution,predictor --output_dir=runs/benchmark\n"
             "\n"
             "A table holds the accuracy of every architecture of a space, so a search takes milliseconds and can be\n"
             "repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
             "regret.png. Without --table the accuracies are synthetic, for demonstration only.",
-            actions.compare,
+            actions.benchmark,
             diagnostic="comparison:ComparisonConfig",
         ),
         Command(

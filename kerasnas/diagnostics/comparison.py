@@ -29,7 +29,7 @@ CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonConfig(Settings, ImportSettings):
-    """Settings of `kerasnas compare`: black-box strategies on a table of published results."""
+    """Settings of `kerasnas benchmark`: black-box strategies on a table of published results."""
 
     table: str = setting(
         "synthetic",

@@ -166,8 +166,8 @@ def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]
         return record
 
 
-def plot(folder: str | os.PathLike, log: Log = print) -> None:
-    """Draw the plots of a finished run, and write its report and its card, again; a preset is copied here first.
+def report(folder: str | os.PathLike, log: Log = print) -> None:
+    """Write the report of a finished run, its plots and its card again; a preset is copied here first.
 
     Raises:
         FileNotFoundError: if the run is not finished.

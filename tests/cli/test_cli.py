@@ -35,13 +35,15 @@ COMMANDS = (
     "predict",
     "evaluate",
     "leaderboard",
+    "compare",
     "list",
     "serve",
     "export",
     "push",
     "monitor",
+    "report",
     "plot",
-    "compare",
+    "benchmark",
     "time",
     "experience",
     "doctor",
@@ -197,12 +199,12 @@ def test_what_is_told_at_the_end(finished, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_plot_draws_again(finished):
+def test_a_report_is_written_again(finished):
     removed = [finished / "report.html", finished / "card.md", *finished.glob("*.png")]
     before = {path.name: path.read_bytes() for path in removed}
     for path in removed:
         path.unlink()
-    assert cli.main(["plot", f"--output_dir={finished}"]) == 0
+    assert cli.main(["report", f"--output_dir={finished}"]) == 0
     assert {path.name for path in removed if path.exists()} == before.keys()
     assert (finished / "card.md").read_bytes() == before["card.md"]
 
@@ -350,7 +352,9 @@ def test_version(capsys):
         (["predict", "x"], ["Expected image files"]),
         (["evaluate", "x"], ["x holds no run"]),
         (["search", "--cpu-minuts=1"], ["Unknown flag --cpu-minuts", "cpu_minutes"]),
-        (["plot"], ["--output_dir"]),
+        (["plot", "--output_dir=x"], ["--genotype"]),
+        (["report"], ["--output_dir"]),
+        (["compare", "x"], ["two runs or more", "Received: x"]),
         (["plot", "--genotype=DARTS_V2"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
         (
@@ -387,7 +391,7 @@ def test_version(capsys):
         (["time", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
         (["time", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
         (["resume", "--output_dir=x"], ["x holds no run"]),
-        (["plot", "--output_dir=x"], ["x holds no run"]),
+        (["report", "--output_dir=x"], ["x holds no run"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch") else "",
 )
@@ -437,7 +441,7 @@ def test_output_dir_is_never_overwritten(fails, finished, dataset, tmp_path):
         (lambda text: text.replace('"settings": {', '"settings": 3, "x": {'), "config.json"),
     ],
 )
-@pytest.mark.parametrize("command", ["resume", "plot"])
+@pytest.mark.parametrize("command", ["resume", "report"])
 def test_config_that_cannot_be_read(fails, finished, tmp_path, change, words, command):
     text = (finished / "config.json").read_text()
     assert change(text) != text
@@ -445,9 +449,9 @@ def test_config_that_cannot_be_read(fails, finished, tmp_path, change, words, co
     assert words in fails(command, f"--output_dir={tmp_path}")
 
 
-def test_plot_of_an_unfinished_run(fails, finished, tmp_path):
+def test_report_of_an_unfinished_run(fails, finished, tmp_path):
     (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
-    assert "is not finished" in fails("plot", f"--output_dir={tmp_path}")
+    assert "is not finished" in fails("report", f"--output_dir={tmp_path}")
 
 
 @pytest.mark.parametrize(

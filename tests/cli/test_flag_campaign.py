@@ -44,7 +44,7 @@ ACCEPTED: dict[str, str] = {
         "read behind the cut, before anything is trained: tests/methods/race/test_starts.py",
     ),
     **dict.fromkeys(
-        [f"{command} --import=empty" for command in ("search", "search by gradients", "retrain", "compare", "time")],
+        [f"{command} --import=empty" for command in ("search", "search by gradients", "retrain", "benchmark", "time")],
         "an empty folder is a package of Python, with nothing in it",
     ),
     "compare --output_dir=full": "it writes its two files beside whatever is there",
@@ -132,13 +132,15 @@ BASE = {  # what makes each command a whole one
     "predict": ["--output_dir=run", "--images=data.npz"],
     "evaluate": ["--output_dir=run"],
     "leaderboard": ["--runs=run"],
+    "compare": ["--runs=run", "--runs=run"],
     "list": [],
     "export": ["--output_dir=run"],
     "serve": ["--output_dir=run"],
     "push": ["--output_dir=run", "--target=pushed"],
     "monitor": ["--output_dir=run", "--images=empty"],
-    "plot": ["--output_dir=run"],
-    "compare": ["--output_dir=new"],
+    "report": ["--output_dir=run"],
+    "plot": ["--genotype=DARTS_V2", "--output_dir=new"],
+    "benchmark": ["--output_dir=new"],
     "time": ["--dataset=data.npz"],
     "experience": [],
     "doctor": [],
@@ -264,7 +266,7 @@ def test_what_is_cut_off_is_what_works(place, capsys):
     """The commands as they are reach the work: what the campaign calls clear is an answer to the wrong value."""
     assert experience.ACTIONS[0] == "list"
     for command, base in BASE.items():
-        if command in ("search", "search by gradients", "retrain", "pretrain", "compare", "time", "doctor"):
+        if command in ("search", "search by gradients", "retrain", "pretrain", "benchmark", "time", "doctor"):
             shutil.rmtree("new", ignore_errors=True)
             with pytest.raises(Cut):
                 cli.main([command.split()[0], *base])

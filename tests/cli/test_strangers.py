@@ -255,7 +255,7 @@ def has_names(folder, canary):
 def test_names_reach_the_terminal_and_tables_escaped(stranger, canary, capsys):
     images = [f"--images={name}" for name in os.listdir() if name.endswith(".png")]
     printed = ""
-    reading = [*(f"predict --format={form}" for form in ("text", "csv", "json")), "plot", "resume", "export"]
+    reading = [*(f"predict --format={form}" for form in ("text", "csv", "json")), "report", "resume", "export"]
     for command in (*reading, "list --folder=theirs", "leaderboard --runs=theirs"):
         name, *flags = command.split()
         flags += (

@@ -87,7 +87,7 @@ FIRST = {  # tool -> command or call, and what it sets, or the answer
             "dataset": "new.csv",
         },
         "kerasnas serve --model_path=runs/first": {"output_dir": "runs/first"},
-        "kerasnas visualize --visualization learning_curves": "`kerasnas plot runs/first`",
+        "kerasnas visualize --visualization learning_curves": "`kerasnas report runs/first`",
         "ak.LudwigModel(config={})": "`AutoClassifier(minutes=5)",
     },
     "PyCaret": {

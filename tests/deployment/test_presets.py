@@ -86,7 +86,7 @@ def test_commands_write_nothing_into_a_preset(copied, tmp_path, capsys, monkeypa
     for number in range(20):
         Image.new("L", (28, 28), 10 * number).save(f"photos/{number}.png")
     before = contents(copied)
-    for arguments in (["plot", "copied"], ["monitor", "copied", "photos"], ["resume", str(copied)]):
+    for arguments in (["report", "copied"], ["monitor", "copied", "photos"], ["resume", str(copied)]):
         assert cli.main(arguments) == 0, capsys.readouterr().err
     assert contents(copied) == before and kerasnas.load(copied).classes
     assert (tmp_path / "copied-1" / "report.html").exists() and (tmp_path / "copied-2" / "drift.npz").exists()

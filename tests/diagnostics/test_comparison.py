@@ -57,7 +57,7 @@ def test_small_spaces_are_used_up():
 
 def test_command(tmp_path, capsys):
     flags = ["--strategies=random,evolution", "--evaluations=12", "--seeds=4", "--workers=1"]
-    assert cli.main(["compare", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 0
+    assert cli.main(["benchmark", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 0
     out = capsys.readouterr().out
     assert "| strategy | 10 evaluations | 12 evaluations |" in out and "± " in out and "synthetic" in out
     rows = list(csv.DictReader((tmp_path / "compare" / "curves.csv").open()))
@@ -82,13 +82,13 @@ def test_command(tmp_path, capsys):
     ],
 )
 def test_refusals(flags, message, tmp_path, capsys):
-    assert cli.main(["compare", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 2
+    assert cli.main(["benchmark", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "compare").exists()
 
 
 def test_a_file_that_is_no_table(tmp_path, capsys):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
-    assert cli.main(["compare", f"--table={tmp_path / 'other.npz'}", f"--output_dir={tmp_path / 'compare'}"]) == 2
+    assert cli.main(["benchmark", f"--table={tmp_path / 'other.npz'}", f"--output_dir={tmp_path / 'compare'}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be read as any known table" in err and "as NASBench201: " in err and "as NASBenchGraph: " in err

@@ -77,12 +77,12 @@ def test_strategy_of_a_module_is_compared_also_in_other_processes(tmp_path, caps
     """
     module = write(tmp_path / "my_strategies.py", text)
     flags = ["--strategies=again", "--evaluations=2", "--seeds=2", "--workers=1", f"--output_dir={tmp_path / 'out'}"]
-    assert cli.main(["compare", f"--import={module}", *flags]) == 0
+    assert cli.main(["benchmark", f"--import={module}", *flags]) == 0
     assert "| again |" in capsys.readouterr().out
     del sys.modules["my_strategies"]
     STRATEGIES.unregister("again")
     again = [flag.replace("--workers=1", "--executor=processes:1") for flag in flags]
-    assert cli.main(["compare", f"--import={module}", *again]) == 0  # a process that knows nothing yet
+    assert cli.main(["benchmark", f"--import={module}", *again]) == 0  # a process that knows nothing yet
     assert "| again |" in capsys.readouterr().out
     STRATEGIES.unregister("again")
 

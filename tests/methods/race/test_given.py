@@ -106,7 +106,7 @@ def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells
     assert result["race"]["winner"] == "cells" and entry["kind"] == "given"
     assert Genotype.load(tmp_path / "race" / "genotype.json") == CELL
     assert result["genotype"]["space"] == "darts" and result["searched"]["parameters"] == entry["parameters"]
-    assert cli.main(["plot", f"--output_dir={tmp_path / 'race'}"]) == 0
+    assert cli.main(["report", f"--output_dir={tmp_path / 'race'}"]) == 0
     assert "cells, your own network, was trained for the whole budget" in capsys.readouterr().out
     flags = [f"--genotype={tmp_path / 'race'}", f"--output_dir={tmp_path / 'plots'}"]
     assert cli.main(["plot", *flags]) == 0 and (tmp_path / "plots" / "cell_reduce.png").exists()

@@ -151,7 +151,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     folder = finished
     model = (folder / "model.keras").read_bytes()
     assert cli.main(["resume", f"--output_dir={folder}"]) == 0
-    assert cli.main(["plot", f"--output_dir={folder}"]) == 0
+    assert cli.main(["report", f"--output_dir={folder}"]) == 0
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
