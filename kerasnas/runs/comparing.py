@@ -73,9 +73,7 @@ def _answers(file: Path) -> dict[str, tuple[str, bool]]:
         return {row["sample"]: (row["label"], row["label"] == row["predicted"]) for row in found}
 
 
-def _lead(
-    first: str, its: Mapping[str, tuple[str, bool]], other: str, theirs: Mapping[str, tuple[str, bool]]
-) -> str:
+def _lead(first: str, its: Mapping[str, tuple[str, bool]], other: str, theirs: Mapping[str, tuple[str, bool]]) -> str:
     """Say by how much a run is ahead of another one."""
     shared = [name for name in its if name in theirs]
     if not shared or any(its[name][0] != theirs[name][0] for name in shared):  # with other labels, other data
