@@ -21,7 +21,7 @@ _OTHERS = """\
 # Other publications
 
 Code that follows a publication without a [page of its own](../papers/index.md), by module: the publication, the
-equation or algorithm that the code reads like, and every known difference. The words are those of the docstrings.
+equation or algorithm that the code reads like, and every known difference.
 """
 
 
