@@ -1,5 +1,7 @@
 """README, guides and tutorials: their code runs, their links lead somewhere, notebooks hold what their sources say."""
 
+import ast
+import inspect
 import itertools
 import json
 import re
@@ -197,17 +199,79 @@ def test_globs_that_find_no_page_are_dropped(extensions, tmp_path):
 
 
 @pytest.mark.slow
-def test_paper_map_has_every_docstring_with_differences(extensions):
+def test_pages_of_papers_have_every_docstring_with_differences(extensions):
+    import docstrings
     import papers
 
-    made = papers.page({"MAML": "kerasnas.meta.MAML"})
+    homes = {"MAML": "kerasnas.meta.MAML"}
+    made = papers.others(homes) + "".join(papers.filled(text, homes) for text in papers.pages().values())
+    assert all(method.entry(homes) in made for method in papers.methods())
     stated = sum(
         len(re.findall(r"^ +Differences from the papers?:$", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
         for package in ("kerasnas", "tuners")
         for path in (ROOT / package).rglob("*.py")
     )
-    assert made.count("- **Differences**") - made.count("*not stated*\n") == stated > 50
+    assert sum(bool(docstrings.differences(method.docstring)) for method in papers.methods()) == stated > 50
     assert "{py:obj}`MAML <kerasnas.meta.MAML>` in `kerasnas/meta/maml.py`" in made
+
+
+def codes(text):
+    return re.findall(r"`([^`]+)`", text)
+
+
+def parameters(value):
+    """The names of all arguments; of a class also those that it hands on to its parents."""
+    makers = [vars(base)["__init__"] for base in inspect.getmro(value) if "__init__" in vars(base)]
+    return {name for maker in makers[:-1] for name in inspect.signature(maker).parameters}
+
+
+def test_pages_of_papers_name_what_exists(extensions):
+    """Code that cites each publication; public names and their arguments; flags and their values."""
+    import modules
+    import papers
+
+    from kerasnas.cli.commands import COMMANDS
+
+    found = modules.entries()
+    homes, values = modules.homes(found), {one.place: one.value for several in found.values() for one in several}
+    known = {name: (set(command.flags()), command.known_values()) for name, command in COMMANDS.items()}
+    table = papers.filled((papers.PAGES / "index.md").read_text(encoding="utf-8"), homes)
+    assert table.count(".md) | ") == len(papers.pages()) > 20
+    for page, text in papers.pages().items():
+        facts, cited = papers.facts(text), papers.cited(text)
+        assert cited, page
+        for publication in cited:
+            assert publication in facts["paper"], f"{page}: {publication}"
+            assert any(method.cites([publication]) for method in papers.methods()), f"{page}: {publication}"
+        for code in codes(facts["Python"] + facts["KerasTuner"]):
+            tree = ast.parse(code, mode="eval").body
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            for name in [call.func for call in calls] or [tree]:
+                assert ast.unparse(name) in homes, f"{page}: {code}"
+            for call in calls:
+                asked = {keyword.arg for keyword in call.keywords}
+                assert asked <= parameters(values[homes[ast.unparse(call.func)]]), f"{page}: {code}"
+        for code in codes(text):
+            command = re.match(r"kerasnas (\w+)", code)
+            flags, right = known[command[1] if command else "search"]
+            for flag, value in re.findall(r"(?<!\S)--(\w+)(?:=(\S+))?", code):
+                assert flag in flags, f"{page}: {code}"
+                assert not right.get(flag) or {*filter(None, value.split(","))} <= {*right[flag]}, f"{page}: {code}"
+
+
+def test_figures_on_pages_of_papers_are_those_of_their_source(extensions):
+    import papers
+
+    number, checked = r"\d[\d,]*\.\d+", 0
+    for page, text in papers.pages().items():
+        for row in text.partition("## Figures")[2].partition("\n## ")[0].splitlines():
+            _, what, here, *_ = [*row.split("|"), "", ""]
+            if figures := re.findall(number, here):
+                (source,) = re.findall(r"\]\(([^)]+)\)", here) or [f"../../{path}" for path in codes(here)]
+                right = re.findall(number, (papers.PAGES / source).read_text(encoding="utf-8"))
+                assert {*figures, *re.findall(number, what)} <= {*right}, f"{page}: {row}"
+                checked += len(figures)
+    assert checked > 30
 
 
 def test_command_line_page_has_every_flag(extensions):

@@ -19,7 +19,7 @@ OUTPUT = DOCS / "generated"
 def write(app: Any = None) -> None:
     """Write all generated pages; files that stay the same keep their time, so that they are not built again."""
     homes = modules.homes(modules.entries())
-    pages = {**reference.pages(), "papers.md": papers.page(homes), "command-line.md": command_line.page()}
+    pages = {**reference.pages(), "papers.md": papers.others(homes), "command-line.md": command_line.page()}
     for stale in set(OUTPUT.rglob("*.md")) - {OUTPUT / name for name in pages}:
         stale.unlink()
     for name, text in pages.items():
@@ -36,7 +36,12 @@ def _link(name: str, source: list[str], homes: dict[str, str]) -> None:
     if name.endswith("index"):
         source[0] = without_empty_globs(source[0], (DOCS / name).parent)
     if not name.startswith(("generated/", "tutorials/")):
-        source[0] = links.link(source[0], homes)
+        source[0] = links.link(papers.filled(source[0], homes), homes)
+
+
+def _papers(app: Any, env: Any, *changes: set[str]) -> list[str]:
+    """The pages of papers are read again at every build: docstrings are part of them."""
+    return [name for name in env.found_docs if name.startswith("papers/")]
 
 
 def without_empty_globs(text: str, folder: Path) -> str:
@@ -55,4 +60,5 @@ def without_empty_globs(text: str, folder: Path) -> str:
 def setup(app: Any) -> dict[str, bool]:
     """Hook into the build."""
     app.connect("builder-inited", write)
+    app.connect("env-get-outdated", _papers)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

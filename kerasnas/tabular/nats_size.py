@@ -80,7 +80,8 @@ class NATSBenchSize(CodedTable):
     Evaluation(valid=85.0, test=None, epochs=90, seconds=None)
 
     Reference:
-        As for `NATSBenchSizeSpace`.
+        Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", 2020 (arXiv
+        2009.00437).
     """
 
     def __init__(self, name: str, channels: np.ndarray, columns: Mapping[str, np.ndarray]):

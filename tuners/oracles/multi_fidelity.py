@@ -116,7 +116,7 @@ class ASHAOracle(StrategyOracle):
     (13, 1)
 
     Reference:
-        See `kerasnas.search.ASHA`.
+        Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2018 (arXiv 1810.05934).
     """
 
     __init__ = _by_budgets(ASHA, SuccessiveHalving)
@@ -136,7 +136,7 @@ class BOHBOracle(StrategyOracle):
     (22, 1)
 
     Reference:
-        See `kerasnas.search.BOHB`.
+        Falkner et al., "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", 2018 (arXiv 1807.01774).
     """
 
     def __init__(

@@ -94,7 +94,8 @@ class PredictorOracle(StrategyOracle):
     'PredictorSearch'
 
     Reference:
-        See `kerasnas.search.PredictorSearch`.
+        White et al., "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", 2019
+        (arXiv 1910.11858), and those of `kerasnas.search.PredictorSearch`.
     """
 
     __init__ = _by_name("predictor")
