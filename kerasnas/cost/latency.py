@@ -56,9 +56,9 @@ def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) ->
     return _interleaved([_timer(model, batch_size)], rounds)[0]
 
 
-def keras_latency(model: keras.Model) -> float:
-    """Return the milliseconds of a forward pass of `model` for one sample by Keras, on its device."""
-    return _interleaved([_timer(model, 1, [_KERAS])], rounds=5)[0]
+def keras_latency(model: keras.Model, samples: int = 1) -> float:
+    """Return the milliseconds of a forward pass of `model` for a number of samples by Keras, on its device."""
+    return _interleaved([_timer(model, samples, [_KERAS])], rounds=5)[0]
 
 
 def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,11 +8,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.graphs import GraphDataset
-from kerasnas.primitives.graph import Graph
-from kerasnas.tabular.table import read_arrays
+from kerasnas.modalities.graphs import read_graph
 
-_MOST_ENTRIES = 2**31  # of the features, which are kept dense: 8 GiB
-_ARRAYS = ("feat_indptr", "feat_indices", "feat_shape", "edges", "y", "train", "val", "test", "classes")
+_ARRAYS = ("y", "train", "val", "test", "classes")
 
 
 def graph_dataset(path: str | os.PathLike) -> GraphDataset:
@@ -30,21 +28,9 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
         ValueError: if the file is damaged or no such graph; names the file.
     """
     file = checks.path("path", path)
-    arrays = read_arrays(path, _ARRAYS, "a graph with features of its nodes")
-    rows, columns, shape = arrays["feat_indptr"], arrays["feat_indices"], arrays["feat_shape"]
-    values = arrays.get("feat_data", np.ones(len(columns), "float32"))
-    whole = shape.shape == (2,) and rows.shape == (int(shape[0]) + 1,) and values.shape == columns.shape
-    if not whole or rows[0] != 0 or rows[-1] != len(columns) or (np.diff(rows) < 0).any():
-        raise ValueError(f"{file}: `feat_indptr`, `feat_indices` and `feat_shape` are not parts of one sparse matrix.")
-    if len(columns) and not 0 <= columns.min() <= columns.max() < shape[1]:
-        raise ValueError(f"{file}: `feat_indices` are to be from 0 to {int(shape[1]) - 1}.")
-    if int(shape[0]) * int(shape[1]) > _MOST_ENTRIES:
-        raise ValueError(f"{file}: {int(shape[0])} x {int(shape[1])} features are too many for this package.")
-    x = np.zeros(tuple(map(int, shape)), "float32")
-    x[np.repeat(np.arange(len(rows) - 1), np.diff(rows)), columns] = values
+    arrays, graph, x = read_graph(path, _ARRAYS)
     parts = {"train": arrays["train"], "validation": arrays["val"], "test": arrays["test"]}
     try:
-        graph = Graph(arrays["edges"], len(x))
         return GraphDataset(
             str(arrays.get("name", file.stem)), graph, x, arrays["y"], parts, tuple(map(str, arrays["classes"]))
         )

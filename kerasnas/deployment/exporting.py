@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasnas import checks
 from kerasnas.cost.latency import device_name, keras_latency
-from kerasnas.deployment.predictions import labeled_data
+from kerasnas.deployment.predictions import raw_samples
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
 from kerasnas.export.formats import (
     FORMATS,
@@ -23,7 +25,6 @@ from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import as_run
 from kerasnas.runs.record import RESULT, read_result, write_pages
-from kerasnas.tasks.splits import spread_rows
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
 """Formats that need no further package."""
@@ -82,9 +83,8 @@ def export(
     if names == DEFAULT_FORMATS and (held := classifier.modality.formats):
         names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
-    data = labeled_data(run, classifier, dataset)
-    x, calibration = data.raw("test", classifier.scale), data.raw("train", classifier.scale)
-    x = x[spread_rows(len(x), samples)]
+    x, calibration = raw_samples(run, classifier, dataset)
+    x = classifier.modality.some(x, samples)
     with run.held():
         found: list[Export] = []
         try:
@@ -93,7 +93,7 @@ def export(
                 found.append(export_classifier(classifier, name, target, x, calibration))
         finally:  # files that were written before a failure are whole, and are recorded
             if found:
-                exports = _merged(record.get("exports"), classifier, run.path, found, len(x))
+                exports = _merged(record.get("exports"), classifier, run.path, found, x)
                 record = record.replace(exports=exports)
                 storage.write_json(run.path / RESULT, record.to_dict())
                 write_pages(run.path, record)
@@ -102,14 +102,14 @@ def export(
 
 
 def _merged(
-    before: Mapping[str, Any] | None, classifier: Classifier, path: Path, found: list[Export], samples: int
+    before: Mapping[str, Any] | None, classifier: Classifier, path: Path, found: list[Export], x: np.ndarray
 ) -> dict[str, Any]:
     """Return the record of all exports: these, and earlier ones that were measured in the same way."""
-    machine = device_name()
+    machine, samples, least = device_name(), len(x), len(classifier.modality.some(x, 1))
     same = before is not None and (before["machine"], before["samples"]) == (machine, samples)
     rows = {row["format"]: row for row in (before["files"] if same and before else ())}
     threads = next((one.threads for one in found if one.format == "savedmodel"), None) or os.cpu_count() or 1
-    size, latency = (path / MODEL).stat().st_size, keras_latency(classifier.model)
+    size, latency = (path / MODEL).stat().st_size, keras_latency(classifier.model, least)
     named = {"keras": ("Keras", MODEL), **{name: (kind.title, kind.path) for name, kind in FORMATS.items()}}
     for one in (Export("keras", path / MODEL, size, samples, 1.0, 0.0, latency, threads), *found):
         title, file = named[one.format]

@@ -114,20 +114,37 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
     Raises:
         ValueError: for another graph, for unknown classes, and where there are no test nodes.
     """
-    data = datasets.graph_dataset(dataset)
-    graph = next((layer.graph for layer in classifier.model.layers if hasattr(layer, "graph")), data.graph)
-    nodes = getattr(classifier.modality, "nodes", graph.num_nodes)
-    if len(data.y) != nodes or not np.array_equal(graph.edges, data.graph.edges):
-        raise ValueError(
-            f"The network is one of a graph of {nodes} nodes and {len(graph.edges)} edges. "
-            f"Received {data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
-        )
+    data = graph_data(classifier, dataset)
     test = data.parts["test"]
     if not len(test):
         raise ValueError(f"{data.name} has no test nodes to evaluate on.")
     task, classes = classifier.task, classifier.classes
     y = task.renamed(data.y[test], data.classes, classes, data.name)
     return task.summary(classifier.answers(data.x)[test], y, classes, data.name)
+
+
+def graph_data(classifier: Classifier, dataset: str) -> datasets.GraphDataset:
+    """Return the data of a file of the graph that a network is of.
+
+    Raises:
+        ValueError: for another graph, and a file that cannot be read.
+    """
+    data = datasets.graph_dataset(dataset)
+    classifier.modality.check_graph(data.name, data.graph)
+    return data
+
+
+def raw_samples(run: RunFolder, classifier: Classifier, dataset: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Return the raw samples of a run's test data and of its training data; of a graph the nodes, twice.
+
+    Raises:
+        ValueError: as for `labeled_data` and `graph_data`.
+    """
+    if classifier.modality.transductive:
+        data = graph_data(classifier, dataset or getattr(run.config, "dataset", ""))
+        return data.x, data.x
+    data = labeled_data(run, classifier, dataset)
+    return data.raw("test", classifier.scale), data.raw("train", classifier.scale)
 
 
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:

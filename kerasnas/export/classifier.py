@@ -187,7 +187,7 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         task = task_of(record.get("task"))
         model = read_model(folder / MODEL)
-        modality = of_record(record)
+        modality = of_record(record).of_network(model)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):

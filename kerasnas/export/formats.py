@@ -17,7 +17,6 @@ from kerasnas.export import litert, micro, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 from kerasnas.files import storage
-from kerasnas.tasks.splits import spread_rows
 
 _CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
 _SAME = 0.995  # of the samples, that two runtimes have to answer alike
@@ -144,11 +143,6 @@ def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
     modality = classifier.modality
     if modality.formats is None:
         return
-    if not modality.formats:
-        raise ValueError(
-            f"A network of {modality.plural} is not exported: it answers for these {modality.plural} alone, which it "
-            "has (predictions.csv in the folder of the run). `model.keras` is loaded after `import kerasnas`."
-        )
     if unfit := [name for name in names if name not in modality.formats]:
         known = ",".join(modality.formats)
         raise ValueError(
@@ -182,7 +176,7 @@ def export_classifier(
     kind, folder = FORMATS[name], Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     check_convertible(classifier, [name])
-    calibration = calibration[spread_rows(len(calibration), _CALIBRATION)]
+    calibration = classifier.modality.some(calibration, _CALIBRATION)
     x, calibration = classifier.samples("x", x), classifier.samples("calibration", calibration)
     x, calibration = (one if one.dtype == object else one.astype("float32") for one in (x, calibration))
     path = folder / kind.path
@@ -191,7 +185,7 @@ def export_classifier(
         try:
             kind.write(classifier, temporary, calibration)
             loaded = kind.load(temporary)
-            found = loaded.answers(x)
+            found = loaded.answers(x, len(classifier.modality.some(x, loaded.batch)))
         except OSError:  # such as a full disk
             raise
         except Exception as error:
@@ -218,7 +212,7 @@ def export_classifier(
             len(x),
             float(classifier.task.same(found, expected).mean()),
             difference,
-            loaded.latency_ms(x[:1]),
+            loaded.latency_ms(classifier.modality.some(x, 1)),
             loaded.threads,
             loaded.memory,
             found,

@@ -69,8 +69,10 @@ class Loaded:
     flash: int = 0
     memory: int = 0
 
-    def answers(self, x: np.ndarray) -> np.ndarray:
+    def answers(self, x: np.ndarray, batch: int = 0) -> np.ndarray:
         """The probabilities, or the numbers, of each of the raw samples `x`, an array `(samples, outputs)`.
+
+        `batch` is how many are taken at once, by default the model's own.
 
         Example:
 
@@ -78,7 +80,8 @@ class Loaded:
         >>> halves.answers(np.zeros((3, 8, 8, 1), "float32")).shape
         (3, 2)
         """
-        return np.concatenate([self.predict(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])
+        batch = batch or self.batch
+        return np.concatenate([self.predict(x[i : i + batch]) for i in range(0, len(x), batch)])
 
     def latency_ms(self, sample: np.ndarray) -> float:
         """The milliseconds that one sample takes here: the median of at most 100 calls, or of those of two seconds.

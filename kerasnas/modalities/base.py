@@ -24,6 +24,7 @@ from kerasnas.modalities.token_vectors import STARTS
 from kerasnas.registry import Registry
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.tasks.splits import spread_rows
 from kerasnas.wording import wrong_value
 
 MODALITIES = Registry("modality")
@@ -164,6 +165,10 @@ class Modality:
 
     def restored(self, record: Mapping[str, Any]) -> Modality:
         """Return the modality of a saved network, given the content of its `model.json`."""
+        return self
+
+    def of_network(self, model: keras.Model) -> Modality:
+        """Return the modality with what its samples have to have in common with a saved network."""
         return self
 
     def load_options(self, reading: Reading) -> dict[str, Any]:
@@ -340,6 +345,10 @@ class Modality:
     def answers(self, model: keras.Model, x: np.ndarray) -> np.ndarray:
         """Return what a deployed model predicts of raw samples."""
         return predicted(model, x, _BATCH)
+
+    def some(self, x: np.ndarray, most: int) -> np.ndarray:
+        """Return so many samples at most, evenly spread, or all where a network takes no fewer."""
+        return x[spread_rows(len(x), most)]
 
     def fits(self, space: Any) -> bool:
         """Return True if networks of a search space, or of its class, take these samples."""

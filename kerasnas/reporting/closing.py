@@ -85,6 +85,6 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     place = shlex.quote(str(folder))
     modality = of_result(record)
     commands = [f"kerasnas predict {place} {modality.example}"] * bool(modality.example and record.dataset.input_shape)
-    commands.append(f"kerasnas {'evaluate' if modality.formats == () else 'export'} {place}")
+    commands.append(f"kerasnas export {place}")
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)

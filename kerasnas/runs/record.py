@@ -96,7 +96,7 @@ def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, 
 def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = None) -> None:
     """Draw the plots of a record, and write `report.html` and `card.md`, in the folder `path`."""
     plot_genotype(record.genotype, path)
-    if found is not None:
+    if found is not None and "mixing_weights" in found:  # a gradient search
         edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
         plots.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)

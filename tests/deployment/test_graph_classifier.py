@@ -20,6 +20,7 @@ from kerasnas.methods.nodes.propagation import fit, propagated
 from kerasnas.methods.nodes.record import choose
 from kerasnas.methods.nodes.search import NodeSearch
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.running import report
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing.budget import Budget
@@ -71,6 +72,9 @@ def test_the_run_has_what_others_have(fitted):
         sum(row["part"] == "test" for row in rows) == len(LESS["test"]) and rows[DATA.parts["test"][0]]["label"] == ""
     )
     accuracy = f"{100 * result['searched']['test_accuracy']:.2f} %"
+    card = (run / "card.md").read_text()
+    report(run, log=lambda line: None)
+    assert (run / "card.md").read_text() == card and "nodes" in card and "image" not in card
     for name in ("report.html", "card.md"):
         text = (run / name).read_text()
         assert accuracy in text and "95 % interval" in text and "logistic regression on propagated features" in text
@@ -86,15 +90,35 @@ def test_the_run_has_what_others_have(fitted):
 
 def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "read_model", functools.cache(classifier.read_model))
-    with pytest.raises(ValueError, match=r"answers for all nodes of its graph at once.*predictions.csv"):
+    with pytest.raises(ValueError, match=r"Expected one .npz file of the graph.*predictions.csv.*photo.png"):
         deployment.predict(fitted.run, ["photo.png"])
-    with pytest.raises(ValueError, match="nodes is not exported"):
+    with pytest.raises(ValueError, match="nodes is exported as savedmodel alone"):
         fitted.export(["litert"])
     with pytest.raises(ValueError, match=r"This network takes nodes"):
         deployment.monitor(fitted.run, ["photo.png"])
     np.savez(tmp_path / "other.npz", **graph_arrays(stochastic_blocks(nodes=150, train_per_class=8, seed=2)))
     with pytest.raises(ValueError, match="stochastic_blocks, another graph, of 150 nodes"):
         deployment.evaluate(fitted.run, str(tmp_path / "other.npz"))
+    with pytest.raises(ValueError, match=r"other\.npz, another graph, of 150 nodes"):
+        deployment.predict(fitted.run, [tmp_path / "other.npz"])
+
+
+def test_the_nodes_of_a_file_are_predicted_and_the_network_is_exported(fitted, tmp_path):
+    """With other features of the same nodes: those that are read, not those of the training."""
+    arrays = graph_arrays(DATA)
+    arrays["feat_data"] = 3 * arrays["feat_data"]
+    np.savez(tmp_path / "later.npz", **arrays)
+    found, failed = deployment.predict(fitted.run, [tmp_path / "later.npz"])
+    expected = fitted.predict_proba(3 * DATA.x)
+    assert not failed and [one.path for one in found] == [str(node) for node in range(len(DATA.x))]
+    np.testing.assert_allclose([list(one.probabilities.values()) for one in found], expected, atol=1e-6)
+    np.savez(tmp_path / "graph.npz", **graph_arrays(DATA))
+    _, row = deployment.export(fitted.run, output=tmp_path / "exported", dataset=str(tmp_path / "graph.npz"))["files"]
+    assert row["format"] == "savedmodel" and row["agreement"] == 1.0 and row["difference"] < 1e-4
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(tmp_path / "exported" / "savedmodel"))
+    np.testing.assert_allclose(model.serve(3 * DATA.x.astype("float32")).numpy(), expected, atol=1e-5)
 
 
 @pytest.mark.slow

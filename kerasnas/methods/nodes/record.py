@@ -14,6 +14,7 @@ from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.smoothing import smoothed
 from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
+from kerasnas.modalities.graphs import Graphs
 from kerasnas.records import Record
 from kerasnas.reporting.predictions import samples_csv
 from kerasnas.runs.method import Context
@@ -73,6 +74,7 @@ def write_node_record(context: Context, found: Mapping[str, Any], searched: dict
         **{f"{part}_examples": len(nodes) for part, nodes in data.parts.items()},
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
+        "modality": Graphs.name,
     }
     context.stages.finish(SAMPLES, _samples(data, mistakes))
     search = {name: found[name] for name in ("seconds", "history")}
