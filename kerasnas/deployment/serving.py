@@ -25,7 +25,7 @@ from kerasnas.runs.preset_folders import preset_folder
 CARD, DOCKERFILE = "card.md", "Dockerfile"
 _MEGABYTE = 2**20
 _JSON = "application/json"
-_SUFFIXES = (".csv", ".txt")  # files that are read by their name; what images and sounds are, their content says
+_SUFFIXES = (".csv", ".npz", ".ts", ".txt")  # read by their name; what images and sounds are, their content says
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src blob:",
@@ -204,7 +204,7 @@ def answered(classifier: Classifier, body: bytes, samples: bool, name: str = "")
                 raise ValueError(str(error).replace(str(path), shown)) from None
             for reason in unreadable.values():
                 raise ValueError(reason.replace(str(path), shown).replace(path.name, shown))
-    return {"predictions": [{**row, "name": name or row["name"]} for row in map(_row, found)]}
+    return {"predictions": [{**row, "name": row["name"] or name} for row in map(_row, found)]}
 
 
 def write_dockerfile(folder: str | os.PathLike) -> Path:

@@ -25,6 +25,7 @@ from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing.budget import Budget
 from kerasnas.runs import Progress
+from tests.deployment.test_serving import serving_of
 from tests.kit import untraced
 
 DATA = stochastic_blocks(nodes=150, train_per_class=8)
@@ -112,6 +113,10 @@ def test_the_nodes_of_a_file_are_predicted_and_the_network_is_exported(fitted, t
     expected = fitted.predict_proba(3 * DATA.x)
     assert not failed and [one.path for one in found] == [str(node) for node in range(len(DATA.x))]
     np.testing.assert_allclose([list(one.probabilities.values()) for one in found], expected, atol=1e-6)
+    with serving_of(fitted.run) as ask:
+        _, _, told = ask("POST", "/predict?name=later.npz", (tmp_path / "later.npz").read_bytes())
+    rows = json.loads(told)["predictions"]
+    assert [row["name"] for row in rows[:2]] == ["0", "1"] and rows[2]["label"] == found[2].label
     np.savez(tmp_path / "graph.npz", **graph_arrays(DATA))
     _, row = deployment.export(fitted.run, output=tmp_path / "exported", dataset=str(tmp_path / "graph.npz"))["files"]
     assert row["format"] == "savedmodel" and row["agreement"] == 1.0 and row["difference"] < 1e-4
