@@ -45,7 +45,7 @@ def kept_accuracies(scores: Callable[[Any, Any], np.ndarray], x: Any, y: Any, ch
     own = np.asarray(scores(x, y))
     accuracy = float(np.mean(own))
     deviation = math.sqrt(chance * (1 - chance)) if own.dtype == bool else float(own.std())
-    if accuracy - chance < 5 * deviation / math.sqrt(len(x)):
+    if accuracy - chance <= 5 * deviation / math.sqrt(len(x)):
         return {}
     square = x.shape[1] == x.shape[2]
     return {

@@ -48,5 +48,9 @@ def test_of_a_network_less_than_five_standard_errors_above_chance_nothing_is_tol
     assert kept_accuracies(lambda x, y: scores(above), X, Y, 1 / 3) != {}
 
 
+def test_where_all_samples_are_of_one_class_nothing_is_told():
+    assert kept_accuracies(lambda x, y: np.ones(len(x), bool), X, np.zeros(len(X), int), 1.0) == {}
+
+
 def test_oblong_images_have_no_quarter_turns():
     assert "rotate" not in kept_accuracies(lambda x, y: np.ones(len(x), bool), X[:, :4], Y, 1 / 3)
