@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import flags
 
+from kerasnas import checks
 from kerasnas.cli.command import Command
 from kerasnas.cli.completion import script
 from kerasnas.cli.flags import flag_of, given, settings
@@ -213,7 +214,7 @@ def plot(values: flags.FlagValues) -> None:
     """Draw the plots of a genotype."""
     from kerasnas.runs.record import plot_genotype
 
-    genotype, folder = _genotype(values["genotype"].value), Path(values["output_dir"].value)
+    genotype, folder = _genotype(values["genotype"].value), checks.path("output_dir", values["output_dir"].value)
     folder.mkdir(parents=True, exist_ok=True)
     for path in plot_genotype(genotype, folder):
         print(path)
