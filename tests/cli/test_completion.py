@@ -32,7 +32,7 @@ def test_bash(scripts, tmp_path, monkeypatch):
     (tmp_path / "images.npz").write_text("")
     bash = scripts["bash"]
     assert complete(bash, "kerasnas", "") == [*cli.COMMANDS, "help"]
-    assert complete(bash, "kerasnas", "re") == ["retrain", "resume"]
+    assert complete(bash, "kerasnas", "re") == ["retrain", "resume", "report"]
     assert complete(bash, "kerasnas", "search", "--max_p") == ["--max_parameters="]
     assert "--minutes=" not in complete(bash, "kerasnas", "predict", "--")
     assert complete(bash, "kerasnas", "search", "--space", "=") == list(SPACES)
