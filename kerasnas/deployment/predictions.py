@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import METADATA, Classifier, load_classifier
+from kerasnas.modalities.graphs import Graphs
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
 
@@ -129,8 +130,9 @@ def graph_data(classifier: Classifier, dataset: str) -> datasets.GraphDataset:
     Raises:
         ValueError: for another graph, and a file that cannot be read.
     """
-    data = datasets.graph_dataset(dataset)
-    classifier.modality.check_graph(data.name, data.graph)
+    data, modality = datasets.graph_dataset(dataset), classifier.modality
+    assert isinstance(modality, Graphs)  # the one that is transductive
+    modality.check_graph(data.name, data.graph)
     return data
 
 
@@ -141,8 +143,8 @@ def raw_samples(run: RunFolder, classifier: Classifier, dataset: str = "") -> tu
         ValueError: as for `labeled_data` and `graph_data`.
     """
     if classifier.modality.transductive:
-        data = graph_data(classifier, dataset or getattr(run.config, "dataset", ""))
-        return data.x, data.x
+        x = graph_data(classifier, dataset or getattr(run.config, "dataset", "")).x
+        return x, x
     data = labeled_data(run, classifier, dataset)
     return data.raw("test", classifier.scale), data.raw("train", classifier.scale)
 
