@@ -282,15 +282,16 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "monitor",
-            "detect drift of new images or texts from those of a run, and adapt its network.",
+            "detect drift of new images, sounds or texts from those of a run, and adapt its network.",
             "    kerasnas monitor runs/first photos_of_may/\n"
             "    kerasnas monitor runs/first photos_of_may/ --labels --adapt --minutes=2\n"
             "\n"
-            "Compares brightness, contrast and sharpness of images, or length and letters of texts, and the network's\n"
-            "outputs with the run's test data, by a two-sample test with a 1 % false-alarm rate; with --labels, the\n"
-            "accuracy too (for numbers, the share of errors within the former 90th percentile). Needs at least 20\n"
-            "images or texts (arguments, or the lines of a .txt). With --adapt, the network trains on the labeled\n"
-            "images and, to prevent forgetting, on the run's; without labels only its batch normalization changes.\n"
+            "Compares brightness, contrast and sharpness of images, loudness and sharpness of sound, or length and\n"
+            "letters of texts, and the network's outputs with the run's test data, by a two-sample test with a 1 %\n"
+            "false-alarm rate; with --labels, the accuracy too (for numbers, the share of errors within the former\n"
+            "90th percentile). Needs at least 20 samples (arguments, or the lines of a .txt). With --adapt, the network\n"
+            "trains on the labeled samples and, to prevent forgetting, on the run's; without labels only its batch\n"
+            "normalization changes.\n"
             "A network that is better on held-out images is written to adapted-1 in the run's folder; the run's own\n"
             "network is kept.",
             actions.monitor,

@@ -134,10 +134,15 @@ def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
 
 
 def of_model(model: keras.Model) -> Modality:
-    """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
+    """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes.
+
+    Of two kinds of flat samples, recordings are those whose spectrogram is computed in the model.
+    """
     if model.inputs[0].dtype == "string":
         return modality("texts")
-    return modality({4: "images", 3: "signals"}.get(len(model.input_shape), "tables"))
+    named = {layer.name for layer in model.layers}
+    flat = next((one.name for one in all_modalities() if not named.isdisjoint(one.exact_layers)), "tables")
+    return modality({4: "images", 3: "signals"}.get(len(model.input_shape), flat))
 
 
 def of_record(record: Mapping[str, Any]) -> Modality:

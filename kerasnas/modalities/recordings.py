@@ -16,10 +16,14 @@ from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.parts import WINDOWS, Parts, blocks
+from kerasnas.modalities.shapes import part_means
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
 from kerasnas.tasks import Task
 from kerasnas.wording import wrong_value
+
+_STATISTICS = ("loudness", "sharpness", "the loudest tenth")
+_TENTHS, _SILENCE = 10, 1e-6
 
 
 class Recordings(Signals):
@@ -34,7 +38,6 @@ class Recordings(Signals):
     singular, plural = "recording", "recordings"
     input_plural = "signals"
     near = 0.995
-    drift = False
     exact_layers = (LogMel.name,)
     suffixes = SUFFIXES
     columns = PATH_COLUMNS
@@ -70,6 +73,13 @@ class Recordings(Signals):
         x = self.column(x, reading)
         found = self.of_paths(x, reading)
         return self.samples(x, reading) if found is None else found
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        energy = part_means(np.square(x[..., None], dtype="float32"), (_TENTHS,))
+        level = np.sqrt(energy.mean(axis=1)) + _SILENCE
+        change = np.abs(np.diff(x, axis=1, prepend=x[:, :1])).mean(axis=1)
+        columns = [np.log10(level), change / level, energy.max(axis=1) / level**2]
+        return np.stack(columns, axis=1).astype("float32"), _STATISTICS
 
     def parts(self, raw: Any) -> Parts:
         rate = self.rate or len(raw)
