@@ -289,9 +289,9 @@ COMMANDS: dict[str, Command] = {
             "Compares brightness, contrast and sharpness of images, loudness and sharpness of sound, or length and\n"
             "letters of texts, and the network's outputs with the run's test data, by a two-sample test with a 1 %\n"
             "false-alarm rate; with --labels, the accuracy too (for numbers, the share of errors within the former\n"
-            "90th percentile). Needs at least 20 samples (arguments, or the lines of a .txt). With --adapt, the network\n"
-            "trains on the labeled samples and, to prevent forgetting, on the run's; without labels only its batch\n"
-            "normalization changes.\n"
+            "90th percentile). Needs at least 20 samples (arguments, or the lines of a .txt). With --adapt, the\n"
+            "network trains on the labeled samples and, to prevent forgetting, on the run's; without labels only its\n"
+            "batch normalization changes.\n"
             "A network that is better on held-out images is written to adapted-1 in the run's folder; the run's own\n"
             "network is kept.",
             actions.monitor,
