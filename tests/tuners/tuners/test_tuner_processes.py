@@ -89,8 +89,8 @@ def kill_in(folder, which, kind, one_order):
 
 
 def untimed(text):
-    """A JSON file without times, also in the texts of files that it holds, and without their checksums."""
-    return re.sub(r'(seconds\\?"|"bytes"|"checksum"): [0-9.e-]+', r"\1: 0", text)
+    """A JSON file without times and memory, also in the texts of files that it holds, and without their checksums."""
+    return re.sub(r'(seconds\\?"|memory_gib\\?"|"bytes"|"checksum"): [0-9.e-]+', r"\1: 0", text)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -126,7 +126,8 @@ def test_a_search_killed_in_each_phase_resumes_inside_it_and_ends_as_if_uninterr
     for path in whole.glob("project/supernet/*.npz"):  # the shared weights
         with np.load(path) as first, np.load(killed / path.relative_to(whole)) as second:
             assert set(first.files) == set(second.files)
-            assert all(np.array_equal(first[name], second[name]) for name in first.files)
+            different = {name for name in first.files if not np.array_equal(first[name], second[name])}
+            assert different <= {"__record__"}, path  # which has times
 
 
 MIRRORED = (
