@@ -22,6 +22,7 @@ _PLOTS = {
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
 }
 
+_LONG = 30  # letters, above which a figure is a sentence and has a line of its own
 _READABLE = 0.62  # of its width, the least that a plot is shown at: letters of 8 points are then of 10 pixels
 
 _STYLE = """
@@ -43,6 +44,8 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 .figures div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; }
 .figures dt { color: var(--soft); font-size: .85rem; }
 .figures dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
+.figures .words { grid-column: 1 / -1; order: 1; }
+.figures .words dd { font-size: 1rem; }
 dl { margin: 0; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #ffffff; border-radius: 6px;
@@ -121,7 +124,7 @@ def report_text(folder: Path, result: Record) -> str:
         ),
     ]
     results = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        f"<div{' class=words' * (len(value) > _LONG)}><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in tables.results_table(result).rows
     )
     figures = f'<dl class="figures">{results}</dl>\n'
