@@ -85,9 +85,10 @@ class Graphs(Modality):
         self, paths: Sequence[str | os.PathLike], reading: Reading
     ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
         if len(paths) != 1 or not is_graph_file(paths[0]):
+            received = ", ".join(map(str, paths))
             raise ValueError(
                 "Expected one .npz file of the graph that the network is of, with its edges and the features of all "
-                f"nodes; its answers for those it was trained with are in predictions.csv. Received: {list(paths)}"
+                f"nodes; its answers for those it was trained with are in predictions.csv. Received: {received}"
             )
         _, graph, x = read_graph(paths[0])
         self.check_graph(str(paths[0]), graph)

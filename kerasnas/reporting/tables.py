@@ -178,6 +178,13 @@ def _cost_rows(result: Record) -> list[list[str]]:
     return rows + ([[f"target for {cost.name}", amount(cost.target, cost.unit)]] if cost.target else [])
 
 
+def score(result: Record) -> str:
+    """Format the score of a run on its test data, with the name of its metric."""
+    task = task_in(result)
+    value = finite(result.metric(task.metric))
+    return MISSING if value is None else f"{task.show(value)} {task.words}"
+
+
 def amount(value: float, unit: str) -> str:
     """Format a cost with its unit."""
     return f"{value:,.0f}{unit}" if value >= 1000 else f"{value:.3g}{unit}"

@@ -12,8 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.intervals import paired_difference
 from kerasnas.records import Record
-from kerasnas.reporting.measures import finite, task_in
-from kerasnas.reporting.tables import MISSING, Table, columns_text, exact, show
+from kerasnas.reporting.tables import MISSING, Table, amount, columns_text, exact, score, show
 from kerasnas.runs.record import PREDICTIONS, read_result
 
 
@@ -47,11 +46,9 @@ def _scores(records: Mapping[str, Record]) -> Table:
     """Return what each run came to."""
     rows = []
     for name, record in records.items():
-        task, latency = task_in(record), record.searched.latency_ms
-        value = finite(record.metric(task.metric))
-        score = MISSING if value is None else f"{task.show(value)} {task.words}"
-        spent = MISSING if latency is None else f"{latency:.3g} ms"
-        rows.append([name, record.dataset.name or MISSING, score, show(record.searched.parameters), spent])
+        searched, latency = record.searched, record.searched.latency_ms
+        spent = MISSING if latency is None else amount(latency, " ms")
+        rows.append([name, record.dataset.name or MISSING, score(record), show(searched.parameters), spent])
     return Table(["run", "data", "test score", "parameters", "latency"], rows)
 
 

@@ -14,8 +14,7 @@ from kerasnas.files.stages import Stages
 from kerasnas.meta.initializer import RECORD
 from kerasnas.records import Record
 from kerasnas.reporting.comparisons import comparisons_in
-from kerasnas.reporting.measures import finite, task_in
-from kerasnas.reporting.tables import MISSING, Table, columns_text, show
+from kerasnas.reporting.tables import MISSING, Table, columns_text, score, show
 from kerasnas.runs.folder import FAILED, RunFolder, failure_of
 from kerasnas.runs.record import RESULT, read_result
 from kerasnas.runs.settings import Settings
@@ -75,7 +74,7 @@ def leaderboard(folders: Sequence[str | os.PathLike]) -> str:
 
 def _glance(path: Path) -> Glance:
     """Look at a folder: whatever is wrong with it is its state."""
-    data, score, parameters, candidates, changed = MISSING, MISSING, MISSING, tuple[Table, ...](), 0.0
+    data, reached, parameters, candidates, changed = MISSING, MISSING, MISSING, tuple[Table, ...](), 0.0
     try:
         files = [file for name in (RESULT, FAILED, RECORD, CONFIG) if (file := path / name).is_file()]
         changed = (files[0] if files else path).stat().st_mtime if path.exists() else 0.0
@@ -85,9 +84,7 @@ def _glance(path: Path) -> Glance:
             data = show(settings.get("dataset", settings.get("datasets")))
         if (record := _record(path)) is not None:
             data, parameters = record.dataset.name or data, show(record.searched.parameters)
-            task = task_in(record)
-            if (value := finite(record.metric(task.metric))) is not None:
-                score = f"{task.show(value)} {task.words}"
+            reached = score(record)
             candidates = tuple(one.leaderboard(record) for one in comparisons_in(record))
     except Exception as error:  # noqa: BLE001 (a damaged record raises nearly anything)
         reason = str(error).removeprefix(f"{path}{os.sep}") or type(error).__name__
@@ -95,7 +92,7 @@ def _glance(path: Path) -> Glance:
     date = datetime.datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M") if changed else MISSING
     state = " ".join(state.split())
     state = state if len(state) <= _LONGEST else f"{state[:_LONGEST]}..."
-    return Glance([str(path), date, data, score, parameters, state], changed, candidates)
+    return Glance([str(path), date, data, reached, parameters, state], changed, candidates)
 
 
 def _state(path: Path) -> str:
