@@ -27,11 +27,13 @@ from kerasnas.modalities.decoding import (
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
+from kerasnas.primitives.parts import CHANNELS, LINES, PIXELS, QUARTERS, RUNS
 from kerasnas.tasks import Task
 
-_FEW = 100  # images whose parts are compared
+_FEW, _SOME = 100, 400  # images whose parts are compared; whose lines are averaged
 _ALIKE, _SEAM = 0.6, 3.0  # correlation from which two channels are; by how much a line between quarters stands out
 _UNORDERED = 0.8  # of the difference between any two lines, that neighbors differ by: pictures reach 0.75, letters 0.86
+_PERIODIC = 5.0  # F ratio of places within runs of lines: of random lines it is 1, of words of letters 30 and more
 _SIDE = 8  # pixels, on which the nearest image is found
 _IMAGES = """\
 import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
@@ -138,12 +140,14 @@ class Images(Modality):
         return _IMAGES.format(sized=sized, **sizes, scaled=scaled, answers=answers, shown=shown)
 
     def divisions(self, x: np.ndarray) -> tuple[str, ...]:
-        """Return the parts that images may be read by: `"channels"` or `"quarters"`, `"rows"` and `"columns"`, or none.
+        """Return the parts that images may be read by: one kind, or rows, columns and runs of these, or none.
 
-        Channels, if no two are alike: those of photographs correlate by .9, of unrelated images by .3. Quarters, if the
-        lines between them stand out: neighbors across both differ far more, or less, than elsewhere. Rows and columns,
-        if neighboring lines are no more alike than any others, as where rows are letters: of pictures, they differ
-        by a fifth to three quarters as much.
+        Pixels, if of no pixel two channels are above zero, as on boards with a channel for each piece. Channels, if no
+        two are alike: those of photographs correlate by .9, of unrelated images by .3. Quarters, if the lines between
+        them stand out: neighbors across both differ far more, or less, than elsewhere. Rows and columns, if neighboring
+        lines are no more alike than any others, as where rows are letters: of pictures, they differ by a fifth to three
+        quarters as much; of these, where each line has one pixel that is not zero, the letters alone. Runs of lines, if
+        means of lines differ by their place within them, as the letters of words do.
 
         Example:
 
@@ -152,17 +156,24 @@ class Images(Modality):
         >>> Images().divisions(tile), Images().divisions(np.tile(tile, (1, 2, 2, 1))), Images().divisions(noise)
         ((), ('quarters',), ('rows', 'columns'))
         """
-        some = np.asarray(x[:_FEW], "float32")
+        many = np.asarray(x[:_SOME], "float32")
+        some = many[:_FEW]
         columns = some.reshape(-1, x.shape[-1])
         columns = columns[:, columns.std(axis=0) > 0]  # a constant one is like none
         if columns.shape[-1] > 1:
             alike = np.abs(np.corrcoef(columns, rowvar=False)) - np.eye(columns.shape[-1])
+            if np.count_nonzero(columns, axis=-1).max() == 1:
+                return (PIXELS,)
             if alike.max() < _ALIKE:
-                return ("channels",)
-        across = [np.moveaxis(some, axis, 0) for axis in (1, 2)]
-        if all(map(_has_seam, across)):
-            return ("quarters",)
-        return ("rows", "columns") if all(map(_is_unordered, across)) else ()
+                return (CHANNELS,)
+        across = {name: np.moveaxis(some, axis, 0) for axis, name in enumerate(LINES, start=1)}
+        if all(map(_has_seam, across.values())):
+            return (QUARTERS,)
+        if not all(map(_is_unordered, across.values())):
+            return ()
+        lines = [name for name in LINES if _are_signs(across[name])] or LINES
+        runs = {name: _runs(np.moveaxis(many, 1 + LINES.index(name), 0)) for name in lines}
+        return (*(f"{name}_in_{number}" for name, number in runs.items() if number), *lines)
 
     def small(self, x: np.ndarray) -> np.ndarray:
         return part_means(x, (_SIDE, _SIDE))
@@ -191,6 +202,29 @@ def _is_unordered(lines: np.ndarray) -> bool:
     order = np.random.default_rng(0).permutation(len(lines))
     others = np.abs(lines[order] - lines[np.roll(order, 1)]).mean()
     return bool(np.abs(np.diff(lines, axis=0)).mean() > _UNORDERED * others > 0)
+
+
+def _are_signs(lines: np.ndarray) -> bool:
+    """Return True if each line, `(lines, samples, ...)`, is a sign: one of its pixels is not zero."""
+    return bool((np.count_nonzero(lines.reshape(*lines.shape[:2], -1), axis=-1) == 1).all())
+
+
+def _runs(lines: np.ndarray) -> int:
+    """Return how many runs of equal length lines, `(lines, samples, ...)`, are made of; 0 if they are of none.
+
+    By the F ratio of an analysis of variance: means of lines differ from place to place within runs, and not from run
+    to run.
+    """
+    means, ratios = lines.reshape(*lines.shape[:2], -1).mean(axis=1), dict[int, float]()
+    for number, length in {(number, len(means) // number) for _, number in RUNS.values() if not len(means) % number}:
+        if length > 1:
+            runs = means.reshape(number, length, -1)
+            places = runs.mean(axis=0)
+            between = number * np.square(places - means.mean(axis=0)).sum() / (length - 1)
+            within = np.square(runs - places).sum() / (length * (number - 1))
+            ratios[number] = float(between / max(within, 1e-12))
+    best = max(ratios, key=lambda number: ratios[number], default=0)
+    return best if best and ratios[best] > _PERIODIC else 0
 
 
 def _has_seam(lines: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Parts of an image: those that pass one shared network, the sum of what it finds in each, and lines as a sequence."""
+"""Parts of an image: those that pass one shared network, the sum of what it finds in each, and lines as signals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 
 CHANNELS, QUARTERS = PARTS = ("channels", "quarters")
+PIXELS = "pixels"
 ROWS, COLUMNS = LINES = ("rows", "columns")
-DIVISIONS = (*PARTS, *LINES)
+_MOST_RUNS = 8
+RUNS = {f"{lines}_in_{parts}": (lines, parts) for lines in LINES for parts in range(2, 1 + _MOST_RUNS)}
+"""Name of a division into runs of lines, as `"rows_in_4"` -> the lines, and how many runs of equal length they make."""
+DIVISIONS = (*PARTS, PIXELS, *LINES, *RUNS)
 
 
 class Apart(Stage):
@@ -97,31 +101,38 @@ class Lines(Stage):
     """Rows, or columns, of an image as the steps of a signal, whose channels are the pixels of the line.
 
     Where neighboring lines are no more alike than others, as in a table of one-hot rows, windows of a few pixels see
-    nothing; a convolution of this signal reads whole lines.
+    nothing; a convolution of this signal reads whole lines. Runs of lines are signals of their own, as the words of a
+    text whose letters are lines.
+
+    Args:
+        division: of `LINES` or `RUNS`.
 
     Call arguments:
-        inputs: images `(batch, height, width, channels)`.
+        inputs: images `(batch, height, width, channels)`; for runs, of a number of lines that they divide.
 
     Returns:
-        Signals `(batch, height, width * channels)` or `(batch, width, height * channels)`.
+        Signals `(batch, height, width * channels)` or `(batch, width, height * channels)`; of runs
+        `(batch * runs, lines / runs, ...)`, those of one image next to each other.
 
     Example:
 
-    >>> [tuple(Lines(division)(ops.ones((2, 8, 6, 3))).shape) for division in LINES]
-    [(2, 8, 18), (2, 6, 24)]
+    >>> [tuple(Lines(division)(ops.ones((2, 8, 6, 3))).shape) for division in ("rows", "columns", "rows_in_4")]
+    [(2, 8, 18), (2, 6, 24), (8, 2, 18)]
     """
 
     def __init__(self, division: str):
         super().__init__()
-        self.division = checks.one_of("division", division, LINES)
+        self.division = checks.one_of("division", division, (*LINES, *RUNS))
+        self._lines, self._runs = RUNS.get(division, (division, 1))
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if self.division == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
+        x = inputs if self._lines == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
         return ops.reshape(x, (-1, *self.compute_output_shape(inputs.shape)[1:]))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         _, height, width, channels = inputs_shape
-        return (None, height, width * channels) if self.division == ROWS else (None, width, height * channels)
+        lines, others = (height, width) if self._lines == ROWS else (width, height)
+        return None, lines // self._runs, others * channels
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]

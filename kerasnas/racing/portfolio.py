@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.primitives.parts import RUNS
 from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.macro import WHOLE, MacroSpace
@@ -195,6 +196,8 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
     """Return each plan of the portfolio, and then the references, in all of its widths, the widest first, by name."""
     names = ("stem", "width", "blocks", "halving", "depths")
     plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
+    if divided:
+        plans = _with_runs(plans, space.divisions) | plans
     for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     (first, *rest), candidates = plans, dict[str, list[Candidate]]()
@@ -209,6 +212,16 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
                 own = f"{name}_w{width:g}" if narrow else name
                 found.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
     return candidates
+
+
+def _with_runs(plans: Mapping[str, Mapping[str, Any]], divisions: Sequence[str]) -> dict[str, Any]:
+    """Return the plans for runs of lines among `divisions`: those for the lines themselves."""
+    return {
+        f"{division}{name.removeprefix(plan['division'])}": {**plan, "division": division}
+        for division in divisions
+        for name, plan in plans.items()
+        if division in RUNS and RUNS[division][0] == plan["division"]
+    }
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

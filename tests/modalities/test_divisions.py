@@ -38,12 +38,17 @@ def framed(x):
         (NOISE[..., [0, 1, 1]] * [1, 1, -1], LINES),  # a negative is alike
         (NOISE + 0.4 * NOISE[..., [1, 0, 2]], LINES),
         (NOISE + 0.2 * NOISE[..., [1, 0, 2]], ("channels",)),
+        (np.eye(3)[(3 * NOISE[..., 0]).astype(int)], ("pixels",)),  # one of three pieces on each field
+        (np.eye(3)[(3 * NOISE[..., 0]).astype(int)] * [1, 1, 0], ("pixels",)),  # or none
         (SMOOTH, ()),
         (NOISE[..., :1].cumsum(axis=1), ()),  # rows are like their neighbors
         (NOISE[..., :1].cumsum(axis=2), ()),
         (NOISE[:, :3, :, :1], ()),  # of too few rows to tell
-        (np.eye(8)[np.random.default_rng(0).integers(8, size=(40, 8))][..., None], LINES),  # letters
-        (words(), LINES),
+        (np.eye(8)[np.random.default_rng(0).integers(8, size=(40, 8))][..., None], ("rows",)),  # letters
+        (words(), ("columns_in_3", "columns")),
+        (words().swapaxes(1, 2), ("rows_in_3", "rows")),
+        (words()[:, :, :17], ("columns",)),  # of no whole number of words
+        (words() + 0.1, ("columns_in_3", "rows", "columns")),  # signs are pixels that are not zero
         (tiled(SMOOTH), ("quarters",)),  # a step between them
         (tiled(framed(NOISE[..., :1])), ("quarters",)),  # nothing between them
         (

@@ -23,9 +23,12 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
     assert len(set(random)) == 3
 
 
-@pytest.mark.parametrize("names", [["channels_vgg"], ["quarters_vgg"], ["rows_cnn", "columns_cnn"]])
+@pytest.mark.parametrize(
+    "names",
+    [["channels_vgg"], ["quarters_vgg"], ["pixels_mlp"], ["rows_cnn", "columns_cnn"], ["rows_in_3_cnn", "rows_cnn"]],
+)
 def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_spaces(names):
-    divisions = [name.partition("_")[0] for name in names]
+    divisions = [name.rpartition("_")[0] for name in names]
     space, known = MacroSpace(divisions=("whole", *divisions)), portfolio(SPACE, 12)
     first, *others = portfolio(space, 12)
     divided, others = others[: len(names)], others[len(names) :]

@@ -112,7 +112,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     recipe = dataclasses.replace(RECIPE, task=data.task, algorithm=algorithm)
     most, share, parts = breadth(config, data)
     if parts:
-        log(f"The {data.modality.plural} may better be read by {' or '.join(parts)}: networks for that race first.")
+        ways = " or ".join(parts).replace("_", " ")
+        log(f"The {data.modality.plural} may better be read by {ways}: networks for that race first.")
     prober = None
     if adaptations is not None:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
