@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 import string
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -104,9 +105,14 @@ def gutenberg(folder, numbers, rng):
         found.append((fitting[:end], fitting[end:]))
     parts = []
     for part, number in enumerate(numbers):
-        labels = rng.integers(len(found), size=number)
-        rows = [found[label][part][rng.integers(len(found[label][part]))] for label in labels]
-        images = one_hot(["".join(word.ljust(6, "_") for word in row) for row in rows], SIGNS)
+        labels, texts = rng.integers(len(found), size=number), np.empty(number, dtype="U18")
+        for label, rows in enumerate(one[part] for one in found):
+            own = np.flatnonzero(labels == label)
+            if len(own) > len(rows):
+                sys.exit(f"Text {label + 1} has {len(rows)} such rows for its part of {number}. Give a longer text.")
+            chosen = rng.permutation(len(rows))[: len(own)]  # each once: none is in what a race holds out as well
+            texts[own] = ["".join(word.ljust(6, "_") for word in rows[row]) for row in chosen]
+        images = one_hot(texts, SIGNS)
         parts.append((images.swapaxes(1, 2), labels))
     return parts
 

@@ -1,4 +1,4 @@
-"""Augmentations in NumPy: shift, flips, quarter turns, cutout and color jitter, and their composition.
+"""Augmentations in NumPy: shift, flips, quarter turns, cutout, color jitter, left-out lines; and their composition.
 
 Each takes a batch, images `(samples, height, width, channels)` unless it says otherwise, and a generator, and returns
 another batch. What is no generator is a TypeError; a batch of another kind, or an option out of range, a ValueError.
@@ -92,6 +92,15 @@ def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.
     return np.clip(np.rint(contrast * batch + 255 * brightness), 0, 255).astype(batch.dtype)
 
 
+def drop_lines(batch: np.ndarray, rng: np.random.Generator, rows: bool = True, share: float = 0.15) -> np.ndarray:
+    """Set each row, or column, of every image to zero with probability `share`: letters that nobody can read."""
+    share = checks.number("share", share, least=0, below=1)
+    _check_batch("drop_lines", batch, rng)
+    samples, height, width, _ = batch.shape
+    kept = rng.random((samples, height, 1, 1) if rows else (samples, 1, width, 1)) >= share
+    return np.where(kept, batch, np.zeros((), batch.dtype))
+
+
 def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) -> np.ndarray:
     """Make each word of texts the unknown one, id 1, with probability `share`.
 
@@ -149,5 +158,7 @@ AUGMENTATIONS = Registry("augmentation")
 for _function in (shift, flip, flip_vertical, rotate):
     AUGMENTATIONS.register(_function.__name__, _function)
 AUGMENTATIONS.register("cutout", lambda batch, rng: cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
+AUGMENTATIONS.register("drop_rows", drop_lines)
+AUGMENTATIONS.register("drop_columns", functools.partial(drop_lines, rows=False))
 for _function in (color_jitter, drop_words):
     AUGMENTATIONS.register(_function.__name__, _function)

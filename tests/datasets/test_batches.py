@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
-from kerasnas.modalities.augmentations import color_jitter, compose, cutout, flip, flip_vertical, rotate, shift
+from kerasnas.modalities.augmentations import (
+    color_jitter,
+    compose,
+    cutout,
+    drop_lines,
+    flip,
+    flip_vertical,
+    rotate,
+    shift,
+)
 
 
 def _numbers(count=10, batch_size=3, **options):
@@ -238,6 +247,7 @@ AUGMENTATIONS = {
     "rotate": rotate,
     "cutout": functools.partial(cutout, size=3),
     "color_jitter": color_jitter,
+    "drop_columns": functools.partial(drop_lines, rows=False),
     "compose": compose(shift, flip, functools.partial(cutout, size=3)),
 }
 
@@ -253,6 +263,14 @@ def test_augmentations_keep_shape_dtype_and_input(name, dtype):
     assert not np.array_equal(made, batch)
     np.testing.assert_array_equal(made, AUGMENTATIONS[name](batch, np.random.default_rng(1)))
     assert not np.array_equal(made, AUGMENTATIONS[name](batch, np.random.default_rng(2)))
+
+
+@pytest.mark.parametrize(("rows", "axis"), [(True, 1), (False, 2)])
+def test_dropped_lines_are_zero_and_all_others_as_they_were(rows, axis):
+    made = np.moveaxis(drop_lines(IMAGES, np.random.default_rng(0), rows=rows, share=0.25), axis, 1)
+    kept = (made == np.moveaxis(IMAGES, axis, 1)).all(axis=(2, 3))
+    assert (kept ^ (made == 0).all(axis=(2, 3))).all() and 0.65 < kept.mean() < 0.85
+    assert kept.any(axis=0).all() and len(np.unique(kept, axis=0)) > 10  # each line of each image on its own
 
 
 def test_shift_moves_each_image_by_whole_pixels():

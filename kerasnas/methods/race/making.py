@@ -256,9 +256,15 @@ def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None
 
 
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
-    """Return the augmentations of the settings; None to find out which the data allow."""
+    """Return the augmentations of the settings; None to find out which the data allow.
+
+    Of images whose rows, or whose columns, are letters, some of these are left out.
+    """
     known = data.modality.augmentations
     if config.augment == ("auto",):
+        letters = [name for name in divisions_of(config.space, data) if name in LINES]
+        if len(letters) == 1:
+            return (f"drop_{letters[0]}",)
         return None if set(SYMMETRIES) <= set(known) else known
     if unfit := [name for name in config.augment if name not in known]:
         expected = f"{', '.join(known) or 'nothing'}, for the {data.modality.plural} of {data.name}"

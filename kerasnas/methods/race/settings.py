@@ -87,9 +87,10 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
     augment: tuple[str, ...] = setting(
         ("auto",),
         "Augmentations of the training data, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
-        "color_jitter. auto: shift, those of the flips and turns after which a network recognizes held-out images as "
-        "well as before, and, where there is time to try, flip, cutout or color_jitter if it helps; of grids, those "
-        "flips and turns alone. Empty: none.",
+        "color_jitter, drop_rows, drop_columns. auto: shift, those of the flips and turns after which a network "
+        "recognizes held-out images as well as before, and, where there is time to try, flip, cutout or color_jitter "
+        "if it helps; of grids, those flips and turns alone; where rows or columns are letters, drop_rows or "
+        "drop_columns. Empty: none.",
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(

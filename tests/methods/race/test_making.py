@@ -55,9 +55,17 @@ def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_pat
     letters = np.eye(16)[np.random.default_rng(0).integers(16, size=(120, 16))][..., None].astype("float32")
     data = Dataset("made", letters, np.arange(120) % 3, letters[:9], np.arange(9) % 3, tuple("abc"))
     race = made(data, tmp_path / "letters", initializer="none")
-    assert parts(race) == ["conv_3x3_w0.5", "rows", "columns"]
+    assert parts(race) == ["conv_3x3_w0.5", "rows"] and race.augment == ("drop_rows",)
     assert (race.share, race.small, race.duel, race.tolerant) == (0.4, None, True, False)  # a shifted letter is another
-    assert parts(made(data, tmp_path / "two", initializer="none", candidates=2)) == ["conv_3x3_w0.5", "rows"]
+    words = np.concatenate([letters[:, :8], letters[:, :8]], axis=1)
+    data = dataclasses.replace(data, x_train=words.swapaxes(1, 2))
+    race = made(data, tmp_path / "words", initializer="none")
+    assert parts(race) == ["conv_3x3_w0.5", "columns_in_2", "columns"] and race.augment == ("drop_columns",)
+    assert parts(made(data, tmp_path / "two", initializer="none", candidates=2)) == ["conv_3x3_w0.5", "columns_in_2"]
+    assert made(data, tmp_path / "own", augment=("shift",)).augment == ("shift",)
+    either = dataclasses.replace(data, x_train=letters + 0.1 * np.random.default_rng(1).random(letters.shape))
+    race = made(either, tmp_path / "either", initializer="none")
+    assert parts(race) == ["conv_3x3_w0.5", "rows", "columns"] and race.augment is None and not race.tolerant
     hybrid = made(data, tmp_path / "hybrid", initializer="none", space="hybrid")
     assert hybrid.most == 12 and hybrid.tolerant
 
