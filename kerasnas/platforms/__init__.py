@@ -46,7 +46,8 @@ class Tracker(Protocol):
         """Log the results: numbers, and the files of the run."""
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return callbacks for a gradient search."""
+        """Return callbacks for a gradient search; here none."""
+        return []
 
     def close(self, outcome: str) -> None:
         """End this process' part: the run is `"finished"`, `"failed"` or `"interrupted"`."""
