@@ -14,12 +14,7 @@ from kerasnas.federated.rounds import federate
 if TYPE_CHECKING:
     from kerasnas.federated.clients import FederatedClient, assign_values, shared_values
 
-__all__ = [
-    "FederatedClient",
-    "assign_values",
-    "federate",
-    "shared_values",
-]
+__all__ = ["FederatedClient", "assign_values", "federate", "shared_values"]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,12 +22,7 @@ from kerasnas.runs.tracking import tracked
 Log = Callable[[str], Any]
 
 
-def search(
-    settings: Settings,
-    folder: str | os.PathLike,
-    log: Log = print,
-    spent: float = 0.0,
-) -> Mapping[str, Any]:
+def search(settings: Settings, folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> Mapping[str, Any]:
     """Search, train what is found, compare it with others, report: `kerasnas search` as a function.
 
     A `RaceConfig` asks for a race of whole networks within a budget of time; a `SearchConfig` for a gradient search,

@@ -31,10 +31,7 @@ def dataset(tmp_path_factory):
             ["--space=nasbench201", "--primitives="],
             "takes images, and tiny holds signals, of shape (16, 1). Add --space=signals",
         ),
-        (
-            ["--dataset=fashion_mnist_mini"],
-            "takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)",
-        ),
+        (["--dataset=fashion_mnist_mini"], "takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)"),
     ],
 )
 def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, capsys):

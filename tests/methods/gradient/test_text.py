@@ -123,14 +123,8 @@ def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path
     ("arguments", "message"),
     [
         (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
-        (
-            ["--space=text", "--dataset=fashion_mnist_mini"],
-            "'text' takes texts, and fashion_mnist_mini holds images",
-        ),
-        (
-            ["--space=text", "--augment=flip"],
-            "drop_words, or nothing, for the texts of reviews.csv. Received: flip",
-        ),
+        (["--space=text", "--dataset=fashion_mnist_mini"], "'text' takes texts, and fashion_mnist_mini holds images"),
+        (["--space=text", "--augment=flip"], "drop_words, or nothing, for the texts of reviews.csv. Received: flip"),
         (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
@@ -183,12 +177,7 @@ def test_recordings(tmp_path):
         path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
     )
     folder = tmp_path / "run"
-    flags = [
-        "--space=signals",
-        "--primitives=skip_connect,conv_3",
-        *SEARCH,
-        "--retrain_epochs=2",
-    ]
+    flags = ["--space=signals", "--primitives=skip_connect,conv_3", *SEARCH, "--retrain_epochs=2"]
     assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
     assert classifier.modality.name == "recordings" and classifier.input_shape == (800,)
