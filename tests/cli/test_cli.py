@@ -28,26 +28,8 @@ from tests.kit import untraced
 
 pytestmark = pytest.mark.usefixtures("eagerly")  # tracing takes longer than the few steps of its runs
 COMMANDS = (
-    "search",
-    "retrain",
-    "pretrain",
-    "resume",
-    "predict",
-    "evaluate",
-    "leaderboard",
-    "compare",
-    "list",
-    "serve",
-    "export",
-    "push",
-    "monitor",
-    "report",
-    "plot",
-    "benchmark",
-    "time",
-    "experience",
-    "doctor",
-    "completion",
+    *("search", "retrain", "pretrain", "resume", "predict", "evaluate", "leaderboard", "compare", "list", "serve"),
+    *("export", "push", "monitor", "report", "plot", "benchmark", "time", "experience", "doctor", "completion"),
 )
 EPOCHS, RETRAIN_EPOCHS = 2, 2
 RETRAIN = [
@@ -59,17 +41,8 @@ SEARCH = [
     *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2", "--shortlist=0"),
 ]
 FILES = {
-    *(
-        "genotype.json",
-        "model.keras",
-        "model.json",
-        "history.csv",
-        "report.html",
-        "card.md",
-        "config.json",
-        "result.json",
-    ),
-    *("cell_reduce.png", "alphas.png", "predictions.csv"),
+    *("genotype.json", "model.keras", "model.json", "history.csv", "report.html", "card.md", "config.json"),
+    *("result.json", "cell_reduce.png", "alphas.png", "predictions.csv"),
 }
 
 

@@ -211,5 +211,5 @@ class Leases:
         now = self.clock()
         self._leases = {trial: Lease(worker, now, now) for worker, trial in state["ongoing_trials"].items()}
         self.waiting, self.ended = list(state["retry_queue"]), list(state["end_order"])
-        self.runs, self._losses = Counter(state["run_times"]), Counter(state.get("losses", {}))
-        self._longest = state.get("longest", 0.0)
+        self.runs, self._losses = Counter(state["run_times"]), Counter(state["losses"])
+        self._longest = state["longest"]

@@ -33,7 +33,7 @@ def test_a_file_is_json_that_others_read_too(path):
     json_files.write(path, VALUE)
     found = json.loads(path.read_text())
     assert isinstance(found.pop("checksum"), int) and found == VALUE
-    path.write_text(json.dumps(VALUE, indent=2))  # without a checksum, by an older version
+    path.write_text(json.dumps(VALUE, indent=2))  # without a checksum, as KerasTuner writes
     assert json_files.read(path) == VALUE
 
 
