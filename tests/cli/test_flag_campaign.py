@@ -24,6 +24,7 @@ from kerasnas.methods.gradient import method as gradient
 from kerasnas.methods.race import making
 from kerasnas.methods.retraining import FinalTrainings
 from tests.bad_inputs import wrong_values as bad_inputs
+from tests.kit import save_noise
 
 QUICK = 0.06  # share of the cases that the quick test tries
 PLACES = (
@@ -101,9 +102,7 @@ def place(tmp_path, monkeypatch):
     ):
         for name in names:
             monkeypatch.setattr(module, name, cut)
-    rng = np.random.default_rng(0)
-    x, y = rng.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-    np.savez("data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    save_noise("data.npz", 24, 24)
     for name, content in (("empty.npz", b""), ("text.npz", b"text"), ("empty.yaml", b"")):
         (tmp_path / name).write_bytes(content)
     (tmp_path / "loop").symlink_to("loop")
