@@ -63,9 +63,8 @@ def retrain(
 
     Args:
         settings: a `TrainingConfig`.
-        folder: where the run is, or will be.
+        folder, log: as for `search`.
         genotype: the architecture. Defaults to None: that of the run which `folder` holds.
-        log: called with each line of progress. Defaults to `print`.
 
     Returns:
         The record.
@@ -85,8 +84,7 @@ def pretrain(
 
     Args:
         settings: a `PretrainingConfig`.
-        folder: where the run is, or will be. Called again with the same settings it continues.
-        log, spent: as for `search`.
+        folder, log, spent: as for `search`.
 
     Returns:
         The description of the initialization.
@@ -104,8 +102,7 @@ def resume(
 
     Args:
         folder: of the run.
-        log: called with each line of progress. Defaults to `print`.
-        spent: as for `search`, by this process. Defaults to 0.
+        log, spent: as for `search`.
         executor: where independent trainings run from here, as `open_executor` takes it. Defaults to None: as the run
             was begun.
 

@@ -11,7 +11,6 @@ from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
 from kerasnas.reporting.tables import MISSING, Table, duration, show
 from kerasnas.tasks import Task
-from kerasnas.tasks.known import CLASSIFICATION
 
 KINDS = {  # of a contestant: what it is in a table, and in a sentence
     "reference": ("hand-made", "a hand-made"),
@@ -97,7 +96,7 @@ def _stands(pair: Mapping[str, Any], steps: int, theirs: int, task: Task) -> tup
     return stands, f"after {trained} (95 % interval ± {reach}){doubt}"
 
 
-def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
+def gain_sentence(gain: Mapping[str, Any], task: Task) -> str:
     """Return the gain of an initialization in words, by the network with drawn weights beside it."""
     stands, sure = _stands(gain, gain["steps"], gain["steps"], task)
     return (

@@ -165,6 +165,6 @@ class TrialNetworks:
             "warm_start": (search or {}).get("warm_start"),
         }
         if self.report:
-            write_record(Stages(folder), record, search)
+            write_record(folder, record, search)
         else:
             storage.write_json(folder / RESULT, dict(record))
