@@ -47,10 +47,6 @@ class Data(Part):
     input_shape: Sequence[int] = ()
     faults: Sequence[str] = ()
 
-    def examples(self, split: str) -> int | None:
-        """Return the number of samples of the test or the validation part."""
-        return self.test_examples if split == "test" else self.validation_examples
-
 
 @dataclasses.dataclass(frozen=True)
 class Network(Part):

@@ -51,6 +51,13 @@ def stripes(number, seed, names=CLASSES):
     return x.astype("uint8"), names[y]
 
 
+def save_noise(path, train, test):
+    """Write a data set of 8 x 8 pixels of noise in three classes, as a file of arrays; returns its path."""
+    x, y = np.random.default_rng(0).random((train + test, 8, 8, 1)).astype("float32"), np.arange(train + test) % 3
+    np.savez(path, x_train=x[:train], y_train=y[:train], x_test=x[train:], y_test=y[train:])
+    return path
+
+
 @contextlib.contextmanager
 def untraced():
     """As the fixture `eagerly`, for fixtures of a module."""

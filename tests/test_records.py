@@ -20,7 +20,7 @@ def test_records_of_earlier_versions_are_read_and_keep_their_entries(folder):
     assert "version" not in entries  # which came later
     record = read_result(folder)
     assert record.to_dict() == entries and dict(record) == entries
-    assert (record.dataset.name, record.dataset.examples("test")) == ("fashion_mnist_mini", 1000)
+    assert (record.dataset.name, record.dataset.test_examples) == ("fashion_mnist_mini", 1000)
     assert record.searched.parameters == entries["searched"]["parameters"]
     assert record.metric("accuracy") == entries["searched"]["test_accuracy"]
     assert record.race.contestants[record.race.winner].outcome == "winner" and len(record.race.compared) > 1

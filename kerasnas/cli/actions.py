@@ -19,14 +19,12 @@ from kerasnas.other_tools import answer_in_flags
 
 def search(values: flags.FlagValues, spent: float) -> None:
     """Search, by the method that the flags ask for."""
-    from kerasnas import methods, runs
+    from kerasnas import methods
 
     method = _search_method(values)
     config = settings(method.settings, values)
     method.check(config)
-    progress = _progress(values)
-    run = runs.folder.RunFolder.create(values["output_dir"].value, config, progress)
-    methods.search(config, run.path, progress, spent)
+    methods.search(config, *_created(config, values), spent)
 
 
 def method_options() -> tuple[str, ...]:
@@ -69,29 +67,33 @@ def _progress(values: flags.FlagValues) -> Any:
     return runs.Progress(values["progress"].value, values["quiet"].value)
 
 
+def _created(config: Any, values: flags.FlagValues) -> tuple[Path, Any]:
+    """Begin a run in the folder of the flags, which must hold no other one; return the folder, and the progress."""
+    from kerasnas import runs
+
+    progress = _progress(values)
+    return runs.folder.RunFolder.create(values["output_dir"].value, config, progress).path, progress
+
+
 def retrain(values: flags.FlagValues) -> None:
     """Train the network of a genotype."""
-    from kerasnas import methods, runs
+    from kerasnas import methods
     from kerasnas.methods.rebuilding import fitting, read_network
 
     name, own = values["genotype"].value, given(methods.TrainingConfig, values)
     published = _published().get(name)
     found = read_network(_existing(name), **own) if published is None else fitting(published, **own)
-    progress = _progress(values)
-    run = runs.folder.RunFolder.create(values["output_dir"].value, found.config, progress)
-    methods.retrain(found.config, run.path, found.genotype, progress)
+    folder, progress = _created(found.config, values)
+    methods.retrain(found.config, folder, found.genotype, progress)
 
 
 def pretrain(values: flags.FlagValues, spent: float) -> None:
     """Learn an initialization."""
-    from kerasnas import runs
     from kerasnas.methods.pretraining import PretrainingConfig
     from kerasnas.methods.running import pretrain
 
     config = settings(PretrainingConfig, values)
-    progress = _progress(values)
-    run = runs.folder.RunFolder.create(values["output_dir"].value, config, progress)
-    pretrain(config, run.path, progress, spent)
+    pretrain(config, *_created(config, values), spent)
 
 
 def resume(values: flags.FlagValues, spent: float) -> None:

@@ -25,11 +25,7 @@ def define(name: str, default: Any, help: str, values: flags.FlagValues) -> None
         flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, list(default), help)
         flags.DEFINE_flag(flag, values)
         return
-    makers: dict[type, Callable] = {
-        bool: flags.DEFINE_boolean,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-    }
+    makers: dict[type, Callable] = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
     makers.get(type(default), flags.DEFINE_string)(name, default, help, flag_values=values)
 
 

@@ -149,24 +149,22 @@ def save_classifier(
     modality: Modality | None = None,
 ) -> None:
     """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically."""
-    folder = Path(folder)
     model = with_preprocessing(network, scale, task, front)
-    write_model(folder, model)
-    shape = list(network.input_shape[1:])
-    record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
-    record["modality"] = (modality or of_model(model)).name
-    record |= task.entry()
+    record = {"scale": scale, "input_shape": list(network.input_shape[1:]), "image_fit": image_fit}
+    record |= {"modality": (modality or of_model(model)).name, **task.entry()}
     record |= {} if front is None or isinstance(front, Scaling) else {"front": front.get_config()}
-    storage.write_json(folder / METADATA, record)
+    _write(folder, model, classes, record)
 
 
 def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes: tuple[str, ...], nodes: int) -> None:
     """Write a model of a graph's nodes to `model.keras`, and what belongs to it to `model.json`, each atomically."""
-    folder = Path(folder)
+    record = {"scale": 1.0, "input_shape": list(model.input_shape[1:]), "nodes": nodes, "modality": Graphs.name}
+    _write(folder, model, classes, record)
+
+
+def _write(folder: str | os.PathLike, model: keras.Model, classes: tuple[str, ...], record: dict[str, Any]) -> None:
     write_model(folder, model)
-    record = {"classes": list(classes), "scale": 1.0, "input_shape": list(model.input_shape[1:]), "nodes": nodes}
-    record["modality"] = Graphs.name
-    storage.write_json(folder / METADATA, record)
+    storage.write_json(Path(folder) / METADATA, {"classes": list(classes), **record})
 
 
 def load_classifier(folder: str | os.PathLike) -> Classifier:

@@ -47,7 +47,7 @@ def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
         litert.write_int8(classifier, file, samples)
         content = file.read_bytes()
     interpreter = interpreter_of(content, _LARGEST)
-    stored, answered = (Quantization.of(one) for one in _details(interpreter))
+    stored, answered = _quantizations(interpreter)
     write_sources(
         path,
         content,
@@ -65,7 +65,7 @@ def load(path: Path) -> Loaded:
     content = array_of(path)
     arena = int(re.findall(r"MODEL_ARENA_SIZE (\d+)", (path / HEADER).read_text(encoding="utf-8"))[0])
     interpreter = interpreter_of(content, arena)
-    stored, answered = (Quantization.of(one) for one in _details(interpreter))
+    stored, answered = _quantizations(interpreter)
 
     def predict(samples: np.ndarray) -> np.ndarray:
         interpreter.set_input(stored.store(samples), 0)
@@ -107,11 +107,8 @@ def interpreter_of(content: bytes, arena: int) -> Any:
     """Return the interpreter of a model with an arena of this many bytes."""
     from tflite_micro.python.tflite_micro import runtime
 
-    def make() -> Any:
-        return runtime.Interpreter.from_bytes(content, arena_size=arena)
-
     try:
-        interpreter, _ = _logged(make)
+        return _logged(lambda: runtime.Interpreter.from_bytes(content, arena_size=arena))[0]
     except RuntimeError as error:
         reason = str(error)
         if missing := re.findall(r"op for builtin opcode '(\w+)'", reason):
@@ -120,11 +117,10 @@ def interpreter_of(content: bytes, arena: int) -> Any:
                 "search a space of convolutions: --space=macro for images, --space=signals for signals."
             )
         raise ValueError(reason) from None
-    return interpreter
 
 
-def _details(interpreter: Any) -> tuple[Any, Any]:
-    return interpreter.get_input_details(0), interpreter.get_output_details(0)
+def _quantizations(interpreter: Any) -> tuple[Quantization, Quantization]:
+    return Quantization.of(interpreter.get_input_details(0)), Quantization.of(interpreter.get_output_details(0))
 
 
 def arena_of(content: bytes) -> int:
@@ -155,18 +151,17 @@ def _logged(call: Callable[[], Any]) -> tuple[Any, str]:
         RuntimeError: with what was written, where the call raises one.
     """
     with tempfile.TemporaryFile() as file:
+
+        def log() -> str:
+            file.seek(0)
+            return file.read().decode("utf-8", "replace")
+
         before = os.dup(2)
         os.dup2(file.fileno(), 2)
-        failure = None
         try:
-            result = call()
+            return call(), log()
         except RuntimeError as error:
-            failure = error
+            raise RuntimeError(log().strip() or str(error)) from error
         finally:
             os.dup2(before, 2)
             os.close(before)
-        file.seek(0)
-        log = file.read().decode("utf-8", "replace")
-    if failure is not None:
-        raise RuntimeError(log.strip() or str(failure)) from failure
-    return result, log

@@ -14,17 +14,10 @@ from kerasnas.federated.rounds import federate
 if TYPE_CHECKING:
     from kerasnas.federated.clients import FederatedClient, assign_values, shared_values
 
-__all__ = [
-    "FederatedClient",
-    "assign_values",
-    "federate",
-    "shared_values",
-]
-
-_OF_KERAS = ("FederatedClient", "assign_values", "shared_values")
+__all__ = ["FederatedClient", "assign_values", "federate", "shared_values"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _OF_KERAS:
+    if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(importlib.import_module("kerasnas.federated.clients"), name)

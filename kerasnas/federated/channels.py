@@ -78,7 +78,7 @@ class InProcess:
 
     Raises:
         TypeError: if one of them is not a client, or cannot be sent.
-        ValueError: without clients, or if two share a name.
+        ValueError: without clients.
     """
 
     def __init__(self, clients: Sequence[Client], executor: Executor | None = None):
@@ -90,7 +90,6 @@ class InProcess:
             if not self._executor.here:
                 checks.instance("clients", client, Stateful, "with an executor also `get_state` and `set_state`")
         self._infos = [client.describe() for client in clients]
-        check_clients(self._infos)
         self._clients = dict(zip((info.name for info in self._infos), clients, strict=True))
         self._sent = Broadcast(self._clients)
 

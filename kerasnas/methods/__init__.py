@@ -20,16 +20,7 @@ from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.method import Method
 from kerasnas.runs.settings import METHODS
 
-__all__ = [
-    "METHODS",
-    "Method",
-    "RaceConfig",
-    "SearchConfig",
-    "TrainingConfig",
-    "resume",
-    "retrain",
-    "search",
-]
+__all__ = ["METHODS", "Method", "RaceConfig", "SearchConfig", "TrainingConfig", "resume", "retrain", "search"]
 
 
 def search_methods() -> list[Method]:

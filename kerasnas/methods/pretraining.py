@@ -109,7 +109,7 @@ def pretrain_network(
     network: str,
     data: Sequence[datasets.Dataset],
     budget: Budget,
-    seed: int = 0,
+    seed: int,
     log: Log = print,
     store: storage.CheckpointStore | None = None,
     precision: str = FLOAT32,

@@ -57,11 +57,7 @@ class FinalTrainings:
     """
 
     def __init__(
-        self,
-        context: Context[Any, datasets.Dataset],
-        space: SearchSpace,
-        before: Mapping[str, int],
-        names: list[str],
+        self, context: Context[Any, datasets.Dataset], space: SearchSpace, before: Mapping[str, int], names: list[str]
     ):
         check_starts(context.stages, context.data)
         self.context, self.training = context, make_training(context.settings, space, context.data)

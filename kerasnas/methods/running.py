@@ -22,12 +22,7 @@ from kerasnas.runs.tracking import tracked
 Log = Callable[[str], Any]
 
 
-def search(
-    settings: Settings,
-    folder: str | os.PathLike,
-    log: Log = print,
-    spent: float = 0.0,
-) -> Mapping[str, Any]:
+def search(settings: Settings, folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> Mapping[str, Any]:
     """Search, train what is found, compare it with others, report: `kerasnas search` as a function.
 
     A `RaceConfig` asks for a race of whole networks within a budget of time; a `SearchConfig` for a gradient search,
@@ -58,10 +53,7 @@ def search(
         result = kerasnas.methods.search(settings, "runs/mine")
         model = keras.models.load_model("runs/mine/model.keras")
     """
-    _of("search", settings)
-    run = RunFolder.begin(folder, settings, log)
-    with run.working():
-        return _continue(run, log, spent)
+    return _begin("search", settings, folder, log, spent)
 
 
 def retrain(
@@ -71,9 +63,8 @@ def retrain(
 
     Args:
         settings: a `TrainingConfig`.
-        folder: where the run is, or will be.
+        folder, log: as for `search`.
         genotype: the architecture. Defaults to None: that of the run which `folder` holds.
-        log: called with each line of progress. Defaults to `print`.
 
     Returns:
         The record.
@@ -81,15 +72,7 @@ def retrain(
     Raises:
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
     """
-    _of("retrain", settings)
-    run = RunFolder.begin(folder, settings, log)
-    file = run.path / GENOTYPE
-    if genotype is not None and file.exists() and Genotype.load(file) != genotype:
-        raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
-    with run.working():
-        if genotype is not None:
-            genotype.save(file)
-        return _continue(run, log)
+    return _begin("retrain", settings, folder, log, genotype=genotype)
 
 
 def pretrain(
@@ -101,8 +84,7 @@ def pretrain(
 
     Args:
         settings: a `PretrainingConfig`.
-        folder: where the run is, or will be. Called again with the same settings it continues.
-        log, spent: as for `search`.
+        folder, log, spent: as for `search`.
 
     Returns:
         The description of the initialization.
@@ -110,10 +92,7 @@ def pretrain(
     Raises:
         ValueError, NonFiniteError, OSError: as for `search`.
     """
-    _of("pretrain", settings)
-    run = RunFolder.begin(folder, settings, log)
-    with run.working():
-        return _continue(run, log, spent)
+    return _begin("pretrain", settings, folder, log, spent)
 
 
 def resume(
@@ -123,8 +102,7 @@ def resume(
 
     Args:
         folder: of the run.
-        log: called with each line of progress. Defaults to `print`.
-        spent: as for `search`, by this process. Defaults to 0.
+        log, spent: as for `search`.
         executor: where independent trainings run from here, as `open_executor` takes it. Defaults to None: as the run
             was begun.
 
@@ -141,13 +119,28 @@ def resume(
         return _continue(run, log, spent)
 
 
-def _of(command: str, settings: Settings) -> None:
-    """Raise TypeError unless the settings are of a method of this command."""
+def _begin(
+    command: str,
+    settings: Settings,
+    folder: str | os.PathLike,
+    log: Log,
+    spent: float = 0.0,
+    genotype: Genotype | None = None,
+) -> Mapping[str, Any]:
+    """Begin the run of these settings, or continue it; raise TypeError unless they are of a method of the command."""
     classes = tuple(METHODS[name].settings for name in METHODS if METHODS[name].command == command)  # type: ignore[attr-defined]
     checks.instance("settings", settings, classes)
+    run = RunFolder.begin(folder, settings, log)
+    file = run.path / GENOTYPE
+    if genotype is not None and file.exists() and Genotype.load(file) != genotype:
+        raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
+    with run.working():
+        if genotype is not None:
+            genotype.save(file)
+        return _continue(run, log, spent)
 
 
-def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> Mapping[str, Any]:
+def _continue(run: RunFolder, log: Log, spent: float) -> Mapping[str, Any]:
     """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
     progress, method = progress_of(log), run.method
     with forget_gradients(), tracked(run, progress) as tracking:

@@ -17,11 +17,7 @@ TRACKERS = {
     "wandb": ("wandb_run", "WandbTracker"),
 }
 """Name of a tracker -> its module in this package, and its class."""
-TELEMETRY = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "WANDB_ERROR_REPORTING": "false",
-}
+TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0", "WANDB_ERROR_REPORTING": "false"}
 """Environment variables that switch the packages' usage statistics off, set unless the environment has them."""
 for _name, _off in TELEMETRY.items():
     os.environ.setdefault(_name, _off)
@@ -46,7 +42,8 @@ class Tracker(Protocol):
         """Log the results: numbers, and the files of the run."""
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return callbacks for a gradient search."""
+        """Return callbacks for a gradient search; here none."""
+        return []
 
     def close(self, outcome: str) -> None:
         """End this process' part: the run is `"finished"`, `"failed"` or `"interrupted"`."""

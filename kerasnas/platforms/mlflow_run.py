@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from kerasnas.platforms import missing_extra
+from kerasnas.platforms import Tracker, missing_extra
 
 try:
     import sqlalchemy  # noqa: F401 (MLflow's own store, a file of SQLite, imports it late)
@@ -24,7 +22,7 @@ _LONGEST, _MOST = 6000, 100  # MLflow's limits: characters of a parameter, and p
 _OUTCOMES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """A run in MLflow: settings as parameters, curves and results as metrics, files as artifacts.
 
     Its store is that of `MLFLOW_TRACKING_URI`, by default the working folder, and its experiment
@@ -40,7 +38,7 @@ class MlflowTracker:
             self._run = self._begin(name, settings)
         uri = self._client.tracking_uri
         # A server's address may contain a password, and is left to the environment.
-        self.state: dict[str, Any] = {"run": self._run, **({"uri": uri} if uri.startswith("sqlite:") else {})}
+        self.state = {"run": self._run, **({"uri": uri} if uri.startswith("sqlite:") else {})}
 
     def _begin(self, name: str, settings: Mapping[str, Any]) -> str:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "kerasnas"
@@ -61,9 +59,6 @@ class MlflowTracker:
         self.metrics("result", values, 0)
         for file in files:
             self._client.log_artifact(self._run, str(file))
-
-    def callbacks(self) -> list[keras.callbacks.Callback]:
-        return []
 
     def close(self, outcome: str) -> None:
         self._client.set_terminated(self._run, _OUTCOMES[outcome])

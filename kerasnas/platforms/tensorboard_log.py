@@ -21,6 +21,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.platforms import Tracker
 from kerasnas.reporting.plots import plot_alphas, plot_cell
 
 _SCALARS = ("alpha_entropy", "skips")
@@ -100,7 +101,7 @@ class ArchitectureLog(keras.callbacks.Callback):
         _add(self._writer, summary, epoch)
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(Tracker):
     """A run in TensorBoard, in `tensorboard` of its folder: settings, curves, results, plots, the genotype, the alphas.
 
     Args:

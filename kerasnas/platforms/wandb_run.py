@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from kerasnas.platforms import missing_extra
+from kerasnas.platforms import Tracker, missing_extra
 
 try:
     import wandb
@@ -17,7 +15,7 @@ except ImportError as error:
     raise missing_extra("wandb", error) from None
 
 
-class WandbTracker:
+class WandbTracker(Tracker):
     """A run in Weights & Biases: settings, curves, plots, the report, and the files of the run as an artifact.
 
     `WANDB_MODE`, `WANDB_PROJECT` and all its other variables apply. By default the project is `kerasnas`, and without a
@@ -36,7 +34,7 @@ class WandbTracker:
             config=dict(settings),
             settings=wandb.Settings(silent=True, console="off", reinit="create_new"),
         )
-        self.state: dict[str, Any] = {"run": self._run.id}
+        self.state = {"run": self._run.id}
         self._groups: set[str] = set()
 
     def metrics(self, group: str, values: Mapping[str, float], step: int) -> None:
@@ -55,9 +53,6 @@ class WandbTracker:
         for file in files:
             artifact.add_file(str(file))
         self._run.log_artifact(artifact)
-
-    def callbacks(self) -> list[keras.callbacks.Callback]:
-        return []
 
     def close(self, outcome: str) -> None:
         self._run.finish(exit_code=0 if outcome == "finished" else 1)

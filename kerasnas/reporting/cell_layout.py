@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
@@ -84,17 +84,17 @@ class CellLayout:
         return [wire.label for wire in self.wires if wire.label is not None]
 
 
-def input_nodes(edges: Sequence[Edge]) -> list[int]:
-    """Return the nodes that are inputs: 0 and 1, or 0 alone where an edge leads into 1."""
-    return [0] if any(edge.target == 1 for edge in edges) else [0, 1]
+def count_inputs(targets: Iterable[int]) -> int:
+    """Return the number of inputs of a cell whose edges have these targets: 2, or 1 where an edge leads into node 1."""
+    return 1 if 1 in targets else 2
 
 
-def node_name(node: int, num_inputs: int = 2) -> str:
+def node_name(node: int, num_inputs: int) -> str:
     """Return the label of a node in a plot: the papers' names for the inputs, then 0, 1, 2, ...
 
     Example:
 
-    >>> [node_name(node) for node in range(4)]
+    >>> [node_name(node, 2) for node in range(4)]
     ['$c_{k-2}$', '$c_{k-1}$', '0', '1']
     """
     if node >= num_inputs:
@@ -107,7 +107,7 @@ def layout_cell(genotype: Genotype, kind: str) -> CellLayout:
     edges = genotype[kind]
     if not edges:
         raise ValueError(f"Cell {kind!r} has no edges to draw.")
-    inputs = input_nodes(edges)
+    inputs = list(range(count_inputs(edge.target for edge in edges)))
     between = sorted({node for edge in edges for node in (edge.source, edge.target)} - set(inputs))
     return _Drawing(edges, inputs, between, between if len(inputs) == 2 else between[-1:]).layout()
 
@@ -266,14 +266,10 @@ class _Drawing:
         self.widths = [max(self.size(item)[0] for item in items) if items else 0.0 for items in self.columns]
         self.x: dict = {}
         left = _MARGIN
-        for index, items in enumerate(self.columns):
-            self.x.update(dict.fromkeys(items, left + self.widths[index] / 2))
-            climb = (
-                max((abs(self.rows[a] - self.rows[b]) for a, b in self.links[index]), default=0.0)
-                if (index < len(self.links))
-                else 0.0
-            )
-            left += self.widths[index] + min(0.35 + 0.22 * climb, 1.3)
+        for items, width, links in zip(self.columns, self.widths, [*self.links, []], strict=True):
+            self.x.update(dict.fromkeys(items, left + width / 2))
+            climb = max((abs(self.rows[a] - self.rows[b]) for a, b in links), default=0.0)
+            left += width + min(0.35 + 0.22 * climb, 1.3)
 
 
 def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:

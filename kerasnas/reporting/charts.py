@@ -66,8 +66,7 @@ def line_chart(
     low, high = min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys))
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across_share, up = (x - left) / (right - left), (y - low) / ((high - low) or 1.0)
-        return _LEFT + across_share * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
+        return _placed((x - left) / (right - left), (y - low) / ((high - low) or 1.0))
 
     parts = []
     for y in y_ticks:
@@ -113,8 +112,7 @@ def scatter_chart(points: Points, title: str) -> str:
     low, high = marks[0], max(marks[-1], marks[0] + 1e-9)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across, up = (x - low) / (high - low), (y - low) / (high - low)
-        return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
+        return _placed((x - low) / (high - low), (y - low) / (high - low))
 
     (left, bottom), (right, top) = place(low, low), place(high, high)
     parts = [f'<line class="grid" x1="{left:.1f}" y1="{bottom:.1f}" x2="{right:.1f}" y2="{top:.1f}"/>']
@@ -124,6 +122,11 @@ def scatter_chart(points: Points, title: str) -> str:
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{mark:g}</text>')
     parts += [f'<circle class="d0" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(*point) for point in clean)]
     return _figure(parts, title)
+
+
+def _placed(across: float, up: float) -> tuple[float, float]:
+    """Return the place of a point, by shares of the axes."""
+    return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
 
 
 def _figure(parts: Sequence[str], title: str, legend: str = "") -> str:
@@ -150,8 +153,8 @@ def bar_chart(rows: Sequence[tuple[str, float, str]]) -> str:
     return f'<div class="bars">{cells}</div>' if rows else ""
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """At most `most` + 1 round numbers from below `low` to above `high`.
+def ticks(low: float, high: float) -> list[float]:
+    """At most six round numbers from below `low` to above `high`.
 
     Example:
 
@@ -160,7 +163,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """
     if high <= low:
         return [float(low)]
-    rough = (high - low) / (most - 1)
+    rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

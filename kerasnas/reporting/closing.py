@@ -67,7 +67,8 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     folder, accuracy = Path(folder), record.metric(task.metric)
     rows: list[tuple[str, str]] = []
     if accuracy is not None:
-        samples = record.dataset.examples(record.split)
+        data = record.dataset
+        samples = data.test_examples if record.split == "test" else data.validation_examples
         reached = task.result_in_words(accuracy, samples, record.split) if samples else task.show(accuracy)
         rows.append((task.words, reached + task.interval_in_words(record["searched"], accuracy, samples)))
     if searched.parameters is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.records import Record
@@ -14,6 +14,12 @@ from kerasnas.tasks.known import task_of
 def finite(value: float | None) -> float | None:
     """`value` as a float; None for NaN, infinity and None."""
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+def numbers_in(history: Mapping[str, Any]) -> dict[str, Sequence[float]]:
+    """Return the metrics of a history that are one number an epoch."""
+    series = {name: values for name, values in history.items() if isinstance(values, (list, tuple))}
+    return {name: values for name, values in series.items() if all(isinstance(one, int | float) for one in values)}
 
 
 def accuracies(result: Record) -> tuple[float | None, list[float]]:

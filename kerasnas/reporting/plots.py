@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import mean_interval
-from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
+from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, count_inputs, layout_cell, node_name
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -40,16 +40,15 @@ def _title(kind: str) -> str:
     return kind if kind.endswith("cell") else f"{kind} cell"
 
 
-def _epoch_axis(axes: Axes, first: int, last: int) -> None:
+def _epoch_axis(axes: Axes, last: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    if first == last:
-        axes.set_xticks([first])
-        axes.set_xlim(first - 0.5, last + 0.5)
-        return
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    margin = 0.02 * (last - first)
-    axes.set_xlim(first - margin, last + margin)
+    margin = 0.02 * last or 0.5
+    axes.set_xlim(-margin, last + margin)
+    if last:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        axes.set_xticks([0])
 
 
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike) -> None:
@@ -147,10 +146,11 @@ def plot_alphas(
         _alpha_table(grid[1, index], values[-1], primitives[kind], edges[kind], highest)
     found = [axes.get_legend_handles_labels() for axes in grid[0]]
     by_name = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
-    labels, handles = names, [by_name[name] for name in names]
-    lines = math.ceil(len(labels) * 1.6 / (column * len(weights)))
-    ncols = math.ceil(len(labels) / lines)  # lines of equal length
-    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, fontsize=8, frameon=False)
+    lines = math.ceil(len(names) * 1.6 / (column * len(weights)))
+    ncols = math.ceil(len(names) / lines)  # lines of equal length
+    figure.legend(
+        [by_name[name] for name in names], names, loc="outside lower center", ncols=ncols, fontsize=8, frameon=False
+    )
     save(figure, path)
 
 
@@ -173,7 +173,7 @@ def _alpha_curves(
         axes.plot(epochs, mean, line, color=colour, marker=marker, markersize=3.5, linewidth=2, label=primitive)
     tidy(axes, f"{_title(kind)}: mean and range over the edges", "epoch", "softmax weight")
     axes.set_ylim(0, min(1.02, highest * 1.08) or 1)
-    _epoch_axis(axes, 0, len(values) - 1)
+    _epoch_axis(axes, len(values) - 1)
 
 
 def _alpha_table(
@@ -181,7 +181,7 @@ def _alpha_table(
 ) -> None:
     top = highest if highest > 0 else 1.0
     axes.imshow(final, cmap="Blues", vmin=0, vmax=top, aspect="auto")
-    num_inputs = 1 if any(target == 1 for _, target in edges) else 2
+    num_inputs = count_inputs(target for _, target in edges)
     names = [f"{node_name(source, num_inputs)} → {node_name(target, num_inputs)}" for source, target in edges]
     axes.set_yticks(range(len(edges)), names, fontsize=8)
     axes.set_xticks(range(len(primitives)), primitives, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
@@ -198,7 +198,7 @@ def _alpha_table(
 _COLOURS = [SERIES[index] for index in (0, 5, 4, 1, 6, 3, 2, 7, 8, 9)]  # grey first: the baseline
 
 
-def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, title: str = "") -> None:
+def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, title: str) -> None:
     """Draw mean regret against the number of evaluations, one curve a strategy, and write it as PNG.
 
     The bands are 95 % intervals of the mean over the seeds; a single seed has none.
@@ -206,7 +206,7 @@ def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, titl
     Args:
         regrets: strategy -> array `(seeds, evaluations)`: what the best found so far lacks to the best there is.
         path: the file to write.
-        title: above the plot. Defaults to none.
+        title: above the plot.
     """
     figure = new_figure(7.5, 4.5)
     axes = figure.subplots()

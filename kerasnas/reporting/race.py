@@ -11,16 +11,15 @@ from kerasnas.reporting.comparisons import Comparison
 from kerasnas.reporting.measures import doubt_in_words, finite, task_in
 from kerasnas.reporting.tables import MISSING, Table, duration, show
 from kerasnas.tasks import Task
-from kerasnas.tasks.known import CLASSIFICATION
 
-KINDS = {
-    "reference": "hand-made",
-    "default": "strong default",
-    "given": "your own",
-    "remembered": "good on similar data",
-    "initialized": "pretrained weights",
-    "pretrained": "pretrained on photographs",
-    "random": "random",
+KINDS = {  # of a contestant: what it is in a table, and in a sentence
+    "reference": ("hand-made", "a hand-made"),
+    "default": ("strong default", "a default"),
+    "given": ("your own", "your own"),
+    "remembered": ("good on similar data", "a remembered"),
+    "initialized": ("pretrained weights", "a pre-trained"),
+    "pretrained": ("pretrained on photographs", "a pretrained"),
+    "random": ("random", "a random"),
 }
 
 
@@ -57,12 +56,6 @@ def _reference_sentences(result: Record, race: Race, task: Task) -> list[str]:
     if reached == best["score"]:
         lead = f"{best['name'].capitalize()} alone is as good"
     return [f"{lead}. Test {task.words}: handed over {task.show(reached)}, {others}."]
-
-
-def _a(kind: str) -> str:
-    own = {"given": "your own", "remembered": "a remembered", "random": "a random", "initialized": "a pre-trained"}
-    own["pretrained"] = "a pretrained"
-    return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 
 def _lead(race: Race, task: Task) -> list[str]:
@@ -103,7 +96,7 @@ def _stands(pair: Mapping[str, Any], steps: int, theirs: int, task: Task) -> tup
     return stands, f"after {trained} (95 % interval ± {reach}){doubt}"
 
 
-def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
+def gain_sentence(gain: Mapping[str, Any], task: Task) -> str:
     """Return the gain of an initialization in words, by the network with drawn weights beside it."""
     stands, sure = _stands(gain, gain["steps"], gain["steps"], task)
     return (
@@ -139,14 +132,14 @@ class RaceComparison(Comparison):
     def sentences(self, record: Record) -> list[str]:
         race: Race = record.required("race")
         winner, contestants, raced = race.winner, race.contestants, race.compared
-        kind, heats = contestants[winner].kind, race.heats
+        kind, heats = KINDS[contestants[winner].kind][1], race.heats
         if len(raced) < 2:
             first = (
-                f"The budget was too short to compare candidates; {winner}, {_a(kind)} network, was trained for the "
+                f"The budget was too short to compare candidates; {winner}, {kind} network, was trained for the "
                 "whole budget."
             )
         else:
-            first = f"{winner}, {_a(kind)} network, won a race of {len(raced) + heats} networks"
+            first = f"{winner}, {kind} network, won a race of {len(raced) + heats} networks"
             first += f", {heats} of which ran on small {race.samples} alone." if heats else "."
         task = task_in(record)
         gains = [gain_sentence(gain, task) for gain in race.initialization]
@@ -193,7 +186,7 @@ class RaceComparison(Comparison):
             rows.append(
                 [
                     name,
-                    KINDS[entry.kind] + (f", with {entry.augment}" if entry.augment else ""),
+                    KINDS[entry.kind][0] + (f", with {entry.augment}" if entry.augment else ""),
                     task.show_score(last["accuracy"]) if last else "-",
                     f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
                     _lag(task, lag) if lag else "-",
@@ -212,7 +205,7 @@ class RaceComparison(Comparison):
         rows, task = [], task_in(record)
         for name, one in record.required("race").ranked:
             score = task.value_of(one.last["accuracy"]) if one.last else None
-            row = {"name": name, "score": score, "kind": KINDS[one.kind]}
+            row = {"name": name, "score": score, "kind": KINDS[one.kind][0]}
             rows.append({**row, "parameters": one.parameters, "seconds": one.step_seconds, "outcome": one.outcome})
         return rows
 

@@ -7,7 +7,7 @@ import html
 import json
 from pathlib import Path
 
-from kerasnas.records import Record
+from kerasnas.records import Network, Record, Search
 from kerasnas.reporting import charts, sections, tables
 from kerasnas.reporting.comparisons import comparisons_in, verdict
 from kerasnas.reporting.race import symmetry_table
@@ -74,33 +74,24 @@ def report_text(folder: Path, result: Record) -> str:
     Curves, bars and images are drawn in the page; the plots that lie in the folder are embedded: those of the cells or
     the network, `front.png` and `alphas.png`. Those that do not are left out.
     """
-    genotype, search = result.genotype, result.search
+    genotype = result.genotype
     title = f"Architecture search on {result.dataset.name or 'an unnamed dataset'}"
     said = verdict(result)
     made = f"KerasNAS{f' {result.version}' if result.version else ''}, space {genotype.space}"
     plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
     cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"] + plots["network"]
     parts = [
-        _section("Faults of the data", html_table(tables.faults_table(result))),
+        _section("Faults of the data", tables.faults_table(result)),
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
-        _section("Confusion", sections.confusion(result), html_table(tables.pairs_table(result))),
-        *(_section(one.title, one.chart(result), html_table(one.table(result))) for one in comparisons_in(result)),
-        _section("Shortlist", html_table(tables.shortlist_table(result))),
-        _section("Symmetries of the data", html_table(symmetry_table(result))) if result.race else "",
-        _section("Cost", plots["front"], html_table(tables.front_table(result))),
+        _section("Confusion", sections.confusion(result), tables.pairs_table(result)),
+        *(_section(one.title, one.chart(result), one.table(result)) for one in comparisons_in(result)),
+        _section("Shortlist", tables.shortlist_table(result)),
+        _section("Symmetries of the data", symmetry_table(result)) if result.race else "",
+        _section("Cost", plots["front"], tables.front_table(result)),
         _section("Network" if plots["network"] else "Cells", cells),
-        _section(
-            "Search",
-            plots["alphas"],
-            sections.curves(search.history),
-            html_table(tables.history_table(search.history)),
-        ),
-        _section(
-            "Training of the searched network",
-            sections.curves(result.searched.history),
-            html_table(tables.history_table(result.searched.history)),
-        ),
+        _section("Search", plots["alphas"], *_learned(result.search)),
+        _section("Training of the searched network", *_learned(result.searched)),
         _section(
             "Genotype",
             "<h3>JSON</h3>",
@@ -109,19 +100,15 @@ def report_text(folder: Path, result: Record) -> str:
             _code(genotype.to_paper_string()),
         ),
         _section("Use the model", _code(tables.usage(result))),
-        _section(
-            "Files for other runtimes", html_table(tables.exports_table(result)), _note(tables.exports_note(result))
-        ),
+        _section("Files for other runtimes", tables.exports_table(result), _note(tables.exports_note(result))),
         _section("Time by phase", sections.times(result)),
         _section("Samples of the data", sections.samples(result)),
-        _section("Files left out", html_table(tables.left_out_table(result))),
+        _section("Files left out", tables.left_out_table(result)),
         '<div class="columns">',
-        _section("Dataset", html_table(tables.dataset_table(result))),
-        _section("Environment", html_table(tables.environment_table(result))),
+        _section("Dataset", tables.dataset_table(result)),
+        _section("Environment", tables.environment_table(result)),
         "</div>",
-        _section(
-            "Settings", _code(result.command) if result.command else "", html_table(tables.settings_table(result))
-        ),
+        _section("Settings", _code(result.command) if result.command else "", tables.settings_table(result)),
     ]
     results = "".join(
         f"<div{' class=words' * (len(value) > _LONG)}><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
@@ -153,16 +140,22 @@ def page_text(title: str, made: str, said: str, content: str) -> str:
     )
 
 
-def _outputs(result: Record) -> tuple[str, str]:
+def _outputs(result: Record) -> tuple[str, str | tables.Table]:
     """Return the section on single classes, labels or numbers."""
     if residuals := sections.residuals(result):
         return "Residuals", residuals
     labels = result.searched.labels is not None
-    return "Labels" if labels else "Classes", html_table(tables.class_table(result))
+    return "Labels" if labels else "Classes", tables.class_table(result)
 
 
-def _section(title: str, *parts: str) -> str:
-    content = "\n".join(part for part in parts if part)
+def _learned(part: Search | Network) -> tuple[str, tables.Table]:
+    """Return the curves and the epochs of a search, or of a training."""
+    return sections.curves(part.history), tables.history_table(part.history)
+
+
+def _section(title: str, *parts: str | tables.Table) -> str:
+    shown = (html_table(part) if isinstance(part, tables.Table) else part for part in parts)
+    content = "\n".join(part for part in shown if part)
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{content}\n</section>" if content else ""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Record
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
-from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.measures import numbers_in, task_in
 from kerasnas.reporting.tables import MOST_CLASSES, duration
 
 STYLE = """
@@ -51,9 +51,8 @@ def samples(result: Record) -> str:
     classes = result.samples.classes
     if not classes:
         return ""
-    most = max(one["train"] for one in classes) or 1
-    counts = [one["train"] for one in classes]
-    rows = []
+    counts, rows = [one["train"] for one in classes], []
+    most = max(counts) or 1
     for one in classes:
         images = "".join(map(_image, one["images"], one.get("files") or [""] * len(one["images"])))
         rows.append(
@@ -70,9 +69,9 @@ def samples(result: Record) -> str:
     return f'{note}<div class="scroll samples"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def curves(history: Mapping[str, Any] | None) -> str:
+def curves(history: Mapping[str, Any]) -> str:
     """Loss and accuracy of a training, and those of the validation beside them, each in a chart."""
-    series = {name: values for name, values in (history or {}).items() if _numbers(values)}
+    series = numbers_in(history)
     steps = series.get("steps")
     across = "epoch" if steps is None else "steps"
     charts = []
@@ -128,11 +127,3 @@ def _image(source: Any, text: str) -> str:
     if not isinstance(source, str) or not source.startswith(_PNG):
         return ""
     return f'<img src="{html.escape(source)}" alt="{html.escape(text)}" title="{html.escape(text)}">'
-
-
-def _numbers(values: Any) -> bool:
-    return (
-        isinstance(values, Sequence)
-        and not isinstance(values, str)
-        and all(isinstance(value, int | float) for value in values)
-    )

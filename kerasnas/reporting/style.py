@@ -34,7 +34,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def tidy(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+def tidy(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
     """Title, labels, a light grid, and no box around."""
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel(xlabel, fontsize=9)

@@ -10,7 +10,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Network, Record
-from kerasnas.reporting.measures import finite, task_in
+from kerasnas.reporting.measures import finite, numbers_in, task_in
 from kerasnas.wording import printable
 
 MISSING = "-"
@@ -308,23 +308,15 @@ def exports_note(result: Record) -> str:
     )
 
 
-def history_table(history: Mapping[str, Any] | None) -> Table:
+def history_table(history: Mapping[str, Any]) -> Table:
     """One row an epoch; metrics that are not one number an epoch are left out."""
-    series = {
-        str(name): list(values)
-        for name, values in (history or {}).items()
-        if isinstance(values, Sequence) and not isinstance(values, str) and all(not _nested(v) for v in values)
-    }
+    series = numbers_in(history)
     length = max(map(len, series.values()), default=0)
     rows = [
         [str(epoch + 1), *(show(values[epoch]) if epoch < len(values) else MISSING for values in series.values())]
         for epoch in range(length)
     ]
     return Table(["epoch", *series], rows)
-
-
-def _nested(value: Any) -> bool:
-    return isinstance(value, Sequence | Mapping) and not isinstance(value, str)
 
 
 def _records(record: Mapping[str, Any]) -> Table:

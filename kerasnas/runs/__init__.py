@@ -3,7 +3,4 @@
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.progress import Progress
 
-__all__ = [
-    "Progress",
-    "open_executor",
-]
+__all__ = ["Progress", "open_executor"]

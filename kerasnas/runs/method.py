@@ -177,7 +177,7 @@ class Context(Generic[S, D]):
         )
         record = make_record(self.stages, searched, found, random, dataset, self.settings.to_dict(), self.command)
         record = record.replace(**{name: part for name, part in parts.items() if part is not None})
-        write_record(self.stages, record, found)
+        write_record(self._run.path, record, found)
         self.tracking.result(record)
         return record
 

@@ -37,10 +37,10 @@ SAMPLES = "samples"
 def make_record(
     stages: Stages,
     searched: Mapping[str, Any],
-    found: Mapping[str, Any] | None = None,
-    random: Sequence[Mapping[str, Any]] = (),
-    dataset: Mapping[str, Any] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    found: Mapping[str, Any] | None,
+    random: Sequence[Mapping[str, Any]],
+    dataset: Mapping[str, Any],
+    settings: Mapping[str, Any],
     command: str | None = None,
     evaluated_on: str = "test",
 ) -> Record:
@@ -49,10 +49,10 @@ def make_record(
     Args:
         stages: the store of the run's folder.
         searched: record of the training of the network that was searched, or given.
-        found: record of the search stage. Defaults to None: there was no search.
-        random: records of the trainings of random genotypes. Defaults to none.
-        dataset: description of the data. Defaults to None.
-        settings: name -> JSON-serializable value. Defaults to None.
+        found: record of the search stage; None if there was no search.
+        random: records of the trainings of random genotypes.
+        dataset: description of the data.
+        settings: name -> JSON-serializable value.
         command: the command that made it. Defaults to None.
         evaluated_on: what the networks were evaluated on: `"test"` (the default) or `"val"`.
     """
@@ -62,8 +62,8 @@ def make_record(
         "kerasnas_version": __version__,
         "command": command,
         "evaluated_on": evaluated_on,
-        "dataset": dict(dataset or {}),
-        "settings": dict(settings or {}),
+        "dataset": dict(dataset),
+        "settings": dict(settings),
         "genotype": searched["genotype"],
         "searched": dict(searched),
         "random": [dict(one) for one in random],
@@ -79,21 +79,21 @@ def make_record(
 
 
 @checks.reading("record", "the record of a run, as `kerasnas.records` describes it")
-def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+def write_record(path: Path, record: Mapping[str, Any], found: Mapping[str, Any] | None) -> None:
     """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
 
     Args:
-        stages: the store of the folder that is written to.
+        path: the folder that is written to.
         record: as `make_record` returns it; may have further entries.
-        found: record of the search stage. Defaults to None.
+        found: record of the search stage; None if there was no search.
     """
     record = Record.of(record)
-    storage.write_text(stages.path / "history.csv", _history_csv(record))
-    write_report(stages.path, record, found)
-    storage.write_json(stages.path / RESULT, record.to_dict())  # last: where it is, the run is finished
+    storage.write_text(path / "history.csv", _history_csv(record))
+    write_report(path, record, found)
+    storage.write_json(path / RESULT, record.to_dict())  # last: where it is, the run is finished
 
 
-def write_report(path: Path, record: Record, found: Mapping[str, Any] | None = None) -> None:
+def write_report(path: Path, record: Record, found: Mapping[str, Any] | None) -> None:
     """Draw the plots of a record, and write `report.html` and `card.md`, in the folder `path`."""
     plot_genotype(record.genotype, path)
     if found is not None and "mixing_weights" in found:  # a gradient search

@@ -18,13 +18,7 @@ from kerasnas.runs.folder import TRACKING, RunFolder
 
 _TRACKED = "tracked.json"
 _FILES = (
-    "config.json",
-    "result.json",
-    "genotype.json",
-    "history.csv",
-    "model.keras",
-    "model.json",
-    "card.md",
+    *("config.json", "result.json", "genotype.json", "history.csv", "model.keras", "model.json", "card.md"),
     "report.html",
 )
 Log = Callable[[str], Any]

@@ -24,30 +24,12 @@ from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
-from tests.kit import untraced
+from tests.kit import save_noise, untraced
 
 pytestmark = pytest.mark.usefixtures("eagerly")  # tracing takes longer than the few steps of its runs
 COMMANDS = (
-    "search",
-    "retrain",
-    "pretrain",
-    "resume",
-    "predict",
-    "evaluate",
-    "leaderboard",
-    "compare",
-    "list",
-    "serve",
-    "export",
-    "push",
-    "monitor",
-    "report",
-    "plot",
-    "benchmark",
-    "time",
-    "experience",
-    "doctor",
-    "completion",
+    *("search", "retrain", "pretrain", "resume", "predict", "evaluate", "leaderboard", "compare", "list", "serve"),
+    *("export", "push", "monitor", "report", "plot", "benchmark", "time", "experience", "doctor", "completion"),
 )
 EPOCHS, RETRAIN_EPOCHS = 2, 2
 RETRAIN = [
@@ -59,27 +41,14 @@ SEARCH = [
     *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2", "--shortlist=0"),
 ]
 FILES = {
-    *(
-        "genotype.json",
-        "model.keras",
-        "model.json",
-        "history.csv",
-        "report.html",
-        "card.md",
-        "config.json",
-        "result.json",
-    ),
-    *("cell_reduce.png", "alphas.png", "predictions.csv"),
+    *("genotype.json", "model.keras", "model.json", "history.csv", "report.html", "card.md", "config.json"),
+    *("result.json", "cell_reduce.png", "alphas.png", "predictions.csv"),
 }
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    x, y = rng.random((80, 8, 8, 1)).astype("float32"), np.arange(80) % 3
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(path, x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
-    return path
+    return save_noise(tmp_path_factory.mktemp("data") / "tiny.npz", 48, 32)
 
 
 @pytest.fixture(scope="module")
@@ -370,14 +339,7 @@ def test_version(capsys):
             ["search", "--method=gradient", "--hypergradient=frist_order", "--output_dir=x"],
             ["frist_order", "'first_order'"],
         ),
-        (["search", "--space=darts", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
         (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["flag --epochs. Expected", "at least 1"]),
-        (
-            ["search", "--method=gradient", "--validation_split=1", "--output_dir=x"],
-            ["flag --validation_split. Expected", "above 0 and below 1"],
-        ),
-        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["flag --seed. Expected", "at least 0"]),
-        (["search", "--space=darts", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
         (
             ["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"],
             ["flag --retrain_batch_size. Expected", "6000"],
@@ -385,13 +347,8 @@ def test_version(capsys):
         (["time", "--output_dir=x"], ["output_dir"]),
         (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
         (["time", "--steps=0"], ["flag --steps. Expected", "at least 1"]),
-        (["time", "--num_nodes=0"], ["flag --num_nodes. Expected", "at least 1"]),
-        (["time", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
         (["time", "--batch_size=4000"], ["batch_size", "3000"]),
-        (["time", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
-        (["time", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
         (["resume", "--output_dir=x"], ["x holds no run"]),
-        (["report", "--output_dir=x"], ["x holds no run"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch") else "",
 )
@@ -509,19 +466,6 @@ def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, 
     for stage in ("search", "searched", "random-1"):
         first, second = (without_seconds(read(run / "stages" / f"{stage}.json")) for run in (folder, finished))
         assert first == second
-
-
-def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    folder = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(storage.os, "fsync", full)
-        message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}")
-    assert "The disk is full" in message
-    assert "resume" not in message  # there is nothing to resume
-    assert list(folder.iterdir()) == []
 
 
 def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):

@@ -1,7 +1,5 @@
 """--config: what a file says, what is typed besides, and what is refused."""
 
-import json
-
 import pytest
 
 from kerasnas import cli
@@ -109,5 +107,3 @@ def test_a_configuration_of_another_command(tmp_path, capsys):
     RunFolder.create(tmp_path / "run", TrainingConfig())
     assert cli.main(["search", f"--config={tmp_path / 'run'}"]) == 2
     assert "is the configuration of `kerasnas retrain`" in capsys.readouterr().err
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert record["kind"] == "retrain"

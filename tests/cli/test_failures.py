@@ -104,26 +104,15 @@ def test_the_corrected_command_takes_the_place_of_a_search_that_diverged(place, 
     assert not (place / "run" / "checkpoints").exists()
 
 
-def test_work_that_was_finished_is_in_the_way(place, capsys, monkeypatch):
-    def late(context, *arguments):
-        context.stages.finish("search", {})
-        raise ArithmeticError("The training diverged.")
-
-    flags = ["search", "--method=gradient", "--dataset=data.npz", "--output_dir=run"]
-    monkeypatch.setattr(gradient, "search_stage", late)
-    assert "The training diverged" in fails(capsys, *flags)
-    message = fails(capsys, *flags, "--retrain_learning_rate=0.01")
-    assert "already holds a run, which failed: The training diverged." in message and "kerasnas resume" in message
-    assert (place / "run" / "stages" / "search.json").exists()
-
-
 def test_a_full_disk_blocks_nothing(place, capsys, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.os, "fsync", full)
-        assert "The disk is full" in fails(capsys, *RIGHT)
+        message = fails(capsys, *RIGHT)
+    assert "The disk is full" in message and "resume" not in message  # there is nothing to resume
+    assert list((place / "run").iterdir()) == []
     monkeypatch.setattr(making, "Race", reached)
     with pytest.raises(Reached):
         cli.main(RIGHT)

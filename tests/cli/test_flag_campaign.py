@@ -24,30 +24,27 @@ from kerasnas.methods.gradient import method as gradient
 from kerasnas.methods.race import making
 from kerasnas.methods.retraining import FinalTrainings
 from tests.bad_inputs import wrong_values as bad_inputs
+from tests.kit import save_noise
 
 QUICK = 0.06  # share of the cases that the quick test tries
-_LATER = (
-    "nowhere",
-    "/nowhere/at/all",
-    "/dev/null",
-    "/dev/zero",
-    "a" * 40,
-    "loop",
-    "empty",
-    "empty.npz",
-    "text.npz",
+PLACES = (
+    *("nowhere", "/nowhere/at/all", "/dev/null", "/dev/zero", "a" * 300, "loop", "empty", "empty.npz", "text.npz"),
     "pipe",
 )
 ACCEPTED: dict[str, str] = {
     **dict.fromkeys(
-        [f"{command} --initializer={name}" for command in ("search", "search by gradients") for name in _LATER],
+        [f"{command} --initializer={name[:40]}" for command in ("search", "search by gradients") for name in PLACES],
         "read behind the cut, before anything is trained: tests/methods/race/test_starts.py",
     ),
     **dict.fromkeys(
         [
             f"{command} --import=empty"
             for command in (
-                *("search", "search by gradients", "retrain", "benchmark", "time"),
+                "search",
+                "search by gradients",
+                "retrain",
+                "benchmark",
+                "time",
                 "evaluate",
                 "plot",
                 "serve",
@@ -72,18 +69,6 @@ SIZES = {  # texts of numbers
     "max_skips": ("x", "-1", "1.5", "nan", "9" * 5000, "anyy"),
     "minutes": ("x", "-1", "0", "nan", "inf", "-inf", "1e400", "true", "1,5"),
 }
-PLACES = (
-    "nowhere",
-    "/nowhere/at/all",
-    "/dev/null",
-    "/dev/zero",
-    "a" * 300,
-    "loop",
-    "empty",
-    "empty.npz",
-    "text.npz",
-    "pipe",
-)
 PATHS = (
     *("dataset", "datasets", "genotypes", "genotype", "initializer", "latency_table", "import", "config", "table"),
     *("runs", "folder"),
@@ -117,9 +102,7 @@ def place(tmp_path, monkeypatch):
     ):
         for name in names:
             monkeypatch.setattr(module, name, cut)
-    rng = np.random.default_rng(0)
-    x, y = rng.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
-    np.savez("data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    save_noise("data.npz", 24, 24)
     for name, content in (("empty.npz", b""), ("text.npz", b"text"), ("empty.yaml", b"")):
         (tmp_path / name).write_bytes(content)
     (tmp_path / "loop").symlink_to("loop")

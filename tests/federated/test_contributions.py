@@ -167,8 +167,9 @@ def test_objects_of_this_process_that_are_no_updates_end_no_round(quadratic, hon
             return Update(START, 3)._replace(values=None)
 
     clients = [quadratic.Towards(*client, samples=5) for client in HONEST.items()]
-    found = federate([*clients, Broken("z", 0.0)], START, 2)
-    assert list(found.rounds[0].left_out) == ["z"] and found.rounds[0].bytes_up == 3 * START.nbytes
+    found = federate([*clients, quadratic.Towards("y", np.nan), Broken("z", 0.0)], START, 2)
+    assert list(found.rounds[0].left_out) == ["y", "z"]
+    assert found.rounds[0].bytes_up == 4 * START.nbytes  # what is not finite was sent
     check_unspoiled(found.values, honest)
 
 

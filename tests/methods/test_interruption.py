@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.kit import save_noise
+
 FLAGS = [
     "--space=darts",
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,max_pool_3x3", "--filters=2"),
@@ -60,9 +62,7 @@ def stop(process, signal_number, folder):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_stopped_and_killed_run_equals_the_uninterrupted(start, tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.random((64, 8, 8, 1)).astype("float32"), np.arange(64) % 3
-    np.savez(tmp_path / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+    save_noise(tmp_path / "tiny.npz", 48, 16)
     flags = [f"--dataset={tmp_path / 'tiny.npz'}", *FLAGS]
     run, whole = tmp_path / "run", tmp_path / "whole"
 

@@ -138,17 +138,7 @@ def test_a_method_of_ones_own_from_the_command_line(own, tmp_path, capsys):
     arguments = ["search", f"--import={own}", str(tmp_path / "data.npz"), f"--output_dir={tmp_path / 'run'}"]
     assert cli.main([*arguments, "--method=shares", "--smoothing=5"]) == 0
     assert "The largest share is 0.67." in capsys.readouterr().out
-    assert cli.main(["retrain", f"--genotype={tmp_path / 'run'}", "--config", str(tmp_path / "run"), "--quiet"]) == 2
-    assert "is the configuration of `kerasnas search`" in capsys.readouterr().err
     assert cli.main([*arguments, "--method=race", "--smoothing=5"]) == 2
     assert "--smoothing is a flag of a count of classes, and this is a race." in capsys.readouterr().err
     assert cli.main([*arguments, "--method=share"]) == 2
     assert "Did you mean 'shares'" in capsys.readouterr().err
-
-
-def test_an_unknown_method_names_the_nearest(tmp_path):
-    RunFolder.create(tmp_path / "run", methods.RaceConfig())
-    file = tmp_path / "run" / "config.json"
-    file.write_text(file.read_text().replace('"kind": "race"', '"kind": "rase"'))
-    with pytest.raises(ValueError, match=r"config\.json: Unknown method 'rase'\. Did you mean 'race'"):
-        RunFolder.open(tmp_path / "run")

@@ -17,7 +17,7 @@ from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.supernet import build_search, search_batch_size
 from kerasnas.reporting.comparisons import verdict
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
-from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING, untraced
+from tests.kit import GENOTYPE_OF_ONE, TINY, TINY_TRAINING, save_noise, untraced
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
 
@@ -44,11 +44,7 @@ def test_networks_of_one_seed_differ_in_nothing():
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(path, x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
-    return str(path)
+    return str(save_noise(tmp_path_factory.mktemp("data") / "tiny.npz", 32, 16))
 
 
 @pytest.fixture(scope="module")

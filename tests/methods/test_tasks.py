@@ -12,7 +12,7 @@ from kerasnas.datasets import load
 from kerasnas.deployment import estimator
 from kerasnas.export.classifier import load_classifier
 from kerasnas.methods import SearchConfig
-from tests.kit import count_steps
+from tests.kit import TINY, count_steps
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -190,22 +190,8 @@ def test_estimators_say_what_is_not_theirs():
 def test_gradient_search(make, metric, tmp_path):
     (x, y), (x_test, y_test) = make(32, 0), make(16, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-    settings = SearchConfig(
-        dataset=str(tmp_path / "data.npz"),
-        space="nasbench201",
-        num_nodes=1,
-        primitives=("skip_connect", "avg_pool_3x3"),
-        filters=2,
-        num_cells=1,
-        retrain_filters=2,
-        retrain_cells=1,
-        batch_size=16,
-        retrain_batch_size=32,
-        epochs=1,
-        retrain_epochs=1,
-        random_genotypes=1,
-        shortlist=0,
-    )
+    own = {**TINY, "stem_strides": 2, "primitives": ("skip_connect", "avg_pool_3x3"), "random_genotypes": 1}
+    settings = SearchConfig(dataset=str(tmp_path / "data.npz"), space="nasbench201", **own)
     result = methods.search(settings, tmp_path / "run", log=lambda line: None)
     assert np.isfinite(result["searched"][metric]) and np.isfinite(result["random"][0][metric])
     assert "paired" in result

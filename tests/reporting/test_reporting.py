@@ -31,15 +31,8 @@ from kerasnas.runs.record import write_pages
 from kerasnas.tasks.known import CLASSIFICATION
 
 PRIMITIVES = [
-    "none",
-    "skip_connect",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-    "factorized_reduce",
+    *("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3"),
+    *("dil_conv_5x5", "factorized_reduce"),
 ]
 EDGES = [(source, target) for target in range(2, 6) for source in range(target)]
 
@@ -273,34 +266,47 @@ def sentences(text: str) -> int:
     return len(re.findall(r"[.](?= [A-Z]|$)", text))
 
 
-def test_verdict_clearly_better():
-    text = verdict(make_result(0.93, (0.90, 0.91, 0.92)))
-    assert "2.00 points above the mean of the random networks (91.00 %, n=3), and ranks 1st of 4." in text
-    assert "The lead is more than one standard deviation of the random networks (1.00 points)." in text
-    assert "Warning" not in text and sentences(text) == 2
+@pytest.mark.parametrize(
+    ("accuracy", "others", "words", "warns"),
+    [
+        (
+            0.93,
+            (0.90, 0.91, 0.92),
+            "2.00 points above the mean of the random networks (91.00 %, n=3), and ranks 1st",
+            0,
+        ),
+        (0.93, (0.90, 0.91, 0.92), "4. The lead is more than one standard deviation of the random networks (1.00 p", 0),
+        (
+            0.915,
+            (0.90, 0.91, 0.92),
+            "0.50 points above the mean of the random networks (91.00 %, n=3), and ranks 2nd",
+            0,
+        ),
+        (
+            0.915,
+            (0.90, 0.91, 0.92),
+            "is within one standard deviation of the random networks (1.00 points): with n=3 it",
+            0,
+        ),
+        (
+            0.85,
+            (0.90, 0.91, 0.92),
+            "6.00 points below the mean of the random networks (91.00 %, n=3), and ranks 4th",
+            1,
+        ),
+        (0.85, (0.90, 0.91, 0.92), "did not beat drawing networks at random; the difference is more than one", 1),
+        (0.909, (0.90, 0.91, 0.92), "did not beat drawing networks at random; the difference is within one", 1),
+        (0.91, (0.90, 0.91, 0.92), "level with the mean", 1),
+        (0.93, (0.9,), "With n=1 the spread of random networks is unknown.", 0),
+        (0.8, (0.9,), "did not beat drawing networks at random; with n=1 the spread", 1),
+    ],
+)
+def test_verdict_says_where_the_searched_network_stands(accuracy, others, words, warns):
+    text = verdict(make_result(accuracy, others))
+    assert words in text and text.count("Warning: this search") == warns and sentences(text) == 2
 
 
-def test_verdict_within_the_spread():
-    text = verdict(make_result(0.915, (0.90, 0.91, 0.92)))
-    assert "0.50 points above" in text and "ranks 2nd of 4" in text
-    assert "within one standard deviation" in text and "with n=3 it may be chance" in text
-
-
-def test_verdict_worse():
-    text = verdict(make_result(0.85, (0.90, 0.91, 0.92)))
-    assert "6.00 points below" in text and "ranks 4th of 4" in text
-    assert "Warning: this search did not beat drawing networks at random; the difference is more than one" in text
-    assert "difference is within one" in verdict(make_result(0.909, (0.90, 0.91, 0.92)))
-
-
-def test_verdict_level():
-    text = verdict(make_result(0.91, (0.90, 0.91, 0.92)))
-    assert "level with the mean" in text and "Warning: this search did not beat" in text
-
-
-def test_verdict_single_and_none():
-    assert "with n=1 the spread of random networks is unknown" in verdict(make_result(others=(0.9,))).lower()
-    assert "did not beat drawing networks at random; with n=1" in verdict(make_result(0.8, others=(0.9,)))
+def test_verdict_without_random_networks():
     for others in ((), (float("nan"),)):
         text = verdict(make_result(others=others))
         assert "93.00 % test accuracy; it was not compared" in text and sentences(text) == 1

@@ -107,7 +107,7 @@ def test_classes_that_are_confused_are_a_matrix_or_the_worst_pairs(result, tmp_p
     text = page(["cat", HOSTILE], [[8, 2], [0, 0]])
     row = re.search(r'<h2>Confusion</h2>.*?<tr><th scope="row">cat</th>(.*?)</tr>', text, re.DOTALL)[1]
     assert re.findall(r'class="(\w+)" style="--share:([\d.]+)">(\d*)', row) == [
-        *(("right", "0.800", "8"), ("wrong", "0.200", "2")),
+        *(("right", "0.800", "8"), ("wrong", "0.200", "2"))
     ]
     assert HOSTILE not in text and text.count(html.escape(HOSTILE)) >= 2
     many = np.diag(np.full(30, 9))

@@ -13,11 +13,7 @@ from kerasnas.runs.folder import RunFolder
 
 @pytest.mark.parametrize(
     ("kind", "config"),
-    [
-        ("race", RaceConfig(seed=2, minutes=3)),
-        ("search", SearchConfig(seed=3)),
-        ("retrain", TrainingConfig(seed=4)),
-    ],
+    [("race", RaceConfig(seed=2, minutes=3)), ("search", SearchConfig(seed=3)), ("retrain", TrainingConfig(seed=4))],
 )
 def test_create_and_open(tmp_path, kind, config):
     created = RunFolder.create(tmp_path / "deep" / "run", config)

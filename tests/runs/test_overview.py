@@ -40,7 +40,7 @@ def finish(folder, name, **entries):
     """Write what a finished race leaves, as far as it counts here."""
     stages = RunFolder.create(folder / name, RaceConfig(dataset="data.npz")).stages
     searched = {"genotype": json.loads(NETWORK.to_json()), "parameters": 1234, **entries.pop("searched")}
-    record = make_record(stages, searched, dataset={"name": "pets", **entries.pop("dataset", {})})
+    record = make_record(stages, searched, None, (), {"name": "pets", **entries.pop("dataset", {})}, {})
     (folder / name / "result.json").write_text(json.dumps({**record, **entries}))
 
 

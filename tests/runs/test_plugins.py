@@ -6,13 +6,13 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
 
 from kerasnas import cli
 from kerasnas.methods import SearchConfig
 from kerasnas.runs import plugins
 from kerasnas.search import STRATEGIES
+from tests.kit import save_noise
 
 MODULE = """
     from kerasnas.primitives import PRIMITIVES
@@ -55,11 +55,8 @@ def test_space_and_primitive_of_a_module(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
     write(here / "my_spaces.py", MODULE)
-    rng = np.random.default_rng(0)
-    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
-    np.savez(here / "tiny.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
-    run = tmp_path / "run"
-    arguments = ("search", "--import=my_spaces", *FLAGS, f"--dataset={here / 'tiny.npz'}", f"--output_dir={run}")
+    run, data = tmp_path / "run", save_noise(here / "tiny.npz", 32, 16)
+    arguments = ("search", "--import=my_spaces", *FLAGS, f"--dataset={data}", f"--output_dir={run}")
     done = kerasnas(*arguments, folder=here)
     assert done.returncode == 0, done.stderr
     record = json.loads((run / "result.json").read_text())

@@ -44,6 +44,7 @@ def test_every_setting_explains_itself(config):
         ({"drop_path": float("nan")}, "`drop_path`"),
         ({"learning_rate": float("nan")}, "`learning_rate`"),
         ({"validation_split": 0.0}, "`validation_split`. Expected above 0 and below 1"),
+        ({"seed": -1}, "`seed`. Expected at least 0"),
         ({"shortlist": -1}, "`shortlist`. Expected at least 0"),
         ({"shortlist_steps": ("4", "4")}, "`shortlist_steps`. Expected numbers above 0, rising"),
         ({"shortlist_steps": ("a",)}, "`shortlist_steps`. Expected numbers above 0, rising"),

@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 import wandb
 from mlflow import MlflowClient
@@ -20,7 +19,7 @@ from kerasnas.platforms import TRACKERS
 from kerasnas.racing.race import stage
 from kerasnas.runs import tracking
 from kerasnas.runs.folder import RunFolder
-from tests.kit import TINY, untraced
+from tests.kit import TINY, save_noise, untraced
 
 NAMES = tuple(TRACKERS)
 
@@ -29,9 +28,7 @@ NAMES = tuple(TRACKERS)
 def place(tmp_path_factory):
     """A working folder with data in it, MLflow's store and W&B without an account."""
     folder = tmp_path_factory.mktemp("place")
-    rng = np.random.default_rng(0)
-    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
-    np.savez(folder / "tiny.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    save_noise(folder / "tiny.npz", 32, 16)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")

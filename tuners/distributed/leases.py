@@ -45,7 +45,7 @@ class Leases:
     Trials and workers are only names here.
 
     Args:
-        lease: seconds. Defaults to 60.
+        lease: seconds.
         clock: function that returns the seconds now. Defaults to `time.monotonic`.
 
     Attributes:
@@ -54,7 +54,7 @@ class Leases:
         runs: trial -> how many of its runs were reported.
     """
 
-    def __init__(self, lease: float = 60.0, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, lease: float, clock: Callable[[], float] = time.monotonic):
         self.lease = checks.number("lease", lease, above=0)
         self.clock = clock
         self.waiting: list[str] = []
@@ -79,7 +79,7 @@ class Leases:
         """Record that a worker was sent away."""
         self._seen.pop(worker, None)
 
-    def forget_workers(self, names: Iterable[str] = ()) -> None:
+    def forget_workers(self, names: Iterable[str]) -> None:
         """Forget all workers except `names`, which were heard of now."""
         self._seen = dict.fromkeys(names, self.clock())
 
@@ -211,5 +211,5 @@ class Leases:
         now = self.clock()
         self._leases = {trial: Lease(worker, now, now) for worker, trial in state["ongoing_trials"].items()}
         self.waiting, self.ended = list(state["retry_queue"]), list(state["end_order"])
-        self.runs, self._losses = Counter(state["run_times"]), Counter(state.get("losses", {}))
-        self._longest = state.get("longest", 0.0)
+        self.runs, self._losses = Counter(state["run_times"]), Counter(state["losses"])
+        self._longest = state["longest"]

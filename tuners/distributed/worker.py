@@ -129,8 +129,7 @@ class WorkerOracle(internals.OracleClient):
         same = all(name in values and values[name] == value for name, value in self._given.items())
         if not same or (self._given and not values):
             warnings.warn(
-                f"The chief has started another search, without trial {trial_id}: its result is dropped.",
-                stacklevel=3,
+                f"The chief has started another search, without trial {trial_id}: its result is dropped.", stacklevel=3
             )
             return False
         return True

@@ -19,18 +19,6 @@ _SHAPE = "the shape of one sample, such as (32, 32, 3)"
 EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial
 
 
-def check_data(space: Any, input_shape: Any, num_classes: Any) -> None:
-    """Raise unless there is a space, and data that its networks can take."""
-    checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
-    if isinstance(space, SkeletonSpace):
-        check_input_shape(input_shape, halvings=0, kind=space.inputs)
-    elif not isinstance(input_shape, (tuple, list)) or not input_shape:
-        raise ValueError(checks.invalid("input_shape", _SHAPE, input_shape))
-    for size in input_shape:
-        checks.size("input_shape", size)
-    checks.size("num_classes", num_classes)
-
-
 def require_compiled(model: Any, builder: str) -> keras.Model:
     """Return `model` if it is a compiled Keras model; messages name its `builder`.
 
@@ -73,7 +61,10 @@ class TunedFit(keras_tuner.HyperModel):
         task: Task = CLASSIFICATION,
     ):
         super().__init__(name=name)
-        check_data(space, input_shape, num_classes)
+        if isinstance(space, SkeletonSpace):
+            check_input_shape(input_shape, halvings=0, kind=space.inputs)
+        elif not input_shape:
+            raise ValueError(checks.invalid("input_shape", _SHAPE, input_shape))
         self.space, self.input_shape, self.num_classes, self.task = space, input_shape, num_classes, task
         self.batch_size = checks.optional(sizes, "batch_size", batch_size)
         self.epochs = checks.optional(sizes, "epochs", epochs)

@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasnas.files import leftovers, storage
 
-_CHECKSUM = "checksum"  # the last key of an object, over all others; older files have none
+_CHECKSUM = "checksum"  # the last key of an object, over all others; KerasTuner's own files have none
 
 
 def previous(path: str | os.PathLike) -> Path:

@@ -41,8 +41,7 @@ def seal(folder: str | os.PathLike, names: Iterable[str]) -> None:
 def whole(folder: str | os.PathLike, name: str) -> Path:
     """Return the path of a file as it was sealed; a damaged JSON file is rewritten, with a warning.
 
-    A file that was never sealed, by an older version or because it is not finished, is not checked. Raises
-    `DamagedFileError`, with the next step, for other damaged files.
+    A file that is not sealed is not checked. Raises `DamagedFileError`, with the next step, for other damaged files.
     """
     path, entry = Path(folder, name), _entries(folder).get(name)
     if entry is None:

@@ -15,7 +15,6 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
-from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
@@ -235,8 +234,7 @@ class OneShotTuner(NetworkTuner):
             train = partial(self.networks.train, **options, verbose=verbose)
             settings = {**settings, "seed": self.seed}
             try:
-                with forget_gradients():
-                    metrics = self.networks.evaluate(folder, parts, train, self.objective, settings)
+                metrics = self.networks.evaluate(folder, parts, train, self.objective, settings)
             except NonFiniteError as error:
                 self.progress.say(f"Trial {trial.trial_id}: {error}")
                 continue

@@ -13,10 +13,11 @@ from kerasnas.genotypes import Genotype
 from kerasnas.reporting.tables import duration
 
 _NUMBER, _SCORE, _TIME = 6, 13, 12
+_LONGEST = 60  # of hyperparameters in words
 
 
-def in_words(values: Mapping[str, Any], width: int = 60) -> str:
-    """Format hyperparameters in one line, cut at `width`.
+def in_words(values: Mapping[str, Any]) -> str:
+    """Format hyperparameters in one line, cut at 60 characters.
 
     Example:
 
@@ -25,7 +26,7 @@ def in_words(values: Mapping[str, Any], width: int = 60) -> str:
     """
     parts = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()]
     text = ", ".join(parts) or "the settings as given"
-    return text if len(text) <= width else text[: width - 3] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def primitives_in_words(genotype: Genotype) -> str:

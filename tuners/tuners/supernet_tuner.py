@@ -13,7 +13,6 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalError, FatalTypeError
 
 from kerasnas import checks
-from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
@@ -180,7 +179,7 @@ class SupernetTuner(NetworkTuner):
         parts_of_search = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id
         evaluate = TrialSearch(*parts_of_search, seed, {**fit, **times}, callbacks, self.say_warm_start)
         try:
-            with disk_of(folder), forget_gradients():
+            with disk_of(folder):
                 if keep_plan(folder, plan):
                     self.progress.say(f"Trial {trial.trial_id} starts from scratch: its data or settings have changed.")
                 settings = {**settings, "seed": seed}

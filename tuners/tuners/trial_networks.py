@@ -46,14 +46,10 @@ def silent(line: Any) -> None:
 
 
 def _evaluate(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
+    """Evaluate on a fold, here or in a worker; its networks leave no memory."""
     data, folder = fold
-    return evaluate(data=data, stages=Stages(folder))
-
-
-def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
-    """Run `_evaluate` in a worker that has more folds to do: its networks leave no memory."""
     with forget_gradients():
-        return _evaluate(evaluate, fold)
+        return evaluate(data=data, stages=Stages(folder))
 
 
 class TrialNetworks:
@@ -128,15 +124,12 @@ class TrialNetworks:
         Raises:
             FileNotFoundError: if workers left their networks where this process does not see them.
         """
-        if self.folds is None:
-            folders, best = [folder], 0
-        else:
+        best, folders = 0, [folder]
+        if self.folds is not None:
             folders = [folder / f"fold_{index}" for index in range(self.folds)]
         for path in folders:
             path.mkdir(parents=True, exist_ok=True)
-        executor = Local() if self.folds is None else self.executor
-        function = _evaluate if executor.here else _evaluate_there
-        results = executor.map(function, list(zip(parts, folders, strict=True)), evaluate)
+        results = self.executor.map(_evaluate, list(zip(parts, folders, strict=True)), evaluate)
         if missing := [str(own) for own in folders if not (own / GENOTYPE).exists()]:
             raise FileNotFoundError(
                 f"Workers evaluated the folds and left nothing in {missing[0]}. Expected workers that see the folder "
@@ -172,6 +165,6 @@ class TrialNetworks:
             "warm_start": (search or {}).get("warm_start"),
         }
         if self.report:
-            write_record(Stages(folder), record, search)
+            write_record(folder, record, search)
         else:
             storage.write_json(folder / RESULT, dict(record))

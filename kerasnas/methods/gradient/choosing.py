@@ -24,8 +24,8 @@ _COMPARED = 4  # networks of a shortlist that is there for experience alone
 
 def reachable_by(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
     """Return the genotypes that a search of the settings can return; after the stage `cost`, if there is one."""
-    target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
-    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
+    limit, record = config.cost_limit, stages.stage("cost")
+    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": limit} if record and limit else {}
     return space.reachable(max_skips_of(config), **limits)
 
 

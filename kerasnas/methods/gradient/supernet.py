@@ -81,8 +81,7 @@ def make_objective(
         return None
     record = stages.stage(COST) or stages.finish(COST, _cost_model(name, config, space, data).get_config())
     cost = CostModel.from_config(json.loads(json.dumps(record)))
-    target = config.latency_target_ms or config.cost_target or None
-    return CostObjective(cost, config.cost_weight, target, config.cost_form)
+    return CostObjective(cost, config.cost_weight, config.cost_limit or None, config.cost_form)
 
 
 def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datasets.Dataset) -> CostModel:
@@ -136,13 +135,6 @@ def search_batch_size(config: StepConfig, data: datasets.Dataset) -> int:
     return config.batch_size if config.batch_size != usual else max(min(config.batch_size, smaller), 1)
 
 
-def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Optimizer | None:
-    """Return the optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
-    if config.optimizer == "sgd":
-        return None
-    return TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer).optimizer(steps)
-
-
 def build_search(
     config: SearchConfig,
     space: SearchSpace,
@@ -151,17 +143,19 @@ def build_search(
     log: Callable[[str], Any],
 ) -> BilevelTrainer:
     """Return the compiled search of the settings, in the scope of their distribution."""
-    steps = int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data)
+    steps = max(int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data), 1)
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
     # Their optimizer counts the steps that it takes: none in the warm-up.
-    learning = max(config.epochs - config.architecture_warmup_epochs, 1)
-    learning *= max(steps, 1)
+    learning = max(config.epochs - config.architecture_warmup_epochs, 1) * steps
     rate = config.architecture_learning_rate or architecture_learning_rate(learning)
     schedule = keras.optimizers.schedules.CosineDecay(rate, learning)
+    recipe = TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer)
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
         search.compile(
-            optimizer=_weights_optimizer(config, config.epochs * max(steps, 1)),
+            optimizer=None
+            if config.optimizer == "sgd"
+            else recipe.optimizer(config.epochs * steps),  # the search's SGD
             learning_rate=config.learning_rate,
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
             loss=data.task.loss(),

@@ -6,7 +6,7 @@ from kerasnas.datasets import GraphDataset
 from kerasnas.files.stages import Stages
 from kerasnas.methods.nodes.propagation import HOPS
 from kerasnas.methods.nodes.record import write_node_record
-from kerasnas.methods.nodes.search import NodeSearch, load_graph, spent_before
+from kerasnas.methods.nodes.search import NodeSearch, load_graph
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import plan_text
 from kerasnas.modalities.graphs import is_graph_file
@@ -27,7 +27,7 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
         return load_graph(settings)
 
     def budget(self, settings: GraphConfig, stages: Stages, spent: float) -> Budget:
-        return settings.budget(spent + spent_before(stages))
+        return settings.budget(spent + stages.progress("search").get("spent", 0.0))
 
     def plan(self, context: Context[GraphConfig, GraphDataset]) -> str:
         data, budget = context.data, context.budget
@@ -51,12 +51,12 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
         search, progress = NodeSearch(context.stages, context.settings, context.data), context.progress
         assert context.budget is not None
         with progress.following(context.state):
-            regression = search.regression()
-            progress(f"Logistic regression on propagated features: validation accuracy {regression.accuracy:.1%}.")
+            regression, accuracy = search.regression()
+            progress(f"Logistic regression on propagated features: validation accuracy {accuracy:.1%}.")
             found = search.search(context.budget, context.tracking, progress)
             context.keep_genotype(genotype_of(found))
             progress.phase("report")
-            searched = search.finish(context, regression.model, found)
+            searched = search.finish(context, regression, found)
         return write_node_record(context, found, searched)
 
     def suits(self, space: str | None, dataset: str) -> bool:

@@ -56,13 +56,6 @@ def load_graph(config: GraphConfig) -> GraphDataset:
     return data
 
 
-@dataclasses.dataclass(frozen=True)
-class _Regression:
-    model: propagation.PropagatedRegression
-    outputs: np.ndarray
-    accuracy: float
-
-
 class NodeSearch:
     """Stages of a search on a graph."""
 
@@ -77,11 +70,10 @@ class NodeSearch:
         self.score = ReadoutScore(self.space, few, seed=1000 * config.seed)
         self._x = propagation.propagated(self.data)
 
-    def regression(self) -> _Regression:
-        """Return the regression on propagated features."""
+    def regression(self) -> tuple[propagation.PropagatedRegression, float]:
+        """Return the regression on propagated features, and its accuracy on the validation nodes."""
         model = propagation.fit(self.data, self._x)
-        outputs = model.outputs(self._x)
-        return _Regression(model, outputs, self.data.accuracy(outputs, "validation"))
+        return model, self.data.accuracy(model.outputs(self._x), "validation")
 
     def search(self, budget: Budget, tracking: Tracking, progress: Progress) -> dict[str, Any]:
         """Return the search stage: scores of networks, kept one by one."""
@@ -167,8 +159,3 @@ class NodeSearch:
                 **tested(data, answers),
             },
         )
-
-
-def spent_before(stages: Stages) -> float:
-    """Seconds of its budget that the search in a folder has spent."""
-    return float(stages.progress("search").get("spent", 0.0))

@@ -16,6 +16,7 @@ from kerasnas.methods.gradient import choosing
 from kerasnas.methods.gradient import supernet as building
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces.proxyless import ProxylessSpace
+from tests.kit import save_noise
 
 CHAIN = [
     *("--space=proxyless", "--primitives=mbconv_3x3_e1,mbconv_3x3_e3", "--filters=4", "--num_cells=1"),
@@ -36,11 +37,7 @@ SMALL = {"space": "nasbench201", "primitives": ("none", "skip_connect"), "num_no
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(path, x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
-    return path
+    return save_noise(tmp_path_factory.mktemp("data") / "tiny.npz", 32, 16)
 
 
 @pytest.mark.slow

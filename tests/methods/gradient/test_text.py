@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
+from kerasnas.datasets import waveforms
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.files.stages import Stages
@@ -119,24 +120,40 @@ def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path
     assert "linear" not in json.loads((folder / "result.json").read_text())["searched"]
 
 
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory):
+    path, data = tmp_path_factory.mktemp("data") / "tiny.npz", waveforms(train_samples=24, test_samples=12, length=16)
+    arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
+    np.savez(path, **arrays, classes=data.classes, kind="signals")
+    return path
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
-        (
-            ["--space=text", "--dataset=fashion_mnist_mini"],
-            "'text' takes texts, and fashion_mnist_mini holds images",
-        ),
-        (
-            ["--space=text", "--augment=flip"],
-            "drop_words, or nothing, for the texts of reviews.csv. Received: flip",
-        ),
+        (["--space=text", "--dataset=fashion_mnist_mini"], "'text' takes texts, and fashion_mnist_mini holds images"),
+        (["--space=text", "--augment=flip"], "drop_words, or nothing, for the texts of reviews.csv. Received: flip"),
         (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
+        (["--space=signals", "WAVES", "--kernels=83"], "--kernels. Expected -1, 0, or at least 84. Received: 83"),
+        (
+            ["--space=signals", "WAVES", "--augment=shift,cutout"],
+            "Expected shift, or nothing, for the signals of tiny. Received: shift, cutout",
+        ),
+        (
+            ["--space=nasbench201", "WAVES"],
+            "takes images, and tiny holds signals, of shape (16, 1). Add --space=signals",
+        ),
+        (
+            ["--space=signals", "--dataset=fashion_mnist_mini"],
+            "takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)",
+        ),
     ],
 )
-def test_what_does_not_fit_is_reported(reviews, arguments, message, tmp_path, capsys):
+def test_what_does_not_fit_is_reported(reviews, waves, arguments, message, tmp_path, capsys):
+    arguments = [f"--dataset={waves}" if one == "WAVES" else one for one in arguments]
     data = [] if any(one.startswith("--dataset") for one in arguments) else [f"--dataset={reviews}"]
     assert cli.main(["search", *data, *SEARCH, *arguments, f"--output_dir={tmp_path / 'run'}"]) == 2
     assert message in capsys.readouterr().err
@@ -183,12 +200,7 @@ def test_recordings(tmp_path):
         path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
     )
     folder = tmp_path / "run"
-    flags = [
-        "--space=signals",
-        "--primitives=skip_connect,conv_3",
-        *SEARCH,
-        "--retrain_epochs=2",
-    ]
+    flags = ["--space=signals", "--primitives=skip_connect,conv_3", *SEARCH, "--retrain_epochs=2"]
     assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
     assert classifier.modality.name == "recordings" and classifier.input_shape == (800,)

@@ -127,18 +127,9 @@ class Formula(DistributedTuner):
         return {"val_accuracy": int(trial.trial_id) / 10}
 
 
-DAMAGES = {
-    "empty": lambda path, text: path.write_text(""),
-    "half": lambda path, text: path.write_text(text[: len(text) // 2]),
-    "a byte": lambda path, text: path.write_text(text.replace("1", "2", 1)),
-    "missing": lambda path, text: [one.unlink() for one in path.parent.glob("tuner0*")],
-    "all gone": lambda path, text: [one.unlink() for one in path.parent.glob("*.*")],
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path):
-    """Stock KerasTuner cannot read it, and where it is missing starts another search over the first."""
+@pytest.mark.parametrize("gone", ["tuner0*", "*.*"])
+def test_a_state_of_the_tuner_that_is_gone_does_not_cost_the_search(gone, tmp_path):
+    """Where it is missing, stock KerasTuner starts another search over the first. One damaged: test_every_file.py."""
     ran = []
 
     def search(kill):
@@ -150,9 +141,9 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
 
     before = {name: trial.hyperparameters.values for name, trial in search(kill=True).trials.items()}
     path = tmp_path / "project" / "tuner0.json"
-    text = path.read_text()
-    assert "checksum" in text
-    DAMAGES[damage](path, text)
+    assert "checksum" in path.read_text()
+    for one in path.parent.glob(gone):
+        one.unlink()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         oracle = search(kill=False)

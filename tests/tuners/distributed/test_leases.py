@@ -193,11 +193,6 @@ def test_the_state_is_json_and_counts_on(leases, clock):
     assert again.expire() == [Loss("2", "c", 61.0, failed=False)]
 
 
-def test_a_state_of_an_older_version_has_no_losses(leases):
-    leases.set_state({"ongoing_trials": {}, "retry_queue": ["0"], "end_order": ["1"], "run_times": {"1": 1}})
-    assert leases.waiting == ["0"] and leases.get_state()["losses"] == {}
-
-
 def test_after_a_restart_workers_keep_their_trials_for_a_lease(leases, clock):
     leases.lend("a", "0")
     leases.lend("b", "1")

@@ -7,7 +7,7 @@ import pytest
 from kerasnas import DARTSSpace
 from kerasnas.testing.strategies import GridSpace
 from tuners import GenotypeHyperModel, SupernetHyperModel
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
 
 DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
 X = [[0.0]]
@@ -103,6 +103,6 @@ def test_no_hypermodel_is_made_of_what_is_no_space_or_no_shape(kind, argument, w
 
 @pytest.mark.parametrize("wrong", [None, (), "12", (0,), (None,)])
 def test_a_space_without_a_skeleton_has_a_shape_too(wrong):
-    check_data(GridSpace((2, 2)), (12,), 3)
+    GenotypeHyperModel(GridSpace((2, 2)), (12,), 3)
     with pytest.raises(ValueError, match="argument `input_shape`"):
-        check_data(GridSpace((2, 2)), wrong, 3)
+        GenotypeHyperModel(GridSpace((2, 2)), wrong, 3)

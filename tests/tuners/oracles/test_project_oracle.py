@@ -42,11 +42,15 @@ def test_hyperparameters_that_nobody_chose_have_their_defaults_if_they_are_activ
     hp = keras_tuner.HyperParameters()
     for name, options in SPACE.choices.items():
         hp.Choice(name, list(options), ordered=False)
+    hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.02)
     for option in SPACE.choices["choice/0"]:
         with hp.conditional_scope("choice/0", [option]):
             hp.Float(f"rate of {option}", 0.0, 1.0, default=0.25)
-    trial = make(hyperparameters=hp).create_trial("a")
+    oracle = make(hyperparameters=hp)
+    trial = oracle.create_trial("a")
+    assert oracle.genotype(trial) == STRATEGIES["predictor"](SPACE, seed=0).ask()
     chosen = trial.hyperparameters.values["choice/0"]
+    assert trial.hyperparameters.values["learning_rate"] == 0.02
     assert trial.hyperparameters.values[f"rate of {chosen}"] == 0.25
     assert [name for name in trial.hyperparameters.values if name.startswith("rate")] == [f"rate of {chosen}"]
 

@@ -78,16 +78,6 @@ def test_order_of_the_hyperparameters_does_not_matter():
     assert oracle.genotype(trial) == SPACE.genotype(values)
 
 
-def test_other_hyperparameters_keep_their_defaults(bare, run, tmp_path):
-    hp = keras_tuner.HyperParameters()
-    for name, options in SPACE.choices.items():
-        hp.Choice(name, list(options), ordered=False)
-    hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.02)
-    tuner = run(PredictorOracle(SPACE, OBJECTIVE, 4, hyperparameters=hp), tmp_path)
-    assert {trial.hyperparameters["learning_rate"] for trial in tuner.oracle.trials.values()} == {0.02}
-    assert tuner.asked == bare("predictor", SPACE, 0, 4)
-
-
 @pytest.mark.parametrize("other", [GridSpace((4, 4, 3)), GridSpace((4, 4, 3, 2))])
 def test_a_hypermodel_of_another_space_is_refused(other, run, tmp_path, choices):
     with pytest.raises(ValueError, match="choice/3"):

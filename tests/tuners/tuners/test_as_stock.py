@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tuners.small import CHILDREN, EAGER, RECIPE, SPACE, VALIDATION, X, Y
+from tests.tuners.small import CHILDREN, EAGER, RECIPE, SPACE, VALIDATION, X_VAL, Y_VAL, X, Y
 from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner
 from tuners.tuners.trial_inputs import arrays_of, make_data
+
+SHAPES = {"input_shape": (8, 8, 1), "num_classes": 3, "seed": 0}
 
 
 def supernets(folder, **options):
@@ -48,24 +50,32 @@ def test_all_samples_of_a_dataset_in_an_order_of_their_own(data):
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("x", "y", "options", "message"),
     [
-        (batches(X, Y).repeat(), "`x`. Expected a finite dataset"),
-        (batches(X, Y).take(0), "`x`. Expected a dataset of pairs .x, y., not empty"),
-        (batches(X, Y).map(lambda x, y: x), "`x`. Expected a dataset of pairs .x, y."),
-        (batches(X, Y).map(lambda x, y: (x, y, y)), "an element of type tuple of 3"),
-        (batches(X, tf.one_hot(Y, 3)), "argmax"),
+        (batches(X, Y).repeat(), None, {}, "`x`. Expected a finite dataset"),
+        (batches(X, Y).take(0), None, {}, "`x`. Expected a dataset of pairs .x, y., not empty"),
+        (batches(X, Y).map(lambda x, y: x), None, {}, "`x`. Expected a dataset of pairs .x, y."),
+        (batches(X, Y).map(lambda x, y: (x, y, y)), None, {}, "an element of type tuple of 3"),
+        (batches(X, tf.one_hot(Y, 3)), None, {}, "argmax"),
+        (batches(X, Y), Y, {}, "leave out `y`"),
+        (X[..., 0], Y, {}, r"argument `x` \(training data\). Expected images of shape"),
+        (X, Y, {"validation_data": (X_VAL, Y_VAL + 1)}, r"\(validation data\). Expected labels from 0 to 2"),
+        (X, Y, {"folds": 2}, "leave out `validation_data`"),
+        (X, Y, {"validation_split": 0.5}, "`validation_split` or `validation_data`, not both.*`architecture_split`"),
+        (
+            *(X, Y, {"validation_data": None, "folds": 2, "validation_split": 0.5}),
+            "`validation_split` or `folds`, not both.*`architecture_split`",
+        ),
+        (
+            *(X, Y, {"validation_data": None}),
+            r"argument `validation_data`. Expected `\(x, y\)`, two arrays, or a dataset; or `validation_split`; or a "
+            "tuner with `folds`",
+        ),
     ],
-    ids=["endless", "empty", "no labels", "weights", "one-hot"],
 )
-def test_datasets_that_are_no_data(data, words):
-    with pytest.raises(ValueError, match=words):
-        make_data(data, None, VALIDATION, None, (8, 8, 1), 3, seed=0)
-
-
-def test_a_dataset_with_labels_beside_it():
-    with pytest.raises(ValueError, match="leave out `y`"):
-        make_data(batches(X, Y), Y, VALIDATION, None, (8, 8, 1), 3, seed=0)
+def test_data_that_cannot_be_searched_on(x, y, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_data(x, y, **{"validation_data": VALIDATION, "folds": None, **options}, **SHAPES)
 
 
 @pytest.mark.slow
@@ -80,20 +90,6 @@ def test_validation_split_holds_out_what_networks_are_evaluated_on(tmp_path, mak
     model, best = tuner.get_best_models()[0], tuner.result(tuner.best_trials(1)[0])
     score = model.evaluate(part.x_val, part.y_val, verbose=0)[1]
     assert best["metrics"]["val_accuracy"] == pytest.approx(score)
-
-
-@pytest.mark.parametrize(
-    ("given", "other"), [({"validation_data": VALIDATION}, "`validation_data`"), ({"folds": 2}, "`folds`")]
-)
-def test_a_split_beside_other_validation_data(given, other):
-    arguments = {"validation_data": None, "folds": None, **given}
-    with pytest.raises(ValueError, match=f"`validation_split` or {other}, not both.*`architecture_split`"):
-        make_data(X, Y, **arguments, input_shape=(8, 8, 1), num_classes=3, seed=0, validation_split=0.5)
-
-
-def test_without_any_validation_data_the_ways_to_have_some_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"two arrays.*or a dataset; or `validation_split`; or a tuner with `folds`"):
-        supernets(tmp_path).search(X, Y, verbose=0)
 
 
 def test_bytes_are_searched_and_trained_on_alike():

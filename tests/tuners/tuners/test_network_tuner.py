@@ -230,6 +230,8 @@ def test_a_full_disk_is_fatal(make, monkeypatch):
         ({"initializer": "nowhere"}, FileNotFoundError, "Expected a folder with initializer.json"),
         ({"distribution_strategy": "mirrored"}, TypeError, "Expected a `tf.distribute.Strategy`. Received: 'mirrored'"),
         ({"project": "x"}, TypeError, "Untrained has no argument `project`. Did you mean 'project_name'?"),
+        ({"sead": 1}, TypeError, "Untrained has no argument `sead`. Did you mean 'seed'?"),
+        ({"xyz": 1}, TypeError, "Untrained has no argument `xyz`. Known: "),
     ],
 )
 def test_bad_arguments(options, error, message, make):

@@ -1,11 +1,11 @@
-"""The inputs of a trial: folds, fingerprints, callbacks."""
+"""The inputs of a trial: folds, fingerprints, callbacks; data as KerasTuner takes them: test_as_stock.py."""
 
 import keras
 import keras_tuner
 import numpy as np
 import pytest
 
-from tests.tuners.small import VALIDATION, X_VAL, Y_VAL, X, Y
+from tests.tuners.small import X_VAL, Y_VAL, X, Y
 from tuners.tuners.trial_inputs import SearchData, fold_numbers, fresh_callbacks, make_data
 
 
@@ -28,20 +28,6 @@ def test_the_fingerprint_of_data_is_that_of_every_number():
     changed[-1, -1, -1, 0] += 1e-3
     assert data.fingerprint() == SearchData(X.copy(), Y, X_VAL, Y_VAL).fingerprint()
     assert data.fingerprint() != SearchData(changed, Y, X_VAL, Y_VAL).fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("x", "validation", "folds", "message"),
-    [
-        (X, None, None, r"argument `validation_data`. Expected `\(x, y\)`.*or a tuner with `folds`"),
-        (X[..., 0], VALIDATION, None, r"argument `x` \(training data\). Expected images of shape"),
-        (X, (X_VAL, Y_VAL + 1), None, r"\(validation data\). Expected labels from 0 to 2"),
-        (X, VALIDATION, 2, "leave out `validation_data`"),
-    ],
-)
-def test_data_that_cannot_be_searched_on(x, validation, folds, message):
-    with pytest.raises(ValueError, match=message):
-        make_data(x, Y, validation, folds, (8, 8, 1), 3, seed=0)
 
 
 def test_callbacks_are_copied_or_made():
