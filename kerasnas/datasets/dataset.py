@@ -157,9 +157,17 @@ class Dataset:
         weights = np.prod(given, axis=0) if given else None
         return dataclasses.replace(self, task=dataclasses.replace(self.task, metric=metric), weights=weights)
 
+    def rows(self, part: str) -> np.ndarray:
+        """The places of the samples of `"train"` or `"test"` among those of `raw`: all."""
+        return np.arange(len(self.labels(part)))
+
+    def labels(self, part: str) -> np.ndarray:
+        """The labels of `"train"` or `"test"`."""
+        return {"train": self.y_train, "test": self.y_test}[part]
+
     def names(self, part: str) -> Sequence[str]:
         """Return the file or row of each sample of `"train"` or `"test"`; else their numbers."""
-        return self.files.get(part) or [str(number) for number in range(len(getattr(self, f"y_{part}")))]
+        return self.files.get(part) or [str(number) for number in self.rows(part)]
 
     def raw(self, part: str, scale: float | None = None) -> np.ndarray:
         """The raw samples of `"train"` or `"test"`, as a deployed model takes them.

@@ -10,7 +10,7 @@ from kerasnas import checks
 from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
 from kerasnas.deployment.estimator import DATA, Estimator
-from kerasnas.deployment.predictions import evaluate_nodes
+from kerasnas.deployment.predictions import evaluate
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.runs.folder import RunFolder
 
@@ -209,7 +209,8 @@ class GraphClassifier(ProbabilityEstimator):
 
     def evaluate(self, x: None = None, y: None = None) -> dict[str, Any]:
         """Return accuracy, its 95 % interval and loss on the test nodes, as `kerasnas.deployment.evaluate`."""
-        return evaluate_nodes(self._fitted(), self._dataset)
+        self._fitted()
+        return evaluate(self.run, self._dataset)
 
     @property
     def _dataset(self) -> str:

@@ -171,6 +171,12 @@ class Modality:
         """Return the modality with what its samples have to have in common with a saved network."""
         return self
 
+    def check_data(self, data: Any, shape: tuple[int, ...]) -> None:
+        """Raise ValueError for data whose raw samples a saved network, which takes those of a shape, does not take."""
+        if data.raw_shape != shape:
+            takes, received = f"samples of shape {shape}" if shape else "texts", data.raw_shape or "texts"
+            raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
+
     def load_options(self, reading: Reading) -> dict[str, Any]:
         """Return the arguments of `kerasnas.datasets.load` by which samples of a folder or table fit a network."""
         return {}

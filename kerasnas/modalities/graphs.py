@@ -60,6 +60,9 @@ class Graphs(Modality):
         graph = next((layer.graph for layer in model.layers if hasattr(layer, "graph")), None)
         return self if graph is None else type(self)(graph.num_nodes, graph)
 
+    def check_data(self, data: Any, shape: tuple[int, ...]) -> None:
+        self.check_graph(data.name, data.graph)
+
     def check_graph(self, name: str, graph: Graph) -> None:
         """Raise ValueError for another graph than that of the network."""
         edges = graph.edges if self.graph is None else self.graph.edges

@@ -38,6 +38,7 @@ class Signals(Modality):
     most_epochs = 300
     race_share = 0.3
     companion_setting = "kernels"
+    example = "new.ts"
     near = 0.999999  # different ones of a device reach 0.99999
     in_words = "{length:g} steps of {channels} channels"
     archives: ClassVar[Mapping[str, Any]] = {".ts": read_series}

@@ -36,6 +36,13 @@ def labels_of(task, y):
     return labels[task.name]
 
 
+def joined(network, data, parts, task, kind):
+    """The network and linear models as one, and the record."""
+    beside = joining.Beside(kind, data, parts, task, network.output_shape[-1])
+    record = beside.weigh(network, 100)
+    return beside.joined(network, record["weights"]), record
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_gradient_of_the_loss(task):
     rng = np.random.default_rng(0)
@@ -155,7 +162,7 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     network = keras.Model(inputs, keras.ops.sum(embedding(inputs), axis=1))
     embedding.set_weights([table])
     parts = base.held_out(CLASSIFICATION, y, seed=0)
-    model, record = joining.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
+    model, record = joined(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2))
     shares, decided = record["weights"], record["network"]
     assert decided["used"] == helps == (shares[2] > 0) == (decided["with"] < decided["without"])
     assert (embedding in model.layers) == helps
@@ -220,7 +227,7 @@ def test_texts_without_a_weight_are_not_learned():
     network = keras.Sequential(
         [keras.Input((6,)), keras.layers.Embedding(30, 2), keras.layers.GlobalAveragePooling1D()]
     )
-    model, record = joining.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
+    model, record = joined(network, (ids, labels, weights), parts, CLASSIFICATION, companion)
     assert (model.predict(ids, verbose=0).argmax(axis=1) == y).mean() > 0.9 and record["losses"]["linear"] < 0.3
 
 

@@ -13,6 +13,7 @@ from kerasnas.deployment import monitoring
 from kerasnas.drift import DriftMonitor
 from kerasnas.export.classifier import load_classifier, save_classifier
 from kerasnas.methods import RaceConfig
+from kerasnas.modalities.images import Images
 from kerasnas.runs.folder import RunFolder
 
 CLASSES = ("bright", "dark")
@@ -97,15 +98,16 @@ def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, capsys)
     assert cli.main(["monitor", str(run), str(new), f"--dataset={tmp_path / 'moved.npz'}"]) == 0
 
 
-def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, capsys):
+def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, capsys, monkeypatch):
     """All of them look dark to the network, until it knows how bright images are now."""
+    monkeypatch.setattr(Images, "example", "photo.png")
     x, y = images(120, 1, 0, 100)
     before = (run / "model.keras").read_bytes()
     assert cli.main(["monitor", str(run), str(photos(tmp_path / "photos", x, y)), "--adapt"]) == 0
     out = capsys.readouterr().out
     assert "Drift: the inputs and the outputs of the model changed." in out and "  brightness: 1" in out
     adapted = run / "adapted-1"
-    assert f"kerasnas predict {adapted} image.png" in out and (run / "model.keras").read_bytes() == before
+    assert f"kerasnas predict {adapted} photo.png" in out and (run / "model.keras").read_bytes() == before
     files = ["adaptation.json", "drift.json", "drift.npz", "model.json", "model.keras"]
     assert sorted(path.name for path in adapted.iterdir()) == files
     record = json.loads((adapted / "adaptation.json").read_text())
