@@ -238,7 +238,10 @@ class Modality:
             ValueError: if such samples are not read from files.
         """
         if not self.suffixes:
-            return self.from_archives(paths, reading)
+            raise ValueError(
+                f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
+                "`model.predict` in Python."
+            )
         decoded = self.decode(list(dict.fromkeys(self._files(paths))), None, reading)
         return decoded.paths, decoded.samples, dict(decoded.unreadable)
 
@@ -266,23 +269,12 @@ class Modality:
             raise ValueError("; ".join(found.unreadable.values()))
         return found.of(files), dict(found.more)
 
-    def from_archives(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
-        """As `from_paths`, of a modality whose files hold many samples each. By default they are not read."""
-        raise ValueError(
-            f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
-            "`model.predict` in Python."
-        )
-
     def of_paths(self, x: Any, reading: Reading) -> np.ndarray | None:
-        """Return the samples of a path or of several, as `from_paths` takes them; None where `x` is something else."""
+        """Return the samples of files of `suffixes`, at a path or at several; None where `x` is something else."""
         paths = [x] if isinstance(x, str | os.PathLike) else x
         if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
             return None
-        if self.suffixes:
-            return self.decoded(self._files(paths), None, reading)[0]
-        return self.from_archives(paths, reading)[1]
+        return self.decoded(self._files(paths), None, reading)[0]
 
     def check(
         self,
@@ -292,11 +284,11 @@ class Modality:
         num_classes: int | None = None,
         input_shape: tuple[int | None, ...] | None = None,
         what: str = "training",
-        task: Task | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         """Raise ValueError unless `x` and `y` are inputs and labels to learn from; arguments as for `check_images`."""
         checks.instance("what", what, str, "the name of the data")
-        task = CLASSIFICATION if task is None else checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+        checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
         checks.optional(checks.size, "num_classes", num_classes)
         for argument, value in (("x", x), ("y", y)):
             if not (hasattr(value, "shape") and hasattr(value, "dtype")):
@@ -304,6 +296,20 @@ class Modality:
         x, y = as_array(x), np.asarray(y)
         self._check_inputs(x, None if input_shape is None else tuple(input_shape), what)
         task.check_trainable(y, len(x), num_classes, what, self.input_plural)
+
+    def raw_parts(
+        self, arrays: Mapping[str, np.ndarray], task: Task, fits: Callable[[np.ndarray], bool], expected: str
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return raw samples and labels of "train" and "test"; raise ValueError for samples that do not fit."""
+        x: dict[str, np.ndarray] = {}
+        y: dict[str, np.ndarray] = {}
+        for part, what in PARTS:
+            samples, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
+            if not samples.size or not fits(samples):
+                raise wrong_value("x", expected, f"shape {samples.shape}, dtype {samples.dtype}", what)
+            task.check_trainable(y[part], len(samples), None, what, self.plural)
+            x[part] = samples
+        return x, y
 
     def _check_inputs(self, x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
         plural = self.input_plural

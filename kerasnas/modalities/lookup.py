@@ -206,7 +206,6 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     found = (
         modality("images") if input_shape is None else of_input_shape(_shape(input_shape), getattr(x, "dtype", None))
     )
-    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
     found.check(x, y, num_classes=num_classes, input_shape=input_shape, what=what, task=task)
 
 

@@ -56,7 +56,7 @@ class Signals(Modality):
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN
 
-    def from_archives(
+    def from_paths(
         self, paths: Sequence[str | os.PathLike], reading: Reading
     ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
         return *read_unlabeled(paths, reading.shape[0] if reading.shape else 0), {}

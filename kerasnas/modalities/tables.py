@@ -16,7 +16,7 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion, Weights
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import Modality, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
@@ -107,15 +107,8 @@ class Tables(Modality):
         return x.ndim == 2 and x.dtype.kind in "iufbU"
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
-        rows: dict[str, np.ndarray] = {}
-        y: dict[str, np.ndarray] = {}
-        for part, what in PARTS:
-            rows[part], y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-            x = rows[part]
-            if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
-                expected = "rows of numbers or texts, (samples, columns), at least one"
-                raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}", what)
-            task.check_trainable(y[part], len(x), None, what, self.plural)
+        expected = "rows of numbers or texts, (samples, columns), at least one"
+        rows, y = self.raw_parts(arrays, task, self.claims, expected)
         width = rows["train"].shape[1]
         if rows["test"].shape[1] != width:
             raise wrong_value("x", f"rows of {width} columns", f"{rows['test'].shape[1]} columns", "test")
