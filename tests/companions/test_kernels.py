@@ -152,15 +152,6 @@ def test_settings():
     assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and TrainingRecipe().settings()["kernels"] == 0
 
 
-def test_signals_without_a_weight_are_not_learned():
-    x, y = waves(120)
-    wrong = np.arange(120) // 2 % 3 > 0
-    labels, parts = np.where(wrong, 1 - y, y), (np.arange(90), np.arange(90, 120))
-    for weights, right in ((np.where(wrong, 0.0, 3.0), True), (None, False)):
-        (held,), _ = KernelCompanion(84).learn(x, labels, parts, CLASSIFICATION, 2, weights)
-        assert ((held.argmax(axis=1) == y[90:]).mean() > 0.9) == right
-
-
 def test_a_ridge_of_weights_is_that_of_the_samples_that_have_them():
     rng = np.random.default_rng(0)
     x, weights = rng.standard_normal((80, 3)), np.where(np.arange(80) < 50, 2.0, 0.0)

@@ -108,12 +108,3 @@ def test_each_half_is_mixed_as_the_other_one_wants():
     turned = np.where(y[:, None] == 0, right, wrong)  # right on one half alone, which the other half speaks for
     mixed = mixing.crossed(CLASSIFICATION, [turned, 0 * wrong], y)
     assert np.abs(mixed[y == 0]).max() < 0.1 < np.abs(mixed[y == 1]).max()
-
-
-def test_texts_without_a_weight_are_not_learned():
-    x, y = texts(240, 2, LEARNED)
-    wrong = np.arange(240) // 2 % 3 > 0
-    weights, parts = np.where(wrong, 0.0, 3.0), (np.arange(180), np.arange(180, 240))
-    kind = VectorCompanion(1, vectors(1.0), LEARNED)
-    held, _ = kind.learn(x, np.where(wrong, 1 - y, y), parts, CLASSIFICATION, 2, weights)
-    assert (held[-1].argmax(axis=1) == y[180:]).mean() > 0.8

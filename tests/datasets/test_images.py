@@ -319,17 +319,6 @@ def test_folder_is_split_by_class(tmp_path):
     assert any(not np.array_equal(load(folder, seed=seed).x_test, data.x_test) for seed in (1, 2))
 
 
-def test_folder_with_train_and_test(tmp_path):
-    _grey_folder(tmp_path / "train", per_class=3)
-    _save(tmp_path / "test" / "dog" / "a.bmp", np.full((4, 6), 7, np.uint8))
-    data = load(tmp_path)
-    assert data.y_train.tolist() == [0, 0, 0, 1, 1, 1] and data.y_test.tolist() == [1]
-    np.testing.assert_allclose(data.x_test, 7 / 255, rtol=1e-6)
-    _save(tmp_path / "test" / "cow" / "a.png", np.zeros((4, 6), np.uint8))
-    with pytest.raises(ValueError, match=r"test has classes that the folder train lacks: \['cow'\]"):
-        load(tmp_path)
-
-
 def test_folder_takes_the_most_common_size_and_color_when_any_has_it(tmp_path):
     folder = _grey_folder(tmp_path / "pets", per_class=2)
     _save(folder / "cat" / "big.JPG", np.full((40, 30, 3), 200, np.uint8), quality=95)

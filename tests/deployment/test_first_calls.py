@@ -7,7 +7,6 @@ from inspect import signature
 
 import keras_tuner
 import numpy as np
-import pandas as pd
 import pytest
 
 import kerasnas
@@ -24,11 +23,8 @@ from kerasnas import (
 )
 from kerasnas.cli.flags import parse
 from kerasnas.other_tools import ANSWERS, SAME, answer_in_flags, silent
-from tests.kit import CLASSES, stripes
-
-X, Y = stripes(60, 0)
-ROWS = np.random.default_rng(0).normal(size=(60, 2)) + 20 * np.searchsorted(sorted(CLASSES), Y)[:, None]
-FRAME = pd.DataFrame({"length": ROWS[:, 0], "width": ROWS[:, 1], "class": Y})
+from tests.deployment.test_first_commands import FRAME, ROWS, X, Y
+from tests.kit import CLASSES
 
 CALLS = {  # tool -> further calls than those of test_first_commands.py, and our answer, or the arguments that result
     "AutoKeras": [
@@ -114,7 +110,7 @@ CALLS = {  # tool -> further calls than those of test_first_commands.py, and our
         (lambda: ImageClassifier(imgsz=64), {"image_size": "64"}),
     ],
     "a typing error, or twice the same": [
-        (lambda: ImageClassifier(minuts=3), "Did you mean 'minutes'"),
+        (lambda: ImageClassifier(minuts=3), "ImageClassifier has no argument `minuts`. Did you mean 'minutes'"),
         (lambda: GraphClassifier(max_parameters=3), "GraphClassifier has no argument `max_parameters`"),
         (lambda: AutoClassifier(time_limit=0), "`time_limit`. Expected a number above 0"),
         (lambda: AutoClassifier(time_limit=60, time_budget=60), "Expected one of them"),
