@@ -50,8 +50,13 @@ class Constraint:
     def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         """Return `value` in its plain type if it is right; raise an error otherwise."""
         if not self.accepts(value):
-            raise self.error(invalid(argument, expected or str(self), value))
+            error, hint = self.refusal(value)
+            raise error(invalid(argument, expected or str(self), value, hint))
         return self.convert(value)
+
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        """Return the class of the error for a wrong value, and a hint."""
+        return self.error, ""
 
     def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
         """Return `value` if it is right; raise an error that names the argument, what was expected, and the value."""
@@ -191,11 +196,8 @@ class Options(Constraint):
     def accepts(self, value: Any) -> bool:
         return any(value is one or (type(value) is type(one) and value == one) for one in self.known)
 
-    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
-        if not self.accepts(value):
-            hint = nearest(value, map(str, self.known)) if self.words == Options.words else ""
-            raise ValueError(invalid(argument, expected or self.words, value, hint))
-        return value
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        return ValueError, nearest(value, map(str, self.known)) if self.words == Options.words else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,11 +291,8 @@ class Text(Constraint):
     def accepts(self, value: object) -> bool:
         return isinstance(value, str) and (self.empty or value != "")
 
-    def check(self, argument: str, value: Any, expected: str | None = None) -> str:
-        if not self.accepts(value):
-            error = ValueError if isinstance(value, str) else TypeError
-            raise error(invalid(argument, expected or str(self), value))
-        return value
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        return ValueError if isinstance(value, str) else TypeError, ""
 
 
 @dataclasses.dataclass(frozen=True)

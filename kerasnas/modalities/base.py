@@ -72,6 +72,7 @@ class Modality:
         input_plural: network inputs in messages. Defaults to `plural`.
         inputs: what a network takes, as a search space's `inputs` says.
         axes: names of the axes of one network input.
+        kinds: of the dtypes that network inputs may have, in NumPy's letters. Defaults to numbers.
         value: one number of a sample, in messages.
         sizes: names of the sizes that describe data for experience. Defaults to the axes.
         fixes: number of axes of an array of other samples -> what to do about it.
@@ -105,6 +106,7 @@ class Modality:
     input_plural = ""
     inputs = ""
     axes: tuple[str, ...] = ()
+    kinds = "iuf"
     value = "value"
     sizes: tuple[str, ...] = ()
     fixes: ClassVar[Mapping[int, str]] = {}
@@ -322,7 +324,8 @@ class Modality:
             raise wrong_value("x", expected, f"an empty array, shape {x.shape}", what)
         if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
             raise wrong_value("x", f"{plural} of numbers, float or integer", f"dtype {x.dtype}", what)
-        self.check_dtype(x, what)
+        if x.dtype.kind not in self.kinds:
+            raise wrong_value("x", f"{plural} of an integer dtype", f"dtype {x.dtype}", what)
         if input_shape is not None:
             pairs = zip(input_shape, x.shape[1:], strict=False)
             if len(input_shape) != x.ndim - 1 or any(size not in (None, found) for size, found in pairs):
@@ -333,9 +336,6 @@ class Modality:
             if bad.size:
                 received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
                 raise wrong_value("x", "finite values", f"{received}{self.gaps}", what)
-
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        """Raise ValueError for inputs of another dtype than networks take."""
 
     def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
         """Return raw samples as the array that a deployed `model` takes.

@@ -183,10 +183,6 @@ class Tables(Modality):
             raise ValueError("Expected .csv files of rows. Received: none")
         return names, np.concatenate(parts), {}
 
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        if x.dtype.kind not in "fiu":
-            raise wrong_value("x", "rows of numbers", f"dtype {x.dtype}", what)
-
     def array(self, argument: str, x: Any) -> np.ndarray:
         return checks.array(argument, x, finite=False)  # NaN stands for what is missing
 

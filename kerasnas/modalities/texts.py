@@ -21,7 +21,6 @@ from kerasnas.modalities.fronts import Front, Vocabulary
 from kerasnas.modalities.parts import Parts, words
 from kerasnas.modalities.token_vectors import find_vectors
 from kerasnas.tasks import Task
-from kerasnas.wording import wrong_value
 
 _BUCKETS = 512  # of the counts of words, on which the nearest text is found
 _MOST_LETTERS = 160  # of an excerpt
@@ -47,6 +46,7 @@ class Texts(Modality):
     inputs = "text"
     axes = ("length",)
     sizes = ("length", "vocabulary")
+    kinds = "iu"
     value = "token id"
     fixes = {
         4: "These are images: a space for images takes them",
@@ -104,10 +104,6 @@ class Texts(Modality):
     ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
         texts = read_texts(paths)
         return texts, np.array(texts, object), {}
-
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        if not np.issubdtype(x.dtype, np.integer):
-            raise wrong_value("x", "token ids of an integer dtype", f"dtype {x.dtype}", what)
 
     def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
         found = checks.strings(argument, x, _EXPECTED)
