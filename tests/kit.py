@@ -10,12 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasnas.export.classifier import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
 from kerasnas.racing import portfolio, winners
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from kerasnas.runs import method
+from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import recipe
 
@@ -49,6 +51,13 @@ def stripes(number, seed, names=CLASSES):
     for label in range(3):
         x[y == label, 2 + 3 * label] += 150
     return x.astype("uint8"), names[y]
+
+
+def finished_run(folder, network, *described, dataset="", **more):
+    """A finished race of this network in a folder that is made; the rest as for `save_classifier`."""
+    path = RunFolder.create(folder, RaceConfig(dataset=str(dataset))).path
+    save_classifier(path, network, *described, **more)
+    return path
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.companions.base import Companion
-from kerasnas.modalities.columns import Columns, as_list, columns_of, labels_in, samples_in
+from kerasnas.modalities.columns import Columns, as_list, close, columns_of, labels_in
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
@@ -30,6 +30,11 @@ from kerasnas.wording import wrong_value
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
 PARTS = (("train", "training"), ("test", "test"))
+Paths = Sequence[str | os.PathLike]
+FromPaths = tuple[Sequence[Any], np.ndarray, dict[Any, str]]
+"""Names of samples; the raw samples; and the reason for each file that could not be read."""
+ByPart = dict[str, np.ndarray]
+"""An array for each of "train" and "test"."""
 _BATCH, _AT_ONCE = 250, 1024
 _LOADING = """\
 import keras  # the network is made of standard layers: KerasNAS is not needed
@@ -208,7 +213,12 @@ class Modality:
         Raises:
             ValueError: if there is none; names the nearest.
         """
-        return samples_in(columns, self.columns, self.plural)
+        for name in ("", *self.columns):
+            found = [own for own in columns if own.lower() == name]
+            if found:
+                return found[0]
+        expected = f"a table with a column of {self.plural}, named {', '.join(self.columns)}"
+        raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", close(columns, self.columns)))
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         """Return samples of an estimator's `fit` as an array."""
@@ -227,13 +237,8 @@ class Modality:
         """Return samples of an estimator's `predict`, in whatever form, as a network takes them."""
         return self.samples(x, reading)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         """Return the arguments of `kerasnas predict` as samples.
-
-        Returns:
-            Their names; the raw samples; and the reason for each file that could not be read.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -247,7 +252,7 @@ class Modality:
         decoded = self.decode(list(dict.fromkeys(self._files(paths))), None, reading)
         return decoded.paths, decoded.samples, dict(decoded.unreadable)
 
-    def _files(self, paths: Sequence[str | os.PathLike]) -> list[Path]:
+    def _files(self, paths: Paths) -> list[Path]:
         """Return the files at these paths, and those in folders there."""
         files: list[Path] = []
         checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
@@ -301,10 +306,9 @@ class Modality:
 
     def raw_parts(
         self, arrays: Mapping[str, np.ndarray], task: Task, fits: Callable[[np.ndarray], bool], expected: str
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    ) -> tuple[ByPart, ByPart]:
         """Return raw samples and labels of "train" and "test"; raise ValueError for samples that do not fit."""
-        x: dict[str, np.ndarray] = {}
-        y: dict[str, np.ndarray] = {}
+        x, y = ByPart(), ByPart()
         for part, what in PARTS:
             samples, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
             if not samples.size or not fits(samples):

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files import untrusted
-from kerasnas.modalities.base import Modality, Reading, TextLimits
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits
 from kerasnas.modalities.columns import Columns
 from kerasnas.primitives.graph import Graph
 from kerasnas.tabular.table import read_arrays
@@ -84,9 +84,7 @@ class Graphs(Modality):
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return checks.array("x", x, rank=2)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         if len(paths) != 1 or not is_graph_file(paths[0]):
             received = ", ".join(map(str, paths))
             raise ValueError(

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kerasnas import checks
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import PARTS, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import (
@@ -116,9 +116,7 @@ class Images(Modality):
             raise ValueError(checks.invalid("x", f"images of shape {reading.shape}", images.shape[1:]))
         return images
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         shape = reading.shape
         if shape is None or shape[-1] not in MODES:
             raise ValueError(f"The network takes samples of shape {shape}, not images.")

@@ -16,7 +16,7 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion, Weights
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
-from kerasnas.modalities.base import Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
@@ -166,9 +166,7 @@ class Tables(Modality):
             raise ValueError(checks.invalid("x", f"rows of {len(self.own)} columns", f"shape {rows.shape}", hint))
         return self.coded(dict(zip((column.name for column in self.own), rows.T, strict=True)))
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         names: list[str] = []
         parts = []
         for path in map(Path, paths):

@@ -14,7 +14,7 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.linear import NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
-from kerasnas.modalities.base import Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
@@ -99,9 +99,7 @@ class Texts(Modality):
             return np.array(read_texts([x]), object)
         return self.samples(self.column(x, reading), reading).astype(object)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         texts = read_texts(paths)
         return texts, np.array(texts, object), {}
 

@@ -12,10 +12,8 @@ import pytest
 from kerasnas import ImageClassifier, cli, deployment
 from kerasnas.deployment import exporting
 from kerasnas.export import formats
-from kerasnas.export.classifier import save_classifier
 from kerasnas.export.formats import FORMATS
-from kerasnas.methods import RaceConfig
-from kerasnas.runs.folder import RunFolder
+from tests.kit import finished_run
 
 GENOTYPE = {"format": "kerasnas.genotype", "version": 1, "space": "toy", "cells": {"normal": [["skip_connect", 0, 2]]}}
 
@@ -26,11 +24,11 @@ def run(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (60, 6, 6, 1), np.uint8), np.arange(60) % 3
     np.savez(tmp_path / "data.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 1))
     logits = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs)))
-    save_classifier(folder, keras.Model(inputs, logits), ("0", "1", "2"), 255)
+    network = keras.Model(inputs, logits)
+    folder = finished_run(tmp_path / "run", network, ("0", "1", "2"), 255, dataset=tmp_path / "data.npz")
     record = {"genotype": GENOTYPE, "searched": {"test_accuracy": 0.5}, "dataset": {"name": "data"}, "settings": {}}
     record |= {"random": []}
     (folder / "result.json").write_text(json.dumps(record))

@@ -11,10 +11,9 @@ from PIL import Image
 from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
 from kerasnas.drift import DriftMonitor
-from kerasnas.export.classifier import load_classifier, save_classifier
-from kerasnas.methods import RaceConfig
+from kerasnas.export.classifier import load_classifier
 from kerasnas.modalities.images import Images
-from kerasnas.runs.folder import RunFolder
+from tests.kit import finished_run
 
 CLASSES = ("bright", "dark")
 
@@ -54,9 +53,7 @@ def fast(monkeypatch):
 @pytest.fixture
 def run(tmp_path):
     data = write(tmp_path / "data.npz", *images(200, 0))
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
-    save_classifier(folder, network(), CLASSES, 255)
-    return folder
+    return finished_run(tmp_path / "run", network(), CLASSES, 255, dataset=data)
 
 
 def photos(folder, x, y=None):
@@ -206,7 +203,6 @@ def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast)
 
 def test_run_with_few_test_images_says_so(tmp_path, capsys):
     data = write(tmp_path / "data.npz", *images(40, 0))
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
-    save_classifier(folder, network(), CLASSES, 255)
+    folder = finished_run(tmp_path / "run", network(), CLASSES, 255, dataset=data)
     assert cli.main(["monitor", str(folder), str(data)]) == 2
     assert "are 20 samples. Expected at least 40" in capsys.readouterr().err

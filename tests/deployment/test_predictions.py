@@ -12,8 +12,7 @@ from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.export.classifier import save_classifier
-from kerasnas.methods import RaceConfig
-from kerasnas.runs.folder import RunFolder
+from tests.kit import finished_run
 
 CLASSES = ("dark", "middle", "bright")
 
@@ -39,9 +38,7 @@ def run(tmp_path):
     x = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 250, 130, 250)])
     y = np.array([0, 2, 1, 0])
     np.savez(tmp_path / "data.npz", x_train=x[::-1], y_train=y[::-1], x_test=x, y_test=y, classes=CLASSES)
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
-    save_classifier(folder, brightness_network(), CLASSES, 255)
-    return folder
+    return finished_run(tmp_path / "run", brightness_network(), CLASSES, 255, dataset=tmp_path / "data.npz")
 
 
 def test_images_of_any_size_are_classified_and_the_unreadable_named(run, tmp_path):
