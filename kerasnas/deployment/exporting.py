@@ -13,13 +13,7 @@ from kerasnas import checks
 from kerasnas.cost.latency import device_name, keras_latency
 from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
-from kerasnas.export.formats import (
-    FORMATS,
-    Export,
-    check_convertible,
-    check_formats,
-    export_classifier,
-)
+from kerasnas.export.formats import FORMATS, Export, check_convertible, check_formats, export_classifier
 from kerasnas.files import storage
 from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder

@@ -16,14 +16,7 @@ from kerasnas import checks
 from kerasnas.modalities.base import PARTS, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
-from kerasnas.modalities.decoding import (
-    MODES,
-    SUFFIXES,
-    TRAITS,
-    Decoded,
-    pixels_of_images,
-    read_pixels,
-)
+from kerasnas.modalities.decoding import MODES, SUFFIXES, TRAITS, Decoded, pixels_of_images, read_pixels
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts

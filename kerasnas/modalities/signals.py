@@ -10,16 +10,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.kernels import KernelCompanion, usual_features
-from kerasnas.modalities.base import (
-    PARTS,
-    ByPart,
-    FromPaths,
-    Modality,
-    Paths,
-    Reading,
-    TextLimits,
-    dataset_arguments,
-)
+from kerasnas.modalities.base import PARTS, ByPart, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.modalities.parts import WINDOWS, Parts, blocks

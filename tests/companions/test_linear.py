@@ -116,9 +116,7 @@ def test_what_is_held_out(y):
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
-    "task",
-    [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
-    ids=lambda task: task.name,
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])], ids=lambda task: task.name
 )
 def test_a_training_ends_with_one_model_of_both(task, tmp_path):
     (ids, y), (new, hidden) = texts(240), texts(60, seed=1)

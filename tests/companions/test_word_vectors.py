@@ -37,9 +37,7 @@ def beside(kind, x, y, task=CLASSIFICATION, outputs=2):
 
 
 @pytest.mark.parametrize(
-    "task",
-    [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
-    ids=lambda task: task.name,
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])], ids=lambda task: task.name
 )
 def test_it_knows_words_that_no_training_text_has(task, tmp_path):
     (x, y), (new, hidden) = texts(240, 2, LEARNED), texts(200, LEARNED, IDS, seed=1)

@@ -204,10 +204,7 @@ def test_splits_share_no_class(pool):
 
 @pytest.mark.parametrize(
     ("y", "sizes", "name"),
-    [
-        *((LABELS, sizes, "sizes") for sizes in ((4, 3), (0.9, 0.9), (6, 0), (), ("a",))),
-        (LABELS / 2, (2,), "y"),
-    ],
+    [*((LABELS, sizes, "sizes") for sizes in ((4, 3), (0.9, 0.9), (6, 0), (), ("a",))), (LABELS / 2, (2,), "y")],
 )
 def test_impossible_splits_are_refused(y, sizes, name):
     with pytest.raises(ValueError, match=f"`{name}`"):

@@ -86,12 +86,11 @@ def test_the_reference_is_of_test_samples_and_outlives_the_data(run, tmp_path, c
     assert found["drift"] is False and found["samples"] == 60
 
 
-def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, capsys):
+def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, fails):
     new = photos(tmp_path / "photos", *images(60, 1))
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
-    assert cli.main(["monitor", str(run), str(new)]) == 2
-    error = capsys.readouterr().err
-    assert "has no drift.json" in error and "--dataset=PATH" in error and error.count("\n") == 1
+    error = fails("monitor", run, new)
+    assert "has no drift.json" in error and "--dataset=PATH" in error
     assert cli.main(["monitor", str(run), str(new), f"--dataset={tmp_path / 'moved.npz'}"]) == 0
 
 
@@ -152,44 +151,37 @@ def test_earlier_images_are_replayed_unless_the_concept_changed(run, tmp_path, m
     assert found["adaptation"]["folder"] is None or found["adaptation"]["adopted"]
 
 
-def test_a_failure_leaves_no_part_of_an_adapted_network(run, tmp_path, monkeypatch, capsys):
+def test_a_failure_leaves_no_part_of_an_adapted_network(run, tmp_path, monkeypatch, fails):
     def full(folder, model):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(monitoring, "write_model", full)
     new = photos(tmp_path / "photos", *images(60, 1, 0, 100))
-    assert cli.main(["monitor", str(run), str(new), "--adapt"]) == 2
-    assert "The disk is full" in capsys.readouterr().err
+    assert "The disk is full" in fails("monitor", run, new, "--adapt")
     assert not [path.name for path in run.iterdir() if "adapted" in path.name]
     assert load_classifier(run).classes == CLASSES
 
 
-def test_bad_input(run, tmp_path, capsys):
-    def fails(*arguments):
-        assert cli.main(["monitor", *map(str, arguments)]) == 2
-        error = capsys.readouterr().err
-        assert error.count("\n") == 1
-        return error
-
+def test_bad_input(run, tmp_path, fails):
     few, new = photos(tmp_path / "few", images(19, 1)[0]), photos(tmp_path / "new", *images(40, 1))
-    assert "at least 20 samples" in fails(run, few)
-    assert "Expected image files" in fails(run)
-    assert "for flag --minutes. Expected a number" in fails(run, new, "--minutes=x")
-    assert "Expected a number above 0. Received: 0.0" in fails(run, new, "--minutes=0")
-    assert "There is no image" in fails(run, tmp_path / "nothing")
+    assert "at least 20 samples" in fails("monitor", run, few)
+    assert "Expected image files" in fails("monitor", run)
+    assert "for flag --minutes. Expected a number" in fails("monitor", run, new, "--minutes=x")
+    assert "Expected a number above 0. Received: 0.0" in fails("monitor", run, new, "--minutes=0")
+    assert "There is no image" in fails("monitor", run, tmp_path / "nothing")
     (tmp_path / "new" / "dark").rename(tmp_path / "new" / "drak")
-    assert "does not know class 'drak'" in fails(run, new, "--labels")
-    assert "one folder or file" in fails(run, new, few, "--labels")
+    assert "does not know class 'drak'" in fails("monitor", run, new, "--labels")
+    assert "one folder or file" in fails("monitor", run, new, few, "--labels")
     x, y = images(40, 1)
     np.savez(tmp_path / "wide.npz", x_train=x[:, :, :2], y_train=y, x_test=x[:, :, :2], y_test=y, classes=CLASSES)
-    assert "takes samples of shape (4, 4, 1)" in fails(run, tmp_path / "wide.npz", "--labels")
+    assert "takes samples of shape (4, 4, 1)" in fails("monitor", run, tmp_path / "wide.npz", "--labels")
     (run / "model.json").unlink()
-    assert "is not finished" in fails(run, new)
-    assert "holds no run" in fails(tmp_path / "few", new)
+    assert "is not finished" in fails("monitor", run, new)
+    assert "holds no run" in fails("monitor", tmp_path / "few", new)
 
 
 @pytest.mark.slow
-def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast):
+def test_too_few_held_out_images_leave_no_reference(run, tmp_path, fails, fast):
     x, y = images(60, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)
     (run / "adapted-1").mkdir()  # an earlier one, which is not written over
@@ -197,12 +189,10 @@ def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast)
     assert not list((run / "adapted-1").iterdir())
     adapted = run / "adapted-2"
     assert (adapted / "model.keras").exists() and not (adapted / "drift.json").exists()
-    assert cli.main(["monitor", str(adapted), str(new)]) == 2
-    assert "too few images to hold out a reference" in capsys.readouterr().err
+    assert "too few images to hold out a reference" in fails("monitor", adapted, new)
 
 
-def test_run_with_few_test_images_says_so(tmp_path, capsys):
+def test_run_with_few_test_images_says_so(tmp_path, fails):
     data = write(tmp_path / "data.npz", *images(40, 0))
     folder = finished_run(tmp_path / "run", network(), CLASSES, 255, dataset=data)
-    assert cli.main(["monitor", str(folder), str(data)]) == 2
-    assert "are 20 samples. Expected at least 40" in capsys.readouterr().err
+    assert "are 20 samples. Expected at least 40" in fails("monitor", folder, data)

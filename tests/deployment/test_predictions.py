@@ -107,11 +107,7 @@ def test_commands(run, tmp_path, capsys):
     assert first.startswith("data: 75.00 % of 4 samples (95 % interval ") and worst.split()[0] == "dark"
 
 
-def test_bad_input(run, tmp_path, capsys):
-    def fails(*arguments):
-        assert cli.main([str(argument) for argument in arguments]) == 2
-        return capsys.readouterr().err
-
+def test_bad_input(run, tmp_path, fails):
     (tmp_path / "empty").mkdir()
     assert "There is no image in the folder" in fails("predict", run, tmp_path / "empty")
     assert "There is no image, and no folder" in fails("predict", run, tmp_path / "nothing.png")

@@ -62,10 +62,7 @@ def test_a_class_may_be_called_train_and_other_folders_next_to_parts_are_named(t
 @pytest.mark.parametrize(
     ("places", "words"),
     [
-        (
-            ["fold1/a", "fold1/b", "fold2/a", "fold2/B"],
-            "fold1, fold2, all with the same folders a, b: either",
-        ),
+        (["fold1/a", "fold1/b", "fold2/a", "fold2/B"], "fold1, fold2, all with the same folders a, b: either"),
         (["fold1/a1", "fold1/a2", "fold2/a1", "fold2/a2"], "fold1, fold2, all with the same folders a1, a2"),
         (["photo/cat", "photo/dog", "sketch/cat", "sketch/dog"], "photo, sketch, all with the same folders cat, dog"),
         (["a/train", "a/test", "b/train", "b/test"], r"parts of a split \(test, train\) in a, b"),
