@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Interval
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
 from kerasnas.files import untrusted
 from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
-from kerasnas.modalities.decoding import FITS, LONGEST, Reading, check_image_size
+from kerasnas.modalities.decoding import FITS, LONGEST, Reading
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
@@ -106,7 +107,9 @@ def load(
     ((28, 28, 1), 10, (6000, 28, 28, 1))
     """
     path = checks.path("name_or_path", name_or_path)
-    check_image_size(image_size)
+    sides = image_size if isinstance(image_size, (tuple, list)) else ()
+    if image_size is not None and (len(sides) != 2 or not all(map(Interval(int, least=1).accepts, sides))):
+        raise ValueError(checks.invalid("image_size", "(height, width), two positive integers", image_size))
     checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
     checks.one_of("task", task, TaskNames())

@@ -218,11 +218,8 @@ class Vocabulary(Front):
         return _layer(self.split, output_sequence_length=self.length, vocabulary=list(self.words))
 
     def get_config(self) -> dict[str, Any]:
-        more = (
-            {**self.source, "words with vectors": int(self.vectors.any(axis=1).sum())}
-            if self.vectors is not None
-            else {}
-        )
+        found = self.vectors
+        more = {} if found is None else {**self.source, "words with vectors": int(found.any(axis=1).sum())}
         return {"name": self.name, "words": self.learned_words, "length": self.length, "split": self.split, **more}
 
 

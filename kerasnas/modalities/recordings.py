@@ -43,7 +43,7 @@ class Recordings(Signals):
     traits = TRAITS
     example = "recording.wav"
     hub_tasks = {"classification": "audio-classification"}
-    from_paths = Modality.from_paths
+    from_paths, samples = Modality.from_paths, Modality.samples
 
     def __init__(self, rate: int = 0, length: int = 0):
         self.rate = checks.integer("rate", rate, least=0)
@@ -58,9 +58,6 @@ class Recordings(Signals):
             raise ValueError(checks.invalid("image_size", "None, as recordings have no size", reading.size))
         length = self.length or (reading.shape[0] if reading.shape else 0)
         return read_sounds(paths, root, self.rate, length)
-
-    def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        return checks.array("x", x)
 
     def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
         files = as_list(x)

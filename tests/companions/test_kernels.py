@@ -143,12 +143,13 @@ def test_settings():
     assert companion_sizes(TrainingConfig(kernels=0), series)["kernels"] == 0
     assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6), series)["kernels"] == 0
     assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series)["kernels"] == 840
-    with pytest.raises(ValueError, match=r"-1, 0, or at least 84\. Received: 83"):
-        TrainingConfig(kernels=83)
-    with pytest.raises(ValueError, match="0, or at least 84"):
-        TrainingRecipe(kernels=1)
-    with pytest.raises(ValueError, match="0 beside `ngrams`"):
-        TrainingRecipe(ngrams=2, kernels=84)
+    for kind, wrong, words in (
+        (TrainingConfig, {"kernels": 83}, r"-1, 0, or at least 84\. Received: 83"),
+        (TrainingRecipe, {"kernels": 1}, "0, or at least 84"),
+        (TrainingRecipe, {"ngrams": 2, "kernels": 84}, "0 beside `ngrams`"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            kind(**wrong)
     assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and TrainingRecipe().settings()["kernels"] == 0
 
 

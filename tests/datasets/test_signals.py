@@ -87,14 +87,14 @@ def test_gaps_in_the_middle_are_refused_with_the_line_that_fills_them(tmp_path):
 def test_checks_expect_signals_where_they_are_asked_for():
     x, y = np.zeros((4, 16, 2)), np.array([0, 1, 0, 1])
     check_images(x, y, input_shape=(None, 2))
-    with pytest.raises(ValueError, match=r"Grey images without a channel axis get one by x\[..., None\]"):
-        check_images(x, y)
-    with pytest.raises(ValueError, match=r"Signals without a channel axis get one by x\[..., None\]"):
-        check_images(x[..., 0], y, input_shape=(16, 1))
-    with pytest.raises(ValueError, match=r"Expected as many labels as signals\. Received: 4 signals and 3 labels"):
-        check_images(x, y[:3], input_shape=(16, 2))
-    with pytest.raises(ValueError, match="a class number for each of the signals"):
-        check_images(x, y[:, None], input_shape=(16, 2))
+    for wrong, shape, words in (
+        ((x, y), None, r"Grey images without a channel axis get one by x\[..., None\]"),
+        ((x[..., 0], y), (16, 1), r"Signals without a channel axis get one by x\[..., None\]"),
+        ((x, y[:3]), (16, 2), r"Expected as many labels as signals\. Received: 4 signals and 3 labels"),
+        ((x, y[:, None]), (16, 2), "a class number for each of the signals"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_images(*wrong, input_shape=shape)
 
 
 def test_shift_moves_each_signal_in_time():
