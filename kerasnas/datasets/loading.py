@@ -156,14 +156,12 @@ def load(
             arrays, own = with_task(arrays, task)
             name = path.resolve().name.removesuffix(".npz")
             data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
-            groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
+            more: dict[str, Any] = {name: arrays[name].reshape(-1) for name in ("groups", "weights") if name in arrays}
             read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
-            files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
+            more |= {name: read[name] for name in ("left_out", "traits") if name in read}
+            more["files"] = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
-            more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {}), "traits": read.get("traits")}
-            if "weights" in arrays:
-                more["weights"] = arrays["weights"].reshape(-1)
-            return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
+            return dataclasses.replace(data, notes=(*notes, *data.notes), image_fit=fit, **more)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(
