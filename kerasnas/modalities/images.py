@@ -100,7 +100,7 @@ class Images(Modality):
         if _is_column(x) or (isinstance(x, list) and x and hasattr(x[0], "getexif")):
             x = self.samples(x, reading)
         if (read := self.of_paths(x, reading)) is not None:
-            return read
+            return reading.scaled(read)
         images = checks.array("x", x)
         if not images.ndim or not len(images):
             raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, deployment
-from kerasnas.export.classifier import save_classifier
+from kerasnas.deployment.samples import Samples
+from kerasnas.export.classifier import load_classifier, save_classifier
 from tests.kit import finished_run
 
 CLASSES = ("dark", "middle", "bright")
@@ -114,6 +115,15 @@ def test_bad_input(run, tmp_path, fails):
     assert "holds no run" in fails("predict", tmp_path / "empty", tmp_path / "data.npz")
     (run / "model.json").unlink()
     assert f"is not finished. Continue it: kerasnas resume {run}" in fails("evaluate", run)
+
+
+def test_an_estimator_scales_files_as_the_command_does(run, tmp_path):
+    """Of a network that has learned from floats up to 1."""
+    save_classifier(run, brightness_network(), CLASSES, 1)
+    (found,), _ = deployment.predict(run, [photo(tmp_path / "a.png", 130)])
+    answers = Samples().answers(load_classifier(run), tmp_path / "a.png")
+    np.testing.assert_allclose(answers[0], list(found.probabilities.values()), rtol=1e-5)
+    assert found.label == "middle"
 
 
 def test_signals_are_no_images(run, tmp_path):
