@@ -94,6 +94,13 @@ def _sequence_once(value: Any) -> Any:
     return value if lasting else tuple(value)
 
 
+class _Lasting(Constraint):
+    """A constraint on sequences, each of which is read once."""
+
+    def fixed(self, value: Any) -> Any:
+        return _sequence_once(value)
+
+
 def real(value: object) -> float | None:
     """Return a number as a `float`; None if it is not one that a `float` can hold. A boolean is not a number."""
     if not isinstance(value, numbers.Real) and hasattr(value, "__array__") and getattr(value, "shape", None) == ():
@@ -334,7 +341,7 @@ class Optional(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Elements(Constraint):
+class Elements(_Lasting):
     """A sequence, but no text, of at least `least` elements that another constraint accepts."""
 
     constraint: Constraint
@@ -342,9 +349,6 @@ class Elements(Constraint):
 
     def __str__(self) -> str:
         return f"a sequence of at least {self.least}" if self.least else "a sequence"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         words = expected or str(self)
@@ -405,14 +409,11 @@ class Names(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape(Constraint):
+class Shape(_Lasting):
     """A shape: a sequence of positive integers."""
 
     def __str__(self) -> str:
         return "a shape, a tuple of positive integers"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def accepts(self, value: Any) -> bool:
         sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
@@ -423,7 +424,7 @@ class Shape(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Array(Constraint):
+class Array(_Lasting):
     """An array of numbers, a tensor, or nested sequences of them.
 
     Args:
@@ -442,9 +443,6 @@ class Array(Constraint):
         what = "numbers" if {"i", "f"} <= set(self.kinds) else " or ".join(words)
         axes = "" if self.rank is None else f" with {self.rank} {'axis' if self.rank == 1 else 'axes'}"
         return f"an array of {what}{axes}"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def check(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
         words = expected or str(self)

@@ -9,6 +9,7 @@ import zipfile
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from kerasnas.export.classifier import save_classifier
 from kerasnas.genotypes import Genotype
@@ -51,6 +52,13 @@ def stripes(number, seed, names=CLASSES):
     for label in range(3):
         x[y == label, 2 + 3 * label] += 150
     return x.astype("uint8"), names[y]
+
+
+def save_image(path, pixels, mode=None, **options):
+    """Write an image to a folder, which is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
 
 
 def finished_run(folder, network, *described, dataset="", **more):

@@ -6,14 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
 from kerasnas.drift import DriftMonitor
 from kerasnas.export.classifier import load_classifier
 from kerasnas.modalities.images import Images
-from tests.kit import finished_run
+from tests.kit import finished_run, save_image
 
 CLASSES = ("bright", "dark")
 
@@ -58,9 +57,7 @@ def run(tmp_path):
 
 def photos(folder, x, y=None):
     for index, image in enumerate(x):
-        place = folder / (CLASSES[y[index]] if y is not None else "")
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[..., 0]).save(place / f"{index:03d}.png")
+        save_image(folder / (CLASSES[y[index]] if y is not None else "") / f"{index:03d}.png", image[..., 0])
     return folder
 
 

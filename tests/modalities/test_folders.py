@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas.datasets import load
+from tests.kit import save_image
 
 
 def _folder(root, *places, images=5):
     """Make images, each of one color of its own, in each of the folders `places`."""
     for number, place in enumerate(places):
-        (root / place).mkdir(parents=True)
         for index in range(images):
-            Image.fromarray(np.full((4, 4), 10 * number + index, np.uint8)).save(root / place / f"{index}.png")
+            save_image(root / place / f"{index}.png", np.full((4, 4), 10 * number + index, np.uint8))
     return root
 
 
