@@ -34,12 +34,8 @@ from kerasnas.constraints import (
     Shape,
     Text,
 )
-from kerasnas.constraints import (
-    as_array as as_array,
-)
-from kerasnas.constraints import (
-    unmasked as unmasked,
-)
+from kerasnas.constraints import as_array as as_array
+from kerasnas.constraints import unmasked as unmasked
 from kerasnas.wording import invalid as invalid
 from kerasnas.wording import nearest as nearest
 from kerasnas.wording import wrong_value

@@ -50,8 +50,13 @@ class Constraint:
     def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         """Return `value` in its plain type if it is right; raise an error otherwise."""
         if not self.accepts(value):
-            raise self.error(invalid(argument, expected or str(self), value))
+            error, hint = self.refusal(value)
+            raise error(invalid(argument, expected or str(self), value, hint))
         return self.convert(value)
+
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        """Return the class of the error for a wrong value, and a hint."""
+        return self.error, ""
 
     def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
         """Return `value` if it is right; raise an error that names the argument, what was expected, and the value."""
@@ -87,6 +92,13 @@ def _sequence_once(value: Any) -> Any:
     """Return a sequence of a class whose next reading may be another as a tuple."""
     lasting = type(value) in (list, tuple, str, bytes) or not isinstance(value, Sequence)
     return value if lasting else tuple(value)
+
+
+class _Lasting(Constraint):
+    """A constraint on sequences, each of which is read once."""
+
+    def fixed(self, value: Any) -> Any:
+        return _sequence_once(value)
 
 
 def real(value: object) -> float | None:
@@ -191,11 +203,8 @@ class Options(Constraint):
     def accepts(self, value: Any) -> bool:
         return any(value is one or (type(value) is type(one) and value == one) for one in self.known)
 
-    def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
-        if not self.accepts(value):
-            hint = nearest(value, map(str, self.known)) if self.words == Options.words else ""
-            raise ValueError(invalid(argument, expected or self.words, value, hint))
-        return value
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        return ValueError, nearest(value, map(str, self.known)) if self.words == Options.words else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,11 +298,8 @@ class Text(Constraint):
     def accepts(self, value: object) -> bool:
         return isinstance(value, str) and (self.empty or value != "")
 
-    def check(self, argument: str, value: Any, expected: str | None = None) -> str:
-        if not self.accepts(value):
-            error = ValueError if isinstance(value, str) else TypeError
-            raise error(invalid(argument, expected or str(self), value))
-        return value
+    def refusal(self, value: Any) -> tuple[type[Exception], str]:
+        return ValueError if isinstance(value, str) else TypeError, ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -335,7 +341,7 @@ class Optional(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Elements(Constraint):
+class Elements(_Lasting):
     """A sequence, but no text, of at least `least` elements that another constraint accepts."""
 
     constraint: Constraint
@@ -343,9 +349,6 @@ class Elements(Constraint):
 
     def __str__(self) -> str:
         return f"a sequence of at least {self.least}" if self.least else "a sequence"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def check(self, argument: str, value: Any, expected: str | None = None) -> Any:
         words = expected or str(self)
@@ -406,14 +409,11 @@ class Names(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape(Constraint):
+class Shape(_Lasting):
     """A shape: a sequence of positive integers."""
 
     def __str__(self) -> str:
         return "a shape, a tuple of positive integers"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def accepts(self, value: Any) -> bool:
         sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
@@ -424,7 +424,7 @@ class Shape(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Array(Constraint):
+class Array(_Lasting):
     """An array of numbers, a tensor, or nested sequences of them.
 
     Args:
@@ -443,9 +443,6 @@ class Array(Constraint):
         what = "numbers" if {"i", "f"} <= set(self.kinds) else " or ".join(words)
         axes = "" if self.rank is None else f" with {self.rank} {'axis' if self.rank == 1 else 'axes'}"
         return f"an array of {what}{axes}"
-
-    def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
 
     def check(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
         words = expected or str(self)

@@ -34,8 +34,12 @@ def mean_interval(
         return float(found[0]), math.inf
     from scipy.special import stdtrit  # here: the package is imported in a fraction of the time that SciPy takes
 
-    half = stdtrit(len(found) - 1, 0.975) * found.std(ddof=1) / math.sqrt(len(found))
-    return float(found.mean()), float(half)
+    return float(found.mean()), float(stdtrit(len(found) - 1, 0.975)) * standard_error(found)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean of values that are independent; infinite for a single one."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
 
 
 def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:
@@ -66,5 +70,4 @@ def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool]
         expected = f"as many as of `first`, {len(one) if one.ndim == 1 else one.shape}"
         raise ValueError(checks.invalid("second", expected, f"shape {other.shape}"))
     differences = one - other
-    error = float(np.std(differences, ddof=1) / math.sqrt(len(differences))) if len(differences) > 1 else math.inf
-    return float(np.mean(differences)), error
+    return float(np.mean(differences)), standard_error(differences)

@@ -9,13 +9,16 @@ import zipfile
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
+from kerasnas.export.classifier import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
 from kerasnas.racing import portfolio, winners
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from kerasnas.runs import method
+from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import MacroSpace
 from kerasnas.training import recipe
 
@@ -55,6 +58,20 @@ def save_noise(path, train, test):
     """Write a data set of 8 x 8 pixels of noise in three classes, as a file of arrays; returns its path."""
     x, y = np.random.default_rng(0).random((train + test, 8, 8, 1)).astype("float32"), np.arange(train + test) % 3
     np.savez(path, x_train=x[:train], y_train=y[:train], x_test=x[train:], y_test=y[train:])
+    return path
+
+
+def save_image(path, pixels, mode=None, **options):
+    """Write an image to a folder, which is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+
+
+def finished_run(folder, network, *described, dataset="", **more):
+    """A finished race of this network in a folder that is made; the rest as for `save_classifier`."""
+    path = RunFolder.create(folder, RaceConfig(dataset=str(dataset))).path
+    save_classifier(path, network, *described, **more)
     return path
 
 

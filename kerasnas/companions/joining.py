@@ -83,18 +83,3 @@ class Beside:
         model = keras.Model(network.inputs[0], summed, name=network.name)
         number_layers(model)
         return model
-
-
-def join(
-    network: keras.Model,
-    data: tuple[np.ndarray, ...],
-    parts: Parts,
-    task: Task,
-    kind: Companion,
-    batch_size: int,
-    log: Callable[[str], Any] = lambda line: None,
-) -> tuple[keras.Model, dict[str, Any]]:
-    """Return a network, trained on the first part of the data, and linear models as one model; and `Beside.weigh`."""
-    beside = Beside(kind, data, parts, task, int(network.output_shape[-1]))
-    record = beside.weigh(network, batch_size, log)
-    return beside.joined(network, record["weights"]), record

@@ -168,9 +168,6 @@ class RowCompanion(Companion):
     def __str__(self) -> str:
         return "linear model and boosted trees"
 
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
 
 def _some(
     x: np.ndarray, y: np.ndarray, weights: Weights, seed: int, most: int = _MOST_ROWS

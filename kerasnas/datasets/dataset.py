@@ -32,6 +32,7 @@ DATASETS = Registry("dataset")
     image_fit=checks.known(*FITS),
     task=Task,
     modality=Modality,
+    notes=checks.each(str),
     files=checks.entries(checks.each(str)),
     left_out=checks.entries(str),
     faults=checks.each(str),
@@ -96,15 +97,16 @@ class Dataset:
     faults: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if self.front is None:
-            object.__setattr__(self, "front", Scaling(self.scale))
-        object.__setattr__(self, "classes", checks.names("classes", self.classes))
-        checks.optional(checks.instance, "front", self.front, Front)
-        object.__setattr__(self, "notes", tuple(map(printable, checks.each(str)("notes", self.notes))))
-        object.__setattr__(self, "name", printable(self.name))
-        object.__setattr__(self, "files", {part: tuple(map(printable, own)) for part, own in self.files.items()})
-        left_out = {printable(file): printable(reason) for file, reason in self.left_out.items()}
-        object.__setattr__(self, "left_out", left_out)
+        own: dict[str, Any] = {
+            "front": Scaling(self.scale) if self.front is None else checks.instance("front", self.front, Front),
+            "classes": checks.names("classes", self.classes),
+            "notes": tuple(map(printable, self.notes)),
+            "name": printable(self.name),
+            "files": {part: tuple(map(printable, files)) for part, files in self.files.items()},
+            "left_out": {printable(file): printable(reason) for file, reason in self.left_out.items()},
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
         if self.modality is None:
@@ -157,9 +159,17 @@ class Dataset:
         weights = np.prod(given, axis=0) if given else None
         return dataclasses.replace(self, task=dataclasses.replace(self.task, metric=metric), weights=weights)
 
+    def rows(self, part: str) -> np.ndarray:
+        """The places of the samples of `"train"` or `"test"` among those of `raw`: all."""
+        return np.arange(len(self.labels(part)))
+
+    def labels(self, part: str) -> np.ndarray:
+        """The labels of `"train"` or `"test"`."""
+        return {"train": self.y_train, "test": self.y_test}[part]
+
     def names(self, part: str) -> Sequence[str]:
         """Return the file or row of each sample of `"train"` or `"test"`; else their numbers."""
-        return self.files.get(part) or [str(number) for number in range(len(getattr(self, f"y_{part}")))]
+        return self.files.get(part) or [str(number) for number in self.rows(part)]
 
     def raw(self, part: str, scale: float | None = None) -> np.ndarray:
         """The raw samples of `"train"` or `"test"`, as a deployed model takes them.

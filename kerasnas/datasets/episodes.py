@@ -112,11 +112,8 @@ class EpisodeSampler(TaskFamily):
 
 
 def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        degrees = np.atleast_1d(np.asarray(rotations))
-    except ValueError:  # rows of several lengths
-        degrees = np.zeros(0)
-    if degrees.ndim != 1 or degrees.dtype.kind not in "iu" or not degrees.size or (degrees % 90).any():
+    degrees = _integers(rotations, axes=1)
+    if degrees is None or (degrees % 90).any():
         raise wrong_value("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
     turns = (degrees % 360).tolist()
     if len(set(turns)) < len(turns):
@@ -134,11 +131,8 @@ def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
     present = np.unique(labels)
     if classes is None:
         return tuple(present.tolist())
-    try:
-        wanted = np.asarray(classes)
-    except ValueError:  # rows of several lengths
-        wanted = np.zeros(0)
-    if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or not wanted.size:
+    wanted = _integers(classes)
+    if wanted is None:
         raise wrong_value("classes", "None or integer labels", classes)
     unknown = np.setdiff1d(wanted, present)
     if len(unknown):
@@ -148,3 +142,12 @@ def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
     if len(chosen) < len(wanted):
         raise wrong_value("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
     return tuple(chosen.tolist())
+
+
+def _integers(values: Any, axes: int = 0) -> np.ndarray | None:
+    """Return integers as an array `(values,)`, of at least one, as a value alone is with `axes` of 1; else None."""
+    try:
+        found = np.array(values, ndmin=axes)
+    except ValueError:  # rows of several lengths
+        return None
+    return found if found.ndim == 1 and found.dtype.kind in "iu" and found.size else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.batches import PairedBatches
 from kerasnas.primitives.graph import Graph
+from kerasnas.tasks import Task
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.wording import printable
 
 PARTS = ("train", "validation", "test")
@@ -73,6 +75,7 @@ class GraphDataset:
     y: np.ndarray
     parts: Mapping[str, np.ndarray]
     classes: tuple[str, ...]
+    task: ClassVar[Task] = CLASSIFICATION
 
     def __post_init__(self) -> None:
         checks.instance("graph", self.graph, Graph, "a `kerasnas.primitives.Graph`")
@@ -142,6 +145,18 @@ class GraphDataset:
         """The shape of one node's features."""
         return self.x.shape[1:]
 
+    def raw(self, part: str, scale: float | None = None) -> np.ndarray:
+        """The features of all nodes, for which a deployed model answers at once; see `Dataset.raw`."""
+        return self.x
+
+    def rows(self, part: str) -> np.ndarray:
+        """The nodes of a part."""
+        return self.parts[checks.one_of("part", part, PARTS)]
+
+    def labels(self, part: str) -> np.ndarray:
+        """The classes of the nodes of a part."""
+        return self.y[self.rows(part)]
+
     def reduced(self, components: int = 64, seed: int = 0) -> GraphDataset:
         """These data with fewer features: their principal part, without labels, turned at random.
 
@@ -198,7 +213,7 @@ class GraphDataset:
         Raises:
             ValueError: for an unknown part, and for one without nodes.
         """
-        nodes = self.parts[checks.one_of("part", part, PARTS)]
+        nodes = self.rows(part)
         if not len(nodes):
             raise ValueError(checks.invalid("part", "one with nodes", part))
         weights = np.zeros(len(self.y), "float32")
@@ -229,8 +244,7 @@ class GraphDataset:
             outputs: of all nodes, `(nodes, classes)`.
             part: `"train"`, `"validation"` or `"test"`.
         """
-        nodes = self.parts[checks.one_of("part", part, PARTS)]
-        return float(np.mean(np.argmax(np.asarray(outputs), axis=-1)[nodes] == self.y[nodes]))
+        return float(np.mean(np.argmax(np.asarray(outputs), axis=-1)[self.rows(part)] == self.labels(part)))
 
 
 def stochastic_blocks(

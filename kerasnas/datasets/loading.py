@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Interval
 from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
 from kerasnas.files import untrusted
 from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.csv_labels import read_csv
-from kerasnas.modalities.decoding import FITS, LONGEST, Reading, check_image_size
+from kerasnas.modalities.decoding import FITS, LONGEST, Reading
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
@@ -106,7 +107,9 @@ def load(
     ((28, 28, 1), 10, (6000, 28, 28, 1))
     """
     path = checks.path("name_or_path", name_or_path)
-    check_image_size(image_size)
+    sides = image_size if isinstance(image_size, (tuple, list)) else ()
+    if image_size is not None and (len(sides) != 2 or not all(map(Interval(int, least=1).accepts, sides))):
+        raise ValueError(checks.invalid("image_size", "(height, width), two positive integers", image_size))
     checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
     checks.one_of("task", task, TaskNames())
@@ -153,14 +156,12 @@ def load(
             arrays, own = with_task(arrays, task)
             name = path.resolve().name.removesuffix(".npz")
             data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
-            groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
+            more: dict[str, Any] = {name: arrays[name].reshape(-1) for name in ("groups", "weights") if name in arrays}
             read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
-            files = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
+            more |= {name: read[name] for name in ("left_out", "traits") if name in read}
+            more["files"] = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
             fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
-            more: dict[str, Any] = {"files": files, "left_out": read.get("left_out", {}), "traits": read.get("traits")}
-            if "weights" in arrays:
-                more["weights"] = arrays["weights"].reshape(-1)
-            return dataclasses.replace(data, groups=groups, notes=(*notes, *data.notes), image_fit=fit, **more)
+            return dataclasses.replace(data, notes=(*notes, *data.notes), image_fit=fit, **more)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

@@ -237,6 +237,12 @@ class Estimator(BaseEstimator):
     def _home(self) -> Path:
         return self._learned(self.folder if self._temporary is None else Path(self._temporary.name))
 
+    @property
+    def _data(self) -> str:
+        """File of the data that `fit` was given, wherever the run was moved to; "" if it was given a path."""
+        file = self._home / DATA
+        return str(file) if file.exists() else ""
+
     def predict(self, x: Any = None) -> np.ndarray:
         """Return predictions in the form of the labels that `fit` was given.
 
@@ -352,8 +358,7 @@ class Estimator(BaseEstimator):
             As `kerasnas.deployment.export`, which also says what it raises.
         """
         self._fitted()
-        data = self._home / DATA  # wherever it was moved to
-        return export(self.run, formats, output, dataset=str(data) if data.exists() else "", log=self.log)
+        return export(self.run, formats, output, dataset=self._data, log=self.log)
 
     def report(self) -> Path:
         """Return the path of the report, a page in one file."""
@@ -391,8 +396,7 @@ class Estimator(BaseEstimator):
 
     def _read(self, made: Classifier) -> None:
         """Take over a finished run's network, and what its outputs stand for."""
-        file = self._home / DATA
-        arrays = untrusted.read_arrays(file) if file.exists() else {}
+        arrays = untrusted.read_arrays(self._data) if self._data else {}
         self._labels = arrays.get("labels", made.task.labels_of(made.classes))
         self._columns = arrays.get("columns", np.array([]))
         self._classifier = made

@@ -8,9 +8,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets import GraphDataset
-from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
-from kerasnas.deployment.estimator import DATA, Estimator
-from kerasnas.deployment.predictions import evaluate_nodes
+from kerasnas.datasets.graph_files import graph_arrays
+from kerasnas.deployment.estimator import Estimator
+from kerasnas.deployment.predictions import evaluate, labeled_data
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.runs.folder import RunFolder
 
@@ -204,18 +204,13 @@ class GraphClassifier(ProbabilityEstimator):
     takes, config = "graphs", GraphConfig
 
     def answers(self, x: Any = None) -> np.ndarray:
-        self._fitted()
-        return super().answers(graph_dataset(self._dataset).x if x is None else x)
+        network = self._fitted()
+        return super().answers(labeled_data(RunFolder.open(self.run), network, self._data).x if x is None else x)
 
     def evaluate(self, x: None = None, y: None = None) -> dict[str, Any]:
         """Return accuracy, its 95 % interval and loss on the test nodes, as `kerasnas.deployment.evaluate`."""
-        return evaluate_nodes(self._fitted(), self._dataset)
-
-    @property
-    def _dataset(self) -> str:
-        """File of the graph: the one next to the run, wherever that was moved to, or the one that was given."""
-        file = self._home / DATA
-        return str(file) if file.exists() else getattr(RunFolder.open(self.run).config, "dataset", "")
+        self._fitted()
+        return evaluate(self.run, self._data)
 
     def _arrays(self, x: Any, y: Any, test_data: Any, sample_weight: Any = None) -> dict[str, np.ndarray]:
         for name, value in (("y", y), ("test_data", test_data), ("sample_weight", sample_weight)):

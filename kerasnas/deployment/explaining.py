@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,16 +55,14 @@ def explain(classifier: Classifier, names: Sequence[Path | str], samples: np.nda
     Differences from the paper:
     - Blocks lie side by side, where the paper's grey square is moved by pixels; they are of the image's mean color.
     """
-    return [_explained(classifier, name, sample) for name, sample in zip(names, samples, strict=True)]
-
-
-def _explained(classifier: Classifier, name: Path | str, sample: Any) -> Explanation:
-    modality = classifier.modality
-    parts = modality.parts(sample)
-    whole = np.array([sample], dtype=parts.samples.dtype)
-    answers, *without = classifier.answers(np.concatenate([whole, parts.samples]))
-    most = int(np.argmax(answers))
-    changes = [float(answers[most] - one[most]) for one in without]
-    by_name = dict(zip(classifier.classes, map(float, answers), strict=True))
-    picture = modality.thumbnail(sample / classifier.scale, _SIDE) if parts.rows > 1 else None
-    return Explanation(str(name), by_name, classifier.classes[most], parts.names, changes, parts.rows, picture)
+    found, modality, classes = [], classifier.modality, classifier.classes
+    for name, sample in zip(names, samples, strict=True):
+        parts = modality.parts(sample)
+        whole = np.array([sample], dtype=parts.samples.dtype)
+        answers, *without = classifier.answers(np.concatenate([whole, parts.samples]))
+        most = int(np.argmax(answers))
+        changes = [float(answers[most] - one[most]) for one in without]
+        by_name = dict(zip(classes, map(float, answers), strict=True))
+        picture = modality.thumbnail(sample / classifier.scale, _SIDE) if parts.rows > 1 else None
+        found.append(Explanation(str(name), by_name, classes[most], parts.names, changes, parts.rows, picture))
+    return found

@@ -11,15 +11,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.cost.latency import device_name, keras_latency
-from kerasnas.deployment.predictions import raw_samples
+from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
-from kerasnas.export.formats import (
-    FORMATS,
-    Export,
-    check_convertible,
-    check_formats,
-    export_classifier,
-)
+from kerasnas.export.formats import FORMATS, Export, check_convertible, check_formats, export_classifier
 from kerasnas.files import storage
 from kerasnas.reporting.predictions import exports_text
 from kerasnas.runs.folder import RunFolder
@@ -80,11 +74,12 @@ def export(
         raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
     record = read_result(run.path)
     classifier = load_classifier(run.path)
+    scale = classifier.scale
     if names == DEFAULT_FORMATS and (held := classifier.modality.formats):
         names = tuple(name for name in names if name in held)
     check_convertible(classifier, names)
-    x, calibration = raw_samples(run, classifier, dataset)
-    x = classifier.modality.some(x, samples)
+    data = labeled_data(run, classifier, dataset)
+    x, calibration = classifier.modality.some(data.raw("test", scale), samples), data.raw("train", scale)
     with run.held():
         found: list[Export] = []
         try:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.deployment.predictions import ADAPTATION, finished, labeled_data, run_of
-from kerasnas.deployment.readapting import Readaptation, readapt
+from kerasnas.deployment.readapting import readapt
 from kerasnas.drift import DriftMonitor
 from kerasnas.drift.files import RECORD
 from kerasnas.drift.reference import check_watched, save_reference
-from kerasnas.drift.report import DriftReport
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
@@ -92,7 +92,7 @@ def monitor(
         raise ValueError(f"The reference in {folder} has no labels. Leave out --labels.")
     report = watching.examine(x, y)
     log(f"{len(x)} {classifier.modality.plural}. {report}")
-    found: dict[str, Any] = {**report.to_dict(), "samples": len(x)}
+    found = {**report.to_dict(), "samples": len(x)}
     if not adapt:
         return found
     if not report.drift:
@@ -109,17 +109,17 @@ def monitor(
         seed=seed,
         task=classifier.task.name,
     )
-    found["adaptation"] = {
-        name: getattr(result, name) for name in ("adopted", "reason", "before", "after", "steps", "seconds")
-    }
-    with run_of(folder).held():
-        written = _written(folder, result, watching, x, y, report, found["adaptation"])
-    found["adaptation"]["folder"] = None if written is None else str(written)
-    if written is None:
+    told = {name: getattr(result, name) for name in ("adopted", "reason", "before", "after", "steps", "seconds")}
+    if not result.adopted:
         log(f"No adapted network was written: {result.reason}.")
-    else:
-        log(f"Adapted: {result.reason}. Use it: kerasnas predict {written} image.png")
-    return found
+        return {**found, "adaptation": {**told, "folder": None}}
+    unseen = np.arange(len(x)) if y is None else result.held_out
+    enough = len(unseen) >= 2 * FEWEST
+    reference = watching.renewed(result.model, x[unseen], None if y is None else y[unseen]) if enough else None
+    record = {"samples": len(x), "report": report.to_dict(), "adaptation": told}
+    written = _written(folder, result.model, reference, record)
+    log(f"Adapted: {result.reason}. Use it: kerasnas predict {written} {classifier.modality.example}")
+    return {**found, "adaptation": {**told, "folder": str(written)}}
 
 
 def _monitor_of(folder: Path, classifier: Classifier, dataset: str) -> DriftMonitor:
@@ -180,29 +180,17 @@ def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Ar
         return None
 
 
-def _written(
-    folder: Path,
-    result: Readaptation,
-    watching: DriftMonitor,
-    x: np.ndarray,
-    y: np.ndarray | None,
-    report: DriftReport,
-    record: dict[str, Any],
-) -> Path | None:
-    """Write the folder of an adapted network as a whole and return it; None if it was not adopted."""
-    if not result.adopted:
-        return None
-    home = run_of(folder).path
-    number = 1
-    while (target := home / f"adapted-{number}").exists():
-        number += 1
-    unseen = np.arange(len(x)) if y is None else result.held_out
-    with storage.atomic_folder(target) as temporary:
-        write_model(temporary, result.model)
-        storage.write_text(temporary / METADATA, (folder / METADATA).read_text(encoding="utf-8"))
-        if len(unseen) >= 2 * FEWEST:
-            watching.renewed(result.model, x[unseen], None if y is None else y[unseen]).save(temporary)
-        storage.write_json(
-            temporary / ADAPTATION, {"samples": len(x), "report": report.to_dict(), "adaptation": record}
-        )
+def _written(folder: Path, model: keras.Model, reference: DriftMonitor | None, record: dict[str, Any]) -> Path:
+    """Write the folder of an adapted network as a whole and return it."""
+    run = run_of(folder)
+    with run.held():
+        number = 1
+        while (target := run.path / f"adapted-{number}").exists():
+            number += 1
+        with storage.atomic_folder(target) as temporary:
+            write_model(temporary, model)
+            storage.write_text(temporary / METADATA, (folder / METADATA).read_text(encoding="utf-8"))
+            if reference is not None:
+                reference.save(temporary)
+            storage.write_json(temporary / ADAPTATION, record)
     return target

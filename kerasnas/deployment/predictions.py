@@ -13,7 +13,6 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import METADATA, Classifier, load_classifier
-from kerasnas.modalities.graphs import Graphs
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
 
@@ -95,82 +94,35 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         FileNotFoundError: if the run is not finished.
         ValueError: if the data cannot be read, or do not fit the network.
     """
-    folder = preset_folder(folder)
-    classifier = finished(folder)
-    task = classifier.task
-    if classifier.modality.transductive:
-        return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
-    data = labeled_data(run_of(folder), classifier, dataset)
-    y = task.prepared(classifier.labels(data, "test"))
-    return task.summary(classifier.answers(data.raw("test", classifier.scale)), y, classifier.classes, data.name)
-
-
-def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
-    """Evaluate a network of a graph's nodes on the test nodes; see `evaluate`.
-
-    Args:
-        classifier: a network of nodes.
-        dataset: the file of the same graph; features and labels may be others.
-
-    Raises:
-        ValueError: for another graph, for unknown classes, and where there are no test nodes.
-    """
-    data = graph_data(classifier, dataset)
-    test = data.parts["test"]
+    run, classifier = run_of(folder), finished(folder)
+    data, task = labeled_data(run, classifier, dataset), classifier.task
+    test = data.rows("test")
     if not len(test):
-        raise ValueError(f"{data.name} has no test nodes to evaluate on.")
-    task, classes = classifier.task, classifier.classes
-    y = task.renamed(data.y[test], data.classes, classes, data.name)
-    return task.summary(classifier.answers(data.x)[test], y, classes, data.name)
+        raise ValueError(f"{data.name} has no test {classifier.modality.plural} to evaluate on.")
+    y = task.prepared(classifier.labels(data, "test"))
+    return task.summary(classifier.answers(data.raw("test", classifier.scale))[test], y, classifier.classes, data.name)
 
 
-def graph_data(classifier: Classifier, dataset: str) -> datasets.GraphDataset:
-    """Return the data of a file of the graph that a network is of.
-
-    Raises:
-        ValueError: for another graph, and a file that cannot be read.
-    """
-    data, modality = datasets.graph_dataset(dataset), classifier.modality
-    assert isinstance(modality, Graphs)  # the one that is transductive
-    modality.check_graph(data.name, data.graph)
-    return data
-
-
-def raw_samples(run: RunFolder, classifier: Classifier, dataset: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Return the raw samples of a run's test data and of its training data; of a graph the nodes, twice.
+def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> Any:
+    """Return a run's data, or others, as `Dataset` or `GraphDataset`; images are read in the size of the network.
 
     Raises:
-        ValueError: as for `labeled_data` and `graph_data`.
+        ValueError: if they cannot be read, their samples have another shape than the network takes, or they are
+            another graph than that of the network.
     """
-    if classifier.modality.transductive:
-        x = graph_data(classifier, dataset or getattr(run.config, "dataset", "")).x
-        return x, x
-    data = labeled_data(run, classifier, dataset)
-    return data.raw("test", classifier.scale), data.raw("train", classifier.scale)
-
-
-def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:
-    """Return a run's data, or others; images of a folder are read in the size that the network takes.
-
-    Raises:
-        ValueError: if they cannot be read, or their samples have another shape than the network takes.
-    """
-    shape = classifier.input_shape
-    name = dataset or getattr(run.config, "dataset", "")
+    modality, name = classifier.modality, dataset or getattr(run.config, "dataset", "")
     read: dict[str, Any] = {}
     if name not in DATASETS:
-        read["modality"] = classifier.modality
+        read["modality"] = modality
         if Path(name).is_dir() or Path(name).suffix == ".csv":
-            read |= classifier.modality.load_options(classifier.reading)
+            read |= modality.load_options(classifier.reading)
     if Path(name).suffix == ".csv":
         target = classifier.classes if classifier.task.outputs_are_columns else getattr(run.config, "target", ())
         read["target"] = target
         read["text_column"] = getattr(run.config, "text_column", "")
-    data = datasets.load(name, **read, task="auto" if name in DATASETS else classifier.task.name)
-    if data.raw_shape != shape:
-        takes = f"samples of shape {shape}" if shape else "texts"
-        received = data.raw_shape or "texts"
-        raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
+    read["task"] = "auto" if name in DATASETS else classifier.task.name
+    data: Any = datasets.graph_dataset(name) if modality.transductive else datasets.load(name, **read)
+    modality.check_data(data, classifier.input_shape)
     return data
 
 

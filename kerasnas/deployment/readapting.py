@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -180,41 +180,35 @@ class _Training:
     def run(self, new: Arrays, old: Arrays | None, budget: Budget) -> Readaptation:
         """Train, and adopt the result if it is better."""
         model = self.view.model
-        (fit, held), (old_fit, old_held) = self._parts(new), self._parts(old)
+        fit, held = self._parts(new)
         order = np.random.default_rng([self.seed, 2]).permutation(held)
-        stopping, deciding = order[: len(order) // 2], order[len(order) // 2 :]  # what chose a state cannot judge it
-        x_held, y_held = new[0][deciding], new[1][deciding]
-        before = self.view.outputs(x_held)
+        halves = np.split(order, [len(order) // 2])  # what chose a state cannot judge it
+        stopping, (x_held, y_held) = (_some(new, half) for half in halves)
+        lessons, before = [_some(new, fit)], self.view.outputs(x_held)
+        if old is not None:
+            old_fit, old_held = self._parts(old)
+            lessons.append(_some(old, old_fit))
         adapted = _copy(model)
         optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
         adapted.compile(optimizer, self.task.answer_loss(before), jit_compile=False)
         with fused(adapted):
-            steps = self._train(adapted, (new, fit), (old, old_fit), (new[0][stopping], new[1][stopping]), budget)
+            steps = self._train(adapted, lessons, stopping, budget)
             after = self.view.outputs(x_held, adapted)
             scores = [self.task.answer_scores(one, y_held) for one in (after, before)]
             lost = None
             if old is not None:
-                x_old, y_old = old[0][old_held], old[1][old_held]
+                x_old, y_old = _some(old, old_held)
                 lost = paired_difference(
                     *(self.task.answer_scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
                 )
         final = _copy(adapted, compiled_like=model)  # without functions that were traced on the fused kernel
-        adopted, reason = _verdict(paired_difference(*scores), lost, len(deciding))
-        return Readaptation(
-            final if adopted else model,
-            adopted,
-            reason,
-            float(scores[1].mean()),
-            float(scores[0].mean()),
-            steps,
-            budget.spent(),
-            held,
-        )
+        adopted, reason = _verdict(paired_difference(*scores), lost, len(y_held))
+        after_mean, before_mean = (float(one.mean()) for one in scores)
+        chosen = final if adopted else model
+        return Readaptation(chosen, adopted, reason, before_mean, after_mean, steps, budget.spent(), held)
 
-    def _parts(self, data: Arrays | None) -> tuple[np.ndarray, np.ndarray]:
+    def _parts(self, data: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices to train on, and those held out."""
-        if data is None:
-            return np.arange(0), np.arange(0)
         strata = self.task.strata(data[1])
         if np.bincount(strata).max() < 2:  # no class to have on both sides
             order = np.random.default_rng(self.seed).permutation(len(strata))
@@ -222,14 +216,7 @@ class _Training:
             return np.sort(order[number:]), np.sort(order[:number])
         return stratified_split(strata, self.split, self.seed)
 
-    def _train(
-        self,
-        adapted: keras.Model,
-        new: tuple[Arrays, np.ndarray],
-        old: tuple[Arrays | None, np.ndarray],
-        held_out: Arrays,
-        budget: Budget,
-    ) -> int:
+    def _train(self, adapted: keras.Model, lessons: Sequence[Arrays], held_out: Arrays, budget: Budget) -> int:
         """Train until the budget is spent or the held-out scores stop rising; restore the best state."""
         rng, take = np.random.default_rng([self.seed, 1]), stepper(adapted)
         best, state, waited, steps, looks = self._standing(adapted, held_out), adapted.get_weights(), 0, 0, 1
@@ -238,7 +225,7 @@ class _Training:
             done = spent if self.most_steps is None else max(spent, steps / self.most_steps)
             if done < 1:
                 adapted.optimizer.learning_rate.assign(self.rate * 0.5 * (1 + math.cos(math.pi * done)))
-                take(self._batch(new, old, rng))
+                take(self._batch(lessons, rng))
                 steps += 1
             if done >= looks / _LOOKS or done >= 1:
                 looks = math.floor(done * _LOOKS) + 1
@@ -251,15 +238,13 @@ class _Training:
         adapted.set_weights(state)
         return steps
 
-    def _batch(self, new: tuple[Arrays, np.ndarray], old: tuple[Arrays | None, np.ndarray], rng: Any) -> Arrays:
-        (data, fit), (earlier, earlier_fit) = new, old
-        number = self.batch if earlier is None else self.batch // 2 or 1
-        rows = rng.choice(fit, number, replace=number > len(fit))
-        x, y = data[0][rows], data[1][rows]
-        if earlier is None:
-            return x, y
-        rows = rng.choice(earlier_fit, max(1, self.batch - number), replace=self.batch - number > len(earlier_fit))
-        return np.concatenate([x, earlier[0][rows]]), np.concatenate([y, earlier[1][rows]])
+    def _batch(self, lessons: Sequence[Arrays], rng: np.random.Generator) -> Arrays:
+        """Draw a batch, half of it from earlier samples if there are some."""
+        number = self.batch if len(lessons) == 1 else self.batch // 2 or 1
+        sizes = zip(lessons, (number, max(1, self.batch - number)), strict=False)
+        drawn = [_some(own, rng.choice(len(own[0]), size, replace=size > len(own[0]))) for own, size in sizes]
+        x, y = map(np.concatenate, zip(*drawn, strict=True))
+        return x, y
 
     def _standing(self, model: keras.Model, held_out: Arrays) -> tuple[float, float]:
         """Return the sum of the held-out scores, and the negative loss, which breaks ties."""
@@ -279,6 +264,10 @@ def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None, samp
     if gained[0] - loss > stdtrit(max(1, samples - 1), 1 - _CHANCE) * error:
         return True, f"it gains {what}"
     return False, f"it gains {what}: that may be chance" if gained[0] > loss else f"it gains {what}: it is no better"
+
+
+def _some(data: Arrays, rows: np.ndarray) -> Arrays:
+    return data[0][rows], data[1][rows]
 
 
 def _copy(model: keras.Model, compiled_like: keras.Model | None = None) -> keras.Model:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import Dataset
+from kerasnas.datasets import Dataset, GraphDataset
 from kerasnas.files import storage, untrusted
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import Reading
@@ -118,7 +118,7 @@ class Classifier:
         """
         return self.modality.answers(self.model, self.samples("x", x))
 
-    def labels(self, data: Dataset, part: str) -> np.ndarray:
+    def labels(self, data: Dataset | GraphDataset, part: str) -> np.ndarray:
         """Return the labels of a part of `data` as this model answers: class numbers, or a column for each output.
 
         Args:
@@ -129,7 +129,7 @@ class Classifier:
             ValueError: if the data has another task or a class that the model does not know, or lacks an output.
         """
         self.task.check_same(data.task, data.name)
-        return self.task.renamed(data.task.raw(getattr(data, f"y_{part}")), data.classes, self.classes, data.name)
+        return self.task.renamed(data.task.raw(data.labels(part)), data.classes, self.classes, data.name)
 
 
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.companions.base import Companion
-from kerasnas.modalities.columns import Columns, as_list, columns_of, labels_in, samples_in
+from kerasnas.modalities.columns import Columns, as_list, close, columns_of, labels_in
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.decoding import Reading as Reading
 from kerasnas.modalities.fronts import SPLITS, Front
@@ -30,6 +30,11 @@ from kerasnas.wording import wrong_value
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
 PARTS = (("train", "training"), ("test", "test"))
+Paths = Sequence[str | os.PathLike]
+FromPaths = tuple[Sequence[Any], np.ndarray, dict[Any, str]]
+"""Names of samples; the raw samples; and the reason for each file that could not be read."""
+ByPart = dict[str, np.ndarray]
+"""An array for each of "train" and "test"."""
 _BATCH, _AT_ONCE = 250, 1024
 _LOADING = """\
 import keras  # the network is made of standard layers: KerasNAS is not needed
@@ -72,6 +77,7 @@ class Modality:
         input_plural: network inputs in messages. Defaults to `plural`.
         inputs: what a network takes, as a search space's `inputs` says.
         axes: names of the axes of one network input.
+        kinds: of the dtypes that network inputs may have, in NumPy's letters. Defaults to numbers.
         value: one number of a sample, in messages.
         sizes: names of the sizes that describe data for experience. Defaults to the axes.
         fixes: number of axes of an array of other samples -> what to do about it.
@@ -105,6 +111,7 @@ class Modality:
     input_plural = ""
     inputs = ""
     axes: tuple[str, ...] = ()
+    kinds = "iuf"
     value = "value"
     sizes: tuple[str, ...] = ()
     fixes: ClassVar[Mapping[int, str]] = {}
@@ -171,6 +178,12 @@ class Modality:
         """Return the modality with what its samples have to have in common with a saved network."""
         return self
 
+    def check_data(self, data: Any, shape: tuple[int, ...]) -> None:
+        """Raise ValueError for data whose raw samples a saved network, which takes those of a shape, does not take."""
+        if data.raw_shape != shape:
+            takes, received = f"samples of shape {shape}" if shape else "texts", data.raw_shape or "texts"
+            raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
+
     def load_options(self, reading: Reading) -> dict[str, Any]:
         """Return the arguments of `kerasnas.datasets.load` by which samples of a folder or table fit a network."""
         return {}
@@ -200,7 +213,12 @@ class Modality:
         Raises:
             ValueError: if there is none; names the nearest.
         """
-        return samples_in(columns, self.columns, self.plural)
+        for name in ("", *self.columns):
+            found = [own for own in columns if own.lower() == name]
+            if found:
+                return found[0]
+        expected = f"a table with a column of {self.plural}, named {', '.join(self.columns)}"
+        raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", close(columns, self.columns)))
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         """Return samples of an estimator's `fit` as an array."""
@@ -219,24 +237,22 @@ class Modality:
         """Return samples of an estimator's `predict`, in whatever form, as a network takes them."""
         return self.samples(x, reading)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         """Return the arguments of `kerasnas predict` as samples.
-
-        Returns:
-            Their names; the raw samples; and the reason for each file that could not be read.
 
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if such samples are not read from files.
         """
         if not self.suffixes:
-            return self.from_archives(paths, reading)
+            raise ValueError(
+                f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
+                "`model.predict` in Python."
+            )
         decoded = self.decode(list(dict.fromkeys(self._files(paths))), None, reading)
         return decoded.paths, decoded.samples, dict(decoded.unreadable)
 
-    def _files(self, paths: Sequence[str | os.PathLike]) -> list[Path]:
+    def _files(self, paths: Paths) -> list[Path]:
         """Return the files at these paths, and those in folders there."""
         files: list[Path] = []
         checks.each((str, os.PathLike))("paths", paths, "a sequence of paths")
@@ -260,23 +276,12 @@ class Modality:
             raise ValueError("; ".join(found.unreadable.values()))
         return found.of(files), dict(found.more)
 
-    def from_archives(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
-        """As `from_paths`, of a modality whose files hold many samples each. By default they are not read."""
-        raise ValueError(
-            f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
-            "`model.predict` in Python."
-        )
-
     def of_paths(self, x: Any, reading: Reading) -> np.ndarray | None:
-        """Return the samples of a path or of several, as `from_paths` takes them; None where `x` is something else."""
+        """Return the samples of files of `suffixes`, at a path or at several; None where `x` is something else."""
         paths = [x] if isinstance(x, str | os.PathLike) else x
         if not isinstance(paths, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in paths):
             return None
-        if self.suffixes:
-            return self.decoded(self._files(paths), None, reading)[0]
-        return self.from_archives(paths, reading)[1]
+        return self.decoded(self._files(paths), None, reading)[0]
 
     def check(
         self,
@@ -286,11 +291,11 @@ class Modality:
         num_classes: int | None = None,
         input_shape: tuple[int | None, ...] | None = None,
         what: str = "training",
-        task: Task | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         """Raise ValueError unless `x` and `y` are inputs and labels to learn from; arguments as for `check_images`."""
         checks.instance("what", what, str, "the name of the data")
-        task = CLASSIFICATION if task is None else checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+        checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
         checks.optional(checks.size, "num_classes", num_classes)
         for argument, value in (("x", x), ("y", y)):
             if not (hasattr(value, "shape") and hasattr(value, "dtype")):
@@ -298,6 +303,19 @@ class Modality:
         x, y = as_array(x), np.asarray(y)
         self._check_inputs(x, None if input_shape is None else tuple(input_shape), what)
         task.check_trainable(y, len(x), num_classes, what, self.input_plural)
+
+    def raw_parts(
+        self, arrays: Mapping[str, np.ndarray], task: Task, fits: Callable[[np.ndarray], bool], expected: str
+    ) -> tuple[ByPart, ByPart]:
+        """Return raw samples and labels of "train" and "test"; raise ValueError for samples that do not fit."""
+        x, y = ByPart(), ByPart()
+        for part, what in PARTS:
+            samples, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
+            if not samples.size or not fits(samples):
+                raise wrong_value("x", expected, f"shape {samples.shape}, dtype {samples.dtype}", what)
+            task.check_trainable(y[part], len(samples), None, what, self.plural)
+            x[part] = samples
+        return x, y
 
     def _check_inputs(self, x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
         plural = self.input_plural
@@ -310,7 +328,8 @@ class Modality:
             raise wrong_value("x", expected, f"an empty array, shape {x.shape}", what)
         if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
             raise wrong_value("x", f"{plural} of numbers, float or integer", f"dtype {x.dtype}", what)
-        self.check_dtype(x, what)
+        if x.dtype.kind not in self.kinds:
+            raise wrong_value("x", f"{plural} of an integer dtype", f"dtype {x.dtype}", what)
         if input_shape is not None:
             pairs = zip(input_shape, x.shape[1:], strict=False)
             if len(input_shape) != x.ndim - 1 or any(size not in (None, found) for size, found in pairs):
@@ -321,9 +340,6 @@ class Modality:
             if bad.size:
                 received = f"NaN or infinity in {bad.size} of {len(x)} {plural}, first in {self.singular} {bad[0]}"
                 raise wrong_value("x", "finite values", f"{received}{self.gaps}", what)
-
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        """Raise ValueError for inputs of another dtype than networks take."""
 
     def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
         """Return raw samples as the array that a deployed `model` takes.

@@ -85,25 +85,6 @@ def _of_hugging_face(x: Any) -> Columns:
     return found
 
 
-def samples_in(columns: Columns, names: Sequence[str], plural: str) -> str:
-    """The name of the column of samples.
-
-    Args:
-        columns: of a table.
-        names: what such a column may be called, the first ones first.
-        plural: what is in it, for the message.
-
-    Raises:
-        ValueError: if there is none; names the nearest.
-    """
-    for name in ("", *names):
-        found = [own for own in columns if own.lower() == name]
-        if found:
-            return found[0]
-    expected = f"a table with a column of {plural}, named {', '.join(names)}"
-    raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", _close(columns, names)))
-
-
 def labels_in(columns: Columns, sample: str, target: Sequence[str] = ()) -> np.ndarray:
     """The labels of a table: of the columns `target`, or of one named as `LABELS`, or of the one beside the samples.
 
@@ -126,7 +107,7 @@ def label_names(columns: Iterable[str], sample: str, target: Sequence[str] = ())
     names = names or [name for name in others if name.lower() in LABELS][:1] or others
     if len(names) != 1 and not target:
         expected = f"a table with a column of labels, named {', '.join(LABELS)}, or as the setting `target` says"
-        raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", _close(others, LABELS)))
+        raise ValueError(checks.invalid("x", expected, f"columns {', '.join(columns)}", close(others, LABELS)))
     return names
 
 
@@ -138,7 +119,7 @@ def _values(name: str, column: Iterable[Any]) -> np.ndarray:
     return np.asarray(values)
 
 
-def _close(columns: Iterable[str], names: Sequence[str]) -> str:
+def close(columns: Iterable[str], names: Sequence[str]) -> str:
     """A sentence on the column whose name is nearest to a right one, if one is near."""
     for name in columns:
         hint = checks.nearest(name.lower(), names)

@@ -197,20 +197,6 @@ def _sizes(sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> str:
     return f"{span} -> {size[0]}x{size[1]}"
 
 
-def check_image_size(value: Any) -> None:
-    """Raise ValueError unless `value` is None or `(height, width)`."""
-    expected = "(height, width), two positive integers"
-    if value is None:
-        return
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(checks.invalid("image_size", expected, value))
-    try:
-        for side in value:
-            checks.size("image_size", side)
-    except ValueError:
-        raise ValueError(checks.invalid("image_size", expected, value)) from None
-
-
 def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of an image file, upright, stretched, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.modalities.lazy_images import in_parts
 from kerasnas.modalities.token_vectors import TokenVectors
 from kerasnas.tasks.splits import spread_rows
 
@@ -18,6 +19,7 @@ _FIRST = 2  # ids of padding and of words that are not in the vocabulary
 _SHARE_UNSPACED = 0.5  # of texts without a space in so many characters
 _LONG = 12
 _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
+_BINS, _WINDOW, _STRIDE = 40, 0.032, 0.016  # of a spectrogram: frequency bands; seconds of a frame, and to the next
 
 
 class Front(abc.ABC):
@@ -216,24 +218,20 @@ class Vocabulary(Front):
         return _layer(self.split, output_sequence_length=self.length, vocabulary=list(self.words))
 
     def get_config(self) -> dict[str, Any]:
-        more = (
-            {**self.source, "words with vectors": int(self.vectors.any(axis=1).sum())}
-            if self.vectors is not None
-            else {}
-        )
+        found = self.vectors
+        more = {} if found is None else {**self.source, "words with vectors": int(found.any(axis=1).sum())}
         return {"name": self.name, "words": self.learned_words, "length": self.length, "split": self.split, **more}
 
 
 class LogMel(Front):
     """Sound as a log-mel spectrogram `(frames, bins)`: Keras' `MelSpectrogram`, then a fixed shift and scale.
 
+    It has 40 frequency bands, and frames of 32 ms every 16 ms.
+
     Args:
         samples: number of samples of a recording.
         rate: samples a second.
         mean, deviation: of the values in decibels of the training data, which are standardized by them.
-        bins: number of frequency bands. Defaults to 40.
-        window: seconds of a frame. Defaults to 0.032.
-        stride: seconds from frame to frame. Defaults to 0.016.
 
     Example:
 
@@ -244,22 +242,9 @@ class LogMel(Front):
 
     name = "log_mel"
 
-    def __init__(
-        self,
-        samples: int,
-        rate: int,
-        mean: float = 0.0,
-        deviation: float = 1.0,
-        bins: int = 40,
-        window: float = 0.032,
-        stride: float = 0.016,
-    ):
+    def __init__(self, samples: int, rate: int, mean: float = 0.0, deviation: float = 1.0):
         self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
         self.mean, self.deviation = checks.number("mean", mean), checks.number("deviation", deviation, above=0)
-        self.bins = checks.size("bins", bins)
-        self.window, self.stride = (
-            checks.number(name, value, above=0) for name, value in (("window", window), ("stride", stride))
-        )
 
     @classmethod
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
@@ -272,29 +257,22 @@ class LogMel(Front):
         return (self.samples,)
 
     def apply(self, x: Any) -> Any:
-        for layer in self._layers():
-            x = layer(x)
-        return x
+        return _through(self._layers(), x)
 
     def frames(self, x: np.ndarray) -> np.ndarray:
         """The network's inputs of recordings `(recordings, samples)`, float32 `(recordings, frames, bins)`."""
         layers = self._layers()
-        parts = []
-        for start in range(0, len(x), 100):
-            part: Any = keras.ops.convert_to_tensor(x[start : start + 100].astype("float32"))
-            for layer in layers:
-                part = layer(part)
-            parts.append(keras.ops.convert_to_numpy(part))
-        return np.concatenate(parts)
+        parts = (keras.ops.convert_to_tensor(part.astype("float32")) for part in in_parts(x, 100))
+        return np.concatenate([keras.ops.convert_to_numpy(_through(layers, part)) for part in parts])
 
     def _layers(self) -> list[keras.layers.Layer]:
-        length = max(1, round(self.window * self.rate))
+        length = max(1, round(_WINDOW * self.rate))
         spectrogram = keras.layers.MelSpectrogram(
             fft_length=1 << (length - 1).bit_length(),
             sequence_length=length,
-            sequence_stride=max(1, round(self.stride * self.rate)),
+            sequence_stride=max(1, round(_STRIDE * self.rate)),
             sampling_rate=self.rate,
-            num_mel_bins=self.bins,
+            num_mel_bins=_BINS,
             min_freq=20.0,
             top_db=1000.0,  # below the largest value of the whole batch: no answer may depend on other recordings
             name=self.name,
@@ -303,8 +281,14 @@ class LogMel(Front):
         return [spectrogram, keras.layers.Permute((2, 1), name="time_first"), scaling]
 
     def get_config(self) -> dict[str, Any]:
-        names = ("samples", "rate", "mean", "deviation", "bins", "window", "stride")
-        return {"name": self.name, **{name: getattr(self, name) for name in names}}
+        own = {name: getattr(self, name) for name in ("samples", "rate", "mean", "deviation")}
+        return {"name": self.name, **own, "bins": _BINS, "window": _WINDOW, "stride": _STRIDE}
+
+
+def _through(layers: Sequence[keras.layers.Layer], x: Any) -> Any:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def check_backend() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files import untrusted
-from kerasnas.modalities.base import Modality, Reading, TextLimits
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits
 from kerasnas.modalities.columns import Columns
 from kerasnas.primitives.graph import Graph
 from kerasnas.tabular.table import read_arrays
@@ -60,6 +60,9 @@ class Graphs(Modality):
         graph = next((layer.graph for layer in model.layers if hasattr(layer, "graph")), None)
         return self if graph is None else type(self)(graph.num_nodes, graph)
 
+    def check_data(self, data: Any, shape: tuple[int, ...]) -> None:
+        self.check_graph(data.name, data.graph)
+
     def check_graph(self, name: str, graph: Graph) -> None:
         """Raise ValueError for another graph than that of the network."""
         edges = graph.edges if self.graph is None else self.graph.edges
@@ -81,9 +84,7 @@ class Graphs(Modality):
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return checks.array("x", x, rank=2)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         if len(paths) != 1 or not is_graph_file(paths[0]):
             received = ", ".join(map(str, paths))
             raise ValueError(

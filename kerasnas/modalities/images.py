@@ -13,17 +13,10 @@ import numpy as np
 from PIL import Image
 
 from kerasnas import checks
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import PARTS, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
-from kerasnas.modalities.decoding import (
-    MODES,
-    SUFFIXES,
-    TRAITS,
-    Decoded,
-    pixels_of_images,
-    read_pixels,
-)
+from kerasnas.modalities.decoding import MODES, SUFFIXES, TRAITS, Decoded, pixels_of_images, read_pixels
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
@@ -109,7 +102,7 @@ class Images(Modality):
         if _is_column(x) or (isinstance(x, list) and x and hasattr(x[0], "getexif")):
             x = self.samples(x, reading)
         if (read := self.of_paths(x, reading)) is not None:
-            return read
+            return reading.scaled(read)
         images = checks.array("x", x)
         if not images.ndim or not len(images):
             raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
@@ -118,9 +111,7 @@ class Images(Modality):
             raise ValueError(checks.invalid("x", f"images of shape {reading.shape}", images.shape[1:]))
         return images
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         shape = reading.shape
         if shape is None or shape[-1] not in MODES:
             raise ValueError(f"The network takes samples of shape {shape}, not images.")
@@ -193,6 +184,30 @@ class Images(Modality):
         file = io.BytesIO()
         picture.save(file, format="PNG", optimize=True)
         return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def unit_pixels(x: np.ndarray) -> np.ndarray:
+    """`x`, or of images in integers from 0 to 255, as files hold them, `x / 255` in float32, with a warning.
+
+    Signals, integers of another range and images of no value above 1 are returned as they are.
+
+    Example:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     unit_pixels(np.array([0, 51, 255], "uint8").reshape(1, 1, 3, 1)).ravel().round(1)
+    array([0. , 0.2, 1. ], dtype=float32)
+    """
+    if x.ndim != 4 or not x.size or not np.issubdtype(x.dtype, np.integer):
+        return x
+    smallest, largest = int(x.min()), int(x.max())
+    if smallest < 0 or not 1 < largest <= 255:
+        return x
+    checks.warn(
+        f"Images of dtype {x.dtype} with values from {smallest} to {largest} are read as `x / 255`. Pass the same to "
+        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.'
+    )
+    return x.astype("float32") / 255
 
 
 def _is_unordered(lines: np.ndarray) -> bool:

@@ -122,13 +122,9 @@ def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
     Raises:
         ValueError: if there is none.
     """
-    for one in all_modalities():
-        try:
-            if len(one.axes) == len(shape):
-                one.check_dtype(np.zeros(0, dtype), "") if dtype is not None else None
-                return one
-        except ValueError:
-            continue
+    known = [one for one in all_modalities() if len(one.axes) == len(shape)]
+    if known:
+        return next((one for one in known if dtype is not None and np.dtype(dtype).kind in one.kinds), known[0])
     expected = " or ".join(dict.fromkeys(f"({', '.join(one.axes)})" for one in all_modalities()))
     raise ValueError(checks.invalid("input_shape", f"a shape {expected}", tuple(shape)))
 
@@ -206,7 +202,6 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     found = (
         modality("images") if input_shape is None else of_input_shape(_shape(input_shape), getattr(x, "dtype", None))
     )
-    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
     found.check(x, y, num_classes=num_classes, input_shape=input_shape, what=what, task=task)
 
 

@@ -20,7 +20,6 @@ from kerasnas.modalities.shapes import part_means
 from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
 from kerasnas.tasks import Task
-from kerasnas.wording import wrong_value
 
 _STATISTICS = ("loudness", "sharpness", "the loudest tenth")
 _TENTHS, _SILENCE = 10, 1e-6
@@ -44,6 +43,7 @@ class Recordings(Signals):
     traits = TRAITS
     example = "recording.wav"
     hub_tasks = {"classification": "audio-classification"}
+    from_paths, samples = Modality.from_paths, Modality.samples
 
     def __init__(self, rate: int = 0, length: int = 0):
         self.rate = checks.integer("rate", rate, least=0)
@@ -58,9 +58,6 @@ class Recordings(Signals):
             raise ValueError(checks.invalid("image_size", "None, as recordings have no size", reading.size))
         length = self.length or (reading.shape[0] if reading.shape else 0)
         return read_sounds(paths, root, self.rate, length)
-
-    def samples(self, x: Any, reading: Reading) -> np.ndarray:
-        return checks.array("x", x)
 
     def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
         files = as_list(x)
@@ -89,22 +86,20 @@ class Recordings(Signals):
         rate = np.ravel(arrays.get("rate", ()))
         if rate.size != 1 or not float(rate[0]) >= 1:
             raise ValueError("Expected the array `rate`, the number of samples a second, with audio. There is none")
-        raw: dict[str, np.ndarray] = {}
-        y: dict[str, np.ndarray] = {}
+        length, expected = np.shape(arrays["x_train"])[1:], "audio, (recordings, samples), all of one length"
+        raw, y = self.raw_parts(
+            arrays, task, lambda x: x.ndim == 2 and x.dtype.kind in "if" and x.shape[1:] == length, expected
+        )
         for part, what in PARTS:
-            x, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-            if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
-                expected = "audio, (recordings, samples), all of one length"
-                raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}", what)
+            x = raw[part]
             raw[part] = x.astype("float32") / 32768 if x.dtype == np.int16 else x.astype("float32", copy=False)
             if bad := int((~np.isfinite(raw[part]).all(axis=1)).sum()):
                 raise ValueError(
                     f"Expected finite samples. Received: NaN or infinity in {bad} of {len(x)} {what} recordings"
                 )
-            task.check_trainable(y[part], len(x), None, what, self.plural)
         front = LogMel.fitted(raw["train"], int(rate[0]))
         frames = {part: front.frames(x) for part, x in raw.items()}
-        length, bands = frames["train"].shape[1:]
-        note = f"Log-mel spectrograms: {length} frames of {bands} bands, at {front.rate:,} samples a second"
+        number, bands = frames["train"].shape[1:]
+        note = f"Log-mel spectrograms: {number} frames of {bands} bands, at {front.rate:,} samples a second"
         bound = type(self)(front.rate, front.samples)
         return dataset_arguments(frames, y, task, raw, front=front, notes=(note,), modality=bound)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.kernels import KernelCompanion, usual_features
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import PARTS, ByPart, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.fronts import Front, Padding
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.modalities.parts import WINDOWS, Parts, blocks
@@ -38,6 +37,7 @@ class Signals(Modality):
     most_epochs = 300
     race_share = 0.3
     companion_setting = "kernels"
+    example = "new.ts"
     near = 0.999999  # different ones of a device reach 0.99999
     in_words = "{length:g} steps of {channels} channels"
     archives: ClassVar[Mapping[str, Any]] = {".ts": read_series}
@@ -55,9 +55,7 @@ class Signals(Modality):
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN
 
-    def from_archives(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         return *read_unlabeled(paths, reading.shape[0] if reading.shape else 0), {}
 
     def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
@@ -93,12 +91,9 @@ def with_channels(x: Any, axes: int) -> Any:
     return x[..., None] if x.ndim == axes else x
 
 
-def checked_parts(
-    modality: Modality, arrays: Mapping[str, np.ndarray], task: Task
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def checked_parts(modality: Modality, arrays: Mapping[str, np.ndarray], task: Task) -> tuple[ByPart, ByPart]:
     """Return samples, with a channel axis, and labels of "train" and "test", of one shape and valid."""
-    x: dict[str, np.ndarray] = {}
-    y: dict[str, np.ndarray] = {}
+    x, y = ByPart(), ByPart()
     shape: tuple[int | None, ...] = (None,) * len(modality.axes)
     classes = len(np.ravel(arrays["classes"])) if "classes" in arrays else None
     for part, what in PARTS:
@@ -109,9 +104,7 @@ def checked_parts(
     return x, y
 
 
-def without_padding(
-    arrays: Mapping[str, np.ndarray],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[str, ...]]:
+def without_padding(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], ByPart, tuple[str, ...]]:
     """Return signals with zeros in place of trailing NaN, the raw signals, and a note; no raw ones if none is padded.
 
     Args:

@@ -42,13 +42,6 @@ class Column:
     categories: tuple[str, ...] = ()
     missing: bool = False
 
-    @property
-    def width(self) -> int:
-        """Number of columns that a network reads of it."""
-        if self.kind == UNUSED:
-            return 0
-        return (len(self.categories) or 1) + self.missing
-
     def codes(self, values: np.ndarray) -> np.ndarray:
         """Return values, numbers or texts, as numbers; of categories their index; NaN where missing or unknown."""
         if self.kind == UNUSED:

@@ -16,7 +16,7 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion, Weights
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
 from kerasnas.modalities.csv_labels import read_columns
 from kerasnas.modalities.fronts import Front
@@ -107,15 +107,8 @@ class Tables(Modality):
         return x.ndim == 2 and x.dtype.kind in "iufbU"
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
-        rows: dict[str, np.ndarray] = {}
-        y: dict[str, np.ndarray] = {}
-        for part, what in PARTS:
-            rows[part], y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-            x = rows[part]
-            if x.ndim != 2 or not x.size or x.dtype.kind not in "iufbU":
-                expected = "rows of numbers or texts, (samples, columns), at least one"
-                raise wrong_value("x", expected, f"shape {x.shape}, dtype {x.dtype}", what)
-            task.check_trainable(y[part], len(x), None, what, self.plural)
+        expected = "rows of numbers or texts, (samples, columns), at least one"
+        rows, y = self.raw_parts(arrays, task, self.claims, expected)
         width = rows["train"].shape[1]
         if rows["test"].shape[1] != width:
             raise wrong_value("x", f"rows of {width} columns", f"{rows['test'].shape[1]} columns", "test")
@@ -173,9 +166,7 @@ class Tables(Modality):
             raise ValueError(checks.invalid("x", f"rows of {len(self.own)} columns", f"shape {rows.shape}", hint))
         return self.coded(dict(zip((column.name for column in self.own), rows.T, strict=True)))
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         names: list[str] = []
         parts = []
         for path in map(Path, paths):
@@ -189,10 +180,6 @@ class Tables(Modality):
         if not parts:
             raise ValueError("Expected .csv files of rows. Received: none")
         return names, np.concatenate(parts), {}
-
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        if x.dtype.kind not in "fiu":
-            raise wrong_value("x", "rows of numbers", f"dtype {x.dtype}", what)
 
     def array(self, argument: str, x: Any) -> np.ndarray:
         return checks.array(argument, x, finite=False)  # NaN stands for what is missing

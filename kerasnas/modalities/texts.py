@@ -14,18 +14,18 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.linear import NGramCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
-from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.columns import Columns, samples_in
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.columns import Columns
 from kerasnas.modalities.csv_labels import TEXT_COLUMNS
 from kerasnas.modalities.fronts import Front, Vocabulary
 from kerasnas.modalities.parts import Parts, words
 from kerasnas.modalities.token_vectors import find_vectors
 from kerasnas.tasks import Task
-from kerasnas.wording import wrong_value
 
 _BUCKETS = 512  # of the counts of words, on which the nearest text is found
 _MOST_LETTERS = 160  # of an excerpt
 _LONGEST_PATH = 250  # longer strings are no paths, and no file system may be asked for them
+_EXPECTED = "texts, strings of shape (samples,), at least one"
 _STATISTICS = ("characters", "words", "characters a word", "share of letters", "share of digits", "share of capitals")
 
 _USAGE = """\
@@ -46,6 +46,7 @@ class Texts(Modality):
     inputs = "text"
     axes = ("length",)
     sizes = ("length", "vocabulary")
+    kinds = "iu"
     value = "token id"
     fixes = {
         4: "These are images: a space for images takes them",
@@ -69,16 +70,8 @@ class Texts(Modality):
         return x.dtype.kind == "U" and x.ndim == 1
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
-        raw: dict[str, np.ndarray] = {}
-        y: dict[str, np.ndarray] = {}
-        for part, what in PARTS:
-            texts, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
-            strings = texts.dtype.kind in "UO" and all(isinstance(one, str) for one in texts.ravel()[:1000])
-            if texts.ndim != 1 or not texts.size or not strings:
-                expected = "texts, strings of shape (samples,), at least one"
-                raise wrong_value("x", expected, f"shape {texts.shape}, dtype {texts.dtype}", what)
-            task.check_trainable(y[part], len(texts), None, what, self.plural)
-            raw[part] = texts.astype(object)
+        found, y = self.raw_parts(arrays, task, _are_strings, _EXPECTED)
+        raw = {part: texts.astype(object) for part, texts in found.items()}
         pretrained, about = find_vectors(limits.starts)
         front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens, pretrained)
         ids = {part: front.ids(texts.tolist()) for part, texts in raw.items()}
@@ -87,7 +80,7 @@ class Texts(Modality):
     def sample_column(self, columns: Columns, reading: Reading) -> str:
         if reading.text_column:
             return checks.one_of("text_column", reading.text_column, columns)
-        return samples_in(columns, self.columns, self.plural)
+        return super().sample_column(columns, reading)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         found = np.asarray(list(x) if hasattr(x, "__iter__") and not isinstance(x, str | bytes) else x, object)
@@ -106,21 +99,14 @@ class Texts(Modality):
             return np.array(read_texts([x]), object)
         return self.samples(self.column(x, reading), reading).astype(object)
 
-    def from_paths(
-        self, paths: Sequence[str | os.PathLike], reading: Reading
-    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+    def from_paths(self, paths: Paths, reading: Reading) -> FromPaths:
         texts = read_texts(paths)
         return texts, np.array(texts, object), {}
 
-    def check_dtype(self, x: np.ndarray, what: str) -> None:
-        if not np.issubdtype(x.dtype, np.integer):
-            raise wrong_value("x", "token ids of an integer dtype", f"dtype {x.dtype}", what)
-
     def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
-        expected = "texts, strings of shape (samples,), at least one"
-        found = checks.strings(argument, x, expected)
+        found = checks.strings(argument, x, _EXPECTED)
         if not len(found):
-            raise ValueError(checks.invalid(argument, expected, x))
+            raise ValueError(checks.invalid(argument, _EXPECTED, x))
         return found
 
     def array(self, argument: str, x: Any) -> np.ndarray:
@@ -165,6 +151,10 @@ class Texts(Modality):
 
     def excerpt(self, raw: Any) -> str:
         return raw if len(raw) <= _MOST_LETTERS else f"{raw[:_MOST_LETTERS]}..."
+
+
+def _are_strings(x: np.ndarray) -> bool:
+    return x.ndim == 1 and x.dtype.kind in "UO" and all(isinstance(one, str) for one in x[:1000])
 
 
 def read_texts(texts: Sequence[str | os.PathLike]) -> list[str]:

@@ -13,8 +13,8 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities import Modality
+from kerasnas.modalities.images import unit_pixels
 from kerasnas.modalities.lookup import check_images
-from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples

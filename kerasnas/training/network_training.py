@@ -14,7 +14,7 @@ from kerasnas import checks
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.companions import base as companions
-from kerasnas.companions.joining import join
+from kerasnas.companions.joining import Beside
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
@@ -66,19 +66,6 @@ class NetworkTraining:
         modality = of_space(self.space)
         size = getattr(self.recipe, modality.companion_setting) if modality.companion_setting else 0
         return modality.companion(size, seed, self.space.padded, self.recipe.front)
-
-    def _joined(
-        self,
-        network: keras.Model,
-        data: Arrays,
-        parts: companions.Parts,
-        kind: companions.Companion,
-        log: Callable[[str], Any],
-    ) -> tuple[keras.Model, dict[str, Any]]:
-        """Return the network with linear models next to it, compiled, and an entry of the record on it."""
-        batch = training_loop.EVALUATION_BATCH
-        model, record = join(network, data, parts, self.recipe.task, kind, batch, log=log)
-        return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
         """Return the metrics of the task that are no means over batches; none of a classification."""
@@ -165,7 +152,9 @@ class NetworkTraining:
                 )
             beside: dict[str, Any] = {}
             if kind is not None and parts is not None:
-                model, beside = self._joined(model, data, parts, kind, log)
+                linear = Beside(kind, data, parts, recipe.task, self.num_classes)
+                beside["linear"] = linear.weigh(model, training_loop.EVALUATION_BATCH, log)
+                model = recipe.compile_network(linear.joined(model, beside["linear"]["weights"]), 1)
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
             values = {**values, **self._further(model, held_out)}
         if keep_model is not None:

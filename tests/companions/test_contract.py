@@ -43,3 +43,12 @@ def test_held_out_samples_are_not_learned_from(name):
 
     for own, other in zip(zip(*held, strict=True), zip(*known, strict=True), strict=True):
         assert 3 * moved(*own) < moved(*other) and moved(*other) > 0.2
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_samples_without_a_weight_are_not_learned(name):
+    (kind, x), wrong = KINDS[name], np.arange(240) // 2 % 3 > 0
+    labels, parts = np.where(wrong, 1 - Y, Y), (np.arange(180), np.arange(180, 240))
+    for weights, right in ((np.where(wrong, 0.0, 3.0), True), (None, False)):
+        held, _ = kind.learn(x, labels, parts, CLASSIFICATION, 2, weights)
+        assert all(((one.argmax(axis=1) == Y[180:]).mean() > 0.6) == right for one in held)

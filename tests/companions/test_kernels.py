@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import base, joining
+from kerasnas.companions import base
 from kerasnas.companions.kernels import KernelCompanion, ridge
 from kerasnas.datasets import load
 from kerasnas.files.stages import Stages
@@ -15,11 +15,11 @@ from kerasnas.methods.final_training import companion_sizes
 from kerasnas.modalities.lookup import modality
 from kerasnas.spaces import SignalSpace
 from kerasnas.spaces.signals import PaddedSignalSpace
-from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
-from kerasnas.tasks.regression import Regression
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
+from tests.companions.test_linear import TASKS, joined, labels_of
 from tests.kit import assert_deployable
 
 SPACE = SignalSpace(filters=2, num_cells=1, num_nodes=1)
@@ -32,11 +32,6 @@ def waves(number, seed=0):
     y = np.arange(number) % 2
     phase = rng.uniform(0, 6, (number, 1)) + np.arange(24) * np.where(y, 0.4, 1.2)[:, None]
     return (np.sin(phase) + 0.3 * rng.standard_normal(phase.shape))[..., None].astype("float32"), y
-
-
-def labels_of(task, y):
-    labels = {"classification": y, "multilabel": np.stack([y, 1 - y, y], axis=1), "regression": 2.0 * y[:, None] - 1}
-    return labels[task.name]
 
 
 @pytest.mark.parametrize("shape", [(16, 8), (12, 40)], ids=["tall", "wide"])
@@ -62,7 +57,7 @@ def test_the_closed_form_is_that_of_regressions_with_a_sample_left_out(shape):
     np.testing.assert_allclose(x @ weights + bias, Ridge(strength).fit(z, y).predict(z), atol=1e-6)
 
 
-@pytest.mark.parametrize("task", [CLASSIFICATION, MULTILABEL, Regression()], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_it_learns_every_task(task):
     (x, y), (new, hidden) = waves(40), waves(40, seed=1)
     labels = labels_of(task, y)
@@ -111,7 +106,7 @@ def test_both_models_add_up():
     x, y = waves(40)
     network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelCompanion(420, seed=3)
     parts = base.held_out(CLASSIFICATION, y, seed=0)
-    model, record = joining.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
+    model, record = joined(network, (x, y), parts, CLASSIFICATION, kind)
     held, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)
     assert ((held[0].argmax(axis=1) == y[parts[1]]).mean()) == 1 and len(held) == 1
     shares = np.array(record["weights"])
@@ -148,22 +143,14 @@ def test_settings():
     assert companion_sizes(TrainingConfig(kernels=0), series)["kernels"] == 0
     assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6), series)["kernels"] == 0
     assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series)["kernels"] == 840
-    with pytest.raises(ValueError, match=r"-1, 0, or at least 84\. Received: 83"):
-        TrainingConfig(kernels=83)
-    with pytest.raises(ValueError, match="0, or at least 84"):
-        TrainingRecipe(kernels=1)
-    with pytest.raises(ValueError, match="0 beside `ngrams`"):
-        TrainingRecipe(ngrams=2, kernels=84)
+    for kind, wrong, words in (
+        (TrainingConfig, {"kernels": 83}, r"-1, 0, or at least 84\. Received: 83"),
+        (TrainingRecipe, {"kernels": 1}, "0, or at least 84"),
+        (TrainingRecipe, {"ngrams": 2, "kernels": 84}, "0 beside `ngrams`"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            kind(**wrong)
     assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and TrainingRecipe().settings()["kernels"] == 0
-
-
-def test_signals_without_a_weight_are_not_learned():
-    x, y = waves(120)
-    wrong = np.arange(120) // 2 % 3 > 0
-    labels, parts = np.where(wrong, 1 - y, y), (np.arange(90), np.arange(90, 120))
-    for weights, right in ((np.where(wrong, 0.0, 3.0), True), (None, False)):
-        (held,), _ = KernelCompanion(84).learn(x, labels, parts, CLASSIFICATION, 2, weights)
-        assert ((held.argmax(axis=1) == y[90:]).mean() > 0.9) == right
 
 
 def test_a_ridge_of_weights_is_that_of_the_samples_that_have_them():

@@ -36,6 +36,13 @@ def labels_of(task, y):
     return labels[task.name]
 
 
+def joined(network, data, parts, task, kind):
+    """The network and linear models as one, and the record."""
+    beside = joining.Beside(kind, data, parts, task, network.output_shape[-1])
+    record = beside.weigh(network, 100)
+    return beside.joined(network, record["weights"]), record
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_gradient_of_the_loss(task):
     rng = np.random.default_rng(0)
@@ -109,9 +116,7 @@ def test_what_is_held_out(y):
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
-    "task",
-    [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
-    ids=lambda task: task.name,
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])], ids=lambda task: task.name
 )
 def test_a_training_ends_with_one_model_of_both(task, tmp_path):
     (ids, y), (new, hidden) = texts(240), texts(60, seed=1)
@@ -155,7 +160,7 @@ def test_both_models_add_up_unless_the_network_adds_nothing(helps):
     network = keras.Model(inputs, keras.ops.sum(embedding(inputs), axis=1))
     embedding.set_weights([table])
     parts = base.held_out(CLASSIFICATION, y, seed=0)
-    model, record = joining.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
+    model, record = joined(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2))
     shares, decided = record["weights"], record["network"]
     assert decided["used"] == helps == (shares[2] > 0) == (decided["with"] < decided["without"])
     assert (embedding in model.layers) == helps
@@ -207,20 +212,15 @@ def test_weights_are_repetitions():
         np.testing.assert_allclose(part, expected, atol=1e-3)
 
 
-def test_texts_without_a_weight_are_not_learned():
-    """Of each pair of runs' models, and in the mix with the network."""
+def test_in_the_mix_with_a_network_weights_count():
     ids, y = texts(400)
     wrong = np.arange(400) // 2 % 3 > 0
     labels, weights = np.where(wrong, 1 - y, y), np.where(wrong, 0.0, 3.0)
     parts = np.arange(300), np.arange(300, 400)
-    companion = linear.NGramCompanion(1)
-    for given, right in ((weights, True), (None, False)):
-        held, _ = companion.learn(ids, labels, parts, CLASSIFICATION, 2, given)
-        assert [(one.argmax(axis=1) == y[300:]).mean() > 0.9 for one in held] == [right] * 2
     network = keras.Sequential(
         [keras.Input((6,)), keras.layers.Embedding(30, 2), keras.layers.GlobalAveragePooling1D()]
     )
-    model, record = joining.join(network, (ids, labels, weights), parts, CLASSIFICATION, companion, 50)
+    model, record = joined(network, (ids, labels, weights), parts, CLASSIFICATION, linear.NGramCompanion(1))
     assert (model.predict(ids, verbose=0).argmax(axis=1) == y).mean() > 0.9 and record["losses"]["linear"] < 0.3
 
 

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import base, joining
+from kerasnas.companions import base
 from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion, RowModel
 from kerasnas.networks.trees import Trees
 from kerasnas.tasks.base import task_class
+from tests.companions.test_linear import joined
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
@@ -79,7 +80,7 @@ def test_held_out_rows_leave_out_a_network_that_has_learned_nothing():
     layer = keras.layers.Dense(outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
     network = keras.Model(inputs, layer(inputs))
     parts = base.held_out(task, y, seed=0)
-    model, record = joining.join(network, (X, y), parts, task, RowCompanion(), 100)
+    model, record = joined(network, (X, y), parts, task, RowCompanion())
     assert record["words"] == "linear model and boosted trees" and not record["network"]["used"]
     assert record["weights"][1] > record["weights"][0] and layer not in model.layers  # a product of two columns
     assert (model.predict(X, verbose=0).argmax(axis=1) == y).mean() > 0.95

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions import base, joining, linear, mixing
+from kerasnas.companions import base, linear, mixing
 from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.spaces import TextSpace
 from kerasnas.tasks.known import CLASSIFICATION
-from tests.companions.test_linear import TASKS, labels_of
+from tests.companions.test_linear import TASKS, joined, labels_of
 
 LEARNED, IDS = 300, 400
 SPACE = TextSpace(vocabulary=LEARNED, dimensions=4, filters=4, num_nodes=1)
@@ -31,27 +31,25 @@ def texts(number, first, last, seed=0):
     return (ids + (rng.random((number, 5)) < np.where(y, 0.25, 0.75)[:, None])).astype("int32"), y
 
 
-def joined(kind, x, y, task=CLASSIFICATION, outputs=2):
+def beside(kind, x, y, task=CLASSIFICATION, outputs=2):
     network = SPACE.build_network(GENOTYPE, (5,), outputs)
-    return joining.join(network, (x, y), base.held_out(task, y, seed=0), task, kind, 100)
+    return joined(network, (x, y), base.held_out(task, y, seed=0), task, kind)
 
 
 @pytest.mark.parametrize(
-    "task",
-    [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])],
-    ids=lambda task: task.name,
+    "task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])], ids=lambda task: task.name
 )
 def test_it_knows_words_that_no_training_text_has(task, tmp_path):
     (x, y), (new, hidden) = texts(240, 2, LEARNED), texts(200, LEARNED, IDS, seed=1)
     labels = labels_of(task, y)
     outputs = 2 if labels.ndim == 1 else labels.shape[1]
     kind = VectorCompanion(2, vectors(1.0), LEARNED)
-    model, record = joined(kind, x, labels, task, outputs)
+    model, record = beside(kind, x, labels, task, outputs)
     assert record["pretrained"]["used"] and record["pretrained"]["with"] < record["pretrained"]["without"]
     found = np.asarray(model(new, training=False))
     sure = found[:, 1] - found[:, 0] if task.name == "classification" else found[:, 0]
     assert ((sure > 0) == hidden).mean() > 0.75  # the best possible is 0.9
-    unknown = np.asarray(joined(linear.NGramCompanion(2), x, labels, task, outputs)[0](np.where(new > 1, 1, new)))
+    unknown = np.asarray(beside(linear.NGramCompanion(2), x, labels, task, outputs)[0](np.where(new > 1, 1, new)))
     assert np.ptp(unknown, axis=0).max() < 1e-4  # to n-grams all of these are one word
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
@@ -80,7 +78,7 @@ def test_vectors_that_say_nothing_are_left_out():
     rng = np.random.default_rng(3)
     x, y = texts(2000, 2, 12)
     random = np.concatenate([np.zeros((2, 8)), rng.standard_normal((IDS - 2, 8))])
-    model, record = joined(VectorCompanion(2, random, LEARNED), x, y)
+    model, record = beside(VectorCompanion(2, random, LEARNED), x, y)
     pretrained = record["pretrained"]
     assert pretrained["used"] == (pretrained["with"] < pretrained["without"])
     assert not pretrained["used"] and record["weights"][-2] == 0
@@ -95,9 +93,9 @@ def test_texts_of_one_word_and_of_none():
     x[:, 1:] = 0
     x[::7] = 0
     kind = VectorCompanion(2, vectors(1.0), LEARNED)
-    model, _ = joined(kind, x, y)
+    model, _ = beside(kind, x, y)
     assert np.isfinite(np.asarray(model(np.array([[0, 0, 0, 0, 0], [399, 0, 0, 0, 0]])))).all()
-    no_vectors = joined(VectorCompanion(1, np.zeros((IDS, 8)), LEARNED), x, y)[1]
+    no_vectors = beside(VectorCompanion(1, np.zeros((IDS, 8)), LEARNED), x, y)[1]
     assert np.isfinite(list(no_vectors["losses"].values())).all()
 
 
@@ -108,12 +106,3 @@ def test_each_half_is_mixed_as_the_other_one_wants():
     turned = np.where(y[:, None] == 0, right, wrong)  # right on one half alone, which the other half speaks for
     mixed = mixing.crossed(CLASSIFICATION, [turned, 0 * wrong], y)
     assert np.abs(mixed[y == 0]).max() < 0.1 < np.abs(mixed[y == 1]).max()
-
-
-def test_texts_without_a_weight_are_not_learned():
-    x, y = texts(240, 2, LEARNED)
-    wrong = np.arange(240) // 2 % 3 > 0
-    weights, parts = np.where(wrong, 0.0, 3.0), (np.arange(180), np.arange(180, 240))
-    kind = VectorCompanion(1, vectors(1.0), LEARNED)
-    held, _ = kind.learn(x, np.where(wrong, 1 - y, y), parts, CLASSIFICATION, 2, weights)
-    assert (held[-1].argmax(axis=1) == y[180:]).mean() > 0.8

@@ -15,7 +15,7 @@ import kerasnas
 from kerasnas import ImageClassifier, ImageRegressor, TextClassifier
 from kerasnas.deployment import estimator, samples
 from kerasnas.modalities import columns
-from tests.kit import count_steps
+from tests.kit import count_steps, save_image
 from tests.kit import stripes as images
 
 X, NAMES = images(60, 0)
@@ -48,8 +48,7 @@ def folder(tmp_path_factory):
     """The images as files, in a folder for each class."""
     place = tmp_path_factory.mktemp("rows")
     for index, (pixels, label) in enumerate(zip(X, NAMES, strict=True)):
-        (place / label).mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(place / label / f"{index:02d}.png")
+        save_image(place / label / f"{index:02d}.png", pixels)
     return place
 
 

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas.datasets import load
+from tests.kit import save_image
 
 N = 20
 
 
 def write(folder, header, rows):
-    folder.mkdir(exist_ok=True)
     for index in range(N):
-        Image.fromarray(np.full((6, 8), 10 * index, "uint8")).save(folder / f"{index}.png")
+        save_image(folder / f"{index}.png", np.full((6, 8), 10 * index, "uint8"))
     lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder / "labels.csv"

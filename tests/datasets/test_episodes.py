@@ -204,10 +204,7 @@ def test_splits_share_no_class(pool):
 
 @pytest.mark.parametrize(
     ("y", "sizes", "name"),
-    [
-        *((LABELS, sizes, "sizes") for sizes in ((4, 3), (0.9, 0.9), (6, 0), (), ("a",))),
-        (LABELS / 2, (2,), "y"),
-    ],
+    [*((LABELS, sizes, "sizes") for sizes in ((4, 3), (0.9, 0.9), (6, 0), (), ("a",))), (LABELS / 2, (2,), "y")],
 )
 def test_impossible_splits_are_refused(y, sizes, name):
     with pytest.raises(ValueError, match=f"`{name}`"):
@@ -334,12 +331,3 @@ def test_sinusoids_are_stacked_by_number():
     batch = tasks.batch(1, tasks=7)
     assert batch.support[0].shape == (7, 3, 1) and batch.query[1].shape == (7, 0, 1)
     np.testing.assert_array_equal(batch.support[0][2], tasks.episode(9).support[0])
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("shots", 0), ("query_shots", -1), ("seed", 0.5)],
-)
-def test_wrong_sinusoids_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"`{name}`"):
-        SinusoidTasks(**{name: value})

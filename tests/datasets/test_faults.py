@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas import datasets
 from kerasnas.datasets import faults
@@ -15,6 +14,7 @@ from kerasnas.methods.assembly import checked_data
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.modalities.lookup import of_arrays
 from kerasnas.tasks.known import with_task
+from tests.kit import save_image
 
 TRAIN, TEST = 120, 60
 
@@ -266,11 +266,9 @@ def test_clean_data_have_no_fault(kind, change):
 
 def test_what_files_have_besides_pixels_may_give_the_label_away(tmp_path):
     rng = np.random.default_rng(0)
-    for label, side in (("a", 8), ("b", 9)):
-        (tmp_path / label).mkdir()
+    for label, side, kind in (("a", 8, "png"), ("b", 9, "bmp")):
         for number in range(30):
-            pixels = rng.integers(0, 256, (side, side)).astype("uint8")
-            Image.fromarray(pixels).save(tmp_path / label / f"{number}.{'png' if label == 'a' else 'bmp'}")
+            save_image(tmp_path / label / f"{number}.{kind}", rng.integers(0, 256, (side, side)).astype("uint8"))
     (line, first), *_ = find_faults(datasets.load(tmp_path)).items()
     assert line.startswith("Label given away: 4 of 64 features") and "image height" in first
 

@@ -98,11 +98,3 @@ def test_it_is_made_quickly():
     start = time.process_time()
     glyphs(classes=60, samples=20)
     assert time.process_time() - start < 1
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("classes", 0), ("samples", 0), ("size", 7), ("jitter", -0.1), ("jitter", np.nan), ("seed", -1)]
-)
-def test_wrong_arguments_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"`{name}`"):
-        glyphs(**{name: value})

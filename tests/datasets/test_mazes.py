@@ -69,9 +69,3 @@ def test_the_best_move_of_a_corridor():
     walls = np.ones((3, 5), bool)
     walls[1, 1:4] = False
     assert list(MOVES)[best_move(all_distances(walls[None], np.array([[1, 1]]))[0], (1, 3))] == "left"
-
-
-@pytest.mark.parametrize("arguments", [{"size": 4}, {"size": 8}, {"kind": "cave"}, {"density": 0.9}, {"seed": -1}])
-def test_bad_arguments(arguments):
-    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}`"):
-        mazes(10, 10, **arguments)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas import datasets
 from kerasnas.tasks.splits import grouped_split
+from tests.kit import save_image
 
 RNG = np.random.default_rng(0)
 GROUPS = np.repeat(np.arange(20), RNG.integers(5, 30, 20))
@@ -49,8 +49,7 @@ def test_bad_input(y, groups, fraction, message):
 
 
 def write(path, brightness):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((6, 6), brightness, np.uint8)).save(path)
+    save_image(path, np.full((6, 6), brightness, np.uint8))
 
 
 def test_folders_within_a_class_are_groups(tmp_path):

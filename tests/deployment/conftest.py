@@ -4,9 +4,22 @@ import keras
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from kerasnas import datasets
+from kerasnas import cli, datasets
 from kerasnas.deployment import estimator
 from kerasnas.export import classifier
+
+
+@pytest.fixture
+def fails(capsys):
+    """A function that runs a command which has to fail, and returns the one line that is said."""
+
+    def fails(*arguments):
+        assert cli.main([*map(str, arguments)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        return error
+
+    return fails
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from PIL import Image
 
 from kerasnas import cli
 from kerasnas.deployment.explaining import explain
-from kerasnas.export.classifier import Classifier, save_classifier, with_preprocessing
-from kerasnas.methods import RaceConfig
+from kerasnas.export.classifier import Classifier, with_preprocessing
 from kerasnas.modalities.fronts import Padding
 from kerasnas.modalities.signals import Signals
-from kerasnas.runs.folder import RunFolder
+from tests.kit import finished_run
 
 CLASSES = ("dark", "bright")
 
@@ -37,8 +36,7 @@ def softmax(*logits):
 @pytest.fixture
 def run(tmp_path):
     """A network that sees one pixel, and an image whose pixel there alone is white: a block of 2 x 1 pixels."""
-    folder = RunFolder.create(tmp_path / "run", RaceConfig()).path
-    save_classifier(folder, network((16, 8, 1), (5, 3, 0)), CLASSES, 255)
+    folder = finished_run(tmp_path / "run", network((16, 8, 1), (5, 3, 0)), CLASSES, 255)
     pixels = np.zeros((16, 8), np.uint8)
     pixels[5, 3] = 255
     Image.fromarray(pixels).save(tmp_path / "image.png")

@@ -12,10 +12,8 @@ import pytest
 from kerasnas import ImageClassifier, cli, deployment
 from kerasnas.deployment import exporting
 from kerasnas.export import formats
-from kerasnas.export.classifier import save_classifier
 from kerasnas.export.formats import FORMATS
-from kerasnas.methods import RaceConfig
-from kerasnas.runs.folder import RunFolder
+from tests.kit import finished_run
 
 GENOTYPE = {"format": "kerasnas.genotype", "version": 1, "space": "toy", "cells": {"normal": [["skip_connect", 0, 2]]}}
 
@@ -26,11 +24,11 @@ def run(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (60, 6, 6, 1), np.uint8), np.arange(60) % 3
     np.savez(tmp_path / "data.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 1))
     logits = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs)))
-    save_classifier(folder, keras.Model(inputs, logits), ("0", "1", "2"), 255)
+    network = keras.Model(inputs, logits)
+    folder = finished_run(tmp_path / "run", network, ("0", "1", "2"), 255, dataset=tmp_path / "data.npz")
     record = {"genotype": GENOTYPE, "searched": {"test_accuracy": 0.5}, "dataset": {"name": "data"}, "settings": {}}
     record |= {"random": []}
     (folder / "result.json").write_text(json.dumps(record))
@@ -114,37 +112,32 @@ def test_what_was_written_before_a_failure_is_recorded(run, monkeypatch):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_another_folder(run, tmp_path, capsys):
+def test_another_folder(run, tmp_path, fails):
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
-    assert cli.main(["export", str(run), "--format=litert"]) == 2
-    assert "data.npz" in capsys.readouterr().err
+    assert "data.npz" in fails("export", run, "--format=litert")
     arguments = [f"--dataset={tmp_path / 'moved.npz'}", f"--output={tmp_path / 'new' / 'release'}"]
     assert cli.main(["export", str(run), "--format=litert", *arguments]) == 0
     assert [path.name for path in (tmp_path / "new" / "release").iterdir()] == ["model.tflite"]
     assert not (run / "model.tflite").exists() and "model.tflite" in (run / "card.md").read_text()
 
 
-def test_bad_input(run, tmp_path, capsys, monkeypatch):
+def test_bad_input(run, tmp_path, fails, monkeypatch):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
-    def fails(*arguments):
-        assert cli.main(["export", *map(str, arguments)]) == 2
-        return capsys.readouterr().err
-
-    assert "--format=litter: unknown format 'litter'. Did you mean 'litert'" in fails(run, "--format=litter")
+    assert "--format=litter: unknown format 'litter'. Did you mean 'litert'" in fails("export", run, "--format=litter")
     with monkeypatch.context() as patch:
         patch.setattr(formats.importlib.util, "find_spec", lambda name: None)
-        assert "pip install 'kerasnas[export]'" in fails(run, "--format=litert,onnx")
+        assert "pip install 'kerasnas[export]'" in fails("export", run, "--format=litert,onnx")
     (tmp_path / "file").write_text("mine")
-    assert "file is a file. Expected a folder to write to" in fails(run, f"--output={tmp_path / 'file'}")
-    assert "file is a file. Expected the folder of a run" in fails(tmp_path / "file")
-    assert "holds no run" in fails(tmp_path / "nothing")
-    assert "Missing flag --output_dir" in fails()
+    assert "file is a file. Expected a folder to write to" in fails("export", run, f"--output={tmp_path / 'file'}")
+    assert "file is a file. Expected the folder of a run" in fails("export", tmp_path / "file")
+    assert "holds no run" in fails("export", tmp_path / "nothing")
+    assert "Missing flag --output_dir" in fails("export")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     (run / "model.keras").unlink()
-    assert "no model.keras in it" in fails(run)
+    assert "no model.keras in it" in fails("export", run)
     (run / "result.json").unlink()
-    assert "is not finished" in fails(run)
+    assert "is not finished" in fails("export", run)
 
 
 @pytest.mark.slow

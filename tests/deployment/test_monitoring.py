@@ -6,14 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
 from kerasnas.drift import DriftMonitor
-from kerasnas.export.classifier import load_classifier, save_classifier
-from kerasnas.methods import RaceConfig
-from kerasnas.runs.folder import RunFolder
+from kerasnas.export.classifier import load_classifier
+from kerasnas.modalities.images import Images
+from tests.kit import finished_run, save_image
 
 CLASSES = ("bright", "dark")
 
@@ -53,16 +52,12 @@ def fast(monkeypatch):
 @pytest.fixture
 def run(tmp_path):
     data = write(tmp_path / "data.npz", *images(200, 0))
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
-    save_classifier(folder, network(), CLASSES, 255)
-    return folder
+    return finished_run(tmp_path / "run", network(), CLASSES, 255, dataset=data)
 
 
 def photos(folder, x, y=None):
     for index, image in enumerate(x):
-        place = folder / (CLASSES[y[index]] if y is not None else "")
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[..., 0]).save(place / f"{index:03d}.png")
+        save_image(folder / (CLASSES[y[index]] if y is not None else "") / f"{index:03d}.png", image[..., 0])
     return folder
 
 
@@ -88,24 +83,24 @@ def test_the_reference_is_of_test_samples_and_outlives_the_data(run, tmp_path, c
     assert found["drift"] is False and found["samples"] == 60
 
 
-def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, capsys):
+def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, fails):
     new = photos(tmp_path / "photos", *images(60, 1))
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
-    assert cli.main(["monitor", str(run), str(new)]) == 2
-    error = capsys.readouterr().err
-    assert "has no drift.json" in error and "--dataset=PATH" in error and error.count("\n") == 1
+    error = fails("monitor", run, new)
+    assert "has no drift.json" in error and "--dataset=PATH" in error
     assert cli.main(["monitor", str(run), str(new), f"--dataset={tmp_path / 'moved.npz'}"]) == 0
 
 
-def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, capsys):
+def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, capsys, monkeypatch):
     """All of them look dark to the network, until it knows how bright images are now."""
+    monkeypatch.setattr(Images, "example", "photo.png")
     x, y = images(120, 1, 0, 100)
     before = (run / "model.keras").read_bytes()
     assert cli.main(["monitor", str(run), str(photos(tmp_path / "photos", x, y)), "--adapt"]) == 0
     out = capsys.readouterr().out
     assert "Drift: the inputs and the outputs of the model changed." in out and "  brightness: 1" in out
     adapted = run / "adapted-1"
-    assert f"kerasnas predict {adapted} image.png" in out and (run / "model.keras").read_bytes() == before
+    assert f"kerasnas predict {adapted} photo.png" in out and (run / "model.keras").read_bytes() == before
     files = ["adaptation.json", "drift.json", "drift.npz", "model.json", "model.keras"]
     assert sorted(path.name for path in adapted.iterdir()) == files
     record = json.loads((adapted / "adaptation.json").read_text())
@@ -153,44 +148,37 @@ def test_earlier_images_are_replayed_unless_the_concept_changed(run, tmp_path, m
     assert found["adaptation"]["folder"] is None or found["adaptation"]["adopted"]
 
 
-def test_a_failure_leaves_no_part_of_an_adapted_network(run, tmp_path, monkeypatch, capsys):
+def test_a_failure_leaves_no_part_of_an_adapted_network(run, tmp_path, monkeypatch, fails):
     def full(folder, model):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(monitoring, "write_model", full)
     new = photos(tmp_path / "photos", *images(60, 1, 0, 100))
-    assert cli.main(["monitor", str(run), str(new), "--adapt"]) == 2
-    assert "The disk is full" in capsys.readouterr().err
+    assert "The disk is full" in fails("monitor", run, new, "--adapt")
     assert not [path.name for path in run.iterdir() if "adapted" in path.name]
     assert load_classifier(run).classes == CLASSES
 
 
-def test_bad_input(run, tmp_path, capsys):
-    def fails(*arguments):
-        assert cli.main(["monitor", *map(str, arguments)]) == 2
-        error = capsys.readouterr().err
-        assert error.count("\n") == 1
-        return error
-
+def test_bad_input(run, tmp_path, fails):
     few, new = photos(tmp_path / "few", images(19, 1)[0]), photos(tmp_path / "new", *images(40, 1))
-    assert "at least 20 samples" in fails(run, few)
-    assert "Expected image files" in fails(run)
-    assert "for flag --minutes. Expected a number" in fails(run, new, "--minutes=x")
-    assert "Expected a number above 0. Received: 0.0" in fails(run, new, "--minutes=0")
-    assert "There is no image" in fails(run, tmp_path / "nothing")
+    assert "at least 20 samples" in fails("monitor", run, few)
+    assert "Expected image files" in fails("monitor", run)
+    assert "for flag --minutes. Expected a number" in fails("monitor", run, new, "--minutes=x")
+    assert "Expected a number above 0. Received: 0.0" in fails("monitor", run, new, "--minutes=0")
+    assert "There is no image" in fails("monitor", run, tmp_path / "nothing")
     (tmp_path / "new" / "dark").rename(tmp_path / "new" / "drak")
-    assert "does not know class 'drak'" in fails(run, new, "--labels")
-    assert "one folder or file" in fails(run, new, few, "--labels")
+    assert "does not know class 'drak'" in fails("monitor", run, new, "--labels")
+    assert "one folder or file" in fails("monitor", run, new, few, "--labels")
     x, y = images(40, 1)
     np.savez(tmp_path / "wide.npz", x_train=x[:, :, :2], y_train=y, x_test=x[:, :, :2], y_test=y, classes=CLASSES)
-    assert "takes samples of shape (4, 4, 1)" in fails(run, tmp_path / "wide.npz", "--labels")
+    assert "takes samples of shape (4, 4, 1)" in fails("monitor", run, tmp_path / "wide.npz", "--labels")
     (run / "model.json").unlink()
-    assert "is not finished" in fails(run, new)
-    assert "holds no run" in fails(tmp_path / "few", new)
+    assert "is not finished" in fails("monitor", run, new)
+    assert "holds no run" in fails("monitor", tmp_path / "few", new)
 
 
 @pytest.mark.slow
-def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast):
+def test_too_few_held_out_images_leave_no_reference(run, tmp_path, fails, fast):
     x, y = images(60, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)
     (run / "adapted-1").mkdir()  # an earlier one, which is not written over
@@ -198,13 +186,10 @@ def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast)
     assert not list((run / "adapted-1").iterdir())
     adapted = run / "adapted-2"
     assert (adapted / "model.keras").exists() and not (adapted / "drift.json").exists()
-    assert cli.main(["monitor", str(adapted), str(new)]) == 2
-    assert "too few images to hold out a reference" in capsys.readouterr().err
+    assert "too few images to hold out a reference" in fails("monitor", adapted, new)
 
 
-def test_run_with_few_test_images_says_so(tmp_path, capsys):
+def test_run_with_few_test_images_says_so(tmp_path, fails):
     data = write(tmp_path / "data.npz", *images(40, 0))
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
-    save_classifier(folder, network(), CLASSES, 255)
-    assert cli.main(["monitor", str(folder), str(data)]) == 2
-    assert "are 20 samples. Expected at least 40" in capsys.readouterr().err
+    folder = finished_run(tmp_path / "run", network(), CLASSES, 255, dataset=data)
+    assert "are 20 samples. Expected at least 40" in fails("monitor", folder, data)

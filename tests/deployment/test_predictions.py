@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, deployment
-from kerasnas.export.classifier import save_classifier
-from kerasnas.methods import RaceConfig
-from kerasnas.runs.folder import RunFolder
+from kerasnas.deployment.samples import Samples
+from kerasnas.export.classifier import load_classifier, save_classifier
+from tests.kit import finished_run
 
 CLASSES = ("dark", "middle", "bright")
 
@@ -39,9 +39,7 @@ def run(tmp_path):
     x = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 250, 130, 250)])
     y = np.array([0, 2, 1, 0])
     np.savez(tmp_path / "data.npz", x_train=x[::-1], y_train=y[::-1], x_test=x, y_test=y, classes=CLASSES)
-    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
-    save_classifier(folder, brightness_network(), CLASSES, 255)
-    return folder
+    return finished_run(tmp_path / "run", brightness_network(), CLASSES, 255, dataset=tmp_path / "data.npz")
 
 
 def test_images_of_any_size_are_classified_and_the_unreadable_named(run, tmp_path):
@@ -110,17 +108,22 @@ def test_commands(run, tmp_path, capsys):
     assert first.startswith("data: 75.00 % of 4 samples (95 % interval ") and worst.split()[0] == "dark"
 
 
-def test_bad_input(run, tmp_path, capsys):
-    def fails(*arguments):
-        assert cli.main([str(argument) for argument in arguments]) == 2
-        return capsys.readouterr().err
-
+def test_bad_input(run, tmp_path, fails):
     (tmp_path / "empty").mkdir()
     assert "There is no image in the folder" in fails("predict", run, tmp_path / "empty")
     assert "There is no image, and no folder" in fails("predict", run, tmp_path / "nothing.png")
     assert "holds no run" in fails("predict", tmp_path / "empty", tmp_path / "data.npz")
     (run / "model.json").unlink()
     assert f"is not finished. Continue it: kerasnas resume {run}" in fails("evaluate", run)
+
+
+def test_an_estimator_scales_files_as_the_command_does(run, tmp_path):
+    """Of a network that has learned from floats up to 1."""
+    save_classifier(run, brightness_network(), CLASSES, 1)
+    (found,), _ = deployment.predict(run, [photo(tmp_path / "a.png", 130)])
+    answers = Samples().answers(load_classifier(run), tmp_path / "a.png")
+    np.testing.assert_allclose(answers[0], list(found.probabilities.values()), rtol=1e-5)
+    assert found.label == "middle"
 
 
 def test_signals_are_no_images(run, tmp_path):

@@ -16,12 +16,10 @@ from PIL import Image
 
 from kerasnas import cli
 from kerasnas.deployment import serving
-from kerasnas.export.classifier import save_classifier
-from kerasnas.methods import RaceConfig
 from kerasnas.modalities import Texts
 from kerasnas.modalities.fronts import Vocabulary
-from kerasnas.runs.folder import RunFolder
 from tests.deployment.test_predictions import CLASSES, brightness_network
+from tests.kit import finished_run
 
 
 def png(value):
@@ -62,8 +60,7 @@ def serving_of(folder, **options):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = RunFolder.create(tmp_path_factory.mktemp("served") / "run", RaceConfig()).path
-    save_classifier(folder, brightness_network(), CLASSES, 255)
+    folder = finished_run(tmp_path_factory.mktemp("served") / "run", brightness_network(), CLASSES, 255)
     (folder / "card.md").write_text("# Brightness")
     return folder
 
@@ -116,8 +113,7 @@ def test_what_cannot_be_read_is_answered_in_one_line(ask, body, kind, status, wo
 def test_texts_are_texts(tmp_path):
     front = Vocabulary(["good", "bad"], length=2)
     network = keras.Sequential([keras.Input((front.length,)), keras.layers.Dense(2, kernel_initializer="zeros")])
-    folder = RunFolder.create(tmp_path / "run", RaceConfig()).path
-    save_classifier(folder, network, ("bad", "good"), front=front, modality=Texts())
+    folder = finished_run(tmp_path / "run", network, ("bad", "good"), front=front, modality=Texts())
     with serving_of(folder) as ask:
         for body, kind in (
             (b'{"samples": ["/etc/passwd", "good"]}', "application/json"),

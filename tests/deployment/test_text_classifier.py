@@ -76,7 +76,7 @@ def test_it_is_loaded_and_knows_its_kind(fitted):
         (["fine", 3], r"texts, a sequence of strings\. Received: 'shape \(2,\) of int"),
         ([], "texts, at least one"),
         ([b"\xff", b"fine"], "texts in UTF-8"),
-        ("nobody.csv", "None, as `x` is the path"),
+        ("nobody.csv", "`y`. Expected None, as `x` is the path"),
     ],
 )
 def test_what_is_no_texts_is_refused(x, reason):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasnas import datasets
 from kerasnas.modalities.grouping import grouped_columns, grouped_files
+from tests.kit import save_image
 
 
 def of_two(pattern, owners=6, samples=4):
@@ -58,8 +58,7 @@ def test_the_hint_is_in_the_notes_of_what_is_loaded_unless_there_are_groups(tmp_
         (a, b) for a, files in of_two("patient{owner}_{sample}.png").items() for b in files
     ):
         for place in (tmp_path / "flat" / label, tmp_path / "grouped" / label / name.split("_")[0]):
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels[index]).save(place / name)
+            save_image(place / name, pixels[index])
     assert any("belong together" in note for note in datasets.load(str(tmp_path / "flat")).notes)
     assert not any("belong together" in note for note in datasets.load(str(tmp_path / "grouped")).notes)
     rows = "\n".join(f"{row % 3},{row % 5},{row // 4},{'ab'[row % 2]}" for row in range(40))

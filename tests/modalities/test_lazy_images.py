@@ -26,8 +26,7 @@ def pair(stored):
 
 
 @pytest.mark.parametrize(
-    "index",
-    [7, -1, np.int64(3), slice(5, 90, 3), [4, 1, 1], np.arange(100) % 3 == 0, np.s_[:, :, ::-1]],
+    "index", [7, -1, np.int64(3), slice(5, 90, 3), [4, 1, 1], np.arange(100) % 3 == 0, np.s_[:, :, ::-1]]
 )
 def test_an_index_gives_the_values_of_the_array(pair, index):
     lazy, array = pair

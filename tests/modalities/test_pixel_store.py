@@ -11,6 +11,7 @@ from kerasnas.datasets import load
 from kerasnas.files import untrusted
 from kerasnas.modalities import decoding, pixel_store
 from kerasnas.modalities.lazy_images import LazyImages
+from tests.kit import save_image
 
 NEEDED = 40 * 48 * 64 * 3  # bytes of the pixels below
 
@@ -21,8 +22,7 @@ def photos(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for index in range(40):
         place = tmp_path / "photos" / "ab"[index % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(place / f"{index:02}.jpg")
+        save_image(place / f"{index:02}.jpg", rng.integers(0, 256, (96, 128, 3), dtype=np.uint8))
     monkeypatch.setattr(pixel_store, "_FEW_BYTES", 0)
     monkeypatch.setattr(untrusted, "memory", lambda: 9 * NEEDED)
     return tmp_path / "photos"
@@ -145,9 +145,8 @@ def test_photographs_that_were_turned_are_read_upright_without_decoding_all_of_t
     )
     two = {"save_all": True, "append_images": [Image.fromarray(sides)], "format": "MPO"}
     for name, more in (("a", {}), ("b", two)):
-        (tmp_path / name).mkdir()
         for index in range(2):
-            Image.fromarray(sides).save(tmp_path / name / f"{index}.jpg", exif=turned, **more)
+            save_image(tmp_path / name / f"{index}.jpg", sides, exif=turned, **more)
     data = load(tmp_path)
     assert data.input_shape == (64, 48, 3) and set(decoded) == {(150, 200)}
     assert (data.x_train[:, :20] > 0.9).all() and (data.x_train[:, 44:] < 0.1).all()

@@ -67,10 +67,7 @@ def test_texts_in_a_script_without_vectors_keep_their_vocabulary(package):
 
 def test_what_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert find_vectors("auto") == (
-        None,
-        "No pretrained word vectors are installed: pip install 'kerasnas[texts]'",
-    )
+    assert find_vectors("auto") == (None, "No pretrained word vectors are installed: pip install 'kerasnas[texts]'")
     with pytest.raises(ValueError, match=r"not? .*installed: pip install 'kerasnas\[texts\]'|are installed: pip"):
         find_vectors("wordllama")
 

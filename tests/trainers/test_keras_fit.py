@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
-from kerasnas.modalities.values import unit_pixels
+from kerasnas.modalities.images import unit_pixels
 from kerasnas.search import ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace
 from kerasnas.trainers.data_split import pair_halves, steps_of

@@ -2,13 +2,15 @@
 
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 import keras_tuner
 import pytest
 
 from kerasnas.spaces import SPACES, DARTSSpace
-from tuners import RandomOracle, SupernetHyperModel, SupernetTuner
+from kerasnas.testing.strategies import GridSpace
+from tuners import PredictorOracle, RandomOracle, SupernetHyperModel, SupernetTuner
 
 HERE = Path(__file__).parent
 TRAPS = """
@@ -66,7 +68,7 @@ TRAPS = """
 21: the constructor builds many models
     test_traps::test_the_constructor_builds_no_supernet
 22: deprecation warnings break -W error
-    tuners/test_supernet_tuner::test_the_score_is_what_the_saved_network_gets_on_the_validation_data
+    test_traps::test_no_deprecated_thread_names
 """
 # 23, HyperEfficientNet downloads weights: nothing of ours builds it.
 TESTS = [line.strip() for line in TRAPS.splitlines() if "::" in line]
@@ -121,3 +123,10 @@ def test_the_constructor_builds_no_supernet(tmp_path):
     tuner = SupernetTuner(Own(space, (8, 8, 1), 2, filters=[2, 4]), directory=tmp_path)
     names = {hp.name for hp in tuner.oracle.get_space().space}
     assert names == {"filters", "learning_rate"}
+
+
+def test_no_deprecated_thread_names(run, tmp_path):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="currentThread")
+        tuner = run(PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 4), tmp_path)
+        assert len(tuner.oracle.get_best_trials(4)) == 4

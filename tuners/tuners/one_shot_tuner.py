@@ -19,7 +19,7 @@ from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.initializer import Parametric, warm_start
-from kerasnas.modalities.values import unit_pixels
+from kerasnas.modalities.images import unit_pixels
 from kerasnas.runs.record import RESULT
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import SearchSpace

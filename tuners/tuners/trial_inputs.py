@@ -16,8 +16,8 @@ from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
 from kerasnas.datasets.pools import read_pairs
+from kerasnas.modalities.images import unit_pixels
 from kerasnas.modalities.lookup import check_images
-from kerasnas.modalities.values import unit_pixels
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
