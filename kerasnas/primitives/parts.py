@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras import ops
@@ -34,6 +34,9 @@ class Apart(Stage):
         Images `(batch * channels, height, width, 1)` or `(batch * 4, height / 2, width / 2, channels)`, the parts of
         one image next to each other.
 
+    Raises:
+        ValueError: for quarters of an odd height or width.
+
     Example:
 
     >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in PARTS]
@@ -47,6 +50,7 @@ class Apart(Stage):
     def call(self, inputs: Tensor) -> Tensor:
         _, height, width, channels = inputs.shape
         if self.division == QUARTERS:
+            _check_divided({"height": height, "width": width}, 2)
             inputs = ops.reshape(inputs, (-1, 2, height // 2, 2, width // 2, channels))
             return ops.reshape(ops.transpose(inputs, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, channels))
         return ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, height, width, 1))
@@ -114,6 +118,9 @@ class Lines(Stage):
         Signals `(batch, height, width * channels)` or `(batch, width, height * channels)`; of runs
         `(batch * runs, lines / runs, ...)`, those of one image next to each other.
 
+    Raises:
+        ValueError: for a number of lines that the runs do not divide.
+
     Example:
 
     >>> [tuple(Lines(division)(ops.ones((2, 8, 6, 3))).shape) for division in ("rows", "columns", "rows_in_4")]
@@ -127,6 +134,7 @@ class Lines(Stage):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs if self._lines == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
+        _check_divided({f"number of {self._lines}": x.shape[1]}, self._runs)
         return ops.reshape(x, (-1, *self.compute_output_shape(inputs.shape)[1:]))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -136,3 +144,10 @@ class Lines(Stage):
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]
+
+
+def _check_divided(sizes: Mapping[str, int], parts: int) -> None:
+    """Raise ValueError unless parts of equal size make up an image."""
+    for name, size in sizes.items():
+        if size % parts:
+            raise ValueError(checks.invalid("inputs", f"images whose {name} is divisible by {parts}", size))

@@ -429,6 +429,20 @@ def test_lines_are_the_steps_of_a_signal(division, steps, pixels, tmp_path):
     np.testing.assert_array_equal(loaded(x), model(x))
 
 
+@pytest.mark.parametrize(
+    ("division", "shape", "words"),
+    [
+        ("quarters", (9, 8, 1), "height is divisible by 2. Received: 9"),
+        ("quarters", (8, 9, 1), "width is divisible by 2. Received: 9"),
+        ("rows_in_2", (9, 8, 1), "number of rows is divisible by 2. Received: 9"),
+        ("columns_in_4", (8, 10, 1), "number of columns is divisible by 4. Received: 10"),
+    ],
+)
+def test_what_no_parts_of_equal_size_make_up_is_told(division, shape, words):
+    with pytest.raises(ValueError, match=words):
+        DIVIDED.build_network(DIVIDED.network(*PLAN, division=division), shape, 3)
+
+
 def rotated(x):
     return x[..., [2, 0, 1]]
 
