@@ -147,8 +147,7 @@ class Images(Modality):
         >>> Images().divisions(tile), Images().divisions(np.tile(tile, (1, 2, 2, 1))), Images().divisions(noise)
         ((), ('quarters',), ('rows', 'columns'))
         """
-        many = np.asarray(x[:_SOME], "float32")
-        some = many[:_FEW]
+        some = np.asarray(x[:_FEW], "float32")
         columns = some.reshape(-1, x.shape[-1])
         columns = columns[:, columns.std(axis=0) > 0]  # a constant one is like none
         if columns.shape[-1] > 1:
@@ -163,6 +162,7 @@ class Images(Modality):
         if not all(map(_is_unordered, across.values())):
             return ()
         lines = [name for name in LINES if _are_signs(across[name])] or LINES
+        many = np.asarray(x[:_SOME], "float32")
         runs = {name: _runs(np.moveaxis(many, 1 + LINES.index(name), 0)) for name in lines}
         return (*(f"{name}_in_{number}" for name, number in runs.items() if number), *lines)
 
