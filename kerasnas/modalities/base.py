@@ -384,7 +384,9 @@ class Modality:
         """
         return 0
 
-    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+    def companion(
+        self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
+    ) -> Companion | None:
         """Return the linear model next to a network; None where there is none of size 0."""
         return None
 

@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image
 
 from kerasnas import checks
+from kerasnas.companions.base import Companion
+from kerasnas.companions.letters import LetterCompanion
 from kerasnas.modalities.base import PARTS, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import MODES, SUFFIXES, TRAITS, Decoded, pixels_of_images, read_pixels
+from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
@@ -36,6 +39,11 @@ model = keras.models.load_model("model.keras")
 image = {sized}
 {answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
 {shown}"""
+
+
+def letters_in(divisions: Sequence[str]) -> list[str]:
+    """Return the divisions of images whose lines are letters: into words, if these are of words, and into lines."""
+    return list(divisions) if sum(name in LINES for name in divisions) == 1 else []
 
 
 class Images(Modality):
@@ -165,6 +173,12 @@ class Images(Modality):
         many = np.asarray(x[:_SOME], "float32")
         runs = {name: _runs(np.moveaxis(many, 1 + LINES.index(name), 0)) for name in lines}
         return (*(f"{name}_in_{number}" for name, number in runs.items() if number), *lines)
+
+    def companion(
+        self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
+    ) -> Companion | None:
+        letters = letters_in(divisions)
+        return LetterCompanion(letters[0]) if letters else None
 
     def small(self, x: np.ndarray) -> np.ndarray:
         return part_means(x, (_SIDE, _SIDE))

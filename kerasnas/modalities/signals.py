@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -67,7 +67,9 @@ class Signals(Modality):
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else usual_features(samples)
 
-    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+    def companion(
+        self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
+    ) -> Companion | None:
         return KernelCompanion(size, seed, padded) if size else None
 
     def small(self, x: np.ndarray) -> np.ndarray:

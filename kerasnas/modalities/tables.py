@@ -187,7 +187,9 @@ class Tables(Modality):
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else 1
 
-    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+    def companion(
+        self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
+    ) -> Companion | None:
         return RowCompanion(seed) if size else None
 
     def references(self, task: Task, seed: int) -> dict[str, Callable[..., np.ndarray]]:

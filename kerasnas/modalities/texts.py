@@ -115,7 +115,9 @@ class Texts(Modality):
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return front.ngrams if isinstance(front, Vocabulary) else 0
 
-    def companion(self, size: int, seed: int, padded: bool, front: Front | None = None) -> Companion | None:
+    def companion(
+        self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
+    ) -> Companion | None:
         if size and isinstance(front, Vocabulary) and front.vectors is not None:
             return VectorCompanion(size, front.vectors, front.sizes["vocabulary"])
         return NGramCompanion(size) if size else None

@@ -111,6 +111,9 @@ class Lines(Stage):
     Args:
         division: of `LINES` or `RUNS`.
 
+    Attributes:
+        runs: number of signals that each image is; 1 for lines.
+
     Call arguments:
         inputs: images `(batch, height, width, channels)`; for runs, of a number of lines that they divide.
 
@@ -130,17 +133,17 @@ class Lines(Stage):
     def __init__(self, division: str):
         super().__init__()
         self.division = checks.one_of("division", division, (*LINES, *RUNS))
-        self._lines, self._runs = RUNS.get(division, (division, 1))
+        self._lines, self.runs = RUNS.get(division, (division, 1))
 
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs if self._lines == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
-        _check_divided({f"number of {self._lines}": x.shape[1]}, self._runs)
+        _check_divided({f"number of {self._lines}": x.shape[1]}, self.runs)
         return ops.reshape(x, (-1, *self.compute_output_shape(inputs.shape)[1:]))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         _, height, width, channels = inputs_shape
         lines, others = (height, width) if self._lines == ROWS else (width, height)
-        return None, lines // self._runs, others * channels
+        return None, lines // self.runs, others * channels
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]

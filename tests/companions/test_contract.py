@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.companions.kernels import KernelCompanion
+from kerasnas.companions.letters import LetterCompanion
 from kerasnas.companions.linear import NGramCompanion
 from kerasnas.companions.rows import RowCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
@@ -17,7 +18,10 @@ TEXTS[:, 0] = 2 + Y
 ROWS, WAVES = (RNG.standard_normal(shape).astype("float32") for shape in ((240, 64), (240, 40, 1)))
 ROWS[:, 0] += 2 * Y
 WAVES[..., 0] += np.sin(np.arange(40) * np.where(Y, 0.4, 1.2)[:, None])
+LETTERS = np.eye(9, dtype="float32")[RNG.integers(2, 9, (240, 6))][..., None]
+LETTERS[:, 0] = np.eye(9, dtype="float32")[Y][..., None]
 KINDS = {
+    "letters": (LetterCompanion("rows_in_2"), LETTERS),
     "runs": (NGramCompanion(2), TEXTS),
     "vectors": (VectorCompanion(1, RNG.standard_normal((400, 8)), 400), TEXTS),
     "kernels": (KernelCompanion(420), WAVES),

@@ -23,6 +23,7 @@ from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.modalities.images import letters_in
 from kerasnas.networks.precision import AUTO
 from kerasnas.primitives.parts import LINES
 from kerasnas.racing.portfolio import Candidate, portfolio, widest
@@ -42,6 +43,9 @@ RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.
 _MUON = 1000  # samples, below which networks learn by it: with more, in five minutes, it shows no gain over SGD
 _FEW, _FEW_RATE = 100, 0.02  # images, below which pretrained weights are trained at a rate of their own
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
+_LETTER_EPOCHS = (
+    100  # after which networks of images that are words learn no more: then they begin again, on all images
+)
 _LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
 _LEAST_VALIDATION = 40  # samples, unless the user says how many: fewer tell nothing
@@ -169,7 +173,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         executor=executor or Local(),
         watch=context.tracking.metrics,
         baseline=f"{data.modality.value}s" if data.modality.baseline else "",
-        most_epochs=data.modality.most_epochs,
+        most_epochs=_LETTER_EPOCHS if letters_in(parts) else data.modality.most_epochs,
         share=share,
         samples=data.modality.plural + ("" if data.weights is None else " by weight"),
         prober=prober,
@@ -252,7 +256,7 @@ def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None
         return None
     size = data.modality.companion_size(data.front, len(data.x_train), limited=False)
     padded = getattr(SPACES[with_space(config, data).space], "padded", False)
-    return data.modality.companion(size, config.seed, padded, data.front)
+    return data.modality.companion(size, config.seed, padded, data.front, divisions_of(config.space, data))
 
 
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
@@ -262,9 +266,8 @@ def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...
     """
     known = data.modality.augmentations
     if config.augment == ("auto",):
-        letters = [name for name in divisions_of(config.space, data) if name in LINES]
-        if len(letters) == 1:
-            return (f"drop_{letters[0]}",)
+        if letters := letters_in(divisions_of(config.space, data)):
+            return (f"drop_{letters[-1]}",)
         return None if set(SYMMETRIES) <= set(known) else known
     if unfit := [name for name in config.augment if name not in known]:
         expected = f"{', '.join(known) or 'nothing'}, for the {data.modality.plural} of {data.name}"

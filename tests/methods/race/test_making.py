@@ -1,6 +1,7 @@
 """From settings and data to a race: which candidates race, and for how long."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -61,11 +62,14 @@ def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_pat
     data = dataclasses.replace(data, x_train=words.swapaxes(1, 2))
     race = made(data, tmp_path / "words", initializer="none")
     assert parts(race) == ["conv_3x3_w0.5", "columns_in_2", "columns"] and race.augment == ("drop_columns",)
+    assert race.most_epochs == 100 and companion_of(RaceConfig(), data).division == "columns_in_2"
+    assert companion_of(RaceConfig(max_parameters=9_000), data) is None  # it would not be counted
     assert parts(made(data, tmp_path / "two", initializer="none", candidates=2)) == ["conv_3x3_w0.5", "columns_in_2"]
     assert made(data, tmp_path / "own", augment=("shift",)).augment == ("shift",)
     either = dataclasses.replace(data, x_train=letters + 0.1 * np.random.default_rng(1).random(letters.shape))
     race = made(either, tmp_path / "either", initializer="none")
     assert parts(race) == ["conv_3x3_w0.5", "rows", "columns"] and race.augment is None and not race.tolerant
+    assert race.most_epochs == math.inf and companion_of(RaceConfig(), either) is None
     hybrid = made(data, tmp_path / "hybrid", initializer="none", space="hybrid")
     assert hybrid.most == 12 and hybrid.tolerant
 
