@@ -31,7 +31,7 @@ def chosen_network(
     The drop-path probability grows linearly from 0 at the first choice, or residual block, to `drop_path` at the last.
     The seed determines the initial weights, and the values that drop-path drops.
     """
-    check_skeleton("space", space)
+    check_skeleton(space)
     assignment = space.assignment(genotype)
     shape = input_shape_for(space, input_shape, assignment)
     checks.size("num_classes", num_classes)

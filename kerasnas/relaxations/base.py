@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -173,9 +174,7 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     Differences from the paper:
         - None.
     """
-    starts = [edge for edge in range(len(targets)) if edge == 0 or targets[edge] != targets[edge - 1]]
-    parts = [betas[start:end] for start, end in zip(starts, [*starts[1:], len(targets)], strict=True)]
-    return ops.concatenate([ops.softmax(part, axis=-1) for part in parts])
+    return segment_softmax(betas, [len(list(edges)) for _, edges in itertools.groupby(targets)])
 
 
 def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = None) -> Any:
