@@ -107,27 +107,14 @@ class Relaxation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class FunctionRelaxation(Relaxation):
-    """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
-
-    If the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken from
-    it.
-    """
+    """A relaxation made of any callable `(alphas, training) -> (weights, active)`."""
 
     def __init__(self, function: Callable[..., Any], **kwargs: Any):
         super().__init__(**kwargs)
         self.function = function
-        self.paths, self.temperature = getattr(function, "paths", None), getattr(function, "temperature", None)
-        self.threshold = getattr(function, "threshold", None)
-        self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         return self.function(alphas, training=training)
-
-    def expected(self, alphas: Tensor) -> Any:
-        return super().expected(alphas) if self._expected is None else self._expected(ops.convert_to_tensor(alphas))
-
-    def penalty(self, alphas: Tensor) -> Any:
-        return None if self._penalty is None else self._penalty(alphas)
 
     def get_config(self) -> dict[str, Any]:
         return {"function": keras.saving.serialize_keras_object(self.function)}
