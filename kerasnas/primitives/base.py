@@ -111,6 +111,10 @@ class Primitive(keras.layers.Layer):
         """Return the layers that this primitive chains; the last one takes `scale`."""
         raise NotImplementedError
 
+    def keeps_shape(self, channels: int) -> bool:
+        """Return True if the output has the shape of an input with this number of channels."""
+        return self.strides == 1 and channels == self.filters
+
     def _check_channels(self, channels: int) -> None:
         if self.keeps_channels and channels != self.filters:
             raise ValueError(

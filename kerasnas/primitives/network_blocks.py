@@ -57,10 +57,6 @@ class Block(Primitive):
             return []
         return [Convolution(self.filters, 1, self.strides), BatchNorm(self.affine)] if self.projects else None
 
-    def keeps_shape(self, channels: int) -> bool:
-        """Return True if the output has the shape of an input with this number of channels."""
-        return self.strides == 1 and channels == self.filters
-
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         super().build(inputs_shape, scale_shape)
         stages = self.shortcut(inputs_shape[-1])
