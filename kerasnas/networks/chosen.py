@@ -31,7 +31,7 @@ def chosen_network(
     The drop-path probability grows linearly from 0 at the first choice, or residual block, to `drop_path` at the last.
     The seed determines the initial weights, and the values that drop-path drops.
     """
-    check_skeleton("space", space)
+    check_skeleton(space)
     assignment = space.assignment(genotype)
     shape = input_shape_for(space, input_shape, assignment)
     checks.size("num_classes", num_classes)
@@ -87,7 +87,8 @@ class _Chosen(Filler):
         return layer.expand(x, self._drop()) if isinstance(layer, Block) and layer.residual else expand(layer, x)
 
     def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
-        return self._primitive(x, self.assignment[name], filters, strides, self._drop())
+        chosen = self.assignment[name]
+        return _applied(x, chosen, primitive(chosen, filters, strides), self._drop())
 
     def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         table, drop = self.space.tables[kind], self._drop()
@@ -106,13 +107,11 @@ class _Chosen(Filler):
 
         for node in table.rows_by_node:
             terms = [
-                self._primitive(
+                _applied(
                     read(edge.source, edge.primitive),
                     edge.primitive,
-                    filters,
-                    strides if edge.source < len(inputs) else 1,
+                    table.primitive(edge.primitive, filters, strides if edge.source < len(inputs) else 1),
                     drop,
-                    table.primitive,
                 )
                 for edge in edges
                 if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
@@ -123,22 +122,6 @@ class _Chosen(Filler):
             return nodes
         zero = expand(primitive("none", filters, strides), inputs[-1])
         return [zero if node is None else node for node in nodes]
-
-    @staticmethod
-    def _primitive(
-        x: Tensor,
-        name: str,
-        filters: int,
-        strides: int,
-        drop: Callable[[Any], Any],
-        make: Callable[..., keras.layers.Layer] = primitive,
-    ) -> Any:
-        """Apply the primitive, with drop-path unless it is a skip connection; inside, if it has a residual one."""
-        layer = make(name, filters, strides)
-        if isinstance(layer, MBConv):
-            return layer.expand(x, drop)
-        y = expand(layer, x)
-        return y if name == "skip_connect" else drop(y)
 
     def concatenate(self, values: Sequence[Tensor]) -> Any:
         return keras.layers.Concatenate()(list(values)) if len(values) > 1 else values[0]
@@ -160,3 +143,11 @@ class _Chosen(Filler):
     def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
         read = {edge.source for edge in self.genotype[kind]}
         return self.concatenate([state for node, state in enumerate(nodes, start=inputs) if node not in read])
+
+
+def _applied(x: Tensor, name: str, layer: keras.layers.Layer, drop: Callable[[Any], Any]) -> Any:
+    """Apply a primitive, with drop-path unless it is a skip connection; inside, if it has a residual one."""
+    if isinstance(layer, MBConv):
+        return layer.expand(x, drop)
+    y = expand(layer, x)
+    return y if name == "skip_connect" else drop(y)

@@ -9,10 +9,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import head_dtype
-from kerasnas.networks.skeleton import Filler, HasSkeleton, Shape, ShapeFiller
+from kerasnas.networks.skeleton import Filler, HasSkeleton, Shape, ShapeFiller, check_skeleton, input_shape_for
 from kerasnas.primitives.base import takes_training
+from kerasnas.relaxations.base import split_variables
 
 _POOLS = {1: keras.layers.GlobalAveragePooling1D, 2: keras.layers.GlobalAveragePooling2D}
 
@@ -69,3 +71,55 @@ class LayerRunner(Filler):
 
     def classify(self, x: Tensor) -> Any:
         return self.next_layer()(x)
+
+
+class SkeletonModel(keras.Model):
+    """Base of supernets: the model of a skeleton, read into layers when it is made."""
+
+    built: bool
+
+    def __init__(
+        self,
+        space: HasSkeleton | dict[str, Any],
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        seed: int,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
+        self.image_shape = input_shape_for(check_skeleton(self.space), input_shape)
+        self.num_classes = checks.size("num_classes", num_classes)
+        self.seed = checks.seed(seed)
+
+    def read_skeleton(self, builder: LayerBuilder) -> None:
+        """Build the layers, the last of which is the classifier."""
+        self.space.skeleton(builder, self.image_shape)
+        self.parts = builder.layers
+        self.classifier = self.parts[-1]
+        self.built = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Do nothing: the constructor builds everything."""
+
+    @property
+    def architecture_parameters(self) -> list[Any]:
+        """Alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs.
+
+        Empty where children share weights: a controller chooses the architecture, and learns from rewards.
+        """
+        return split_variables(self.trainable_variables)[1]
+
+    @property
+    def network_weights(self) -> list[Any]:
+        """Trainable variables that are not alphas."""
+        return split_variables(self.trainable_variables)[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "space": keras.saving.serialize_keras_object(self.space),
+            "input_shape": list(self.image_shape),
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+        }

@@ -71,8 +71,9 @@ class NodeMixture:
     def __init__(self, graph: Graph, num_features: int, scale: np.ndarray | None = None):
         self.graph = checks.instance("graph", graph, Graph, "a `kerasnas.primitives.Graph`")
         self.inputs = keras.Input((checks.size("num_features", num_features),), name="features")
-        scaled = [] if scale is None else [keras.layers.Rescaling(np.asarray(scale).tolist(), name="scaled")]
-        self._x = scaled[0](self.inputs) if scaled else self.inputs
+        self._x: Any = self.inputs
+        if scale is not None:
+            self._x = keras.layers.Rescaling(np.asarray(scale).tolist(), name="scaled")(self._x)
         self._shared: dict[tuple[type, str], keras.layers.Layer] = {}
         self._terms: list[Any] = []
 

@@ -35,10 +35,6 @@ class RandomKernels:
     All 84 kernels of nine taps with three weights of 2 and six of -1, at up to 32 dilations; biases are quantiles of
     the convolution of a training signal. `of` draws them.
 
-    Differences from the paper: every signal is padded with zeros, where the paper omits the ends for half of the
-    kernels; all dilations have equally many features, to within one for each kernel, where the paper gives short ones
-    more; each feature has a convolution of its own, so that one standard layer computes all features of a dilation.
-
     Differences from the paper: zeros are put around every signal, where the paper leaves out the ends for half of the
     kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more;
     each feature has a convolution of its own, so that one standard layer computes all features of a dilation.

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend, checks
+from kerasnas import backend
 from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import fan_in, initialize
-from kerasnas.networks.layered import LayerBuilder, LayerRunner
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels, check_skeleton, input_shape_for
+from kerasnas.networks.layered import LayerBuilder, LayerRunner, SkeletonModel
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels
 from kerasnas.primitives.base import Primitive, primitive, takes_training
 from kerasnas.primitives.parameter_free import Pooling
 
@@ -157,7 +157,7 @@ def _pick(tensors: Sequence[Tensor], index: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class WeightSharingSupernet(keras.Model):
+class WeightSharingSupernet(SkeletonModel):
     """The supernet of a space whose children share weights: it computes one child at a time.
 
     Args:
@@ -174,8 +174,6 @@ class WeightSharingSupernet(keras.Model):
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
     """
 
-    built: bool
-
     def __init__(
         self,
         space: HasSkeleton | dict[str, Any],
@@ -184,22 +182,11 @@ class WeightSharingSupernet(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
-        self.image_shape = input_shape_for(check_skeleton("space", self.space), input_shape)
-        self.num_classes = checks.size("num_classes", num_classes)
-        self.seed = checks.seed(seed)
+        super().__init__(space, input_shape, num_classes, seed, **kwargs)
         self.num_choices = len(self.space.choices)
         seeds = np.random.default_rng(seed)
-        builder = _SharedBuilder(self.space, num_classes, self.dtype_policy, seeds)
-        self.space.skeleton(builder, self.image_shape)
-        self.parts = builder.layers
-        self.classifier = self.parts[-1]
+        self.read_skeleton(_SharedBuilder(self.space, num_classes, self.dtype_policy, seeds))
         initialize(self.classifier, int(seeds.integers(2**31)))
-        self.built = True
-
-    def build(self, input_shape: Any = None) -> None:
-        """Do nothing: the constructor builds everything."""
 
     def call(self, inputs: Tensor, architecture: Any = None, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
@@ -208,25 +195,6 @@ class WeightSharingSupernet(keras.Model):
         indices = ops.unstack(ops.reshape(ops.cast(architecture, "int32"), (self.num_choices,)))
         chosen = dict(zip(self.space.choices, indices, strict=True))
         return self.space.skeleton(_SharedRunner(self.space, self.parts, chosen), inputs)
-
-    @property
-    def architecture_parameters(self) -> list[Any]:
-        """Empty: a controller chooses the architecture, and learns from rewards."""
-        return []
-
-    @property
-    def network_weights(self) -> list[Any]:
-        """All trainable variables: the shared weights."""
-        return self.trainable_variables
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "space": keras.saving.serialize_keras_object(self.space),
-            "input_shape": list(self.image_shape),
-            "num_classes": self.num_classes,
-            "seed": self.seed,
-        }
 
 
 class _SharedBuilder(LayerBuilder):

@@ -324,10 +324,10 @@ def input_dtype(kind: str) -> str:
     return "int32" if kind == "text" else "float32"
 
 
-def check_skeleton(argument: str, space: Any) -> Any:
+def check_skeleton(space: Any) -> Any:
     """Return `space` if it has a skeleton; raise TypeError otherwise."""
     if isinstance(space, type) or not all(hasattr(space, name) for name in ("skeleton", "tables", "choices")):
-        raise TypeError(checks.invalid(argument, "a `kerasnas.spaces.SkeletonSpace`", space))
+        raise TypeError(checks.invalid("space", "a `kerasnas.spaces.SkeletonSpace`", space))
     return space
 
 

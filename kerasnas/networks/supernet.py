@@ -16,13 +16,14 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import Decision, Option, check_cost, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
+from kerasnas.networks.layered import SkeletonModel
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, check_skeleton, input_shape_for
-from kerasnas.relaxations.base import add_alphas, get_relaxation, normalize_edges, split_variables
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels
+from kerasnas.relaxations.base import add_alphas, get_relaxation, normalize_edges
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Supernet(keras.Model):
+class Supernet(SkeletonModel):
     """The supernet of a space: its skeleton with a mixed operation at every choice.
 
     The places of one kind share one table of architecture parameters. It is built at once, with weights that depend on
@@ -64,8 +65,6 @@ class Supernet(keras.Model):
         - None in the mixture; see `BilevelTrainer` for the search, and the relaxation for its own.
     """
 
-    built: bool
-
     def __init__(
         self,
         space: HasSkeleton | dict[str, Any],
@@ -78,33 +77,20 @@ class Supernet(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
-        self.image_shape = input_shape_for(check_skeleton("space", self.space), input_shape)
-        self.num_classes = checks.size("num_classes", num_classes)
+        super().__init__(space, input_shape, num_classes, seed, **kwargs)
         self.partial_channels = checks.size("partial_channels", partial_channels)
         self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
         self.input_alphas = checks.boolean("input_alphas", input_alphas)
         if edge_normalization and input_alphas:
             expected = "False with `edge_normalization`, which weighs the edges of a node too"
             raise ValueError(checks.invalid("input_alphas", expected, True))
-        self.seed = checks.seed(seed)
         self.relaxation = get_relaxation(relaxation, seed)
         self.has_auxiliary_skip = False
         self._at_expected_weights = False
         self._given: Mapping[str, Any] | None = None  # mixing weights in place of the relaxation's
 
-        builder = MixedBuilder(self.space, num_classes, self.dtype_policy, self.partial_channels)
-        self.space.skeleton(builder, self.image_shape)
-        self.parts = builder.layers
-        self.classifier = self.parts[-1]
-        self._add_architecture(self.space.tables)
-        self.built = True
-        initialize(self, seed)
-
-    def _add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
-        """Create the architecture parameters: a table for each kind of cell."""
-        self.choices = dict(choices)
+        self.read_skeleton(MixedBuilder(self.space, num_classes, self.dtype_policy, self.partial_channels))
+        self.choices = choices = dict(self.space.tables)
         self.alphas = {kind: add_alphas(self, table.shape, f"alphas_{kind}") for kind, table in choices.items()}
         self.auxiliary_skip = self.add_weight(
             name="auxiliary_skip",
@@ -118,9 +104,7 @@ class Supernet(keras.Model):
         if self.edge_normalization:
             self.betas = {kind: add_alphas(self, table.shape[:1], f"betas_{kind}") for kind, table in choices.items()}
         self.inputs = InputChoice(self, choices) if self.input_alphas else None
-
-    def build(self, input_shape: Any = None) -> None:
-        """Do nothing: the constructor builds everything."""
+        initialize(self, seed)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
@@ -231,16 +215,6 @@ class Supernet(keras.Model):
         targets = [target for _, target in self.choices[kind].edges]
         return normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
 
-    @property
-    def architecture_parameters(self) -> list[Any]:
-        """Alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs."""
-        return split_variables(self.trainable_variables)[1]
-
-    @property
-    def network_weights(self) -> list[Any]:
-        """Trainable variables that are not alphas."""
-        return split_variables(self.trainable_variables)[0]
-
     def expected_weights(self) -> dict[str, Any]:
         """Return the relaxed choice, averaged over the draws of the relaxation.
 
@@ -310,14 +284,10 @@ class Supernet(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "space": keras.saving.serialize_keras_object(self.space),
-            "input_shape": list(self.image_shape),
-            "num_classes": self.num_classes,
             "relaxation": keras.saving.serialize_keras_object(self.relaxation),
             "partial_channels": self.partial_channels,
             "edge_normalization": self.edge_normalization,
             "input_alphas": self.input_alphas,
-            "seed": self.seed,
         }
 
 

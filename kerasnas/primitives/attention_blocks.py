@@ -17,9 +17,9 @@ from kerasnas.primitives.normalization import BatchNorm
 _LARGEST_WINDOW = 8  # pixels of a side
 
 
-def window_of(side: int, most: int = _LARGEST_WINDOW) -> int:
-    """Return the largest window of at most `most` pixels that divides a side without remainder."""
-    return max(size for size in range(1, min(most, side) + 1) if side % size == 0)
+def window_of(side: int) -> int:
+    """Return the largest window of at most 8 pixels that divides a side without remainder."""
+    return max(size for size in range(1, min(_LARGEST_WINDOW, side) + 1) if side % size == 0)
 
 
 class TransformerBlock(Block):

@@ -111,6 +111,10 @@ class Primitive(keras.layers.Layer):
         """Return the layers that this primitive chains; the last one takes `scale`."""
         raise NotImplementedError
 
+    def keeps_shape(self, channels: int) -> bool:
+        """Return True if the output has the shape of an input with this number of channels."""
+        return self.strides == 1 and channels == self.filters
+
     def _check_channels(self, channels: int) -> None:
         if self.keeps_channels and channels != self.filters:
             raise ValueError(
@@ -299,20 +303,24 @@ class Repeat(Stage):
         return []
 
 
-class Subsample(Stage):
-    """Every second pixel of every second row, or every second step: a pooling of size 1.
+class Pool(Stage):
+    """Pooling over `size` by `size` pixels, or `size` steps of a signal; the average does not count the padding."""
 
-    A strided slice computes the same, but its gradient is slow.
-    """
-
-    shared_as = "subsample"
-    strides = 2
+    def __init__(self, kind: str, size: int, strides: int):
+        super().__init__()
+        self.kind, self.size, self.strides, self.shared_as = kind, size, strides, f"{kind} pool {size} {strides}"
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.average_pool(inputs, 1, strides=2, padding="same", data_format="channels_last")
+        pool = ops.max_pool if self.kind == "max" else ops.average_pool
+        return pool(inputs, self.size, strides=self.strides, padding="same", data_format="channels_last")
 
     def standard(self) -> list[Callable]:
-        return [by_rank("AveragePooling", pool_size=1, strides=2, padding="same")]
+        pool = "MaxPooling" if self.kind == "max" else "AveragePooling"
+        return [by_rank(pool, pool_size=self.size, strides=self.strides, padding="same")]
+
+
+# Every second pixel of every second row, or every second step. The gradient of a strided slice is slow.
+Subsample = functools.partial(Pool, "average", 1, 2)
 
 
 def takes_training(layer: keras.layers.Layer) -> bool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import (
     FixedPrimitive,
+    Pool,
     Primitive,
     Relu,
-    Stage,
     apply_standard,
     build_stages,
-    by_rank,
     run_stages,
 )
 from kerasnas.primitives.convolutions import Convolution, NorConv, Pointwise
@@ -51,18 +48,6 @@ class NormReLU(FixedPrimitive):
         return [BatchNorm(self.affine), Relu()]
 
 
-class HalvingPool(Stage):
-    """2x2 average pooling of stride 2, of signals over 2 steps."""
-
-    strides = 2
-
-    def call(self, inputs: Tensor) -> Tensor:
-        return ops.average_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
-
-    def standard(self) -> list[Callable]:
-        return [by_rank("AveragePooling", pool_size=2, strides=2, padding="same")]
-
-
 class ResidualReduction(Primitive):
     """The residual block between two stages of NAS-Bench-201, which halves the image, or the signal.
 
@@ -72,7 +57,7 @@ class ResidualReduction(Primitive):
 
     def __init__(self, filters: int, affine: bool = True, **kwargs: Any):
         super().__init__(filters, 2, affine, **kwargs)
-        self.shortcut = self.under_policy([HalvingPool(), Pointwise(filters)])
+        self.shortcut = self.under_policy([Pool("average", 2, 2), Pointwise(filters)])
 
     def stages(self) -> list[keras.layers.Layer]:
         return [stage for strides in (2, 1) for stage in NorConv(self.filters, strides, self.affine).stages()]

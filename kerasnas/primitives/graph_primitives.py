@@ -41,19 +41,17 @@ class GraphPrimitive(Primitive):
           cells had a mean validation accuracy of .74 on Cora (.57 with ReLU) and .69 on CiteSeer (.53).
     """
 
+    settings = {
+        "activation": ("tanh", lambda name, value: checks.one_of(name, value, ACTIVATIONS)),
+        "near_identity": (True, checks.boolean),
+    }
+    activation: str
+    near_identity: bool
+
     def __init__(
-        self,
-        graph: Graph | dict[str, Any],
-        filters: int,
-        affine: bool = True,
-        copies: int = 1,
-        activation: str = "tanh",
-        near_identity: bool = True,
-        **kwargs: Any,
+        self, graph: Graph | dict[str, Any], filters: int, affine: bool = True, copies: int = 1, **kwargs: Any
     ):
         self.graph = check_graph(graph)
-        self.activation = checks.one_of("activation", activation, ACTIVATIONS)
-        self.near_identity = checks.boolean("near_identity", near_identity)
         super().__init__(filters, 1, affine, copies, **kwargs)
 
     def messages(self) -> list[keras.layers.Layer]:
@@ -65,13 +63,12 @@ class GraphPrimitive(Primitive):
 
     def linear(self) -> Linear:
         """Return a dense kernel for each copy."""
-        return _linear(self, self.near_identity)
+        return _linear(self)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["strides"]
-        own = {"activation": self.activation, "near_identity": self.near_identity}
-        return {**config, "graph": keras.saving.serialize_keras_object(self.graph), **own}
+        return {**config, "graph": keras.saving.serialize_keras_object(self.graph)}
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -175,12 +172,11 @@ class Projection(Primitive):
     near_identity: bool
 
     def stages(self) -> list[keras.layers.Layer]:
-        return [_linear(self, self.near_identity), BatchNorm(self.affine)]
+        return [_linear(self), BatchNorm(self.affine)]
 
 
-def _linear(layer: Primitive, near_identity: bool) -> Linear:
-    """Return a dense kernel for each copy."""
-    return Linear(layer.filters, layer.copies, NearIdentity() if near_identity else "glorot_uniform")
+def _linear(layer: Any) -> Linear:
+    return Linear(layer.filters, layer.copies, NearIdentity() if layer.near_identity else "glorot_uniform")
 
 
 @GRAPH_PRIMITIVES.register("skip_connect")

@@ -114,10 +114,9 @@ class MixedOp(keras.layers.Layer):
         arguments: tuple[Any, ...] = (name, self.filters, self.strides, self.affine, self.graph)
         layer = primitive(*arguments, **self.options)
         if isinstance(layer, Primitive):
-            layer = primitive(*arguments, copies=self.copies, dtype=self.dtype_policy, **self.options)
-        else:  # a user's own layer has no argument `copies`
-            layer = _Copies([layer, *(primitive(*arguments, **self.options) for _ in range(self.copies - 1))])
-        return layer
+            return primitive(*arguments, copies=self.copies, dtype=self.dtype_policy, **self.options)
+        # A user's own layer has no argument `copies`.
+        return _Copies([layer, *(primitive(*arguments, **self.options) for _ in range(self.copies - 1))])
 
     def build(self, inputs_shape: tuple, weights_shape: Any = None) -> None:
         if weights_shape is None:

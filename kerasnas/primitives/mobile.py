@@ -70,13 +70,9 @@ class MBConv(Primitive):
         window = [Depthwise(self.kernel_size, self.strides), BatchNorm(self.affine), Relu6()]
         return [*wide, *window, Pointwise(self.filters, self.copies), BatchNorm(self.affine)]
 
-    def has_residual(self, channels: int) -> bool:
-        """Return True if an input with this number of channels is added to the output."""
-        return self.strides == 1 and channels == self.filters
-
     def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         y = super().mix(inputs, scale, training, shared)
-        if not self.has_residual(inputs.shape[-1]):
+        if not self.keeps_shape(inputs.shape[-1]):
             return y
         inputs = ops.concatenate([inputs] * self.copies, axis=-1) if self.copies > 1 else inputs
         return y + (inputs if scale is None else inputs * ops.cast(scale, inputs.dtype))
@@ -84,7 +80,7 @@ class MBConv(Primitive):
     def expand(self, x: Tensor, drop_path: Callable[[Any], Any] | None = None) -> Any:
         """Expand as `Primitive` does; `drop_path` is applied to the bottleneck before the input is added."""
         y = super().expand(x)
-        if not self.has_residual(x.shape[-1]):
+        if not self.keeps_shape(x.shape[-1]):
             return y
         return keras.layers.Add()([x, y if drop_path is None else drop_path(y)])
 

@@ -41,22 +41,21 @@ class Block(Primitive):
 
     Attributes:
         residual: whether blocks of this class have a shortcut, so that drop-path may drop the rest of them.
+        projects: whether there is one to another shape too: a 1x1 convolution and batch norm.
         activates: whether ReLU follows the sum with the shortcut.
     """
 
     settings: Mapping[str, tuple[Any, Callable[[str, Any], Any]]] = {"kernel_size": (3, checks.size)}
     kernel_size: int
-    residual = False
+    residual = projects = False
     activates = True
     beside: list[Any] | None = None
 
     def shortcut(self, channels: int) -> list[Stage] | None:
         """Return new stages of the shortcut of an input with this number of channels; None if nothing is added."""
-        return None
-
-    def keeps_shape(self, channels: int) -> bool:
-        """Return True if the output has the shape of an input with this number of channels."""
-        return self.strides == 1 and channels == self.filters
+        if self.residual and self.keeps_shape(channels):
+            return []
+        return [Convolution(self.filters, 1, self.strides), BatchNorm(self.affine)] if self.projects else None
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         super().build(inputs_shape, scale_shape)
@@ -114,14 +113,11 @@ class ResidualBlock(Block):
         option B of section 3.3.
     """
 
-    residual = True
+    residual = projects = True
 
     def stages(self) -> list[keras.layers.Layer]:
         first = [Convolution(self.filters, self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
         return [*first, Convolution(self.filters, self.kernel_size), BatchNorm(self.affine)]
-
-    def shortcut(self, channels: int) -> list[Stage]:
-        return [] if self.keeps_shape(channels) else _projection(self)
 
 
 class BottleneckBlock(Block):
@@ -133,16 +129,13 @@ class BottleneckBlock(Block):
         He et al., "Deep Residual Learning for Image Recognition", 2016 (arXiv 1512.03385), figure 5.
     """
 
-    residual = True
+    residual = projects = True
 
     def stages(self) -> list[keras.layers.Layer]:
         narrow = max(1, self.filters // 4)
         first = [Pointwise(narrow), BatchNorm(self.affine), Relu()]
         window = [Convolution(narrow, self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
         return [*first, *window, Pointwise(self.filters), BatchNorm(self.affine)]
-
-    def shortcut(self, channels: int) -> list[Stage]:
-        return [] if self.keeps_shape(channels) else _projection(self)
 
 
 class InvertedBlock(Block):
@@ -165,9 +158,6 @@ class InvertedBlock(Block):
         wide = [Expansion(self.EXPANSION), BatchNorm(self.affine), Relu()]
         window = [Depthwise(self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
         return [*wide, *window, SqueezeExcitation(4 * self.EXPANSION), Pointwise(self.filters), BatchNorm(self.affine)]
-
-    def shortcut(self, channels: int) -> list[Stage] | None:
-        return [] if self.keeps_shape(channels) else None
 
 
 class SqueezeExcitation(Stage):
@@ -211,8 +201,3 @@ class SqueezeExcitation(Stage):
             return keras.layers.Multiply()([x, keras.layers.Reshape((*ones, channels))(gates)])
 
         return [apply]
-
-
-def _projection(block: Block) -> list[Stage]:
-    """Return the shortcut to another shape: a 1x1 convolution and batch norm."""
-    return [Convolution(block.filters, 1, block.strides), BatchNorm(block.affine)]

@@ -10,25 +10,9 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank
+from kerasnas.primitives.base import PRIMITIVES, Pool, Primitive, Repeat, Stage
 from kerasnas.primitives.convolutions import FactorizedReduce
 from kerasnas.primitives.normalization import BatchNorm
-
-
-class Pool(Stage):
-    """3x3 pooling, over 3 steps of a signal; the average does not count the padding."""
-
-    def __init__(self, kind: str, strides: int):
-        super().__init__()
-        self.kind, self.strides, self.shared_as = kind, strides, f"{kind} pool {strides}"
-
-    def call(self, inputs: Tensor) -> Tensor:
-        pool = ops.max_pool if self.kind == "max" else ops.average_pool
-        return pool(inputs, 3, strides=self.strides, padding="same", data_format="channels_last")
-
-    def standard(self) -> list[Callable]:
-        pool = "MaxPooling" if self.kind == "max" else "AveragePooling"
-        return [by_rank(pool, pool_size=3, strides=self.strides, padding="same")]
 
 
 class Scale(Stage):
@@ -57,7 +41,7 @@ class Pooling(Primitive):
     keeps_channels = True
 
     def stages(self) -> list[keras.layers.Layer]:
-        return [Pool(self.kind, self.strides), Repeat(self.copies), BatchNorm(affine=False)]
+        return [Pool(self.kind, 3, self.strides), Repeat(self.copies), BatchNorm(affine=False)]
 
     def expand(self, x: Tensor) -> Any:
         self._check_channels(x.shape[-1])
@@ -102,7 +86,7 @@ class Zero(Primitive):
     keeps_channels = True
 
     def stages(self) -> list[keras.layers.Layer]:
-        reduce = [Pool("average", 2)] if self.strides == 2 else []
+        reduce = [Pool("average", 3, 2)] if self.strides == 2 else []
         return [*reduce, Repeat(self.copies), Scale(0.0)]
 
 

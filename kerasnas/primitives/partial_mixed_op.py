@@ -100,11 +100,9 @@ class PartialMixedOp(keras.layers.Layer):
         parts, size = self.partial_channels, self.mixed.filters
         mixed = np.zeros((self.copies, size, self.copies, size, parts))
         passed = np.zeros((parts - 1, size, self.copies, size, parts))
-        for index in range(size):
-            for copy in range(self.copies):
-                mixed[copy, index, copy, index, 0] = 1
-            for group in range(1, parts):
-                passed[group - 1, index, :, index, group] = 1
+        mixed[..., 0] = np.eye(self.copies * size).reshape(mixed.shape[:-1])
+        for group in range(1, parts):
+            passed[group - 1, ..., group] = np.eye(size)[:, None]
         outputs = self.copies, self.filters
         routes = ops.convert_to_tensor(passed.reshape(-1, *outputs), dtype)
         if edge_weights is not None:

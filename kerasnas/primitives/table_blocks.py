@@ -62,9 +62,6 @@ class ResidualDenseBlock(DenseBlock):
         wide = [BatchNorm(self.affine), Linear(_WIDER * self.filters), Relu(), Dropout(self.dropout)]
         return [*wide, Linear(self.filters), Dropout(self.dropout)]
 
-    def shortcut(self, channels: int) -> list[Stage] | None:
-        return [] if self.keeps_shape(channels) else None
-
 
 class GatedDenseBlock(DenseBlock):
     """A gated linear unit with batch norm before the gate, and dropout.

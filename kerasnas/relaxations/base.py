@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -106,27 +107,14 @@ class Relaxation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class FunctionRelaxation(Relaxation):
-    """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
-
-    If the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken from
-    it.
-    """
+    """A relaxation made of any callable `(alphas, training) -> (weights, active)`."""
 
     def __init__(self, function: Callable[..., Any], **kwargs: Any):
         super().__init__(**kwargs)
         self.function = function
-        self.paths, self.temperature = getattr(function, "paths", None), getattr(function, "temperature", None)
-        self.threshold = getattr(function, "threshold", None)
-        self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         return self.function(alphas, training=training)
-
-    def expected(self, alphas: Tensor) -> Any:
-        return super().expected(alphas) if self._expected is None else self._expected(ops.convert_to_tensor(alphas))
-
-    def penalty(self, alphas: Tensor) -> Any:
-        return None if self._penalty is None else self._penalty(alphas)
 
     def get_config(self) -> dict[str, Any]:
         return {"function": keras.saving.serialize_keras_object(self.function)}
@@ -173,9 +161,7 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     Differences from the paper:
         - None.
     """
-    starts = [edge for edge in range(len(targets)) if edge == 0 or targets[edge] != targets[edge - 1]]
-    parts = [betas[start:end] for start, end in zip(starts, [*starts[1:], len(targets)], strict=True)]
-    return ops.concatenate([ops.softmax(part, axis=-1) for part in parts])
+    return segment_softmax(betas, [len(list(edges)) for _, edges in itertools.groupby(targets)])
 
 
 def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = None) -> Any:

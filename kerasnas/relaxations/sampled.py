@@ -18,9 +18,30 @@ from kerasnas.annotations import Tensor
 from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 
 
+class _Drawn(Relaxation):
+    """Base of the relaxations that draw from a `seed`, on average by the softmax."""
+
+    def __init__(self, seed: int | None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def noise(self, alphas: Tensor) -> Any:
+        """Return standard Gumbel noise in the shape of `alphas`."""
+        # Inside (0, 1): the logarithm of either end is infinite.
+        uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
+        return -ops.log(-ops.log(uniform))
+
+    def expected(self, alphas: Tensor) -> Any:
+        return ops.softmax(alphas, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
 @RELAXATIONS.register("gumbel")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Gumbel(Tempered):
+class Gumbel(_Drawn, Tempered):
     """The hard Gumbel-softmax of GDAS: one primitive an edge is drawn, and only that one is computed.
 
     With `g` standard Gumbel noise, `soft = softmax((log softmax(alphas) + g) / temperature)`, and the drawn primitive
@@ -55,33 +76,22 @@ class Gumbel(Tempered):
     paths = 1
 
     def __init__(self, temperature: float = 10.0, seed: int | None = 0, **kwargs: Any):
-        super().__init__(temperature, **kwargs)
-        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        super().__init__(seed, temperature=temperature, **kwargs)
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
         if not training:
             active = ops.argmax(alphas, axis=-1)
             return ops.one_hot(active, primitives, dtype=alphas.dtype), ops.expand_dims(active, -1)
-        # Inside (0, 1): the logarithm of either end is infinite.
-        uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
-        noise = -ops.log(-ops.log(uniform))
-        soft = ops.softmax(self.cooled(ops.log_softmax(alphas, axis=-1) + noise), axis=-1)
+        soft = ops.softmax(self.cooled(ops.log_softmax(alphas, axis=-1) + self.noise(alphas)), axis=-1)
         active = ops.argmax(soft, axis=-1)
         hard = ops.one_hot(active, primitives, dtype=alphas.dtype)
         return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
 
-    def expected(self, alphas: Tensor) -> Any:
-        return ops.softmax(alphas, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
-
 
 @RELAXATIONS.register("binary_gates")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class BinaryGates(Relaxation):
+class BinaryGates(_Drawn):
     """The binary gates of ProxylessNAS: two primitives an edge are drawn and computed, and one of them passes.
 
     That is a step of the alphas. In a step of the network weights a single primitive is drawn with probabilities `p`
@@ -127,11 +137,9 @@ class BinaryGates(Relaxation):
     keeps_others = True
 
     def __init__(self, seed: int | None = 0, unbiased: bool = True, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         self._single_path = False
-        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.unbiased = checks.boolean("unbiased", unbiased)
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
@@ -139,9 +147,8 @@ class BinaryGates(Relaxation):
             active = _two_largest(alphas)
             return ops.one_hot(active[:, 0], primitives, dtype=alphas.dtype), active
         # The two largest of log p + Gumbel noise are a draw without replacement; the order does not matter.
-        uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
         log_p = ops.log_softmax(alphas, axis=-1)
-        scores = log_p - ops.log(-ops.log(uniform))
+        scores = log_p + self.noise(alphas)
         if self._single_path:
             active = ops.argmax(scores, axis=-1)
             return ops.one_hot(active, primitives, dtype=alphas.dtype), ops.expand_dims(active, -1)
@@ -173,11 +180,8 @@ class BinaryGates(Relaxation):
         pair = ops.sum(1 / rest, axis=-1, keepdims=True)
         return 1 / (ops.maximum(q[:, :1] * q[:, 1:], 1e-12) * pair)
 
-    def expected(self, alphas: Tensor) -> Any:
-        return ops.softmax(alphas, axis=-1)
-
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed, "unbiased": self.unbiased}
+        return {**super().get_config(), "unbiased": self.unbiased}
 
 
 def _two_largest(scores: Any) -> Any:
@@ -193,7 +197,7 @@ def _two_largest(scores: Any) -> Any:
 
 @RELAXATIONS.register("dirichlet")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Dirichlet(Relaxation):
+class Dirichlet(_Drawn):
     """The Dirichlet relaxation of DrNAS: the weights of an edge are drawn from Dirichlet(elu(alphas) + 1).
 
     Every primitive is computed; outside of training with its mean weight. Gradients reach the concentrations through
@@ -220,9 +224,7 @@ class Dirichlet(Relaxation):
     """
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        super().__init__(seed, **kwargs)
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, None]:
         if not training:
@@ -235,6 +237,3 @@ class Dirichlet(Relaxation):
     def expected(self, alphas: Tensor) -> Any:
         concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)
         return concentrations / ops.sum(concentrations, axis=-1, keepdims=True)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}

@@ -75,7 +75,8 @@ class ENASMacroSpace(SkeletonSpace):
         states = [fill.block(x, Stem, self.filters, self.stem_strides)]
         for layer, filters in enumerate(plan, start=1):
             if layer > 1 and filters != plan[layer - 2]:
-                states = [fill.block(state, _halving_pool) for state in states]
+                pooling = {"padding": "same", "data_format": "channels_last"}
+                states = [fill.block(state, keras.layers.AveragePooling2D, 2, **pooling) for state in states]
             x = fill.read(states, [_skip(layer, earlier) for earlier in range(1, layer)])
             x = fill.block(x, ReLUConvBN, filters)
             states.append(fill.choice(x, f"layer/{layer}/primitive", filters))
@@ -130,8 +131,3 @@ def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
 def _skip(layer: int, earlier: int) -> str:
     """Return the name of the choice whether `layer` reads `earlier`."""
     return f"layer/{layer}/skip/{earlier}"
-
-
-def _halving_pool() -> keras.layers.Layer:
-    """Return 2x2 average pooling, which brings the outputs of earlier layers to the size of a later third."""
-    return keras.layers.AveragePooling2D(2, padding="same", data_format="channels_last")

@@ -34,15 +34,15 @@ def cell_indices(cells: Cells) -> np.ndarray:
     return np.concatenate([bits, code[:, None] // powers % len(OPERATIONS)], axis=1)
 
 
-def enumerate_cells(max_vertices: int = MAX_VERTICES, max_edges: int = MAX_EDGES) -> Cells:
-    """Return all canonical cells of at most this many vertices and edges, ordered by vertices, edges and operations."""
-    parts = [_cells_of(vertices, max_edges) for vertices in range(2, max_vertices + 1)]
+def enumerate_cells(max_vertices: int = MAX_VERTICES) -> Cells:
+    """Return all canonical cells of at most this many vertices, ordered by vertices, edges and operations."""
+    parts = [_cells_of(vertices) for vertices in range(2, max_vertices + 1)]
     return Cells(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _cells_of(vertices: int, max_edges: int) -> Cells:
+def _cells_of(vertices: int) -> Cells:
     """Return the cells of `vertices`: graphs, then operations, that no relabelling makes less."""
-    inner, graphs = vertices - 2, _whole_graphs(vertices, max_edges)
+    inner, graphs = vertices - 2, _whole_graphs(vertices)
     digits = np.indices((len(OPERATIONS),) * inner).reshape(inner, len(OPERATIONS) ** inner)
     powers = len(OPERATIONS) ** np.arange(inner)[::-1]
 
@@ -61,11 +61,11 @@ def _cells_of(vertices: int, max_edges: int) -> Cells:
     return Cells(np.full(len(graph), vertices, np.uint8), graphs[graph].astype(np.uint32), code.astype(np.uint8))
 
 
-def _whole_graphs(vertices: int, max_edges: int) -> np.ndarray:
+def _whole_graphs(vertices: int) -> np.ndarray:
     """Return the edges of all graphs in which every vertex is on a path from the input to the output."""
     pairs = vertex_pairs(vertices)
     graphs = np.arange(1 << len(pairs), dtype=np.int64)
-    graphs = graphs[np.bitwise_count(graphs) <= max_edges]
+    graphs = graphs[np.bitwise_count(graphs) <= MAX_EDGES]
     # Every vertex but the output has a successor, and all but the input a predecessor: since edges go forward only,
     # this is enough.
     for end, needed in ((0, range(vertices - 1)), (1, range(1, vertices))):

@@ -7,7 +7,6 @@ from keras import ops
 
 from kerasnas import backend
 from kerasnas.cost import CostModel
-from kerasnas.networks import Supernet
 from kerasnas.spaces import ProxylessSpace
 
 PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
@@ -96,22 +95,6 @@ def test_one_hot_alphas_are_the_discrete_network(first, rest):
     for training in (False, True):
         received, expected = (model(images(), training=training) for model in (supernet, network))
         np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_configuration_and_start_values():
-    supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=3)
-    again = Supernet.from_config(supernet.get_config())
-    assert again.get_config() == supernet.get_config() and again.space.layers == SPACE.layers
-    for one, two in zip(supernet.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(one, two)
-    assert {kind: tuple(alphas.shape) for kind, alphas in supernet.alphas.items()} == {"first": (1, 2), "rest": (1, 3)}
-    assert count(supernet.network_weights) == sum(
-        (
-            27 * 4 + 2 * 4 + bottleneck("mbconv_3x3_e1", 4, 4),
-            2 * sum(bottleneck(name, 4, 4) for name in PAIR),
-            4 * 16 + 2 * 16 + 16 * CLASSES + CLASSES,
-        )
-    )
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import functools
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -122,15 +121,6 @@ def test_given_mixing_weights_say_which_edges_there_are():
     net.inputs.alphas["reduce"].assign(-net.inputs.alphas["reduce"])  # they no longer count
     with net.mixing_by(given):
         np.testing.assert_allclose(net(images()), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_it_is_saved(tmp_path):
-    net = supernet_at(1.0)
-    net.save(tmp_path / "net.keras")
-    loaded = keras.models.load_model(tmp_path / "net.keras")
-    np.testing.assert_allclose(loaded(images()), net(images()), rtol=1e-6)
-    assert loaded.input_alphas and loaded.derive() == net.derive()
 
 
 def test_bad_input():

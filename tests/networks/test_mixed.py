@@ -105,17 +105,6 @@ def test_derived_cell_follows_the_papers_rule(nodes):
         assert len(derived) == 2 * nodes
 
 
-def test_none_is_never_derived():
-    weights = np.full((5, 3), 0.01)
-    weights[:, 1] = 0.98
-    assert {edge.primitive for edge in derive_cell(weights, 2, ["max_pool_3x3", "none", "skip_connect"])} == {
-        "max_pool_3x3"
-    }
-    # An edge strong in `none` alone counts by its strongest other primitive.
-    weights = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])[[1, 2, 1, 0, 2]]
-    assert [edge.source for edge in derive_cell(weights, 2, ["none", "skip_connect"])] == [0, 1, 0, 2]
-
-
 def test_ties_go_to_the_first():
     derived = derive_cell(np.full((9, 3), 1 / 3), 3, ["none", "skip_connect", "sep_conv_3x3"])
     expected = [("skip_connect", source, target) for target in (2, 3, 4) for source in (0, 1)]

@@ -17,10 +17,6 @@ SMALL = NASBench201Space(2, 1, 2, ["none", "skip_connect", "nor_conv_1x1"])
 PAIRS = DARTSSpace(filters=2, num_cells=3, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
 
 
-def primitives(genotype):
-    return [edge.primitive for _, edges in genotype.cells for edge in edges]
-
-
 @functools.cache
 def supernet_of(space):
     """With alphas that every test sets."""
@@ -138,13 +134,8 @@ def test_genotypes_of_other_spaces_and_no_generators():
         CELL.reachable().sample(0)
 
 
-def test_none_is_what_a_search_derives_where_it_is_allowed():
-    supernet = supernet_of(SMALL)
-    supernet.alphas["cell"].assign(np.array([[2, 1, 0], [0, 1, 2], [2, 0, 1]], "float32"))
-    names = functools.partial(sorted, key=["none", "skip_connect", "nor_conv_1x1"].index)
-    assert names(primitives(supernet.derive())) == ["skip_connect", "nor_conv_1x1", "nor_conv_1x1"]
-    assert names(primitives(supernet.derive(allow_none=True))) == ["none", "none", "nor_conv_1x1"]
-    pairs = supernet_of(PAIRS)  # where nodes keep some edges, `none` is no choice of the space
+def test_none_is_never_derived_where_nodes_keep_some_edges():
+    pairs = supernet_of(PAIRS)  # `none` is no choice of the space
     for table in pairs.alphas.values():
         table.assign(np.array([[9, 1, 0]] * 2, "float32"))
-    assert "none" not in primitives(pairs.derive(allow_none=True))
+    assert not pairs.derive(allow_none=True).count("none")

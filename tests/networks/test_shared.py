@@ -263,37 +263,10 @@ def test_a_child_computes_what_its_stand_alone_network_does(supernets, space, va
 def test_calls_leave_no_trace(supernets, space):
     supernet, x = supernets[space.name], images(6, *SHAPE)
     before = [numbers(variable).copy() for variable in supernet.variables]
+    assert not supernet.non_trainable_variables  # no moving statistics
     training, testing = (numbers(supernet(x, training=training)) for training in (True, False))
     np.testing.assert_array_equal(training, testing)
     first = numbers(supernet(x, architecture=np.zeros(len(space.choices), int)))
     np.testing.assert_array_equal(first, testing)
     for variable, value in zip(supernet.variables, before, strict=True):
         np.testing.assert_array_equal(numbers(variable), value)
-
-
-@pytest.mark.parametrize("space", [MICRO, MACRO])
-def test_all_variables_are_shared_weights(supernets, space):
-    supernet = supernets[space.name]
-    assert supernet.architecture_parameters == []
-    assert not supernet.non_trainable_variables  # no moving statistics
-    assert {id(v) for v in supernet.network_weights} == {id(v) for v in supernet.trainable_variables}
-
-
-def test_weights_depend_on_the_seed_alone():
-    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=NAMES[1:2])
-    one, same, other = (space.build_supernet(SHAPE, CLASSES, seed=seed) for seed in (0, 0, 1))
-    for a, b, c in zip(one.variables, same.variables, other.variables, strict=True):
-        np.testing.assert_array_equal(numbers(a), numbers(b))
-        assert len(a.shape) == 1 or not np.array_equal(numbers(a), numbers(c))
-
-
-@pytest.mark.slow
-def test_a_saved_supernet_is_the_same(tmp_path):
-    space = ENASMacroSpace(filters=2, num_layers=2, primitives=NAMES[2:])
-    supernet, x = space.build_supernet(SHAPE, CLASSES), images(4, *SHAPE)
-    scatter(supernet)
-    supernet.save(tmp_path / "supernet.keras")
-    again = keras.saving.load_model(tmp_path / "supernet.keras")
-    architecture = np.array(space.sample_indices(np.random.default_rng(0)))
-    expected, received = (numbers(one(x, architecture=architecture)) for one in (supernet, again))
-    np.testing.assert_array_equal(expected, received)

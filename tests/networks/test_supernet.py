@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import DARTSSpace, Genotype
-from kerasnas.networks import Supernet
 from kerasnas.networks.mixed import MixedGraph
 from kerasnas.networks.skeleton import cell_edges
 from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
@@ -135,16 +134,6 @@ def test_drop_path_is_dropout_with_one_value_an_image():
 BOTH = pytest.mark.parametrize("make", [supernet, discrete], ids=["supernet", "discrete"])
 
 
-def test_a_seed_means_one_supernet():
-    first, second, other = (
-        [numbers(v) for v in supernet(seed=s, num_cells=1, num_nodes=1).variables] for s in (3, 3, 4)
-    )
-    assert len(first) == len(second) == len(other)
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    drawn = [(a, b) for a, b in zip(first, other, strict=True) if a.ndim > 1]
-    assert drawn and all((a != b).any() for a, b in drawn)
-
-
 @BOTH
 def test_nothing_is_seeded_globally(make):
     """The draws of global generators afterwards depend on their own seed, as before."""
@@ -159,21 +148,6 @@ def test_nothing_is_seeded_globally(make):
 
 
 # The supernet -------------------------------------------------------------------------------------------
-def test_supernet_is_saved_and_loaded(tmp_path):
-    network = supernet(stem_strides=2, seed=3, num_nodes=1, primitives=["none", "dil_conv_3x3"])
-    rng = np.random.default_rng(0)
-    for variable in network.variables:
-        variable.assign(rng.uniform(0.2, 0.9, variable.shape))
-    network.save(tmp_path / "supernet.keras")
-    loaded = keras.models.load_model(tmp_path / "supernet.keras")
-    assert loaded.get_config() == network.get_config()
-    np.testing.assert_allclose(loaded(images(), training=False), network(images(), training=False), rtol=1e-6)
-    assert loaded.derive() == network.derive()
-    assert len(loaded.architecture_parameters) == 2
-    again = Supernet.from_config(network.get_config())
-    assert [v.shape for v in again.variables] == [v.shape for v in network.variables]
-
-
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -203,21 +177,6 @@ def test_any_number_of_cells_and_odd_sizes(cells):
     assert discrete(POOLED, **size)(x).shape == (1, 3)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"input_shape": (3, 8, 3)}, "at least 4 x 4"),
-        ({"input_shape": (8, 8)}, r"\(height, width, channels\)"),
-        ({"input_shape": (None, 8, 3)}, r"\(height, width, channels\)"),
-        ({"input_shape": (4, 4, 3), "stem_strides": 2}, "at least 8 x 8"),
-    ],
-)
-@BOTH
-def test_wrong_shapes_are_reported(make, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        make(**arguments)
-
-
 def test_wrong_channels_are_reported():
     with pytest.raises(ValueError, match=r"shape \(8, 8, 3\).*Received: a batch of shape \(1, 8, 8, 4\)"):
         supernet(num_nodes=1, primitives=["skip_connect"])(np.ones((1, 8, 8, 4), "float32"))
@@ -234,17 +193,3 @@ def test_given_mixing_weights_hold_the_weights_of_the_edges():
     with supernet.mixing_by(supernet.mixing_weights()):
         given = supernet(x, training=False)
     np.testing.assert_allclose(given, supernet(x, training=False), atol=1e-5)
-
-
-@pytest.mark.slow
-def test_derive_reads_the_mixing_weights():
-    network = supernet()
-    for kind, alphas in network.alphas.items():
-        table = np.zeros(alphas.shape)
-        table[:, NAMES.index("none")] = 9
-        for edge in GENOTYPE[kind]:
-            table[cell_edges(2).index((edge.source, edge.target)), NAMES.index(edge.primitive)] = 5
-        alphas.assign(table)
-    assert network.derive() == GENOTYPE
-    for weights in network.mixing_weights().values():
-        np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)

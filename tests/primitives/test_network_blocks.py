@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kerasnas.networks.initialization import number_layers
+from kerasnas.primitives.attention_blocks import TransformerBlock
 from kerasnas.primitives.network_blocks import (
     BottleneckBlock,
     ConvBlock,
@@ -13,6 +14,7 @@ from kerasnas.primitives.network_blocks import (
     ResidualBlock,
     SeparableBlock,
 )
+from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, RecurrentBlock
 from kerasnas.testing.common import scatter
 from tests.layers import layers_in_order
 
@@ -51,6 +53,21 @@ def test_the_layer_computes_what_it_is_spelled_out_as(block, strides, channels, 
     assert expected.shape == (2, -(-7 // strides), 6 // strides, 8)
     np.testing.assert_allclose(ops.convert_to_numpy(layer(x, training=False)), expected, rtol=1e-4, atol=1e-4)
     assert layer.compute_output_shape(x.shape) == expected.shape and layer.get_config()["kernel_size"] == kernel_size
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels"),
+    [
+        *((TransformerBlock(4, strides, heads=2), channels) for strides, channels in ((1, 4), (2, 4), (1, 3))),
+        *((RecurrentBlock(3, cell=cell, iterations=2), 2) for cell in RECURRENT_CELLS),
+    ],
+)
+def test_a_block_of_standard_layers_computes_what_they_do(layer, channels):
+    x = np.random.default_rng(0).standard_normal((2, 6, 8, channels)).astype("float32")
+    y, model = layer(x), spelled_out(layer, x.shape[1:])
+    model.set_weights(layer.get_weights())
+    np.testing.assert_allclose(y, model(x), atol=1e-5)
+    assert y.shape == (2, 6 // layer.strides, 8 // layer.strides, layer.filters)
 
 
 @pytest.mark.parametrize("block", BLOCKS)

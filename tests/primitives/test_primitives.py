@@ -14,16 +14,6 @@ def images(channels=3, size=(6, 6), seed=0):
     return np.random.default_rng(seed).standard_normal((2, *size, channels))
 
 
-def test_average_pool_leaves_padding_out_of_its_count():
-    pool = AveragePool(1, dtype="float64").chain[0]
-    np.testing.assert_allclose(pool(np.ones((1, 4, 5, 1))), 1.0, rtol=1e-12)
-    x = np.arange(9.0).reshape(1, 3, 3, 1)
-    received = pool(x).numpy()
-    assert received[0, 0, 0, 0] == (0 + 1 + 3 + 4) / 4
-    assert received[0, 0, 1, 0] == (0 + 1 + 2 + 3 + 4 + 5) / 6
-    assert received[0, 1, 1, 0] == 4
-
-
 @pytest.mark.parametrize("kind", [MaxPool, AveragePool])
 def test_pools_normalize_without_a_learned_scale(kind):
     layer = kind(3, dtype="float64")

@@ -43,54 +43,20 @@ def test_base_fills_in_what_a_relaxation_does_not_say():
     assert get_relaxation(relax) is relax
 
 
-def test_a_callable_becomes_a_relaxation():
-    def relax(alphas, training=None):
-        return ops.softmax(2 * alphas, axis=-1), None
+@keras.saving.register_keras_serializable(package="tests")
+def relax(alphas, training=None):
+    return ops.softmax(2 * alphas, axis=-1), None
 
+
+def test_a_callable_becomes_a_relaxation():
     made, alphas = get_relaxation(relax), ops.convert_to_tensor([[0.0, 1.0]])
     assert isinstance(made, Relaxation) and made.function is relax
     assert (made.paths, made.temperature, made.penalty(alphas)) == (None, None, None)
     np.testing.assert_array_equal(made(alphas, training=True)[0], relax(alphas)[0])
     np.testing.assert_array_equal(made.expected(alphas), relax(alphas)[0])
+    assert get_relaxation(keras.saving.serialize_keras_object(made)).function is relax
     with pytest.raises(ValueError, match=r"`relaxation`\. Expected a name, a `Relaxation` or a callable"):
         get_relaxation(Softmax)  # the class, not one of it
-
-
-@keras.saving.register_keras_serializable(package="tests")
-class Own:
-    """A relaxation as it could be written before there was a base: an object with some of the interface."""
-
-    paths = 1
-
-    def __init__(self, scale=3.0):
-        self.scale = scale
-
-    def __call__(self, alphas, training=None):
-        best = ops.argmax(alphas, axis=-1)
-        return ops.one_hot(best, alphas.shape[-1], dtype=alphas.dtype), ops.expand_dims(best, -1)
-
-    def expected(self, alphas):
-        return ops.softmax(self.scale * alphas, axis=-1)
-
-    def penalty(self, alphas):
-        return ops.sum(alphas) * self.scale
-
-    def get_config(self):
-        return {"scale": self.scale}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-def test_interface_of_a_callable_object_is_taken_from_it():
-    alphas = ops.convert_to_tensor([[0.0, 1.0]])
-    serialized = keras.saving.serialize_keras_object(get_relaxation(Own(2.0)))
-    old = keras.saving.serialize_keras_object(Own(2.0))  # as in files that were saved before
-    for made in (get_relaxation(Own(2.0)), get_relaxation(serialized), get_relaxation(old)):
-        assert made.paths == 1
-        np.testing.assert_allclose(made.expected(alphas), ops.softmax(2 * alphas), rtol=1e-6)
-        assert float(made.penalty(alphas)) == 2.0
 
 
 @pytest.mark.parametrize(

@@ -116,11 +116,6 @@ def test_wrong_assignments_are_reported(change, message):
         SMALL.genotype(assignment)
 
 
-def test_network_takes_another_size():
-    network = SMALL.build_network(edges(*GOOD), (8, 8, 3), 3, filters=4, num_cells=5)
-    assert network.count_params() > SMALL.build_network(edges(*GOOD), (8, 8, 3), 3).count_params()
-
-
 def test_a_space_of_the_user_needs_its_parts():
     class Part(SearchSpace):
         name = "part"

@@ -88,17 +88,6 @@ def test_foreign_genotypes_are_refused(space, cells, message):
         space.validate(Genotype(space.name, cells))
 
 
-def test_drop_path_and_sizes_of_a_micro_network():
-    genotype = Genotype("enas_micro", both_kinds(*[("sep_conv_3x3", 1, 2)] * 2))
-    space = ENASMicroSpace(filters=2, num_cells=4, num_nodes=1)
-    network = space.build_network(genotype, (8, 8, 1), 3, filters=4, num_cells=3, drop_path=0.3)
-    rates = sorted({round(layer.rate, 6) for layer in network.layers if type(layer).__name__ == "Dropout"})
-    assert rates == [0.15, 0.3]  # growing from 0 with the depth
-    assert network.layers[-1].kernel.shape[0] == 4 * 4
-    with pytest.raises(ValueError, match="drop_path"):
-        space.build_network(genotype, (8, 8, 1), 3, drop_path=1.0)
-
-
 def test_macro_plan_doubles_after_each_third():
     assert macro_plan(12, 16) == (16,) * 4 + (32,) * 4 + (64,) * 4
     assert macro_plan(1, 16) == (16,)

@@ -66,19 +66,6 @@ def test_windows_are_apart_and_all_pixels_are_not():
         assert changed[:8, :8].all() and changed[8:, 8:].all() != local and changed[8:, 8:].any() != local
 
 
-@pytest.mark.parametrize(("strides", "channels"), [(1, 4), (2, 4), (1, 3)])
-def test_the_block_is_its_standard_layers(strides, channels):
-    shape = (6, 8, channels)
-    x = RNG.normal(size=(2, *shape)).astype("float32")
-    layer = TransformerBlock(4, strides, heads=2)
-    layer(x)
-    model = block_model(shape, 4, strides, heads=2)
-    assert len(layer.get_weights()) == len(model.get_weights())
-    model.set_weights(layer.get_weights())
-    np.testing.assert_allclose(layer(x), model(x), atol=1e-5)
-    assert model.output_shape == (None, 6 // strides, 8 // strides, 4)
-
-
 def test_windows_divide_the_image():
     for side in range(1, 70):
         assert side % window_of(side) == 0 and window_of(side) <= 8

@@ -1,4 +1,4 @@
-"""The NAS-Bench-201 space: size, notation, and networks with the published numbers of parameters."""
+"""The NAS-Bench-201 space: size, notation, and networks with the counted parameters (tests/cost: the published)."""
 
 import keras
 import numpy as np
@@ -35,25 +35,8 @@ def test_malformed_strings(text, message):
         SPACE.from_string(text)
 
 
-# The published counts for CIFAR-10: 16 filters, 5 cells a stage.
-PUBLISHED = {
-    "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|": 73306,
-    "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|": 129306,
-    "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|": 802426,
-    "|avg_pool_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|avg_pool_3x3~0|avg_pool_3x3~1|avg_pool_3x3~2|": 559386,
-    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|": 1531546,
-}
-
-
 def parameters(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-
-
-@pytest.mark.parametrize("text", PUBLISHED)
-def test_published_parameter_counts(text):
-    """Of a cell without any path to the output too: the published network computes what leads nowhere."""
-    genotype = SPACE.from_string(text)
-    assert SPACE.parameters(genotype, input_channels=3, num_classes=10) == PUBLISHED[text]
 
 
 @pytest.mark.parametrize(

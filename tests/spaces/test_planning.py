@@ -95,15 +95,6 @@ def test_iterations_share_their_weights_and_their_multiply_adds_add_up():
     assert macs(many) - macs(few) == 3 * bellman
 
 
-@pytest.mark.parametrize("cell", RECURRENT_CELLS)
-def test_the_block_is_its_standard_layers(cell):
-    layer, model = RecurrentBlock(3, cell=cell, iterations=2), block_model(cell, 2)
-    x = RNG.normal(size=(2, 5, 5, 2)).astype("float32")
-    layer(x)
-    model.set_weights(layer.get_weights())
-    np.testing.assert_allclose(layer(x), model(x), atol=1e-6)
-
-
 def test_the_readout_is_at_the_mark():
     inputs = keras.Input((3, 4, 6))
     model = keras.Model(inputs, MarkedReadout(2).expand(inputs))

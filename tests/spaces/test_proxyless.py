@@ -86,15 +86,3 @@ def test_foreign_genotypes_are_reported():
         space.validate(Genotype("proxyless", {"chain": [("mbconv_3x3_e3", 0, 1)]}))
     with pytest.raises(ValueError, match=r"'layer 1'.*no option 'skip_connect'"):
         space.validate(Genotype("proxyless", {"chain": [("skip_connect", 0, 1), ("mbconv_3x3_e3", 1, 2)]}))
-
-
-def test_an_image_that_is_too_small_is_reported():
-    space = ProxylessSpace(filters=4, num_layers=1, strides=(2, 2), stem_strides=2, primitives=PAIR)
-    genotype = space.sample(np.random.default_rng(0))
-    for build in (
-        lambda: space.build_network(genotype, (7, 8, 3), 2),
-        lambda: space.build_supernet((7, 8, 3), 2),
-        lambda: space.parts((7, 8, 3), 2),
-    ):
-        with pytest.raises(ValueError, match="at least 8 x 8 pixels"):
-            build()

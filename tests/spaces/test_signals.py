@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.networks import Supernet
 from kerasnas.networks.initialization import initialize
 from kerasnas.primitives.blocks import ResidualReduction
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
@@ -91,30 +90,6 @@ def _kernels_of(supernet, genotype):
                 stages = [stage for stage in candidate.chain if isinstance(stage, (Convolution, Depthwise, Pointwise))]
                 parts = candidate.part([stage.kernel for stage in stages])
                 yield from zip(stages, parts[edge.target - edge.source - 1], strict=True)
-
-
-def test_supernet_of_partial_channels_is_made_again_from_its_configuration():
-    space = SignalSpace(4, 1, 1, primitives=["skip_connect", "conv_3"])
-    supernet = space.build_supernet((12, 1), 3, partial_channels=2, edge_normalization=True)
-    again = Supernet.from_config(supernet.get_config())
-    x = np.random.default_rng(0).standard_normal((2, 12, 1)).astype("float32")
-    np.testing.assert_array_equal(supernet(x, training=True), again(x, training=True))
-
-
-def test_shapes_of_the_other_kind_are_reported():
-    genotype, image = SPACE.sample(np.random.default_rng(0)), NASBench201Space(2, 1)
-    message = r"`input_shape`. Expected \(length, channels\) of one signal. Received: \(28, 28, 1\)"
-    with pytest.raises(ValueError, match=message):
-        SPACE.build_supernet((28, 28, 1), 3)
-    with pytest.raises(ValueError, match=message):
-        SPACE.build_network(genotype, (28, 28, 1), 3)
-    message = r"`input_shape`. Expected \(height, width, channels\) of one image. Received: \(128, 1\)"
-    with pytest.raises(ValueError, match=message):
-        image.build_supernet((128, 1), 3)
-    with pytest.raises(ValueError, match="Expected at least 4 steps, since the network halves the signal 2 times"):
-        SPACE.build_supernet((3, 1), 3)
-    with pytest.raises(ValueError, match=r"Expected \(length, channels\) of one signal. Received: \(0, 1\)"):
-        SPACE.build_supernet((0, 1), 3)
 
 
 def test_data_of_the_other_kind_are_reported():

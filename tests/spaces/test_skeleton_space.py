@@ -101,14 +101,6 @@ def test_partial_channels_mix_a_share_of_the_channels():
     assert partial(images(), training=True).shape == (6, CLASSES)
 
 
-def test_a_supernet_is_saved_with_its_space(tmp_path):
-    supernet = Row(filters=2, num_cells=1).build_supernet(SHAPE, CLASSES, seed=3)
-    supernet.save(tmp_path / "supernet.keras")
-    again = keras.saving.load_model(tmp_path / "supernet.keras")
-    assert again.space.get_config() == {"filters": 2, "num_cells": 1, "primitives": list(PRIMITIVES)}
-    np.testing.assert_array_equal(again(images()), supernet(images()))
-
-
 def test_sizes_of_a_network_are_checked_by_name():
     space = Row()
     genotype = space.sample(np.random.default_rng(0))

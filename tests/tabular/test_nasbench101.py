@@ -136,12 +136,6 @@ def test_repeats_and_budget(tmp_path):
     assert each == pytest.approx([100 * accuracies(3, 12, repeat)[1] for repeat in range(3)], rel=1e-6)
     assert table.query(CELLS[3]).epochs == 108
     assert table.budget == {"evaluations": 4, "epochs": 3 * 12 + 108, "seconds": pytest.approx(3 * 123 + 1083)}
-    table.reset_budget()
-    assert table.budget["evaluations"] == 0
-    with pytest.raises(ValueError, match=r"`repeat`. Expected an integer from 0 to 2.*Received: 3"):
-        table.query(CELLS[0], 4, repeat=3)
-    with pytest.raises(ValueError, match=r"`epochs`\. Expected 4 or 12 or 36 or 108.*Received: 5"):
-        table.query(CELLS[0], 5)
 
 
 def test_rows_and_genotypes(tmp_path):
