@@ -154,10 +154,6 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._save(epoch + 1)
 
 
-def _callbacks(argument: str, value: Any) -> Any:
-    return checks.each(keras.callbacks.Callback)(argument, value, "a list of Keras callbacks")
-
-
 class FollowEpochs(keras.callbacks.Callback):
     """Sets the epoch of data whose order depends on it, and after an interruption the step to resume at.
 
@@ -165,7 +161,6 @@ class FollowEpochs(keras.callbacks.Callback):
     `TrainingCheckpoint` is among `callbacks`, those of `fit`.
     """
 
-    @checks.arguments(callbacks=checks.maybe(_callbacks))
     def __init__(self, data: Any, callbacks: Sequence[keras.callbacks.Callback] | None):
         super().__init__()
         if not callable(getattr(data, "set_epoch", None)):
@@ -215,13 +210,10 @@ class SearchCheckpoint(TrainingCheckpoint):
 
     def _save(self, epoch: int, steps: int = 0) -> None:
         if not steps:
-            self._record()
+            for kind, table in self.model.mixing_weights().items():
+                past = self.mixing_weights.get(kind)
+                self.mixing_weights[kind] = table[None] if past is None else np.concatenate([past, table[None]])
         super()._save(epoch, steps)
-
-    def _record(self) -> None:
-        for kind, table in self.model.mixing_weights().items():
-            past = self.mixing_weights.get(kind)
-            self.mixing_weights[kind] = table[None] if past is None else np.concatenate([past, table[None]])
 
     def _own_arrays(self) -> dict[str, np.ndarray]:
         return {f"mixing-{kind}": tables for kind, tables in self.mixing_weights.items()}

@@ -8,7 +8,6 @@ import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, DriftMonitor, MixedOp
 from kerasnas.callbacks import DriftCallback, SearchCheckpoint, TrainingCheckpoint
-from kerasnas.callbacks.monitor import ArchitectureMonitor
 from kerasnas.callbacks.schedules import CosineSchedule
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import NonFiniteError, NonFiniteGuard
@@ -206,15 +205,6 @@ def test_cosine_starts_high_and_ends_at_the_minimum():
     assert schedule.rate(0, 10) == pytest.approx(0.4)
     assert schedule.rate(5, 10) == pytest.approx(0.25)
     assert schedule.rate(10, 10) == pytest.approx(0.1)
-
-
-def test_monitor_counts_each_epoch_once():
-    search = make()
-    monitor = ArchitectureMonitor()
-    search.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
-    (course,) = monitor.mixing_weights.values()
-    assert len(course) == 3
-    np.testing.assert_allclose(np.sum(course, axis=-1), 1, rtol=1e-6)
 
 
 def test_guard_of_a_plain_model():
