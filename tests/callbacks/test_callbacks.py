@@ -138,7 +138,7 @@ def test_checkpoint_of_another_search_is_refused(tmp_path):
         assert all(np.array_equal(array, before[name]) for name, array in snapshot(other).items())
 
 
-# The smaller ones --------------------------------------------------------------------------------------
+# Drift -------------------------------------------------------------------------------------------------
 def test_outputs_of_predict_are_watched_batch_by_batch():
     layer = keras.layers.Dense(2, activation="softmax")
     model = keras.Sequential([keras.Input((1,)), layer])

@@ -64,10 +64,8 @@ def test_the_settings_of_a_result_are_json():
     ("wrong", "error"),
     [
         *(({name: value}, ValueError) for name, value in (("epochs", 0), ("batch_size", 2.5), ("learning_rate", 0))),
-        *(
-            ({name: value}, ValueError)
-            for name, value in (("weight_decay", -1), ("label_smoothing", 1.0), ("label_smoothing", "a"))
-        ),
+        *(({name: value}, ValueError) for name, value in (("weight_decay", -1), ("label_smoothing", "much"))),
+        ({"label_smoothing": 1.0}, ValueError),
         *(({name: name}, TypeError) for name in ("augment", "compile")),
     ],
 )
