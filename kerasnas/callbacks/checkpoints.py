@@ -154,6 +154,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._save(epoch + 1)
 
 
+def _callbacks(argument: str, value: Any) -> Any:
+    return checks.each(keras.callbacks.Callback)(argument, value, "a list of Keras callbacks")
+
+
 class FollowEpochs(keras.callbacks.Callback):
     """Sets the epoch of data whose order depends on it, and after an interruption the step to resume at.
 
@@ -161,6 +165,7 @@ class FollowEpochs(keras.callbacks.Callback):
     `TrainingCheckpoint` is among `callbacks`, those of `fit`.
     """
 
+    @checks.arguments(callbacks=checks.maybe(_callbacks))
     def __init__(self, data: Any, callbacks: Sequence[keras.callbacks.Callback] | None):
         super().__init__()
         if not callable(getattr(data, "set_epoch", None)):
