@@ -14,12 +14,12 @@ if keras.backend.backend() == "tensorflow":
         map_tasks,
         shared_trace,
         split_cpu,
-        traced_once,
         value_and_grad,
         values,
     )
     from kerasnas.backend.tensorflow_depthwise import depthwise_conv
     from kerasnas.backend.tensorflow_fused import folded_calls, fused_call
+    from kerasnas.backend.tensorflow_internals import traced_once
     from kerasnas.backend.tensorflow_lite import lite_call
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep

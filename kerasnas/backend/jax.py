@@ -167,8 +167,8 @@ class TrainStep:
         # Selected, not in a branch: on several devices, XLA moves the sum of the gradients into it and hangs.
         learned, updated = second.stateless_apply(alphas_slots, gradients, alphas)
         learned = self.after_architecture_step(alphas, learned, masks)
-        alphas = self.selected_by_phase(non_trainable, learned, alphas)
-        alphas_slots = self.selected_by_phase(non_trainable, updated, alphas_slots)
+        select, active = self.architecture_warmup.select, self.active_in(non_trainable)
+        alphas, alphas_slots = select(active, learned, alphas), select(active, updated, alphas_slots)
         with optimizers:
             (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
         weights, weights_slots = first.stateless_apply(weights_slots, gradients, weights)

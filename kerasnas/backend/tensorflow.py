@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined, share_handle_kernels
+from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, share_handle_kernels, traced_once
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
@@ -218,11 +218,6 @@ def checked_rows(x: Tensor, rows: int, message: str) -> Any:
             x = tf.identity(x)
         x.set_shape((rows, *x.shape[1:]))
     return x
-
-
-def traced_once(function: Callable) -> Any:
-    """Trace `function`, a pure function of tensors, once per signature, as one node of the graphs that call it."""
-    return outlined(function)
 
 
 @contextlib.contextmanager

@@ -91,8 +91,8 @@ def share_handle_kernels() -> None:
     gen_resource_variable_ops.var_handle_op = var_handle_op
 
 
-def outlined(function: Callable) -> Any:
-    """Wrap `function`, of tensors, as a `tf.function` that stays one node of the graphs that call it.
+def traced_once(function: Callable) -> Any:
+    """Trace `function`, a pure function of tensors, once per signature, as one node of the graphs that call it.
 
     With the public API the graph optimizer may inline it.
     """

@@ -51,7 +51,7 @@ class TrainStep:
             return tf.constant(True)
 
         with _after(data):
-            self.by_phase(state, learn, lambda: tf.constant(False))
+            self.architecture_warmup.choose(self.active_in(state), learn, lambda: tf.constant(False))
         (training, state), gradients = self.network_gradients(w, values(alphas), state, data)
         with _after(data):
             apply_gradients(self.optimizer.inner[0], gradients, weights)

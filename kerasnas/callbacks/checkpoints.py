@@ -215,13 +215,10 @@ class SearchCheckpoint(TrainingCheckpoint):
 
     def _save(self, epoch: int, steps: int = 0) -> None:
         if not steps:
-            self._record()
+            for kind, table in self.model.mixing_weights().items():
+                past = self.mixing_weights.get(kind)
+                self.mixing_weights[kind] = table[None] if past is None else np.concatenate([past, table[None]])
         super()._save(epoch, steps)
-
-    def _record(self) -> None:
-        for kind, table in self.model.mixing_weights().items():
-            past = self.mixing_weights.get(kind)
-            self.mixing_weights[kind] = table[None] if past is None else np.concatenate([past, table[None]])
 
     def _own_arrays(self) -> dict[str, np.ndarray]:
         return {f"mixing-{kind}": tables for kind, tables in self.mixing_weights.items()}

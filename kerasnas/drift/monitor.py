@@ -274,8 +274,8 @@ class DriftMonitor:
         own = cls.__new__(cls)
         own._set(**{name: record[name] for name in _SETTINGS})
         watched = [checks.integer("watched", one, 0) for one in record["watched"]]
-        own._view = view = ModelView(model, record["classes"], watched, record.get("task", "classification"))
-        view.reading.tolerance = checks.number("tolerance", record.get("tolerance", 0.5), least=0)
+        own._view = view = ModelView(model, record["classes"], watched, record["task"])
+        view.reading.tolerance = checks.number("tolerance", record["tolerance"], least=0)
         if [*view.input_names, *view.output_names] != record["columns"]:
             raise ValueError(f"The drift monitor in {folder} was written for another model than {model.name}.")
         errors = record["reference_errors"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import keras
@@ -95,7 +94,7 @@ class MetaLearner(MetaStep, MetaTraining):
         self._slots = [
             self.add_weight(name=f"slot_{index}", shape=shape, **counter) for index, shape in enumerate(shapes)
         ]
-        self._outputs: dict[tuple[int, ...], Any] = {}
+        self._outputs = {}
         # Steps of this learner, and tasks of this epoch that were left out.
         self.meta_steps = self.add_weight(name="meta_steps", shape=(), **counter)
         self.diverged = self.add_weight(name="diverged", shape=(), **counter)
@@ -183,16 +182,6 @@ class MetaLearner(MetaStep, MetaTraining):
             gradients = [ops.stop_gradient(gradient) for gradient in gradients]
         inner, slots = self._step(inner, gradients, rates, task.slots)
         return Task(self._replaced(task.w, inner), slots, state), (value, predictions)
-
-    def outputs_of(self, sample_shape: Sequence[int]) -> Any:
-        """Return a `keras.KerasTensor` of the model's outputs for a batch of samples of this shape.
-
-        Cached: on JAX the model has no values to be called with during `fit`.
-        """
-        shape = tuple(sample_shape)
-        if shape not in self._outputs:
-            self._outputs[shape] = self.model.compute_output_spec(keras.KerasTensor((None, *shape)))
-        return self._outputs[shape]
 
     def inner_loop(
         self, trainable: Tensors, state: Tensors, support: Tensor, steps: int, batch_size: int | None

@@ -57,8 +57,7 @@ class FunctionalModel:
 
 
 def check_trainable(model: keras.Model) -> None:
-    """Raise TypeError or ValueError if `model` is not a built Keras model with trainable variables."""
-    checks.instance("model", model, keras.Model, "a Keras model")
+    """Raise ValueError if `model` is not built, or has no trainable variables."""
     if not model.built:
         raise ValueError(
             f"Expected a built model: give it an `Input`, call it on a batch, or `build` it. Received: {model.name}"

@@ -108,7 +108,8 @@ class ReptileInitializer:
         checks.instance("learner", learner, MetaLearner)
         settings = {key: value for key, value in learner.get_config().items() if key not in ("name", "model")}
         made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps), "settings": settings}
-        return cls(learner.model, description={**made, **description}, learned=learned_arrays(learner))
+        learned = {name: np.array(ops.convert_to_numpy(own)) for name, own in learned_variables(learner).items()}
+        return cls(learner.model, description={**made, **description}, learned=learned)
 
     def learner(self, **settings: Any) -> MetaLearner:
         """Return a learner like the one that this initialization came from. Compile it, and `adapt` it to a task.
@@ -268,11 +269,6 @@ def learned_variables(learner: Any) -> dict[str, Any]:
     of_model = {id(variable) for variable in learner.model.variables}
     variables = [variable for variable in learner.variables if id(variable) not in of_model]
     return {variable.name: variable for variable in variables if variable.name.startswith(_NAMES)}
-
-
-def learned_arrays(learner: Any) -> dict[str, np.ndarray]:
-    """Return copies of the values of `learned_variables`."""
-    return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in learned_variables(learner).items()}
 
 
 def check_learned(learner: Any, arrays: Mapping[str, np.ndarray], description: Mapping[str, Any]) -> None:

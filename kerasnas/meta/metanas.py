@@ -33,9 +33,8 @@ class MetaNAS(MetaLearner):
     """MetaNAS: a meta-learned initialization of the weights and the architecture parameters of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
-        the
-    softmax falls, so that the choice is nearly discrete at its end and needs no retraining. Reptile moves the initial
-    values of both, each at its own rate.
+    the softmax falls, so that the choice is nearly discrete at its end and needs no retraining. Reptile moves the
+    initial values of both, each at its own rate.
 
     Args:
         model: a supernet with a `Softmax` relaxation, of any space. If nodes of the space select some of their edges,

@@ -51,10 +51,8 @@ def describe_task(
         the number of different ones. `balance` is 1 if all classes (the rarest labels of samples; the tenths of
         numbers) are equally frequent, and falls to the reciprocal of their number. The landmarks are the scores of the
         nearest class mean and the nearest sample: the accuracy, the share of correct labels, or the explained share of
-        the variance,
-            at
-        least 0; on at most 1,000 samples, images of 8x8 pixels, signals of 32 parts, words of texts in 512 buckets. The
-        same data have the same numbers.
+        the variance, at least 0; on at most 1,000 samples, images of 8x8 pixels, signals of 32 parts, words of texts in
+        512 buckets. The same data have the same numbers.
 
     Raises:
         TypeError: if `task` is not a `Task`.

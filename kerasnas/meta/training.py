@@ -102,12 +102,19 @@ class MetaTraining(keras.Model, abc.ABC):
     default_tasks: int
     needs_query: bool
     diverged: Any
+    _outputs: dict[tuple[int, ...], Any]
     _tasks: int | None = None
     _scheduled: bool = True  # the optimizer is the default one
 
-    @abc.abstractmethod
     def outputs_of(self, sample_shape: Sequence[int]) -> Any:
-        """Return a `keras.KerasTensor` of the model's outputs for a batch of samples of this shape."""
+        """Return a `keras.KerasTensor` of the model's outputs for a batch of samples of this shape.
+
+        Cached: on JAX the model has no values to be called with during `fit`.
+        """
+        shape = tuple(sample_shape)
+        if shape not in self._outputs:
+            self._outputs[shape] = self.model.compute_output_spec(keras.KerasTensor((None, *shape)))
+        return self._outputs[shape]
 
     def default_optimizer(self) -> Any:
         """Return the optimizer that `compile` uses by default."""
@@ -139,11 +146,7 @@ class MetaTraining(keras.Model, abc.ABC):
         self._scheduled = optimizer is None
         self.task_loss = TaskLoss(loss)
         self.evaluation = TaskEvaluation(self)
-
-        def given_or_default() -> Any:
-            return self.default_optimizer() if optimizer is None else optimizer
-
-        compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
+        compile_trainer(self, super().compile, optimizer, self.default_optimizer, loss, metrics, jit_compile, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()

@@ -27,7 +27,7 @@ class SourceSurrogate:
     architectures.
     """
 
-    def __init__(self, space: SearchSpace, source: SearchExperience, seed: int = 0):
+    def __init__(self, space: SearchSpace, source: SearchExperience):
         self.source = source
         self._kernel = MatchKernel(space)
         self._codes = self._kernel.encode(source.architectures)
@@ -35,7 +35,7 @@ class SourceSurrogate:
         gram = self._kernel(self._codes, self._codes) + NOISE * np.eye(len(source))
         self._weights = np.linalg.solve(gram, self.scores)
         self._center, self._scale = 0.0, 1.0
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         reference = self([space.sample_indices(rng) for _ in range(_REFERENCE)])
         self._center, self._scale = float(reference.mean()), float(reference.std()) or 1.0
 
@@ -74,8 +74,7 @@ class SourceKernel:
     `k(a, b) + deviation^2 sum_s m_s(a) m_s(b)`
 
     with `m_s` the predictions of the sources: the kernel of `sum_s w_s m_s(a)` with independent weights `w_s` of
-        standard
-    deviation `deviation`. Observations of the task determine the weights.
+    standard deviation `deviation`. Observations of the task determine the weights.
     """
 
     def __init__(self, space: SearchSpace, predictions: SourcePredictions, deviation: float):

@@ -128,7 +128,7 @@ class PolicyGradient(SearchStrategy):
         self.optimizer.iterations = state["iterations"]
         self.baseline = state["baseline"]
         self._batch = [(tuple(indices), reward) for indices, reward in state["batch"]]
-        self._drawn = {tuple(indices): tuple(drawn) for indices, drawn in state.get("drawn", [])}
+        self._drawn = {tuple(indices): tuple(drawn) for indices, drawn in state["drawn"]}
 
 
 @STRATEGIES.register("reinforce")

@@ -104,10 +104,10 @@ class PredictorSearch(Batches, SearchStrategy):
 
     def _within(self) -> list[tuple[Indices, float]]:
         """Return the successful observations within the cost limit, if there is one."""
-        costs = self.costs if self.cost_limit is not None else [-math.inf] * len(self.observations)
-        most = math.inf if self.cost_limit is None else self.cost_limit
-        pairs = zip(self.observations, costs, strict=True)
-        return [pair for pair, cost in pairs if cost <= most and math.isfinite(pair[1])]
+        if self.cost_limit is None:
+            return self.succeeded
+        pairs = zip(self.observations, self.costs, strict=True)
+        return [pair for pair, cost in pairs if cost <= self.cost_limit and math.isfinite(pair[1])]
 
     def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
         """Return the posterior mean of the observed architectures' own scores."""

@@ -125,7 +125,7 @@ class BilevelFit(BilevelGradients):
                 self._validation_loss = keras.metrics.Mean(name="val_loss")
             self._validation_metrics = [validation_metric(metric, loss) for metric in metrics]
         # Keras would scale the loss of both levels by one factor.
-        compile_trainer(self, super().compile, both, loss, metrics, jit_compile, auto_scale_loss=False, **kwargs)
+        compile_trainer(self, super().compile, None, both, loss, metrics, jit_compile, auto_scale_loss=False, **kwargs)
         self._inner_step()  # raises if one is needed and there is none
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class BilevelFit(BilevelGradients):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
-        initial, alphas = config.pop("initial_learning_rate"), config.pop("default_alphas", False)
+        initial, alphas = config.pop("initial_learning_rate"), config.pop("default_alphas")
         self.compile(**config, auto_scale_loss=False)  # the optimizers have their scales
         # The cosines of default optimizers continue.
         self._initial_learning_rate, self._default_alphas = initial, alphas

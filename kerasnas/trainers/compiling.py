@@ -29,7 +29,8 @@ def default_metrics(metrics: Any) -> list[Any]:
 def compile_trainer(
     trainer: keras.Model,
     keras_compile: Callable[..., None],
-    make_optimizer: Callable[[], Any],
+    optimizer: Any,
+    default: Callable[[], Any],
     loss: Any,
     metrics: Sequence[Any],
     jit_compile: bool | str | None,
@@ -37,14 +38,15 @@ def compile_trainer(
 ) -> None:
     """Compile `trainer` under the scope of its strategy and build its optimizer.
 
-    `keras_compile` is its `super().compile`; `make_optimizer` returns the given optimizer or the default one.
+    `keras_compile` is its `super().compile`; `default` makes the optimizer if `optimizer` is None.
     `jit_compile=None` means True on JAX, unless run eagerly, and False elsewhere: XLA's depthwise convolutions are slow
     on a CPU. Raises ValueError if the optimizer or a metric was made outside the strategy's scope.
     """
     if jit_compile is None:
         jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
     with scope_of(trainer):
-        keras_compile(optimizer=make_optimizer(), loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs)
+        optimizer = default() if optimizer is None else optimizer
+        keras_compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs)
         trainer.optimizer.build(trainer.trainable_variables)
     check_scope(trainer, trainer.optimizer.variables, "An optimizer")
     made = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]

@@ -96,8 +96,6 @@ def class_weight_table(class_weight: Mapping[int, float], num_classes: int | Non
     >>> class_weight_table({1: 2.0}, num_classes=3)
     [1.0, 2.0, 1.0]
     """
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(checks.invalid("class_weight", "a mapping of class index to weight", class_weight))
     most = _MOST_CLASSES if num_classes is None else num_classes - 1
     weights = {
         checks.integer("class_weight", label, least=0, most=most): checks.number("class_weight", weight, least=0)

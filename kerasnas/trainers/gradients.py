@@ -99,15 +99,7 @@ class BilevelGradients(keras.Model):
 
         return loss
 
-    def by_phase(self, state: Sequence[Tensor], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
-        """Return `learning()`, or in the warm-up `frozen()`; see `AlphaWarmup.choose`."""
-        return self.architecture_warmup.choose(self._active(state), learning, frozen)
-
-    def selected_by_phase(self, state: Sequence[Tensor], learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
-        """Return the tensors `learned`, or in the warm-up `frozen`; see `AlphaWarmup.select`."""
-        return self.architecture_warmup.select(self._active(state), learned, frozen)
-
-    def _active(self, state: Sequence[Tensor]) -> Any:
+    def active_in(self, state: Sequence[Tensor]) -> Any:
         """Return the value of the warm-up's variable in `state`."""
         active = self.architecture_warmup.active
         return state[[variable is active for variable in self.non_trainable_variables].index(True)]
@@ -177,7 +169,8 @@ class BilevelGradients(keras.Model):
                 _, (value, predictions, new_state) = validation_loss(w, a)
             return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
 
-        value, predictions, seeded, gradients = self.by_phase(state, learning, frozen)
+        active = self.active_in(state)
+        value, predictions, seeded, gradients = self.architecture_warmup.choose(active, learning, frozen)
         advanced = dict(zip(seeds, seeded, strict=True))
         return (value, (predictions, [advanced.get(i, old) for i, old in enumerate(state)])), gradients
 
@@ -216,9 +209,7 @@ class BilevelGradients(keras.Model):
             masks = {id(alphas): drawn_mask(active, alphas.shape[-1]) for alphas, active in drawn}
         return [masks.get(id(alphas)) for alphas in self.architecture_parameters]
 
-    def after_architecture_step(self, before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
-        """Correct the alphas that a step took from `before` to `after`; see `drawn`."""
-        return rescaled(before, after, masks)
+    after_architecture_step = staticmethod(rescaled)  # with the masks of `drawn`
 
     def architecture_curvature(
         self,

@@ -160,14 +160,12 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             self.controller.optimizer.learning_rate = float(controller_learning_rate)
         self._initial_learning_rate = learning_rate if optimizer is None else None
 
-        def given_or_default() -> Any:
-            if optimizer is not None:
-                return optimizer
+        def default() -> Any:
             options = {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "global_clipnorm": 5.0}
             return keras.optimizers.SGD(learning_rate, **options)
 
         loss, metrics = default_loss(loss), default_metrics(metrics)
-        compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
+        compile_trainer(self, super().compile, optimizer, default, loss, metrics, jit_compile, **kwargs)
 
     @checks.arguments(**arguments.SEARCH_FIT, controller_steps=checks.count)
     def fit(

@@ -76,11 +76,6 @@ class PlainSupernet:
         """Alphas."""
         return split_variables(self.model.trainable_variables)[1]
 
-    @property
-    def network_weights(self) -> list[Any]:
-        """Trainable variables that are not alphas."""
-        return split_variables(self.model.trainable_variables)[0]
-
     def relaxations(self) -> list[Relaxation]:
         """Return the relaxations of mixed operations that own their alphas."""
         return [mixed.relaxation for mixed in self._mixed_operations()]

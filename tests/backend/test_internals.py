@@ -33,8 +33,8 @@ from kerasnas.backend.tensorflow_internals import (
     gradient_registry,
     gradients_of_their_graphs,
     in_multi_worker_mode,
-    outlined,
     pruned_only,
+    traced_once,
 )
 
 
@@ -182,14 +182,14 @@ def test_tensorflow_var_handle_op():
 
 
 def test_tensorflow_noinline():
-    concrete = outlined(lambda x: x + 1).get_concrete_function(tf.TensorSpec((), tf.float32))
+    concrete = traced_once(lambda x: x + 1).get_concrete_function(tf.TensorSpec((), tf.float32))
     assert concrete.function_def.attr["_noinline"].b, "`tf.function` drops the attribute `_noinline`"
 
 
 def test_tensorflow_omit_frequent_tracing_warning():
     stock = tf.function(lambda x: x)
     assert stock._omit_frequent_tracing_warning is False, "`tf.function` has no `_omit_frequent_tracing_warning`"
-    assert outlined(lambda x: x)._omit_frequent_tracing_warning is True
+    assert traced_once(lambda x: x)._omit_frequent_tracing_warning is True
 
 
 def test_strategy_in_multi_worker_mode():

@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, DriftMonitor, MixedOp
-from kerasnas.callbacks import DriftCallback, SearchCheckpoint, TrainingCheckpoint
-from kerasnas.callbacks.monitor import ArchitectureMonitor
-from kerasnas.callbacks.schedules import CosineSchedule
+from kerasnas.callbacks import DriftCallback, SearchCheckpoint
 from kerasnas.callbacks.state import restore, snapshot
-from kerasnas.callbacks.stopping import NonFiniteError, NonFiniteGuard
-from kerasnas.datasets.batches import ArrayBatches
 
 EPOCHS = 4
 RNG = np.random.default_rng(0)
@@ -129,64 +125,6 @@ def test_snapshot_holds_seed_generators_slots_and_statistics():
     assert all(np.array_equal(array, before[name]) for name, array in snapshot(search).items())
 
 
-@pytest.mark.slow
-def test_training_checkpoint_of_a_plain_model(tmp_path):
-    def plain(seed):
-        keras_start = keras.initializers.GlorotUniform(seed=seed)
-        model = keras.Sequential(
-            [
-                keras.Input((8, 8, 1)),
-                keras.layers.Flatten(),
-                keras.layers.BatchNormalization(),
-                keras.layers.Dropout(0.3, seed=seed),
-                keras.layers.Dense(3, kernel_initializer=keras_start),
-            ]
-        )
-        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-        return model
-
-    def run(model, checkpoint, *callbacks):
-        batches = ArrayBatches(X, Y, 8)
-        follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
-        start = checkpoint.restore(model)
-        model.fit(
-            batches, epochs=3, initial_epoch=start, shuffle=False, verbose=0, callbacks=[follow, checkpoint, *callbacks]
-        )
-        return start
-
-    whole, stopped, fresh = (plain(seed) for seed in (0, 0, 8))
-    record = TrainingCheckpoint(tmp_path / "whole")
-    assert run(whole, record) == 0
-    with pytest.raises(KeyboardInterrupt):
-        run(stopped, TrainingCheckpoint(tmp_path / "stopped"), Interrupt(1, 2))
-    again = TrainingCheckpoint(tmp_path / "stopped")
-    assert run(fresh, again) == 1
-    assert same_state(whole, fresh)
-    assert again.history == record.history
-
-
-def test_only_the_newest_are_kept(tmp_path):
-    search = make()
-    checkpoint = SearchCheckpoint(tmp_path, keep=2)
-    search.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[checkpoint])
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"checkpoint-{step:06d}.npz" for step in (2, 3)]
-
-
-def test_nothing_saved_starts_at_zero(tmp_path):
-    assert SearchCheckpoint(tmp_path / "none").restore(make()) == 0
-
-
-def test_all_damaged_starts_at_zero(tmp_path):
-    lines = []
-    for step in (1, 2):
-        (tmp_path / f"checkpoint-{step:06d}.npz").write_bytes(b"PK nonsense")
-    search = make()
-    before = snapshot(search)
-    assert SearchCheckpoint(tmp_path, log=lines.append).restore(search) == 0
-    assert len(lines) == 2
-    assert all(np.array_equal(array, before[name]) for name, array in snapshot(search).items())
-
-
 def test_checkpoint_of_another_search_is_refused(tmp_path):
     search = make()
     search.fit(X, Y, batch_size=16, epochs=1, verbose=0, callbacks=[SearchCheckpoint(tmp_path)])
@@ -200,33 +138,7 @@ def test_checkpoint_of_another_search_is_refused(tmp_path):
         assert all(np.array_equal(array, before[name]) for name, array in snapshot(other).items())
 
 
-# The smaller ones --------------------------------------------------------------------------------------
-def test_cosine_starts_high_and_ends_at_the_minimum():
-    schedule = CosineSchedule(0.4, minimum=0.1)
-    assert schedule.rate(0, 10) == pytest.approx(0.4)
-    assert schedule.rate(5, 10) == pytest.approx(0.25)
-    assert schedule.rate(10, 10) == pytest.approx(0.1)
-
-
-def test_monitor_counts_each_epoch_once():
-    search = make()
-    monitor = ArchitectureMonitor()
-    search.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
-    (course,) = monitor.mixing_weights.values()
-    assert len(course) == 3
-    np.testing.assert_allclose(np.sum(course, axis=-1), 1, rtol=1e-6)
-
-
-def test_guard_of_a_plain_model():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
-    model.compile(keras.optimizers.SGD(1e30), "mse", run_eagerly=True)
-    model.optimizer.build(model.trainable_variables)
-    before = snapshot(model)
-    with pytest.raises(NonFiniteError, match="training loss stopped being finite at epoch 1, step 2"):
-        model.fit(np.ones((8, 2)), np.zeros(8), batch_size=2, verbose=0, callbacks=[NonFiniteGuard()])
-    assert all(np.array_equal(array, before[name]) for name, array in snapshot(model).items())
-
-
+# Drift -------------------------------------------------------------------------------------------------
 def test_outputs_of_predict_are_watched_batch_by_batch():
     layer = keras.layers.Dense(2, activation="softmax")
     model = keras.Sequential([keras.Input((1,)), layer])

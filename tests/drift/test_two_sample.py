@@ -66,11 +66,6 @@ def test_power():
     assert np.mean([one[4] for one in found]) > 0.9 and np.mean([np.delete(one, 4).any() for one in found]) < 0.1
 
 
-def test_same_seed_same_threshold():
-    reference = np.random.default_rng(0).normal(size=(60, 2))
-    assert MaximumTest(reference, seed=1).threshold(30) == MaximumTest(reference, seed=1).threshold(30)
-
-
 def test_bad_input():
     reference = np.zeros((40, 2))
     for call, message in (

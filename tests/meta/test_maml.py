@@ -66,28 +66,6 @@ def test_second_order_through_normalization_equals_central_differences(name, dty
     assert_central_differences(learner, data, gradients_of(learner, data))
 
 
-def test_first_order_is_the_querys_gradient_at_the_adapted_weights(dtype_policy, make_network, image_tasks):
-    """FOMAML by an independent formulation: Keras' own SGD adapts a model, and its query's gradient is taken there."""
-    dtype_policy("float64")
-    import tensorflow as tf
-
-    network, family = make_network(), image_tasks(dtype="float64")
-    learner = MAML(network, first_order=True, inner_steps=2, inner_learning_rate=0.25)
-    learner.compile(run_eagerly=True)
-    received, episode = gradients_of(learner, family.batch(3, 1)), family.episode(3)
-    loss, optimizer = keras.losses.SparseCategoricalCrossentropy(from_logits=True), keras.optimizers.SGD(0.25)
-
-    def gradient(x, y):
-        with tf.GradientTape() as tape:
-            value = loss(y, network(x, training=True))
-        return tape.gradient(value, network.trainable_variables)
-
-    for _ in range(2):
-        optimizer.apply(gradient(*episode.support), network.trainable_variables)
-    for mine, independent in zip(received.values(), gradient(*episode.query), strict=True):
-        np.testing.assert_allclose(mine, independent, rtol=1e-9, atol=1e-12)
-
-
 @pytest.mark.slow
 def test_graph_and_eager_agree_and_every_variable_moves(make_network, image_tasks):
     tasks, trained = image_tasks().batch(0, 4), []

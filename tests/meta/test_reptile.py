@@ -3,12 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import Reptile
 from kerasnas.meta.functional import minibatches
-from kerasnas.meta.inner_optimizers import InnerAdam
 from tests.meta.kit import arrays, gradients_of
 
 
@@ -38,18 +36,6 @@ def test_a_step_moves_the_start_to_the_mean_of_the_adapted_weights(make_network,
     for old, first, second, new in zip(before, *adapted, arrays(network.trainable_variables), strict=True):
         np.testing.assert_allclose(new, old + 0.5 * ((first + second) / 2 - old), rtol=1e-4, atol=1e-6)
         assert np.abs(new - old).max() > 1e-7 or np.abs(first - old).max() < 1e-6  # but a bias before batch norm
-
-
-def test_adam_is_kerass():
-    rng = np.random.default_rng(0)
-    gradients = rng.standard_normal((4, 3)).astype("float32")
-    variable = keras.Variable(np.ones(3, "float32"))
-    optimizer, inner = keras.optimizers.Adam(0.1, beta_1=0.0, epsilon=1e-8), InnerAdam()
-    w, slots = [ops.ones(3)], [ops.zeros(shape) for shape in inner.slots([(3,)])]
-    for gradient in gradients:
-        optimizer.apply([ops.convert_to_tensor(gradient)], [variable])
-        w, slots = inner(w, [ops.convert_to_tensor(gradient)], [0.1], slots)
-    np.testing.assert_allclose(ops.convert_to_numpy(w[0]), ops.convert_to_numpy(variable), rtol=1e-5)
 
 
 def test_second_moments_carry_over(make_network, image_tasks):

@@ -10,10 +10,10 @@ from kerasnas.datasets import EpisodeSampler
 from kerasnas.datasets.tasks import Episode
 from kerasnas.intervals import mean_interval
 from kerasnas.meta import MAML, ProtoNet, Reptile
-from kerasnas.meta.evaluation import DivergedError, Estimate
+from kerasnas.meta.evaluation import DivergedError
 from kerasnas.meta.functional import clone
 from kerasnas.meta.inner_optimizers import InnerAdam
-from tests.meta.kit import arrays, assert_saved_whole, gradients_of, same, state_of
+from tests.meta.kit import arrays, gradients_of, same, state_of
 
 LEARNERS = {"maml": MAML, "reptile": Reptile}
 
@@ -68,10 +68,6 @@ def test_evaluate_counts_what_adapted_models_predict(make_network, image_tasks):
     same(before, arrays(learner.variables))
 
 
-def test_interval_is_infinite_for_one_episode():
-    assert Estimate.of([0.5]) == (0.5, np.inf)
-
-
 # Training -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "kind, settings",
@@ -98,15 +94,6 @@ def test_a_learner_is_restored_before_it_is_trained_on(kind, settings, make_netw
         trained.append((checkpoint.history["loss"], arrays(learner.variables)))
     assert trained[0][0] == trained[1][0] and len(trained[0][0]) == 2
     same(trained[0][1], trained[1][1])
-
-
-@pytest.mark.slow
-def test_a_saved_learner_is_whole(make_network, image_tasks, tmp_path):
-    """MAML with all that it learns is saved in test_maml_plus_plus.py."""
-    learner = Reptile(make_network(), inner_steps=2)
-    learner.compile(run_eagerly=True)
-    learner.fit(image_tasks(), steps=1, tasks=2, verbose=0)
-    assert_saved_whole(learner, tmp_path)
 
 
 @pytest.mark.slow
@@ -212,16 +199,3 @@ def test_a_clone_has_the_same_values_and_its_own_variables(make_network):
     copy = clone(network)
     assert not {id(variable) for variable in network.variables} & {id(variable) for variable in copy.variables}
     same(arrays(network.variables), arrays(copy.variables))
-
-
-@pytest.mark.slow
-# Training -----------------------------------------------------------------------------------------------
-def test_a_resumed_training_equals_an_uninterrupted_one(make_network, image_tasks):
-    trained = []
-    for parts in ([(0, 4)], [(0, 2), (1, 4)]):
-        learner = MAML(make_network(), inner_steps=1)
-        learner.compile(run_eagerly=True)
-        for initial_epoch, steps in parts:
-            learner.fit(image_tasks(), steps=steps, tasks=1, steps_per_epoch=2, initial_epoch=initial_epoch, verbose=0)
-        trained.append(arrays(learner.variables))
-    same(*trained)

@@ -1,6 +1,5 @@
 """Searches over trials: Hyperband's and ASHA's promotions, failures, and what all of them share."""
 
-import itertools
 import json
 import math
 from collections import Counter
@@ -161,32 +160,6 @@ def test_every_job_is_that_of_the_algorithm(budgets, eta, workers):
         told[done.budget][done.genotype] = reward(done.genotype)
         search.tell(done.genotype, told[done.budget][done.genotype], done.budget)
     assert promotions > 40 and len(set(search.results)) == 200
-
-
-def test_nobody_waits_and_the_shares_are_those_of_halving():
-    search = ASHA(RandomSearch(SPACE), BUDGETS)
-    for trial in search.ask(50):
-        assert trial.budget == 4
-    search = ASHA(RandomSearch(SPACE), BUDGETS)
-    for _ in range(400):
-        trial = search.ask()
-        search.tell(trial.genotype, reward(trial.genotype), trial.budget)
-    counts = Counter(result.budget for result in search.results)
-    for lower, higher in itertools.pairwise(BUDGETS):
-        assert counts[lower] // 3 <= counts[higher] <= counts[lower] / 3 + 12
-    assert search.best[1] >= sorted(result.reward for result in search.results if result.budget == 108)[-1]
-
-
-def test_a_promoted_one_that_falls_behind_stays_promoted():
-    """3 is promoted of three, 4 of four; 2 only when nine have three places, after both of them."""
-    search, asked = ASHA(RandomSearch(SPACE), (1, 3)), []
-    for value in (1.0, 2.0, 3.0, None, 4.0, None, 0.1, 0.2, 0.3, 0.4, 0.5, None, 0.6):
-        asked.append(search.ask())
-        assert asked[-1].budget == (3 if value is None else 1)
-        search.tell(asked[-1].genotype, 0.0 if value is None else value, asked[-1].budget)
-    promoted = [trial.genotype for trial in asked if trial.budget == 3]
-    assert promoted == [asked[position].genotype for position in (2, 4, 1)]
-    assert search.promotable() is None
 
 
 def test_the_highest_rung_comes_first():

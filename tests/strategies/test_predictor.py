@@ -162,15 +162,6 @@ def test_it_finds_the_best_of_15625_in_45():
         assert run(PredictorSearch(SPACE, seed=seed), additive, 45).best[1] == 21
 
 
-def test_pending_ones_are_not_asked_again_nor_their_likes():
-    """With 16 workers the batch holds no repetition and is not the neighborhood of one architecture."""
-    strategy = run(PredictorSearch(SPACE, seed=0), additive, 30)
-    batch = [SPACE.encode(genotype) for genotype in strategy.ask(16)]
-    assert len(set(batch)) == 16
-    distances = [sum(a != b for a, b in zip(batch[0], other, strict=True)) for other in batch[1:]]
-    assert max(distances) > 1
-
-
 def test_failures_far_below_do_not_matter():
     """Ranks are all that counts: a reward of -1e12 for the worst changes nothing of what is asked."""
     asked = []

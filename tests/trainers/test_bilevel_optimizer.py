@@ -41,17 +41,6 @@ def test_equals_the_two_applied_separately(order):
     assert int(both.iterations) == 5
 
 
-def test_closed_form_on_a_quadratic():
-    """Gradient descent at rate r maps the distance d to the minimum to (1 - r) d."""
-    weight, alphas = two_levels()
-    start = alphas.numpy()
-    both = BilevelOptimizer(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25))
-    for _ in range(3):
-        both.apply(gradients([weight, alphas]), [weight, alphas])
-    np.testing.assert_allclose(weight.numpy(), 3 + 0.5**3 * (np.ones(2) - 3), rtol=1e-6)
-    np.testing.assert_allclose(alphas.numpy(), 3 + 0.75**3 * (start - 3), rtol=1e-6)
-
-
 def test_one_level_alone():
     weight, alphas = two_levels()
     both = make()
@@ -60,14 +49,6 @@ def test_one_level_alone():
     both.apply(gradients([weight]), [weight])
     assert np.array_equal(before, alphas.numpy())
     assert not np.array_equal(weight.numpy(), np.ones(2))
-
-
-def test_learning_rate_is_that_of_the_network_weights():
-    both = make()
-    both.learning_rate = 0.02
-    assert float(both.inner[0].learning_rate) == pytest.approx(0.02)
-    assert float(both.learning_rate) == pytest.approx(0.02)
-    assert float(both.inner[1].learning_rate) == pytest.approx(0.05)
 
 
 def test_variables_hold_both_states():

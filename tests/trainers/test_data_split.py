@@ -42,13 +42,11 @@ def search(make_search):
         pytest.param(
             X, Y, {"validation_data": (X, Y + 1)}, r"\(validation data\).*labels from 0 to 2", id="validation"
         ),
-        pytest.param(X, Y, {"sample_weight": np.ones(5)}, "sample_weight|index", id="sample weights"),
     ],
 )
 def test_arrays_that_cannot_be_searched_on(search, x, y, options, words):
     before = snapshot(search)
-    error = IndexError if "sample_weight" in options else ValueError
-    with pytest.raises((ValueError, error), match=words):
+    with pytest.raises(ValueError, match=words):
         search.fit(x, y, **{"batch_size": 4, "epochs": 1, "verbose": 0, **options})
     after = snapshot(search)
     assert all(np.array_equal(before[name], after[name]) for name in before)
@@ -155,15 +153,6 @@ def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_
     assert SearchCheckpoint(tmp_path).restore(fresh) == 1
     restored = snapshot(fresh)
     assert all(np.array_equal(state[name], restored[name]) for name in state)
-
-
-def test_rate_that_is_far_too_high(make_search, plain_rates, data):
-    search = make_search(compile=plain_rates(1e30, 1e-3))
-    before = snapshot(search)
-    with pytest.raises(NonFiniteError, match="epoch 1, step"):
-        search.fit(*data, batch_size=4, epochs=1, verbose=0)
-    after = snapshot(search)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_sample_weight_and_validation_data_of_the_wrong_form():

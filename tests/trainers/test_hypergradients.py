@@ -142,11 +142,6 @@ def test_no_direction_is_no_correction():
         assert error(game.gradient(hypergradient, InnerStep(0.1))[1], [2 * game.a]) < 1e-12
 
 
-def test_registered_under_their_names():
-    assert set(HYPERGRADIENTS) == {"first_order", "unrolled", "finite_difference"}
-    assert all(HYPERGRADIENTS[name] is function for name, function in SECOND_ORDER.items())
-
-
 # The step that is looked ahead by -----------------------------------------------------------------------
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 0.75])  # Keras rounds it to float32

@@ -70,15 +70,6 @@ def test_search_that_was_not_compiled(space, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_file(make_search, data, tmp_path):
-    search, other = make_search(), make_search(seed=4)
-    search.fit(*data, batch_size=16, epochs=1, verbose=0)
-    search.save_weights(tmp_path / "search.weights.h5")
-    other.load_weights(tmp_path / "search.weights.h5")
-    assert same_state(search, other)
-
-
-@pytest.mark.slow
 def test_users_model_comes_back(user_model, make_search, data, tmp_path):
     search = make_search(supernet=user_model())
     search.fit(*data, batch_size=16, epochs=1, verbose=0)

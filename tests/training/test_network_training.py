@@ -90,21 +90,6 @@ def test_held_out_data_can_be_validation_data(tmp_path):
     assert set(training.reported(TEST)) == {"loss", "accuracy"}
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"epochs": 0}, ValueError, "argument `epochs`. Expected an integer of at least 1"),
-        ({"batch_size": 2.5}, ValueError, "argument `batch_size`. Expected an integer"),
-        ({"learning_rate": 0}, ValueError, "argument `learning_rate`. Expected a number above 0"),
-        ({"augment": "shift"}, TypeError, "argument `augment`. Expected a callable"),
-        ({"compile": "sgd"}, TypeError, "argument `compile`. Expected a callable"),
-    ],
-)
-def test_bad_recipes(options, error, message):
-    with pytest.raises(error, match=message):
-        TrainingRecipe(**options)
-
-
 @pytest.mark.parametrize(("samples", "size"), [(23, 22), (24, 16), (9, 8), (1, 1)])
 def test_batches_of_few_samples_are_of_even_size(samples, size, tmp_path, monkeypatch):
     def batches(x, y, size, **options):

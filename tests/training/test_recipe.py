@@ -60,7 +60,15 @@ def test_the_settings_of_a_result_are_json():
     assert record == json.loads(json.dumps(record)) and record == TrainingRecipe(**record).settings()
 
 
-@pytest.mark.parametrize("wrong", [{"weight_decay": -1}, {"label_smoothing": 1.0}, {"label_smoothing": "much"}])
-def test_bad_input(wrong):
-    with pytest.raises(ValueError, match=f"`{next(iter(wrong))}`"):
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        *(({name: value}, ValueError) for name, value in (("epochs", 0), ("batch_size", 2.5), ("learning_rate", 0))),
+        *(({name: value}, ValueError) for name, value in (("weight_decay", -1), ("label_smoothing", "much"))),
+        ({"label_smoothing": 1.0}, ValueError),
+        *(({name: name}, TypeError) for name in ("augment", "compile")),
+    ],
+)
+def test_bad_input(wrong, error):
+    with pytest.raises(error, match=f"`{next(iter(wrong))}`"):
         TrainingRecipe(**wrong)

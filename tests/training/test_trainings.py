@@ -113,11 +113,3 @@ def test_processes_give_what_one_gives_and_a_kill_costs_an_epoch(tmp_path, data,
             os.kill(process.pid, signal.SIGKILL)
         thread.join()
     assert found == alone and len(begun[0].name) == len("checkpoint-000001.npz")
-
-
-def key_results(record):
-    if isinstance(record, list):
-        return [key_results(one) for one in record]
-    if "rungs" in record:
-        return record["rungs"], record["genotype"]
-    return record["genotype"], round(record["test_accuracy"], 6), record["parameters"]
