@@ -64,10 +64,14 @@ def outer_step(
 
     Args:
         values: those that the round started with.
-        updates: at least one client's update, which fits them.
+        updates: at least one client's update.
         step: `e`, for the weights. Defaults to 1.
         architecture_step: `e_a`, for the alphas. Defaults to None: `step`.
         aggregate: what takes the place of the mean; see `AGGREGATIONS`. Defaults to the mean.
+
+    Raises:
+        TypeError: if `values` or an update is of another type.
+        ValueError: without updates, if a step is not positive, or an update does not fit `values`.
 
     Reference:
         McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", 2017
@@ -78,10 +82,20 @@ def outer_step(
         - Reptile weights tasks equally; here clients are weighted by samples, as in federated averaging.
         - Federated averaging has no server step, which equals a step of 1.
     """
+    e = checks.number("step", step, above=0)
+    e_a = e if architecture_step is None else checks.number("architecture_step", architecture_step, above=0)
+    checks.instance("values", values, Values)
+    if not isinstance(updates, (list, tuple)) or not updates:
+        raise ValueError(checks.invalid("updates", "a list of at least one update", updates))
+    for update in updates:
+        checks.instance("updates", update, Update)
+        for start, end in zip(values, update.values, strict=True):
+            if wrong := difference(start, end):
+                raise ValueError(checks.invalid("updates", f"values of this network: {wrong}", update))
     members = [[array for arrays in update.values for array in arrays] for update in updates]
-    ends = iter(aggregate(members, [update.samples for update in updates]))
-    steps = step, step if architecture_step is None else architecture_step, 1.0
-    return Values(*(towards(w, [next(ends) for _ in w], e) for w, e in zip(values, steps, strict=True)))
+    ends = iter(checks.function("aggregate", aggregate)(members, [update.samples for update in updates]))
+    w, a, s = ([next(ends) for _ in starts] for starts in values)
+    return Values(towards(values.weights, w, e), towards(values.alphas, a, e_a), towards(values.statistics, s, 1.0))
 
 
 def towards(start: Arrays, end: Arrays, step: float) -> list[np.ndarray]:

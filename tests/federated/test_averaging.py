@@ -1,6 +1,7 @@
-"""The mathematics of a round: closed forms."""
+"""The mathematics of a round: closed forms, and what is refused."""
 
 import numpy as np
+import pytest
 
 from kerasnas.federated.aggregations import weighted_mean
 from kerasnas.federated.averaging import Update, Values, outer_step
@@ -40,3 +41,16 @@ def test_one_client_at_the_step_1_is_taken_over_exactly_and_alphas_take_the_same
 
 def test_bytes_are_those_of_the_arrays():
     assert random_values(0).nbytes == 4 * (6 + 2 + 4 + 2)
+
+
+def test_errors_name_the_argument():
+    start = random_values(0)
+    update, other = Update(start, 1), Update(start._replace(alphas=[np.zeros(9)]), 1)
+    for call, message in (
+        (lambda: outer_step(start, [update], step=-1), "`step`"),
+        (lambda: outer_step(start, [update], architecture_step=0), "`architecture_step`"),
+        (lambda: outer_step(start, []), "`updates`. Expected a list of at least one update"),
+        (lambda: outer_step(start, [other]), r"`updates`. Expected values of this network: expected shape \(4,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
