@@ -66,6 +66,7 @@ def test_of_unordered_lines_networks_that_read_whole_ones_race_the_first(tmp_pat
     assert companion_of(RaceConfig(max_parameters=9_000), data) is None  # it would not be counted
     assert parts(made(data, tmp_path / "two", initializer="none", candidates=2)) == ["conv_3x3_w0.5", "columns_in_2"]
     assert made(data, tmp_path / "own", augment=("shift",)).augment == ("shift",)
+    assert made(data, tmp_path / "alone", candidates=1).most_epochs == 100
     either = dataclasses.replace(data, x_train=letters + 0.1 * np.random.default_rng(1).random(letters.shape))
     race = made(either, tmp_path / "either", initializer="none")
     assert parts(race) == ["conv_3x3_w0.5", "rows", "columns"] and race.augment is None and not race.tolerant
