@@ -23,7 +23,7 @@ from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
-from kerasnas.primitives.parts import CHANNELS, LINES, PIXELS, QUARTERS, RUNS
+from kerasnas.primitives.parts import CHANNELS, LINES, QUARTERS, RUNS
 from kerasnas.tasks import Task
 
 _FEW, _SOME = 100, 400  # images whose parts are compared; whose lines are averaged
@@ -141,12 +141,11 @@ class Images(Modality):
     def divisions(self, x: np.ndarray) -> tuple[str, ...]:
         """Return the parts that images may be read by: one kind, or rows, columns and runs of these, or none.
 
-        Pixels, if of no pixel two channels are above zero, as on boards with a channel for each piece. Channels, if no
-        two are alike: those of photographs correlate by .9, of unrelated images by .3. Quarters, if the lines between
-        them stand out: neighbors across both differ far more, or less, than elsewhere. Rows and columns, if neighboring
-        lines are no more alike than any others, as where rows are letters: of pictures, they differ by a fifth to three
-        quarters as much; of these, where each line has one pixel that is not zero, the letters alone. Runs of lines, if
-        means of lines differ by their place within them, as the letters of words do.
+        Channels, if no two are alike: those of photographs correlate by .9, of unrelated images by .3. Quarters, if the
+        lines between them stand out: neighbors across both differ far more, or less, than elsewhere. Rows and columns,
+        if neighboring lines are no more alike than any others, as where rows are letters: of pictures, they differ by a
+        fifth to three quarters as much; of these, where each line has one pixel that is not zero, the letters alone.
+        Runs of lines, if means of lines differ by their place within them, as the letters of words do.
 
         Example:
 
@@ -160,8 +159,6 @@ class Images(Modality):
         columns = columns[:, columns.std(axis=0) > 0]  # a constant one is like none
         if columns.shape[-1] > 1:
             alike = np.abs(np.corrcoef(columns, rowvar=False)) - np.eye(columns.shape[-1])
-            if np.count_nonzero(columns, axis=-1).max() == 1:
-                return (PIXELS,)
             if alike.max() < _ALIKE:
                 return (CHANNELS,)
         across = {name: np.moveaxis(some, axis, 0) for axis, name in enumerate(LINES, start=1)}

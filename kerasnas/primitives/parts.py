@@ -13,12 +13,11 @@ from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 
 CHANNELS, QUARTERS = PARTS = ("channels", "quarters")
-PIXELS = "pixels"
 ROWS, COLUMNS = LINES = ("rows", "columns")
 _MOST_RUNS = 8
 RUNS = {f"{lines}_in_{parts}": (lines, parts) for lines in LINES for parts in range(2, 1 + _MOST_RUNS)}
 """Name of a division into runs of lines, as `"rows_in_4"` -> the lines, and how many runs of equal length they make."""
-DIVISIONS = (*PARTS, PIXELS, *LINES, *RUNS)
+DIVISIONS = (*PARTS, *LINES, *RUNS)
 
 
 class Apart(Stage):

@@ -22,7 +22,7 @@ from kerasnas.primitives.network_blocks import (
     ResidualBlock,
     SeparableBlock,
 )
-from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, PIXELS, QUARTERS, RUNS, Apart, Lines, Together
+from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, QUARTERS, RUNS, Apart, Lines, Together
 from kerasnas.primitives.table_blocks import DenseBlock
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
@@ -77,11 +77,9 @@ class MacroSpace(SkeletonSpace):
     The last choice, if `divisions` has several, divides the image or does not: of `"channels"` and `"quarters"`, each
     passes one shared network; the sum of their pooled features, and the product of as many factors between -1 and 1
     that a dense layer makes of them, pass another dense layer before the head. That suits images whose channels or
-    quarters are images of their own. Networks of `"pixels"` have windows of one pixel, halve nothing, and read the mean
-    of its features by another dense layer: for boards, where what there is counts more than what is next to it. Of
-    `"rows"` and `"columns"`, each is a step of a signal, and all that follows is one-dimensional: for images whose
-    neighboring lines have nothing in common. `"rows_in_4"` are four signals of as many rows, which pass one shared
-    network as parts of an image do: for words whose letters are lines.
+    quarters are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal, and all that follows is
+    one-dimensional: for images whose neighboring lines have nothing in common. `"rows_in_4"` are four signals of as
+    many rows, which pass one shared network as parts of an image do: for words whose letters are lines.
 
     A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, starting
     with the division, unless it is `"whole"`, the stem and the width; `_s2` marks strides of 2.
@@ -102,7 +100,7 @@ class MacroSpace(SkeletonSpace):
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
         head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
         divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`,
-            `"pixels"`, `"rows"`, `"columns"`, and runs of two to eight of these, as `"rows_in_4"`.
+            `"rows"`, `"columns"`, and runs of two to eight of these, as `"rows_in_4"`.
 
     Raises:
         ValueError: for a size that is not positive, for unknown, repeated or no options, for widths that come to the
@@ -261,39 +259,28 @@ class MacroSpace(SkeletonSpace):
             return fill.head(self._features(fill, x))
         if division in LINES:
             return fill.head(self._features(fill, fill.block(x, Lines, division)))
-        if division == PIXELS:
-            return self._classify(fill, fill.pool(self._features(fill, x)))
         channels = getattr(x, "shape", x)[-1]  # a shape is its own
         parts = {CHANNELS: channels, QUARTERS: 4}.get(division) or RUNS[division][1]
         x = fill.pool(self._features(fill, fill.block(x, Apart if division in PARTS else Lines, division)))
-        factors = fill.block(x, keras.layers.Dense, getattr(x, "shape", x)[-1], activation="tanh")
-        together = [fill.block(x, Together, parts), fill.block(factors, Together, parts, multiplied=True)]
-        return self._classify(fill, fill.concatenate(together), of=2)
-
-    @staticmethod
-    def _classify(fill: Filler, x: Any, of: int = 1) -> Any:
-        """Write a layer that reads what `of` kinds of features of all parts amount to, and the head."""
-        return fill.classify(fill.block(x, DenseBlock, _WIDER * getattr(x, "shape", x)[-1] // of))
+        units = getattr(x, "shape", x)[-1]
+        factors = fill.block(x, keras.layers.Dense, units, activation="tanh")
+        x = fill.concatenate([fill.block(x, Together, parts), fill.block(factors, Together, parts, multiplied=True)])
+        return fill.classify(fill.block(x, DenseBlock, _WIDER * units))
 
     def _features(self, fill: Filler, x: Any) -> Any:
         """Write the network up to its last feature map."""
-        division, (kernel_size, strides) = fill.option("division"), _STEMS[fill.option("stem")]
-        alone = division == PIXELS  # windows of one pixel, and nothing is halved
-        pooling = keras.layers.MaxPooling1D if division in (*LINES, *RUNS) else keras.layers.MaxPooling2D
+        kernel_size, strides = _STEMS[fill.option("stem")]
+        lines = fill.option("division") in (*LINES, *RUNS)
+        pooling = keras.layers.MaxPooling1D if lines else keras.layers.MaxPooling2D
         filters = self._filters(float(fill.option("width")))
-        x = fill.block(x, ConvBlock, filters, 1 if alone else strides, kernel_size=1 if alone else kernel_size)
+        x = fill.block(x, ConvBlock, filters, strides, kernel_size=kernel_size)
         for stage in range(1, 1 + int(fill.option("stages"))):
             strides = 1
             if stage > 1:
                 filters *= 2
-                strides = 2 if fill.option(f"stage/{stage}/halving") == "strides" and not alone else 1
-                x = (
-                    x
-                    if strides == 2 or alone
-                    else fill.block(x, pooling, 2, padding="same", data_format="channels_last")
-                )
+                strides = 2 if fill.option(f"stage/{stage}/halving") == "strides" else 1
+                x = x if strides == 2 else fill.block(x, pooling, 2, padding="same", data_format="channels_last")
             block, options = self.blocks[fill.option(f"stage/{stage}/block")]
-            options = {**options, "kernel_size": 1} if alone else options
             for index in range(int(fill.option(f"stage/{stage}/depth"))):
                 x = fill.block(x, block, filters, 1 if index else strides, **options)
         if self.head_filters:

@@ -38,8 +38,6 @@ def framed(x):
         (NOISE[..., [0, 1, 1]] * [1, 1, -1], LINES),  # a negative is alike
         (NOISE + 0.4 * NOISE[..., [1, 0, 2]], LINES),
         (NOISE + 0.2 * NOISE[..., [1, 0, 2]], ("channels",)),
-        (np.eye(3)[(3 * NOISE[..., 0]).astype(int)], ("pixels",)),  # one of three pieces on each field
-        (np.eye(3)[(3 * NOISE[..., 0]).astype(int)] * [1, 1, 0], ("pixels",)),  # or none
         (SMOOTH, ()),
         (NOISE[..., :1].cumsum(axis=1), ()),  # rows are like their neighbors
         (NOISE[..., :1].cumsum(axis=2), ()),

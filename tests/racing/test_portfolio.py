@@ -25,7 +25,7 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
 
 @pytest.mark.parametrize(
     "names",
-    [["channels_vgg"], ["quarters_vgg"], ["pixels_mlp"], ["rows_cnn", "columns_cnn"], ["rows_in_3_cnn", "rows_cnn"]],
+    [["channels_vgg"], ["quarters_vgg"], ["rows_cnn", "columns_cnn"], ["rows_in_3_cnn", "rows_cnn"]],
 )
 def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_spaces(names):
     divisions = [name.rpartition("_")[0] for name in names]

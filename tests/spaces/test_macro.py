@@ -341,7 +341,7 @@ def test_it_has_no_supernet_and_no_table_of_costs():
 
 
 # Parts of images ---------------------------------------------------------------------------------------------
-DIVISIONS = ("whole", "channels", "quarters", "rows", "columns", "pixels", "rows_in_2", "columns_in_4")
+DIVISIONS = ("whole", "channels", "quarters", "rows", "columns", "rows_in_2", "columns_in_4")
 DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
 PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
 
@@ -385,8 +385,7 @@ def test_quarters_are_halved_once_less():
     ("division", "channels", "parts"),
     [
         *(("channels", number, number) for number in (2, 5)),
-        *(("quarters", 2, 4), ("pixels", 3, 64)),
-        *(("rows_in_2", 3, 2), ("columns_in_4", 1, 4)),
+        *(("quarters", 2, 4), ("rows_in_2", 3, 2), ("columns_in_4", 1, 4)),
     ],
 )
 def test_parts_share_the_weights_of_one_network(division, channels, parts):
@@ -394,13 +393,9 @@ def test_parts_share_the_weights_of_one_network(division, channels, parts):
     places = side**2, (side // 2) ** 2
     if "_in_" in division:
         seen, window, places = 8 * channels, 3, (8 // parts, 4 // parts)
-    if division == "pixels":
-        window, places, parts = 1, (64, 64), 1
     body = window * seen * 4 + 2 * 4 + window * 4 * 8 + 2 * 8
     pixels = places[0] * window * seen * 4 + places[1] * window * 4 * 8
     factors, head = 8 * 8 + 8, (8 + 8) * 16 + 16 * 3 + 3
-    if division == "pixels":
-        factors, head = 0, head - 8 * 16
     genotype = DIVIDED.network(*PLAN, division=division)
     model = DIVIDED.build_network(genotype, (8, 8, channels), 3)
     assert parameters(model) == body + factors + head + 2 * 16
@@ -465,7 +460,6 @@ def lines(x):
     [
         ("channels", rotated, exchanged),
         ("quarters", exchanged, rotated),
-        ("pixels", lambda x: x[:, [3, 1, 7, 5, 0, 2, 4, 6]], rotated),
         ("rows_in_2", halves, lines),
         ("columns_in_4", lambda x: x[:, :, [2, 3, 6, 7, 4, 5, 0, 1]], halves),
     ],
