@@ -26,7 +26,7 @@ class LetterCompanion(Companion):
     Example:
 
     >>> images = np.eye(3)[[[0, 1, 2, 2]]][..., None]  # the word 'abcc', or two: 'ab', 'cc'
-    >>> [LetterCompanion(division).ids(images).tolist() for division in ("rows", "rows_in_2")]
+    >>> [np.asarray(LetterCompanion(division).ids(images)).tolist() for division in ("rows", "rows_in_2")]
     [[[4, 1, 2, 3, 3]], [[4, 1, 2, 4, 3, 3]]]
     """
 
