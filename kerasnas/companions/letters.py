@@ -45,9 +45,8 @@ class LetterCompanion(Companion):
         """Return the letters of images as token ids from 1, of words in a row, each behind the last id."""
         lines = Lines(self.division)
         _, length, letters = lines.compute_output_shape(x.shape)
-        signals = ops.reshape(lines.call(x), (-1, length, letters))
         # Of the one pixel that is lit; not `ops.argmax`, whose operations LiteRT and ONNX do not have.
-        places = ops.sum(ops.cast(signals > 0, "int32") * np.arange(1, 1 + letters, dtype="int32"), axis=-1)
+        places = ops.sum(ops.cast(lines.call(x) > 0, "int32") * np.arange(1, 1 + letters, dtype="int32"), axis=-1)
         words = ops.pad(ops.minimum(places, letters), ((0, 0), (1, 0)), constant_values=1 + letters)
         return ops.reshape(words, (-1, lines.runs * (1 + length)))
 

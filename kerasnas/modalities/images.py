@@ -250,7 +250,7 @@ def _runs(lines: np.ndarray) -> int:
             within = np.square(runs - places).sum() / (length * (number - 1))
             ratios[number] = float(between / max(within, 1e-12))
     best = max(ratios, key=lambda number: ratios[number], default=0)
-    return best if best and ratios[best] > _PERIODIC else 0
+    return best if ratios.get(best, 0.0) > _PERIODIC else 0
 
 
 def _has_seam(lines: np.ndarray) -> bool:

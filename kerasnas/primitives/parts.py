@@ -17,7 +17,9 @@ ROWS, COLUMNS = LINES = ("rows", "columns")
 _MOST_RUNS = 8
 RUNS = {f"{lines}_in_{parts}": (lines, parts) for lines in LINES for parts in range(2, 1 + _MOST_RUNS)}
 """Name of a division into runs of lines, as `"rows_in_4"` -> the lines, and how many runs of equal length they make."""
-DIVISIONS = (*PARTS, *LINES, *RUNS)
+SIGNALS = (*LINES, *RUNS)
+"""Divisions of which networks are one-dimensional."""
+DIVISIONS = (*PARTS, *SIGNALS)
 
 
 class Apart(Stage):
@@ -108,7 +110,7 @@ class Lines(Stage):
     text whose letters are lines.
 
     Args:
-        division: of `LINES` or `RUNS`.
+        division: of `SIGNALS`.
 
     Attributes:
         runs: number of signals that each image is; 1 for lines.
@@ -131,7 +133,7 @@ class Lines(Stage):
 
     def __init__(self, division: str):
         super().__init__()
-        self.division = checks.one_of("division", division, (*LINES, *RUNS))
+        self.division = checks.one_of("division", division, SIGNALS)
         self._lines, self.runs = RUNS.get(division, (division, 1))
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from kerasnas.primitives.network_blocks import (
     ResidualBlock,
     SeparableBlock,
 )
-from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, QUARTERS, RUNS, Apart, Lines, Together
+from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, QUARTERS, RUNS, SIGNALS, Apart, Lines, Together
 from kerasnas.primitives.table_blocks import DenseBlock
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
@@ -270,8 +270,7 @@ class MacroSpace(SkeletonSpace):
     def _features(self, fill: Filler, x: Any) -> Any:
         """Write the network up to its last feature map."""
         kernel_size, strides = _STEMS[fill.option("stem")]
-        lines = fill.option("division") in (*LINES, *RUNS)
-        pooling = keras.layers.MaxPooling1D if lines else keras.layers.MaxPooling2D
+        pooling = keras.layers.MaxPooling1D if fill.option("division") in SIGNALS else keras.layers.MaxPooling2D
         filters = self._filters(float(fill.option("width")))
         x = fill.block(x, ConvBlock, filters, strides, kernel_size=kernel_size)
         for stage in range(1, 1 + int(fill.option("stages"))):

@@ -152,10 +152,9 @@ def build_search(
     recipe = TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer)
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
+        optimizer = None if config.optimizer == "sgd" else recipe.optimizer(config.epochs * steps)  # None: its own SGD
         search.compile(
-            optimizer=None
-            if config.optimizer == "sgd"
-            else recipe.optimizer(config.epochs * steps),  # the search's SGD
+            optimizer=optimizer,
             learning_rate=config.learning_rate,
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
             loss=data.task.loss(),

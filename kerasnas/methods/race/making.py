@@ -43,9 +43,7 @@ RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.
 _MUON = 1000  # samples, below which networks learn by it: with more, in five minutes, it shows no gain over SGD
 _FEW, _FEW_RATE = 100, 0.02  # images, below which pretrained weights are trained at a rate of their own
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
-_LETTER_EPOCHS = (
-    100  # after which networks of images that are words learn no more: then they begin again, on all images
-)
+_LETTER_EPOCHS = 100  # after which networks of letters learn no more: then they begin again, on all images
 _LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
 _MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
 _LEAST_VALIDATION = 40  # samples, unless the user says how many: fewer tell nothing
@@ -173,7 +171,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         executor=executor or Local(),
         watch=context.tracking.metrics,
         baseline=f"{data.modality.value}s" if data.modality.baseline else "",
-        most_epochs=_LETTER_EPOCHS if letters_in(divisions_of(config.space, data)) else data.modality.most_epochs,
+        most_epochs=_LETTER_EPOCHS if _letters(config, data) else data.modality.most_epochs,
         share=share,
         samples=data.modality.plural + ("" if data.weights is None else " by weight"),
         prober=prober,
@@ -259,6 +257,11 @@ def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None
     return data.modality.companion(size, config.seed, padded, data.front, divisions_of(config.space, data))
 
 
+def _letters(config: RaceConfig, data: datasets.Dataset) -> list[str]:
+    """Return the divisions into words and letters that networks of the space can make; empty for other images."""
+    return letters_in(divisions_of(config.space, data))
+
+
 def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...] | None:
     """Return the augmentations of the settings; None to find out which the data allow.
 
@@ -266,7 +269,7 @@ def _augmentations(config: RaceConfig, data: datasets.Dataset) -> tuple[str, ...
     """
     known = data.modality.augmentations
     if config.augment == ("auto",):
-        if letters := letters_in(divisions_of(config.space, data)):
+        if letters := _letters(config, data):
             return (f"drop_{letters[-1]}",)
         return None if set(SYMMETRIES) <= set(known) else known
     if unfit := [name for name in config.augment if name not in known]:
