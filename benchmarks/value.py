@@ -26,9 +26,9 @@ The contenders are
   at a tenth of the rate;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
   `small_taught`: that in which the best pretrained network teaches them (`--teach`);
-- `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks;
-  `first_5000`: the first network of that race alone; `scaled_5000`: the network that a race without limits begins with,
-  scaled to as many, alone for all of the time;
+- `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
+  of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
+  `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
 - `svm`: PCA with a support vector machine.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
@@ -82,11 +82,12 @@ RACES = {
 LIMITS = (5_000, 15_000, 50_000)
 RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for most in LIMITS}
 RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
+RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
 CONTENDERS += ["half_device", "resnet_8_recipe"]
-CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "first", "scaled")]
+CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 
 
 def load(data, name, most=None, shots=0, seed=0):

@@ -265,8 +265,8 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     return float(np.mean(found["each"])), {"best": max(found["each"]), **found}
 
 
-def run_scaled(most, name, arrays, seconds, seed):
-    """The network that a race without limits begins with, scaled to at most so many parameters, with drawn weights."""
+def scaled_network(most, arrays, seed):
+    """The network that a race without limits begins with, scaled to at most so many parameters, and its filters."""
     from kerasnas.cost.counting import parameters
     from kerasnas.racing.portfolio import known_plans
     from kerasnas.spaces import MacroSpace
@@ -280,7 +280,12 @@ def run_scaled(most, name, arrays, seconds, seed):
         return space.build_network(genotype, shape, classes, seed=seed)
 
     filters = next(filters for filters in range(1, 65) if parameters(build(filters + 1)) > most)
-    model = build(filters)
+    return build(filters), filters
+
+
+def run_scaled(most, name, arrays, seconds, seed):
+    """The network that a race without limits begins with, scaled to at most so many parameters, with drawn weights."""
+    model, filters = scaled_network(most, arrays, seed)
     return train_as_winner(model, name, arrays, time.process_time, seconds, seed), {**costs(model), "filters": filters}
 
 

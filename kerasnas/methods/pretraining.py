@@ -12,10 +12,10 @@ import keras
 import numpy as np
 
 from kerasnas import checks, datasets
+from kerasnas.cost.counting import parameters
 from kerasnas.datasets.joint import JointBatches, as_color
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
@@ -146,15 +146,11 @@ def pretrain_network(
     accuracies = _accuracies(model, data, batches.groups)
     for name, accuracy in accuracies.items():
         log(f"  {name}: {100 * accuracy:.1f} % of at most {_MOST_TEST} test images")
-    return ReptileInitializer(_body(model, seed), None, _description(network, genotype, contestant, accuracies, seed))
-
-
-def _description(
-    network: str, genotype: Genotype, contestant: Contestant, accuracies: dict[str, float], seed: int
-) -> dict[str, Any]:
-    return {
+    body = _body(model, seed)
+    description = {
         "space": genotype.space,
         "network": network,
+        "parameters": parameters(body),
         "genotype": json.loads(genotype.to_json()),
         "image_size": SIZE,
         "datasets": {name: round(value, 4) for name, value in accuracies.items()},
@@ -162,6 +158,7 @@ def _description(
         "seconds": round(contestant.seconds, 1),
         "seed": seed,
     }
+    return ReptileInitializer(body, None, description)
 
 
 def _accuracies(model: keras.Model, data: Sequence[datasets.Dataset], groups: np.ndarray) -> dict[str, float]:

@@ -60,7 +60,7 @@ def portfolio(
     allowed: Callable[[Genotype], bool] = lambda genotype: True,
     remembered: Sequence[Genotype] = (),
     leads: bool = True,
-    initialized: Mapping[str, Genotype] | None = None,
+    initialized: tuple[str, Genotype] | None = None,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
@@ -83,8 +83,8 @@ def portfolio(
             none, which changes nothing.
         leads: False if none of them may be the first: one that is too slow would leave no time for a race. Defaults to
             True.
-        initialized: name of an initialization -> the network of `space` that begins from it, within the limits. They
-            are the first, followed by the same networks with drawn weights: their controls. Defaults to none.
+        initialized: name of an initialization, and the network of `space`, within the limits, that begins from it. It
+            is the first, followed by the same network with drawn weights: its control. Defaults to none.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
@@ -96,7 +96,7 @@ def portfolio(
     known = _known(space, allowed)
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
-    known = [*_initialized(initialized or {}, known), *known[:place], *front, *known[place:]]
+    known = [*(_initialized(*initialized, known) if initialized else []), *known[:place], *front, *known[place:]]
     known = _distinct([*known[:1], *_known(space, allowed, divided=True), *known[1:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
@@ -142,24 +142,21 @@ def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> li
     return [names[genotype] for genotype in genotypes]
 
 
-def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that begin from initializations, the best first, and behind them the first of them without one."""
-    named = {candidate.genotype: candidate for candidate in reversed(known) if not candidate.learning_rate}
-    places = {candidate.genotype: place for place, candidate in enumerate(known)}
-    order = sorted(starts, key=lambda name: places.get(starts[name], len(places)))
-    plain = [named.get(starts[name], Candidate(f"plain-{name}", starts[name], "default")) for name in order]
-    pairs = zip(order, plain, strict=True)
-    return [*(Candidate(f"{one.name}@{name}", starts[name], "initialized", name) for name, one in pairs), *plain[:1]]
+def _initialized(start: str, genotype: Genotype, known: Sequence[Candidate]) -> list[Candidate]:
+    """The candidate that begins from an initialization, and the same network without."""
+    drawn = Candidate(f"plain-{start}", genotype, "default")
+    drawn = next((candidate for candidate in known if candidate.genotype == genotype), drawn)
+    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start), drawn]
 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, learning rate, and division if any.
+    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, and division and place if any.
 
     Example:
 
     >>> sorted(next(iter(known_plans().values())))
-    ['blocks', 'depths', 'halving', 'learning_rate', 'stem', 'width']
+    ['blocks', 'depths', 'halving', 'stem', 'width']
     """
     text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
     return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
@@ -203,14 +200,14 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
     (first, *rest), candidates = plans, dict[str, list[Candidate]]()
     for name in [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]:
         plan, found = plans[name], candidates.setdefault(name, [])
-        kind, rate = "reference" if name in space.plans else "default", plan.get("learning_rate") or 0.0
+        kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             sizes = (plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
             genotype = space.network(*sizes, plan.get("division", WHOLE))
             if genotype is not None:
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                found.append(Candidate(own, genotype, "default" if narrow else kind, learning_rate=rate))
+                found.append(Candidate(own, genotype, "default" if narrow else kind))
     return candidates
 
 
@@ -225,8 +222,8 @@ def _with_runs(plans: Mapping[str, Mapping[str, Any]], divisions: Sequence[str])
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each network once from each start by each recipe: small images make several plans the same."""
-    found: dict[tuple[Genotype, str, float], Candidate] = {}
+    """Each network once from each start: small images make several plans the same."""
+    found: dict[tuple[Genotype, str], Candidate] = {}
     for candidate in candidates:
-        found.setdefault((candidate.genotype, candidate.initializer, candidate.learning_rate), candidate)
+        found.setdefault((candidate.genotype, candidate.initializer), candidate)
     return list(found.values())

@@ -18,7 +18,7 @@ import kerasnas
 learner = kerasnas.meta.ReptileInitializer.load("FOLDER").learner()
 learner.compile()
 model = learner.adapt(episode)  # a Keras model for the classes of the episode's support set"""
-_APART = ("figures", "command", "settings", "note", "genotype", "datasets", "licences")
+_APART = ("figures", "command", "settings", "note", "genotype", "datasets", "licences", "parameters")
 _BEGINNING = """\
 kerasnas search my_images/ --initializer=FOLDER"""
 

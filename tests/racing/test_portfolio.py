@@ -35,7 +35,7 @@ def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_s
     assert first == known[0] and [one.name for one in divided] == names
     assert [space.assignment(one.genotype)["division"] for one in divided] == divisions
     assert others[:8] == known[1:9] and not set(names) & {candidate.name for candidate in known}
-    begun = portfolio(space, 5, initialized={"start": first.genotype})
+    begun = portfolio(space, 5, initialized=("start", first.genotype))
     assert [one.name for one in begun[: 2 + len(names)]] == ["vgg_3x3@start", *names, "vgg_3x3"]
 
 
@@ -122,20 +122,18 @@ def test_experience_takes_a_third_at_most_and_the_users_own_stay():
     assert portfolio(cells, 3, given=given, remembered=drawn)[0].kind == "remembered"
 
 
-def test_initialized_networks_come_first_and_the_control_of_the_best_is_behind_them():
-    known = SPACE.references()
-    starts = {"small": known["cnn"], "good": known["vgg_3x3"]}
-    found = portfolio(SPACE, 8, initialized=starts)
-    assert [c.name for c in found[:3]] == ["vgg_3x3@good", "cnn@small", "vgg_3x3"]
-    assert [c.initializer for c in found[:3]] == ["good", "small", ""]
-    assert [c.kind for c in found[:3]] == ["initialized", "initialized", "reference"]
-    assert found[2:3] == [c for c in portfolio(SPACE, 12) if c.name == "vgg_3x3"]
-    mine = portfolio(SPACE, 8, given={"mine": SPACE.sample(np.random.default_rng(1))}, initialized=starts)
-    assert [c.name for c in mine[:3]] == ["vgg_3x3@good", "mine", "cnn@small"]
-    assert portfolio(SPACE, 8, initialized={}) == portfolio(SPACE, 8)
+def test_an_initialized_network_comes_first_and_its_control_is_behind_it():
+    start = ("good", SPACE.references()["cnn"])
+    found = portfolio(SPACE, 8, initialized=start)
+    assert [c.name for c in found[:3]] == ["cnn@good", "cnn", "vgg_3x3"]
+    assert [c.initializer for c in found[:3]] == ["good", "", ""]
+    assert [c.kind for c in found[:3]] == ["initialized", "reference", "reference"]
+    assert found[1:2] == [c for c in portfolio(SPACE, 12) if c.name == "cnn"]
+    mine = portfolio(SPACE, 8, given={"mine": SPACE.sample(np.random.default_rng(1))}, initialized=start)
+    assert [c.name for c in mine[:3]] == ["cnn@good", "mine", "cnn"]
 
 
 def test_a_network_without_a_name_has_a_control_too():
     own = SPACE.sample(np.random.default_rng(5))
-    first, second, *_ = portfolio(SPACE, 5, initialized={"mine": own})
+    first, second, *_ = portfolio(SPACE, 5, initialized=("mine", own))
     assert (first.name, first.genotype, second.name, second.genotype) == ("plain-mine@mine", own, "plain-mine", own)

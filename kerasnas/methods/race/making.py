@@ -20,7 +20,7 @@ from kerasnas.methods.assembly import divisions_of, make_space
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import Within, exceeding, limits
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import find_adaptations, find_starts, initializer_of, seen_shape
+from kerasnas.methods.race.starts import find_adaptations, find_start, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.modalities.images import letters_in
@@ -139,7 +139,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
             raise ValueError(problem)
         genotypes = {name: network.genotype for name, network in given.items()}
         earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
-        begun = find_starts(config, space, data, build, log, allowed)
+        begun = find_start(config, space, data, build, log, allowed)
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(allowed.no_network())

@@ -29,22 +29,22 @@ Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
 
-def find_starts(
+def find_start(
     config: RaceConfig,
     space: SearchSpace,
     data: datasets.Dataset,
     build: Build,
     log: Log,
     allowed: Callable[[Genotype], bool],
-) -> dict[str, Genotype]:
-    """Return the networks that begin from initializations, by the names of these, or of their folders.
+) -> tuple[str, Genotype] | None:
+    """Return the name of an initialization, or of its folder, and the network that begins from it; None without one.
 
-    Of the bundled initializations, those of networks that are as wide as is `allowed`.
+    Of the bundled initializations, the largest whose network is within the limits and fits the data.
     """
     if config.initializer == NONE:
-        return {}
+        return None
     asked = config.initializer != AUTO
-    found = {}
+    skipped = []
     for name in (Path(config.initializer).resolve().name,) if asked else _bundled(space, allowed):
         initializer = initializer_of(config, name)
         try:
@@ -53,14 +53,16 @@ def find_starts(
         except ValueError as error:
             if asked:
                 raise ValueError(f"The initialization {config.initializer} does not fit {data.name}. {error}") from None
-            log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
+            skipped.append(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
         else:
-            found[name] = genotype
-    return {name: genotype for name, genotype in found.items() if allowed(genotype)}
+            return (name, genotype) if allowed(genotype) else None
+    for line in skipped[:1]:  # the others are smaller alone
+        log(line)
+    return None
 
 
 def initializer_of(config: RaceConfig, name: str) -> ReptileInitializer:
-    """Return the initialization of a name of `find_starts`."""
+    """Return the initialization of a name of `find_start`."""
     asked = name if config.initializer == AUTO else config.initializer
     return load_initializer(preset_folder(asked) if asked.startswith(HUB) else asked)
 
@@ -109,9 +111,11 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
 
 
 def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[str]:
-    """Return the names of the bundled initializations of the known networks of a space."""
-    records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space, allowed)
-    return [name for name, one in records.items() if one.get("space") == space.name and one.get("network") in known]
+    """Return the names of the bundled initializations of networks within the limits, the largest first."""
+    records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space)
+    fitting = (name for name, one in records.items() if one["space"] == space.name and one["network"] in known)
+    found = [name for name in fitting if allowed(known[records[name]["network"]])]
+    return sorted(found, key=lambda name: -records[name]["parameters"])
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:

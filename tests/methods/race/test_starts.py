@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from kerasnas.cost.counting import parameters
 from kerasnas.datasets import Dataset
+from kerasnas.meta.shelf import initializer_record
 from kerasnas.methods import RaceConfig
-from kerasnas.methods.race.starts import find_starts
+from kerasnas.methods.race.starts import find_start
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
@@ -15,49 +17,53 @@ def dataset(shape=(28, 28, 1), classes=3):
     return Dataset("made", x, y, x, y, tuple(map(str, range(classes))))
 
 
-def starts(space, data, said, allowed=lambda genotype: True, **settings):
+def start(space, data, said, allowed=lambda genotype: True, **settings):
     def build(genotype):
         return space.build_network(genotype, data.input_shape, data.num_classes)
 
-    return find_starts(RaceConfig(**settings), space, data, build, said.append, allowed)
+    return find_start(RaceConfig(**settings), space, data, build, said.append, allowed)
 
 
-@pytest.mark.parametrize(("shape", "classes"), [((64, 80, 4), 120), ((6, 6, 1), 2)])
-def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(shape, classes):
+@pytest.mark.parametrize(
+    ("shape", "classes", "name"),
+    [((64, 80, 4), 120, "images_vgg_3x3"), ((6, 6, 1), 2, None)],
+)
+def test_what_comes_along_fits_images_of_any_size_color_and_number_of_classes(shape, classes, name):
     data, said = dataset(shape, classes), []
     space = MacroSpace.for_data(shape, classes, 1000)
-    found = starts(space, data, said)
-    if min(shape[:2]) < 8:  # too small for its stages
-        assert not found and "do not fit made" in said[0]
+    found = start(space, data, said)
+    if name is None:  # too small for its stages
+        assert found is None and len(said) == 1 and "do not fit made" in said[0]
     else:
-        assert found["images_vgg_3x3"] in space.references().values() and not said
+        assert found == (name, named_networks(space)[initializer_record(name)["network"]]) and not said
 
 
 @pytest.mark.slow
-def test_starts_are_of_networks_as_wide_as_the_limits_allow():
-    space = MacroSpace.for_data((28, 28, 1), 3, 1000)
-    named = named_networks(space)
-    narrow = {genotype for name, genotype in named.items() if name.endswith(("_w0.25", "_w0.1875", "_w0.125"))}
-    every = starts(space, dataset(), [])
-    assert set(every.values()) & narrow == set() and every["images_vgg_3x3"] == named["vgg_3x3"]
-    found = starts(space, dataset(), [], narrow.__contains__)
-    assert found["images_vgg_narrow"] == named["vgg_3x3_w0.25"] and set(found.values()) <= narrow
-    assert starts(space, dataset(), [], narrow.__contains__, initializer="images_vgg_3x3") == {}
-    assert starts(space, dataset(), [], lambda genotype: False) == {}
+def test_the_start_is_the_largest_within_the_limits():
+    space, data = MacroSpace.for_data((28, 28, 1), 3, 1000), dataset((28, 28, 1), 3)
+    counts = {
+        genotype: parameters(space.build_network(genotype, (28, 28, 1), 3))
+        for genotype in named_networks(space).values()
+    }
+    for most, name in ((200_000, "images_vgg_3x3"), (100_000, "images_vgg_narrow"), (5_000, "images_conv_tiny")):
+        found, genotype = start(space, data, [], lambda one, most=most: counts[one] <= most)
+        assert found == name and counts[genotype] <= most
+    assert start(space, data, [], lambda genotype: counts[genotype] <= 50_000, initializer="images_vgg_3x3") is None
+    assert start(space, data, [], lambda genotype: False) is None
 
 
 @pytest.mark.slow
 def test_what_does_not_fit_is_left_out_and_said_or_refused_where_it_was_asked_for():
     wide, said = MacroSpace.for_data((28, 28, 1), 3, 200_000), []
-    assert starts(wide, dataset(), said) == {}
+    assert start(wide, dataset(), said) is None
     assert "skipped" in said[0] and "of another network" in said[0] and "expected" in said[0]
     with pytest.raises(ValueError, match="images_vgg_3x3 does not fit made"):
-        starts(wide, dataset(), said, initializer="images_vgg_3x3")
+        start(wide, dataset(), said, initializer="images_vgg_3x3")
     with pytest.raises(ValueError, match="nasbench201"):
-        starts(NASBench201Space(), dataset(), said, initializer="images_vgg_3x3")
+        start(NASBench201Space(), dataset(), said, initializer="images_vgg_3x3")
 
 
 def test_none_and_another_space_have_none_and_nothing_is_said():
     said = []
-    assert starts(MacroSpace(), dataset(), said, initializer="none") == {}
-    assert starts(NASBench201Space(), dataset(), said) == {} and said == []
+    assert start(MacroSpace(), dataset(), said, initializer="none") is None
+    assert start(NASBench201Space(), dataset(), said) is None and said == []
