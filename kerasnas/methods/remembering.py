@@ -19,6 +19,7 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
+from kerasnas.training.search_stage import genotype_of
 
 Log = Callable[[str], Any]
 
@@ -62,9 +63,9 @@ def consult(
     log: Log,
 ) -> Earlier:
     """Ask earlier races which networks to start with, and record the answer: a resumed race keeps it."""
-    if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
-        return Earlier()
     record = stages.stage(EXPERIENCE)
+    if config.no_experience or not (record or consent(config)):
+        return Earlier()
     if record is None:
         task, inputs, predicts = _described(data), data.modality.inputs, data.task.name
         experiences = _experiences(log)
@@ -78,8 +79,8 @@ def consult(
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
         record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)
-    found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
-    return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
+    networks = record["networks"]
+    return Earlier(tuple(map(genotype_of, networks)), tuple(one["wins"] for one in networks), record["leads"])
 
 
 def _described(data: datasets.Dataset) -> dict[str, float]:

@@ -13,6 +13,7 @@ from kerasnas.intervals import paired_difference
 FIRST_SHARE = 0.6  # of that, at most, into its first rung: rungs double, and the second needs the rest
 RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
+BATCH = 64  # samples
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
 _HOPE = 2.0  # standard errors behind, beyond which a candidate is hopeless: to wait for three cost winners their time
@@ -45,7 +46,7 @@ def first_steps(seconds: float) -> int:
     return round(FIRST_STEPS * max(1.0, math.sqrt(checks.number("seconds", seconds, least=0) / 300)))
 
 
-def fitting_batch_size(samples: int, most: int = 64) -> int:
+def fitting_batch_size(samples: int, most: int = BATCH) -> int:
     """Return the batch size of a training on so many samples: a quarter of them at most, and above 8 a multiple of 8.
 
     oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.

@@ -69,7 +69,7 @@ def entrant(folder, start, labels=True, **options):
         return (traced if own else TRACED)(genotype)
 
     given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
-    given.setdefault("initialize", lambda model, name, x, y: prober.begin(model, name, x, y))
+    given.setdefault("initialize", lambda name, model, x, y: prober.begin(model, name, x, y))
     return race(folder, **given)
 
 

@@ -18,21 +18,14 @@ from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import slices
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import remote, stage
-from kerasnas.racing.race.stage import Race, spent_before
-from kerasnas.spaces import MacroSpace
+from kerasnas.racing.race.stage import Race
 from kerasnas.training.recipe import TrainingRecipe
-from tests.racing.test_stage import CLASSES, MARK, build, images, marked, watch
+from tests.racing.test_stage import CLASSES, MARK, SPACE, build, candidates, images, marked, watch
 
-SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
-PLANS = {
-    "conv": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
-    "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
-    "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
-}
 RECIPE = TrainingRecipe(learning_rate=0.05, label_smoothing=0.1)
 BUILD = Networks({"macro": SPACE}, (8, 8, 1), CLASSES, 0, RECIPE, {}, None, (8, 8, 1))
 
@@ -59,10 +52,6 @@ class Two(Executor):
             yield number, ForkingPickler.loads(ForkingPickler.dumps(there(own, order)))
 
 
-def candidates(number):
-    return [Candidate(name, SPACE.network(*plan), "reference") for name, plan in PLANS.items()][:number]
-
-
 @pytest.fixture
 def two_rungs(monkeypatch):
     """A share of the budget that is spent after two rungs of each race."""
@@ -79,8 +68,9 @@ def two_rungs(monkeypatch):
 
 def race(folder, executor, said=None, **options):
     stages = Stages(folder)
-    settings = {"candidates": candidates, "build": BUILD, "data": images(96, 0), "held_out": images(48, 1), **options}
-    budget = Budget(20.0, spent=spent_before(stages))
+    settings = {"candidates": lambda number: candidates(3), "build": BUILD, "data": images(96, 0)}
+    settings |= {"held_out": images(48, 1), **options}
+    budget = Budget(20.0, spent=spent_before(stages, "racing"))
     log = (lambda line: None) if said is None else said.append
     return Race(stages, budget, num_classes=CLASSES, log=log, augment=("shift",), executor=executor, **settings)
 

@@ -16,12 +16,12 @@ from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.racing import winners
 from kerasnas.racing.baseline import pixel_baseline
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import contestants
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import field, stage
-from kerasnas.racing.race.stage import Race, spent_before
+from kerasnas.racing.race.stage import Race
 from kerasnas.racing.rungs import first_steps, race_share
 from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
@@ -96,7 +96,7 @@ def race(folder, minutes=8.0, **options):
     said = options.pop("said", [])
     TRACED.begin()
     settings = {"candidates": candidates, "build": TRACED, "data": images(96, 0), "held_out": images(48, 1)} | options
-    budget = Budget(minutes, spent=spent_before(stages), clock=Clock())
+    budget = Budget(minutes, spent=spent_before(stages, "racing"), clock=Clock())
     return Race(stages, budget, num_classes=CLASSES, log=said.append, **settings)
 
 
@@ -383,7 +383,7 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
         patch.setattr(contestants.Contestants, "forget", stop)
         with pytest.raises(KeyboardInterrupt):
             finish(race(tmp_path))
-    progress = contestants.read_progress(Stages(tmp_path))
+    progress = Stages(tmp_path).progress("racing")
     assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
 
 
@@ -544,7 +544,7 @@ def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypa
 
 
 def test_two_samples_of_a_class_are_enough(tmp_path):
-    few = {"data": images(6, 0), "held_out": images(3, 1), "batch_size": 64, "candidates": lambda number: candidates(2)}
+    few = {"data": images(6, 0), "held_out": images(3, 1), "candidates": lambda number: candidates(2)}
     found = race(tmp_path, 2.0, **few).run()
     assert found["augment"] == ["shift"]  # of three images nothing can be told
 
@@ -592,7 +592,7 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     read, batches = [], ArrayBatches(*images(24, 0), batch_size=8)
 
     def entered():
-        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name, x, y: read.append(name))
+        return contestants.Contestants(Stages(tmp_path), build, print, lambda name, model, x, y: read.append(name))
 
     first = entered()
     first.enter(

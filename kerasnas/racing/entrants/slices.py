@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from kerasnas.modalities.augmentations import AUGMENTATIONS, compose
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.tasks import Task
+from kerasnas.training.search_stage import genotype_of
 
 FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *OUT_OF_MEMORY)
 """What ends one candidate, and not the race."""
@@ -42,7 +42,7 @@ def batches_of(data: tuple[Any, ...], size: int, seed: int, augment: tuple[str, 
 
 def network_of(entry: Mapping[str, Any], build: Callable[[Genotype], keras.Model]) -> keras.Model:
     """Return the network of a contestant as new, with the learning rate that it has of its own."""
-    model = build(Genotype.from_json(json.dumps(entry["genotype"])))
+    model = build(genotype_of(entry))
     if entry.get("learning_rate"):
         model.optimizer.learning_rate.assign(entry["learning_rate"])
     return model

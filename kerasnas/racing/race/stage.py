@@ -6,18 +6,14 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasnas import checks
-from kerasnas.files.stages import Stages
 from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16, dense
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.entrants.contestants import read_progress
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
-from kerasnas.racing.gains import control_of
 from kerasnas.racing.race.challenge import SLICE, challenge
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.heats import heats
-from kerasnas.racing.race.ranking import comparison, gain, ranked
+from kerasnas.racing.race.ranking import comparison, control_of, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
 from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
 from kerasnas.racing.symmetries import found
@@ -302,8 +298,3 @@ class Race(Field):
         """Seconds that those that stand, other than the first, need to get to `steps` steps."""
         standing = [self.entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
-
-
-def spent_before(stages: Stages) -> float:
-    """Seconds of its budget that the race in a folder has spent."""
-    return checks.number("spent", read_progress(stages).get("spent", 0.0), least=0)
