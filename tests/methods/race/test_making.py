@@ -28,7 +28,7 @@ def digits(unlike):
 
 
 def made(data, folder, log=str, **settings):
-    config = RaceConfig(cpu_minutes=3.0, starts="none", **settings)
+    config = RaceConfig(cpu_minutes=3.0, **{"starts": "none", **settings})
     run = RunFolder.create(folder, config)
     return make_race(Context(run, progress_of(log), Tracking(run, list), data, Budget(3.0, cpu=True)))
 

