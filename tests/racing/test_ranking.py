@@ -22,6 +22,8 @@ ENTRIES = {
     "lonely": entry("c", [0.5], initializer="shelf"),
     "waiting": entry("d", [], initializer="shelf"),
     "drawn": entry("d", [0.4]),
+    "ahead": entry("e", [0.5], initializer="shelf"),
+    "too slow": entry("e", []),
 }
 
 
@@ -36,6 +38,7 @@ def test_the_control_is_the_same_network_by_the_same_recipe():
     assert {name: control_of(ENTRIES, name) for name in ENTRIES if control_of(ENTRIES, name)} == {
         "begun": "plain",
         "waiting": "drawn",
+        "ahead": "too slow",
     }
 
 

@@ -134,6 +134,7 @@ def waves(tmp_path_factory):
         (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
         (["--space=text", "--dataset=fashion_mnist_mini"], "'text' takes texts, and fashion_mnist_mini holds images"),
         (["--space=text", "--augment=flip"], "drop_words, or nothing, for the texts of reviews.csv. Received: flip"),
+        (["--dataset=fashion_mnist_mini", "--space=darts", "--augment=drop_words"], "mnist_mini. Received: drop_words"),
         (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
