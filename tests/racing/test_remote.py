@@ -97,9 +97,9 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch
         assert rungs[: len(own)] == own[: len(rungs)], name
     assert found["rungs"][0] == here["rungs"][0] == [3, 6] and len(found["rungs"]) == 2
     first, *rest = there.orders
-    assert (first.name, first.timed, first.most) == ("conv", remote.TIMED, None)
-    assert other.progress["slower"] > 0 and all(order.most is not None for order in rest[:2])
-    assert all(order.state is not None and order.most is None for order in rest[2:])  # the second rung continues
+    assert (first.name, first.timed, first.most_macs) == ("conv", remote.TIMED, math.inf)
+    assert other.progress["slower"] > 0 and rest[1].most_macs < math.inf  # known once another is trained
+    assert all(order.state is not None and order.most_macs == math.inf for order in rest[2:])  # the second rung
     winner = found["winner"]  # its training continues where workers left it
     assert other.begun(winner).steps == found["contestants"][winner]["rungs"][-1]["steps"] > 6
     for entry in found["contestants"].values():

@@ -305,11 +305,14 @@ class Interrupting:
         monkeypatch.setattr(Contestant, "_batch", batch)
 
 
-def resumes_to_the_same_end(make, at, monkeypatch, test=None):
-    """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted."""
-    expected, weights = finish(make("whole"), test)
+def resumes_to_the_same_end(make, at, monkeypatch, test=None, whole=None, kill=Interrupting):
+    """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted.
+
+    By default, that is in the last training, of the last one of several winners.
+    """
+    expected, weights = whole or finish(make("whole"), test)
     with monkeypatch.context() as patch:
-        Interrupting(patch, at)
+        kill(patch, at or expected["steps"])
         with pytest.raises(KeyboardInterrupt):
             finish(make("killed"), test)
     record, again = finish(make("killed"), test)
@@ -342,17 +345,10 @@ def kill_at_write(monkeypatch, number):
     ],
 )
 def test_killed_anywhere_it_resumes_to_the_same_end(kill, at, uninterrupted, tmp_path, monkeypatch):
-    record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
-    with monkeypatch.context() as patch:
-        kill(patch, at)
-        with pytest.raises(KeyboardInterrupt):
-            finish(race(tmp_path))
-    again, kept = finish(race(tmp_path))
-    resumed = Stages(tmp_path).stage("race")
-    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
-    for one, other in zip(weights, kept, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert finish(race(tmp_path))[0] == again and again["latency_ms"] == 1  # finished: nothing is done again
+    whole = uninterrupted.record, uninterrupted.weights
+    record = resumes_to_the_same_end(lambda name: race(tmp_path), at, monkeypatch, whole=whole, kill=kill)
+    assert Stages(tmp_path).stage("race")["winner"] == uninterrupted.found["winner"]
+    assert finish(race(tmp_path))[0] == record and record["latency_ms"] == 1  # finished: nothing is done again
 
 
 @pytest.mark.slow
@@ -432,16 +428,15 @@ def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypa
     assert entrant.progress["rungs"] == [[2, 150]]
 
 
-def finish_two(folder):
-    kept = []
-    record = train_winners(race(folder, winners=2, minutes=10.0, build=build), kept.append)
-    return record, kept[0]
+def race_of_two(folder):
+    return race(folder, winners=2, minutes=10.0, build=build)
 
 
 @pytest.mark.slow
 def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
-    record, model = finish_two(tmp_path / "whole")
-    found = Stages(tmp_path / "whole").stage("race")
+    models = []
+    record = train_winners(race_of_two(tmp_path), models.append)
+    model, found = models[0], Stages(tmp_path).stage("race")
     first, second = found["winners"]
     assert found["winner"] == first and found["contestants"][second]["outcome"] == "in the ensemble"
     members = [found["contestants"][name] for name in (first, second)]
@@ -458,15 +453,7 @@ def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_pat
 
 @pytest.mark.slow
 def test_an_ensemble_killed_in_its_last_training_resumes_to_the_same_end(tmp_path, monkeypatch):
-    record, model = finish_two(tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        Interrupting(patch, record["steps"])  # in the training of the second of them
-        with pytest.raises(KeyboardInterrupt):
-            finish_two(tmp_path / "killed")
-    resumed, killed = finish_two(tmp_path / "killed")
-    assert resumed["steps"] == record["steps"]
-    for one, other in zip(model.get_weights(), killed.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    resumes_to_the_same_end(lambda name: race_of_two(tmp_path / name), None, monkeypatch)
 
 
 def test_evaluation_is_that_of_the_network(uninterrupted):

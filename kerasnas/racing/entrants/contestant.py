@@ -23,6 +23,7 @@ from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training import loop as training_loop
 
 WARMUP = 50  # steps, of networks with drawn weights
+TRACED = 2  # steps that are not like the others
 _AVERAGE = "average-"  # what the names of the averaged weights begin with in a state
 
 
@@ -127,6 +128,13 @@ class Contestant:
         with computing(self.model, self.precision), fused(self.model):
             yield
 
+    def seconds_a_step(self, clock: Callable[[], float], steps: int) -> float:
+        """Train for so many steps after those that are traced; return the seconds of one."""
+        self.advance(clock, steps=TRACED)
+        start = clock()
+        self.advance(clock, steps=steps)
+        return (clock() - start) / steps
+
     def seconds_in(self, precision: str, clock: Callable[[], float], steps: int) -> float:
         """Return the seconds of a step in another precision; what the network learns meanwhile is forgotten.
 
@@ -136,10 +144,7 @@ class Contestant:
         self.precision = precision
         forget(self.model)
         try:
-            self.advance(clock, steps=2)  # traces
-            start = clock()
-            self.advance(clock, steps=steps)
-            return (clock() - start) / steps
+            return self.seconds_a_step(clock, steps)
         except NonFiniteError:
             return math.inf
         finally:

@@ -193,6 +193,13 @@ class Field:
         self.contestants.learn(lessons, teacher, self.budget.spent())
         self._lessons.clear()
 
+    @property
+    def always(self) -> tuple[str, ...]:
+        """The augmentations that were given; where they are to be found out, those that need no proof."""
+        if self.augment is not None:
+            return self.augment
+        return ("shift",) if self.tolerant else ()
+
     def augment_of(self, name: str) -> tuple[str, ...]:
         """Return the names of the augmentations that a contestant is trained with."""
         own = self.entries[name].get("augment")
