@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasnas import checks, datasets
 from kerasnas.files.stages import STARTS, Stages
-from kerasnas.methods.assembly import check_kind, checked_data
+from kerasnas.methods.assembly import SIZES, check_kind, checked_data
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation, compose
 from kerasnas.spaces import SearchSpace
@@ -103,5 +103,4 @@ def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
     """
     if space.shapes_network:
         return {}
-    sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
-    return {name: value for name, value in sizes.items() if name in space.sizes}
+    return {size: getattr(config, name) for name, size in SIZES.items() if size in space.sizes}
