@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
 FIRST_SHARE = 0.6  # of that, at most, into its first rung: rungs double, and the second needs the rest
@@ -30,7 +29,7 @@ def race_share(seconds: float) -> float:
     >>> [round(race_share(60 * minutes), 2) for minutes in (2, 5, 15, 45)]
     [0.07, 0.12, 0.2, 0.25]
     """
-    return min(0.25, 0.2 * math.sqrt(checks.number("seconds", seconds, least=0) / 900))
+    return min(0.25, 0.2 * math.sqrt(seconds / 900))
 
 
 def first_steps(seconds: float) -> int:
@@ -43,7 +42,7 @@ def first_steps(seconds: float) -> int:
     >>> first_steps(100), first_steps(300), first_steps(1200)
     (150, 150, 300)
     """
-    return round(FIRST_STEPS * max(1.0, math.sqrt(checks.number("seconds", seconds, least=0) / 300)))
+    return round(FIRST_STEPS * max(1.0, math.sqrt(seconds / 300)))
 
 
 def fitting_batch_size(samples: int, most: int = BATCH) -> int:

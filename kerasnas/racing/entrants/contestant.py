@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
@@ -65,8 +64,8 @@ class Contestant:
         fit: Callable[..., Any] | None = None,
         precision: str = FLOAT32,
     ):
-        self.model, self.batches, self.task, self.fit, self.precision = model, batches, task, fit, precision
-        self.warmup = checks.integer("warmup", warmup, 0)
+        self.model, self.batches, self.warmup = model, batches, warmup
+        self.task, self.fit, self.precision = task, fit, precision
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
         self.latest: Mapping[str, Any] = {}
