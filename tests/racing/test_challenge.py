@@ -50,10 +50,14 @@ def colors(number, seed):
     return x.astype("float32"), y
 
 
-def entrant(folder, start, labels=True, **options):
+def prober_of(start=TinyStart, sizes=(32,), **options):
     STARTS.register("tiny", start)
-    space = AdaptationSpace(starts=["tiny"], sizes=(32, 64))
-    prober = Prober(space, (8, 8, 1), CLASSES, CLASSIFICATION)
+    return Prober(AdaptationSpace(starts=["tiny"], sizes=sizes), (8, 8, 1), CLASSES, CLASSIFICATION, **options)
+
+
+def entrant(folder, start, labels=True, **options):
+    prober = prober_of(start, (32, 64))
+    space = prober.space
 
     def adapted(genotype):
         model = space.build_network(genotype, (8, 8, 1), CLASSES)
@@ -273,8 +277,7 @@ def test_the_pace_of_a_start_is_that_once_it_is_traced(samples, monkeypatch):
 
 @pytest.mark.usefixtures("eagerly")
 def test_all_samples_say_which_head_is_the_best(monkeypatch):
-    STARTS.register("tiny", TinyStart)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    prober = prober_of()
     (x, y), (held, labels) = colors(12, 0), colors(4, 1)
     right, wrong = np.eye(CLASSES)[y], np.eye(CLASSES)[(y + 1) % CLASSES]
 
@@ -296,8 +299,7 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("limit", "tried"), [pytest.param(0.0, 1, marks=pytest.mark.slow), (82.0, 1), (83.0, 3)])
 def test_a_wider_head_is_tried_where_there_is_time(limit, tried, monkeypatch):
-    STARTS.register("tiny", TinyStart)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    prober = prober_of()
     assert [*widths(prober.network("tiny", 32)).values()] == [8, 30, 38]
     clock, fit, widths_tried = [0.0], Head.fitted, []
 

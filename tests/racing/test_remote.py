@@ -16,7 +16,6 @@ from kerasnas.executors import Executor
 from kerasnas.executors.base import Local, lost
 from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
-from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
 from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import slices
@@ -129,15 +128,6 @@ def test_a_slice_that_begins_late_ends_in_time(tmp_path):
     assert slices.train_slice(work, order).state[1]["steps"] < 10
     order.until = time.time() + 1000
     assert slices.train_slice(work, order).state[1]["steps"] == 60
-
-
-def test_settings():
-    for name in ("process:2", "processes:0", "ray:/x", "rays", "ray://host", ""):
-        with pytest.raises(ValueError, match=r"`executor`\. Expected local, processes:N, ray or ray://HOST:PORT"):
-            RaceConfig(executor=name)
-    with pytest.raises(ValueError, match=r"`executor`\. Expected local, with --cpu_minutes"):
-        RaceConfig(executor="processes:2", cpu_minutes=1)
-    assert RaceConfig(executor="processes:2").flags() == ["--executor=processes:2"]
 
 
 @pytest.mark.slow

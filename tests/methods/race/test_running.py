@@ -189,6 +189,11 @@ def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
         ({"candidates": 0}, "`candidates`"),
         ({"candidates": 1, "ensemble": 2}, "`ensemble`.*at most as many as candidates=1"),
         ({"validation_split": 1.0}, "`validation_split`"),
+        ({"executor": "processes:2", "cpu_minutes": 1.0}, r"`executor`\. Expected local, with --cpu_minutes"),
+        *(
+            ({"executor": name}, r"`executor`\. Expected local, processes:N, ray or ray://HOST:PORT")
+            for name in ("process:2", "processes:0", "ray:/x", "rays", "ray://host", "")
+        ),
     ],
 )
 def test_settings_outside_their_range(wrong, message):
