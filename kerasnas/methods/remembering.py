@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
-from kerasnas.training.search_stage import genotype_of
+from kerasnas.training.search_stage import genotype_of, genotype_record
 
 Log = Callable[[str], Any]
 
@@ -75,7 +74,7 @@ def consult(
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
         advice = _fitting(advised, space, allowed, log)
-        networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
+        networks = [{"genotype": genotype_record(one.genotype), "wins": one.wins} for one in advice]
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
         record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)

@@ -77,7 +77,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
             if references := compare_references(context):
                 found = {**found, "references": references}
             record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
-        remember(with_space(context.settings, data), data, found, searched, context.settings.budget(), progress)
+        remember(context.settings, data, found, searched, context.settings.budget(), progress)
         return record
 
 

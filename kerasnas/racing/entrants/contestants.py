@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.training.search_stage import genotype_record
 
 _LESSONS = "lessons"  # stage in whose folder they are kept
 
@@ -62,7 +62,7 @@ class Contestants:
         recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
-        self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+        self.entries[candidate.name] = {**entry, "genotype": genotype_record(candidate.genotype)}
 
     def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
         """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.

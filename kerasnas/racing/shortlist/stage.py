@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.network_training import Arrays, NetworkTraining
+from kerasnas.training.search_stage import genotype_record
 from kerasnas.training.trainings import Trainings
 
 HELD_OUT = 5000  # most samples that networks are compared on
@@ -161,12 +161,12 @@ def run_shortlist(
                 log(f"  {names[own]}: the loss is not finite")
             else:
                 log(f"  after {recipe.epochs} epochs {accuracy:.4f} {names[own]}")
-        networks = [{"genotype": json.loads(one.to_json()), "val_accuracy": reached[one]} for one in chosen]
+        networks = [{"genotype": genotype_record(one), "val_accuracy": reached[one]} for one in chosen]
         rungs.append({"epochs": recipe.epochs, "steps": recipe.epochs * batches, "networks": networks})
         scores = {one: -math.inf if accuracy is None else accuracy for one, accuracy in reached.items()}
         chosen.sort(key=scores.__getitem__, reverse=True)  # stable: of equals, what was found first
     record = {"seconds": time.perf_counter() - start, "proxy": proxy, "rungs": rungs}
-    return stages.finish(name, {**record, "genotype": json.loads(chosen[0].to_json())})
+    return stages.finish(name, {**record, "genotype": genotype_record(chosen[0])})
 
 
 def _candidates(
