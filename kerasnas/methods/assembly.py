@@ -18,7 +18,8 @@ from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import divides, has_supernet
 from kerasnas.spaces.macro import WHOLE
 
-_SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
+SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}
+"""Setting of a final network -> size of its space."""
 
 
 def make_space(config: Any, data: datasets.Dataset | None = None, seen: tuple[int, ...] | None = None) -> SearchSpace:
@@ -68,7 +69,7 @@ def _make(
     own = ("num_nodes", "stem_strides", "sparse")
     arguments: dict[str, Any] = {**sizes, **{name: getattr(config, name) for name in own}}
     if not has_supernet(config.space):
-        asked = {_SIZES.get(name, name) for name in config.changed()}
+        asked = {SIZES.get(name, name) for name in config.changed()}
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
             factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))

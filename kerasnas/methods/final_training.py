@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from kerasnas import checks, datasets
 from kerasnas.files.stages import STARTS, Stages
-from kerasnas.methods.assembly import check_kind, checked_data
+from kerasnas.methods.assembly import SIZES, check_kind, checked_data
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation, compose
 from kerasnas.spaces import SearchSpace
@@ -31,19 +32,24 @@ def load_data(config: TrainingConfig) -> datasets.Dataset:
 
 def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
     """Return the training of the space's discrete networks by the settings' recipe."""
-    companion = companion_sizes(config, data)
+    # A space of a user's own need not know drop-path.
+    options = {**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)}
+    more = {"augment": make_augmentation(config, data), "front": data.front, **companion_sizes(config, data)}
+    return plain_training(config, space, data, options, **more)
+
+
+def plain_training(
+    config: TrainingConfig, space: SearchSpace, data: datasets.Dataset, options: dict[str, Any], **more: Any
+) -> NetworkTraining:
+    """Return the training of networks with these `options`, of samples as they are; `more` of the recipe."""
     recipe = TrainingRecipe(
         config.retrain_epochs,
         config.retrain_batch_size,
         config.retrain_learning_rate,
-        make_augmentation(config, data),
-        # A space of a user's own need not know drop-path.
-        options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
+        options=options,
         task=data.task,
         algorithm=config.optimizer,
-        ngrams=companion["ngrams"],
-        kernels=companion["kernels"],
-        front=data.front,
+        **more,
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -97,5 +103,4 @@ def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
     """
     if space.shapes_network:
         return {}
-    sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
-    return {name: value for name, value in sizes.items() if name in space.sizes}
+    return {size: getattr(config, name) for name, size in SIZES.items() if size in space.sizes}

@@ -40,8 +40,7 @@ class FrontConfig(RaceConfig):
 
     def race(self, most: int = 0) -> RaceConfig:
         """Return the settings of the race for one network, of at most so many parameters; 0 for those of the front."""
-        names = [field.name for field in dataclasses.fields(RaceConfig)]
-        given = {name: getattr(self, name) for name in names}
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(RaceConfig)}
         clock = "cpu_minutes" if self.cpu_minutes else "minutes"
         given[clock] = (getattr(self, clock) or DEFAULT_MINUTES) / self.networks
         return RaceConfig(**{**given, "max_parameters": most or self.max_parameters})

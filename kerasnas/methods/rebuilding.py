@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs import trust
 from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
 from kerasnas.spaces import SPACES
+from kerasnas.training.search_stage import genotype_of, genotype_record
 from kerasnas.wording import nearest
 
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
@@ -45,14 +45,13 @@ class Rebuilt:
 
     def to_dict(self) -> dict[str, Any]:
         """Both as a JSON-serializable mapping."""
-        return {"genotype": json.loads(self.genotype.to_json()), "settings": self.config.to_dict()}
+        return {"genotype": genotype_record(self.genotype), "settings": self.config.to_dict()}
 
     @classmethod
     @checks.reading("record", "what `to_dict` returns")
     def from_dict(cls, record: dict[str, Any], file: Path | None = None) -> Rebuilt:
         """Return the inverse of `to_dict`; `file` as for the settings' `from_dict`."""
-        genotype = Genotype.from_json(json.dumps(record["genotype"]))
-        return cls(genotype, TrainingConfig.from_dict(record["settings"], file))
+        return cls(genotype_of(record), TrainingConfig.from_dict(record["settings"], file))
 
 
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:

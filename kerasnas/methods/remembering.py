@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
+from kerasnas.training.search_stage import genotype_of, genotype_record
 
 Log = Callable[[str], Any]
 
@@ -62,9 +62,9 @@ def consult(
     log: Log,
 ) -> Earlier:
     """Ask earlier races which networks to start with, and record the answer: a resumed race keeps it."""
-    if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
-        return Earlier()
     record = stages.stage(EXPERIENCE)
+    if config.no_experience or not (record or consent(config)):
+        return Earlier()
     if record is None:
         task, inputs, predicts = _described(data), data.modality.inputs, data.task.name
         experiences = _experiences(log)
@@ -74,12 +74,12 @@ def consult(
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
         advice = _fitting(advised, space, allowed, log)
-        networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
+        networks = [{"genotype": genotype_record(one.genotype), "wins": one.wins} for one in advice]
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
         record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)
-    found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
-    return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
+    networks = record["networks"]
+    return Earlier(tuple(map(genotype_of, networks)), tuple(one["wins"] for one in networks), record["leads"])
 
 
 def _described(data: datasets.Dataset) -> dict[str, float]:

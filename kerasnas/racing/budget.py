@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from kerasnas import checks
+from kerasnas.files.stages import Stages
 
 
 class Budget:
@@ -43,3 +44,8 @@ class Budget:
     def left(self) -> float:
         """Seconds left, at least 0."""
         return max(0.0, self.seconds - self.spent())
+
+
+def spent_before(stages: Stages, name: str) -> float:
+    """Seconds of its budget that an interrupted stage has spent, as it noted them."""
+    return checks.number("spent", stages.progress(name).get("spent", 0.0), least=0)

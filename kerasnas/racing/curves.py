@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
-from kerasnas import checks
-
 USUAL, _STRENGTH = 0.1, 1.0  # exponent of the power law on other data; in doublings of the time
 _MOST = 1.0
 _BENT = 0.5  # of the last exponent, that the next ones have: curves bend (with 0.75, ends were 1 to 4 points too high)
 _NOISE = 100.0  # samples with which the noise of a measured exponent is as large as what its curve's bends make of it
 
 
-@checks.arguments(early=checks.number, late=checks.number, doublings=checks.number, doublings_left=checks.number)
 def extrapolated(
     early: float,
     late: float,

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
 FIRST_SHARE = 0.6  # of that, at most, into its first rung: rungs double, and the second needs the rest
 RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
+BATCH = 64  # samples
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
 _HOPE = 2.0  # standard errors behind, beyond which a candidate is hopeless: to wait for three cost winners their time
@@ -29,7 +29,7 @@ def race_share(seconds: float) -> float:
     >>> [round(race_share(60 * minutes), 2) for minutes in (2, 5, 15, 45)]
     [0.07, 0.12, 0.2, 0.25]
     """
-    return min(0.25, 0.2 * math.sqrt(checks.number("seconds", seconds, least=0) / 900))
+    return min(0.25, 0.2 * math.sqrt(seconds / 900))
 
 
 def first_steps(seconds: float) -> int:
@@ -42,10 +42,10 @@ def first_steps(seconds: float) -> int:
     >>> first_steps(100), first_steps(300), first_steps(1200)
     (150, 150, 300)
     """
-    return round(FIRST_STEPS * max(1.0, math.sqrt(checks.number("seconds", seconds, least=0) / 300)))
+    return round(FIRST_STEPS * max(1.0, math.sqrt(seconds / 300)))
 
 
-def fitting_batch_size(samples: int, most: int = 64) -> int:
+def fitting_batch_size(samples: int, most: int = BATCH) -> int:
     """Return the batch size of a training on so many samples: a quarter of them at most, and above 8 a multiple of 8.
 
     oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.

@@ -57,7 +57,7 @@ def run_search(
         "edges": {kind: [list(edge) for edge in own.edges] for kind, own in choices.items()},
         "primitives": {kind: list(own.primitives) for kind, own in choices.items()},
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
-        "genotype": json.loads(search.derive().to_json()),
+        "genotype": genotype_record(search.derive()),
     }
     if isinstance(search.objective, CostObjective):
         record["cost"] = cost_record(search, search.objective)
@@ -67,6 +67,11 @@ def run_search(
 def genotype_of(record: Mapping[str, Any]) -> Genotype:
     """Return the genotype in the record of a stage."""
     return Genotype.from_json(json.dumps(record["genotype"]))
+
+
+def genotype_record(genotype: Genotype) -> dict[str, Any]:
+    """Return a genotype as the record of a stage has it: the inverse of `genotype_of`."""
+    return json.loads(genotype.to_json())
 
 
 def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:
@@ -80,5 +85,5 @@ def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, A
         "weight": objective.weight,
         "form": objective.form,
         "searched": cost.cost(search.derive()),
-        "front": [{"cost": point.cost, "genotype": json.loads(point.genotype.to_json())} for point in front],
+        "front": [{"cost": point.cost, "genotype": genotype_record(point.genotype)} for point in front],
     }

@@ -468,11 +468,12 @@ def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, 
         assert first == second
 
 
-def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_resume(number, dataset, tmp_path, monkeypatch, capsys):
     from kerasnas.methods.gradient import method
 
     def interrupt(*arguments, **options):
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(method, "run_search", interrupt)
     before = signal.getsignal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-import types
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,10 +50,14 @@ def colors(number, seed):
     return x.astype("float32"), y
 
 
-def entrant(folder, start, labels=True, **options):
+def prober_of(start=TinyStart, sizes=(32,), **options):
     STARTS.register("tiny", start)
-    space = AdaptationSpace(starts=["tiny"], sizes=(32, 64))
-    prober = Prober(space, (8, 8, 1), CLASSES, CLASSIFICATION)
+    return Prober(AdaptationSpace(starts=["tiny"], sizes=sizes), (8, 8, 1), CLASSES, CLASSIFICATION, **options)
+
+
+def entrant(folder, start, labels=True, **options):
+    prober = prober_of(start, (32, 64))
+    space = prober.space
 
     def adapted(genotype):
         model = space.build_network(genotype, (8, 8, 1), CLASSES)
@@ -69,8 +73,21 @@ def entrant(folder, start, labels=True, **options):
         return (traced if own else TRACED)(genotype)
 
     given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
-    given.setdefault("initialize", lambda model, name, x, y: prober.begin(model, name, x, y))
+    given.setdefault("initialize", lambda name, model, x, y: prober.begin(model, name, x, y))
     return race(folder, **given)
+
+
+def field(sizes=(), side=8, samples=(17, 48), batch_size=8, seconds=300, left=lambda: 300, **parts):
+    """A field of which nothing is trained: what the arithmetic of a challenge reads of it."""
+    space = SimpleNamespace(starts=("tiny",), sizes_of_images=sizes)
+    data, held_out = ((np.zeros(number), None) for number in samples)
+    known = {
+        "prober": SimpleNamespace(teaches=False, input_shape=(side, side, 3), space=space),
+        "budget": SimpleNamespace(seconds=seconds, left=left, spent=lambda: 0.0, clock=None),
+        "contestants": SimpleNamespace(**dict.fromkeys(("write", "save", "forget"), lambda *options: None)),
+        "batch_size_for": lambda samples, entry: entry.get("batch_size", batch_size),
+    }
+    return SimpleNamespace(**known, data=data, held_out=held_out, most=12, **parts)
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +117,7 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
     assert one.entries[found["winner"]]["batch_size"] == challenge.BATCH
+    assert one.progress["challenge"]["augment"][0] == "shift"
     (frozen,), (tuned,) = ([name for name in one.entries if name.endswith(end)] for end in ("_frozen", "_tuned"))
     error = paired_difference(one.scores(tuned, -1), one.scores(frozen, -1))[1]
     assert error > 0 and one.entries[tuned]["handicap"] == error and "handicap" not in one.entries[frozen]
@@ -139,29 +157,16 @@ def test_a_first_candidate_is_looked_at_twice_however_short_its_time(tmp_path, m
 
 
 def test_a_handicap_is_taken_off_what_a_tuned_network_is_hoped_to_reach():
-    field = types.SimpleNamespace(
-        progress={},
-        budget=types.SimpleNamespace(left=lambda: 20.0),
-        data=(np.zeros(500), None),
-        batch_size_for=lambda samples, entry: 8,
-    )
+    one = field(samples=(500, 48), left=lambda: 20.0, progress={})
     begun = {"curve": [{"steps": 0, "accuracy": 0.5}, {"steps": 4, "accuracy": 0.4}], "step_seconds": 0.1}
-    assert expected_end(field, begun) > 0.6
-    assert expected_end(field, {**begun, "handicap": 0.1}) == pytest.approx(expected_end(field, begun) - 0.1)
+    assert expected_end(one, begun) > 0.6
+    assert expected_end(one, {**begun, "handicap": 0.1}) == pytest.approx(expected_end(one, begun) - 0.1)
 
 
 @pytest.mark.parametrize(("side", "seconds", "size"), [(32, 999, 128), (150, 999, 128), (224, 999, 192), (224, 9, 128)])
 def test_the_size_of_the_data_is_tried_first_where_there_is_time(side, seconds, size):
     """Of 150 images of 192 pixels, a probe may take 1.7 s, and a tenth of the budget."""
-    field = types.SimpleNamespace(
-        prober=types.SimpleNamespace(
-            space=types.SimpleNamespace(sizes_of_images=(96, 128, 192)), input_shape=(side, side, 3)
-        ),
-        data=(np.zeros(100), None),
-        held_out=(np.zeros(50), None),
-        budget=types.SimpleNamespace(seconds=seconds),
-    )
-    assert challenge._first_size(field) == size
+    assert challenge._first_size(field((96, 128, 192), side, (100, 50), seconds=seconds)) == size
 
 
 @pytest.mark.parametrize(
@@ -184,18 +189,7 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, mo
 
     monkeypatch.setattr(challenge, "_probed", probed)
     plan = {"probes": [], "done": False}
-    field = types.SimpleNamespace(
-        progress={"challenge": plan, "standing": ["conv"]},
-        prober=types.SimpleNamespace(
-            teaches=False,
-            input_shape=(side, side, 3),
-            space=types.SimpleNamespace(starts=("tiny",), sizes_of_images=sizes),
-        ),
-        most=12,
-        contestants=types.SimpleNamespace(write=lambda spent: None),
-        budget=types.SimpleNamespace(spent=lambda: 0.0),
-    )
-    challenge.challenge(field)
+    challenge.challenge(field(sizes, side, progress={"challenge": plan, "standing": ["conv"]}))
     assert len(plan["probes"]) == tried and entered == [size]
 
 
@@ -211,20 +205,13 @@ def test_sizes_are_tried_and_chosen_by_their_merit(merits, side, tried, size, mo
 def test_the_first_candidate_is_trained_to_the_end_where_few_samples_take_a_moment(
     samples, batch_size, step_seconds, steps
 ):
-    contestant = types.SimpleNamespace(steps=10)
+    contestant = SimpleNamespace(steps=10)
     contestant.advance = lambda clock, steps: setattr(contestant, "steps", contestant.steps + steps)
-    traced = []
-    field = types.SimpleNamespace(
-        progress={"first": "conv", "steps": 10},
-        entries={"conv": {"outcome": "", "rungs": [{}], "step_seconds": step_seconds}},
-        data=(np.zeros(samples), None),
-        batch_size_for=lambda samples, entry: batch_size,
-        begun=lambda name: contestant,
-        trace=lambda name, contestant: traced.append(contestant.steps),
-        contestants=types.SimpleNamespace(save=lambda *options: None),
-        budget=types.SimpleNamespace(seconds=60.0, clock=None, spent=lambda: 0.0),
-    )
-    challenge._continue(field)
+    traced, progress = [], {"first": "conv", "steps": 10}
+    entries = {"conv": {"outcome": "", "rungs": [{}], "step_seconds": step_seconds}}
+    how = {"begun": lambda name: contestant, "trace": lambda name, contestant: traced.append(contestant.steps)}
+    one = field((), 8, (samples, 48), batch_size, seconds=60.0, progress=progress, entries=entries, **how)
+    challenge._continue(one)
     assert contestant.steps == steps and traced == [steps] * (steps > 10)
 
 
@@ -249,19 +236,12 @@ def test_a_frozen_network_sees_the_largest_images_unless_it_is_worse(merits, sec
         plan["probes"].append({**probe, "pace": (size / 32) ** 2, "seconds": 4 * (size / 32) ** 2})
         return plan["probes"][-1]
 
-    field = types.SimpleNamespace(
-        prober=types.SimpleNamespace(space=types.SimpleNamespace(sizes_of_images=sizes)),
-        data=(np.zeros(3), None),
-        held_out=(np.zeros(1), None),
-        test_samples=2,
-        budget=types.SimpleNamespace(left=lambda: seconds - spent[0]),
-    )
-    plan = {"probes": []}
-    best = probed(field, plan, "tiny", 32)
+    one, plan = field(sizes, samples=(3, 1), left=lambda: seconds - spent[0], test_samples=2), {"probes": []}
+    best = probed(one, plan, "tiny", 32)
     monkeypatch.setattr(challenge, "_probed", probed)
-    found = challenge._larger(field, plan, best)
-    assert found["size"] == size and [one["size"] for one in plan["probes"]] == tried
-    assert challenge._larger(field, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
+    found = challenge._larger(one, plan, best)
+    assert found["size"] == size and [probe["size"] for probe in plan["probes"]] == tried
+    assert challenge._larger(one, plan, best)["size"] == size and len(plan["probes"]) == len(tried)  # resumed
 
 
 @pytest.mark.parametrize("stands", ["tiny_32_frozen", "conv"])
@@ -272,18 +252,11 @@ def test_the_frozen_network_of_larger_images_takes_the_place_of_the_one_that_sta
     entries = {"conv": {}}
     entered = lambda field, probe: entries.update({f"tiny_{probe['size']}_frozen": {}})  # noqa: E731
     monkeypatch.setattr(challenge, "_enter_frozen", entered)
-    field = types.SimpleNamespace(
-        progress={"challenge": {"done": False, "best": best, "tuned": 0, "ends": {}}, "standing": [stands]},
-        entries=entries,
-        prober=types.SimpleNamespace(teaches=False),
-        most=12,
-        contestants=types.SimpleNamespace(write=lambda spent: None),
-        budget=types.SimpleNamespace(spent=lambda: 0.0),
-    )
-    challenge.challenge(field)
+    progress = {"challenge": {"done": False, "best": best, "tuned": 0, "ends": {}}, "standing": [stands]}
+    challenge.challenge(field(progress=progress, entries=entries))
     left = "tiny_32_frozen" if stands == "conv" else "tiny_64_frozen"
     assert [*entries] == ["conv", left]
-    assert field.progress["standing"] == [stands if stands == "conv" else left]
+    assert progress["standing"] == [stands if stands == "conv" else left]
 
 
 @pytest.mark.parametrize("samples", [17, 150, 400])
@@ -304,8 +277,7 @@ def test_the_pace_of_a_start_is_that_once_it_is_traced(samples, monkeypatch):
 
 @pytest.mark.usefixtures("eagerly")
 def test_all_samples_say_which_head_is_the_best(monkeypatch):
-    STARTS.register("tiny", TinyStart)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    prober = prober_of()
     (x, y), (held, labels) = colors(12, 0), colors(4, 1)
     right, wrong = np.eye(CLASSES)[y], np.eye(CLASSES)[(y + 1) % CLASSES]
 
@@ -313,7 +285,7 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
         left_out, outputs = (right, np.eye(CLASSES)[(labels + (np.arange(4) > 2)) % CLASSES])
         if features.shape[1] == least:  # only the samples held out are for it
             left_out, outputs = wrong, np.eye(CLASSES)[labels]
-        head = types.SimpleNamespace(left_out=left_out, outputs=lambda features: outputs)
+        head = SimpleNamespace(left_out=left_out, outputs=lambda features: outputs)
         head.merit = functools.partial(Head.merit, head)
         return head
 
@@ -327,8 +299,7 @@ def test_all_samples_say_which_head_is_the_best(monkeypatch):
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("limit", "tried"), [pytest.param(0.0, 1, marks=pytest.mark.slow), (82.0, 1), (83.0, 3)])
 def test_a_wider_head_is_tried_where_there_is_time(limit, tried, monkeypatch):
-    STARTS.register("tiny", TinyStart)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION)
+    prober = prober_of()
     assert [*widths(prober.network("tiny", 32)).values()] == [8, 30, 38]
     clock, fit, widths_tried = [0.0], Head.fitted, []
 
@@ -361,16 +332,11 @@ def test_in_doubt_the_pretrained_network_stands(first, samples, stands, monkeypa
     monkeypatch.setattr(challenge, "expected_end", lambda field, entry: entry["end"])
     entries = {"cnn": {"curve": [], "outcome": "", "end": first}}
     entries["frozen"] = {"curve": [], "outcome": "", "end": 0.857, "rungs": [{"steps": 0}]}
-    field = types.SimpleNamespace(
-        entries=entries,
-        progress={"first": "cnn", "standing": ["cnn"], "waiting": []},
-        held_out=(np.zeros(samples), None),
-        scores=lambda name, rung: np.array([0.0, 1.0]),
-        budget=types.SimpleNamespace(spent=lambda: 0.0),
-        contestants=types.SimpleNamespace(write=lambda spent: None, forget=lambda name: None),
+    progress, scores = {"first": "cnn", "standing": ["cnn"], "waiting": []}, np.array([0.0, 1.0])
+    challenge._decide(
+        field(samples=(0, samples), entries=entries, progress=progress, scores=lambda name, rung: scores), {}
     )
-    challenge._decide(field, {})
-    assert field.progress["standing"] == [stands]
+    assert progress["standing"] == [stands]
 
 
 @pytest.mark.slow
@@ -408,19 +374,12 @@ def test_a_start_that_cannot_be_read_is_left_out_with_its_reason(tmp_path):
 )
 def test_as_many_stages_are_tuned_as_there_is_time_for(score, first, samples, left, stages):
     curve = [{"steps": 75 * (1 + late), "accuracy": accuracy} for late, accuracy in enumerate(first)]
-    field = types.SimpleNamespace(
-        entries={"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}},
-        progress={"first": "cnn"},
-        budget=types.SimpleNamespace(seconds=300, left=lambda: left),
-        data=(np.zeros(samples), None),
-        num_classes=10,
-        held_out=(np.zeros(50), None),
-        batch_size_for=lambda samples, entry: 8,
-    )
+    known = {"entries": {"cnn": {"curve": curve, "step_seconds": 0.1, "outcome": ""}}, "progress": {"first": "cnn"}}
+    one = field(samples=(samples, 50), left=lambda: left, num_classes=10, **known)
     probe = {"score": score, "pace": 12e-3, "head": "linear"}
-    assert challenge._tunable(field, probe) == stages
-    assert not stages or challenge._tunable(field, {**probe, "pace": 0.0}) == 5  # a clock may be coarse
-    assert challenge._tunable(field, {**probe, "head": COMPARED}) == 0
+    assert challenge._tunable(one, probe) == stages
+    assert not stages or challenge._tunable(one, {**probe, "pace": 0.0}) == 5  # a clock may be coarse
+    assert challenge._tunable(one, {**probe, "head": COMPARED}) == 0
 
 
 @pytest.mark.slow
@@ -467,19 +426,14 @@ def test_curves_are_extrapolated_as_far_as_they_bend():
 @pytest.mark.parametrize(("samples", "doublings"), [(6400, 5), (640, 3), (64, 0)])
 def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samples, doublings):
     entry = {"curve": [{"steps": 64, "accuracy": 0.5}, {"steps": 128, "accuracy": 0.6}], "step_seconds": 0.1}
-    field = types.SimpleNamespace(
-        progress={},
-        budget=types.SimpleNamespace(left=lambda: 0.1 * 31 * 128 + FINISH_SECONDS),
-        data=(np.zeros(samples), None),
-        held_out=(np.zeros(100), None),
-        batch_size_for=lambda samples, entry: entry.get("batch_size", 64),
-    )
+    left = 0.1 * 31 * 128 + FINISH_SECONDS
+    one = field(samples=(samples, 100), batch_size=64, left=lambda: left, progress={})
     expected = extrapolated(
         0.5, 0.6, 1, min(doublings, math.log2(100 * samples / 64 / 128)) if doublings else 0, samples=100
     )
-    assert expected_end(field, entry) == pytest.approx(expected)
-    assert expected_end(field, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
-    assert (expected_end(field, {**entry, "batch_size": 32}) > expected) is (doublings < 5)  # epochs of more steps
+    assert expected_end(one, entry) == pytest.approx(expected)
+    assert expected_end(one, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
+    assert (expected_end(one, {**entry, "batch_size": 32}) > expected) is (doublings < 5)  # epochs of more steps
 
 
 @pytest.mark.slow

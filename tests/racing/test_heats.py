@@ -49,17 +49,21 @@ def test_the_best_of_the_heats_runs_beside_the_first_and_the_others_are_out(tmp_
     assert sum("on small images:" in line and "after 8 steps" in line for line in said) == 3
 
 
-def test_in_a_budget_below_two_minutes_there_are_no_heats(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("minutes", "least", "share", "raced"),
+    [
+        (8.0, math.inf, 0.02, 1),  # the shipped one is two minutes
+        (0.6, 0.0, 0.02, 1),  # little time is left
+        pytest.param(8.0, 120, 0.4, 4, marks=pytest.mark.slow),  # there is room for full rungs
+    ],
+)
+def test_there_are_no_heats_in_little_time_or_much(minutes, least, share, raced, tmp_path, monkeypatch):
     assert heats._LEAST == 120
-    monkeypatch.setattr(heats, "_LEAST", math.inf)
-    found = field(tmp_path).run()
+    monkeypatch.setattr(heats, "_LEAST", least)
+    monkeypatch.setattr(stage, "race_share", lambda seconds: share)
+    found = field(tmp_path, minutes=minutes).run()
     assert not any("heat" in entry for entry in found["contestants"].values())
-
-
-def test_where_little_time_is_left_there_are_no_heats(tmp_path, monkeypatch):
-    monkeypatch.setattr(heats, "_LEAST", 0.0)
-    found = field(tmp_path, minutes=0.6).run()
-    assert list(found["contestants"]) == ["conv"]
+    assert found["rungs"][0][0] == len(found["contestants"]) == raced
 
 
 def test_a_rung_without_time_for_a_step_ends_well(tmp_path, monkeypatch):
@@ -120,10 +124,3 @@ def test_killed_in_a_heat_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
     resumes_to_the_same_end(lambda name: field(tmp_path / name, most_epochs=20), at, monkeypatch)
     ran = accuracies(tmp_path / "whole")
     assert len(ran) == 3 and accuracies(tmp_path / "killed") == ran
-
-
-@pytest.mark.slow
-def test_where_there_is_room_for_full_rungs_there_are_no_heats(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
-    found = field(tmp_path).run()
-    assert not any("heat" in entry for entry in found["contestants"].values()) and found["rungs"][0][0] == 4

@@ -16,23 +16,15 @@ from kerasnas.executors import Executor
 from kerasnas.executors.base import Local, lost
 from kerasnas.executors.processes import Processes
 from kerasnas.files.stages import Stages
-from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.making import Networks
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import slices
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import remote, stage
-from kerasnas.racing.race.stage import Race, spent_before
-from kerasnas.spaces import MacroSpace
+from kerasnas.racing.race.stage import Race
 from kerasnas.training.recipe import TrainingRecipe
-from tests.racing.test_stage import CLASSES, MARK, build, images, marked, watch
+from tests.racing.test_stage import CLASSES, MARK, SPACE, build, candidates, images, marked, watch
 
-SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
-PLANS = {
-    "conv": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
-    "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
-    "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
-}
 RECIPE = TrainingRecipe(learning_rate=0.05, label_smoothing=0.1)
 BUILD = Networks({"macro": SPACE}, (8, 8, 1), CLASSES, 0, RECIPE, {}, None, (8, 8, 1))
 
@@ -59,10 +51,6 @@ class Two(Executor):
             yield number, ForkingPickler.loads(ForkingPickler.dumps(there(own, order)))
 
 
-def candidates(number):
-    return [Candidate(name, SPACE.network(*plan), "reference") for name, plan in PLANS.items()][:number]
-
-
 @pytest.fixture
 def two_rungs(monkeypatch):
     """A share of the budget that is spent after two rungs of each race."""
@@ -79,8 +67,9 @@ def two_rungs(monkeypatch):
 
 def race(folder, executor, said=None, **options):
     stages = Stages(folder)
-    settings = {"candidates": candidates, "build": BUILD, "data": images(96, 0), "held_out": images(48, 1), **options}
-    budget = Budget(20.0, spent=spent_before(stages))
+    settings = {"candidates": lambda number: candidates(3), "build": BUILD, "data": images(96, 0)}
+    settings |= {"held_out": images(48, 1), **options}
+    budget = Budget(20.0, spent=spent_before(stages, "racing"))
     log = (lambda line: None) if said is None else said.append
     return Race(stages, budget, num_classes=CLASSES, log=log, augment=("shift",), executor=executor, **settings)
 
@@ -107,9 +96,9 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs, monkeypatch
         assert rungs[: len(own)] == own[: len(rungs)], name
     assert found["rungs"][0] == here["rungs"][0] == [3, 6] and len(found["rungs"]) == 2
     first, *rest = there.orders
-    assert (first.name, first.timed, first.most) == ("conv", remote.TIMED, None)
-    assert other.progress["slower"] > 0 and all(order.most is not None for order in rest[:2])
-    assert all(order.state is not None and order.most is None for order in rest[2:])  # the second rung continues
+    assert (first.name, first.timed, first.most_macs) == ("conv", remote.TIMED, math.inf)
+    assert other.progress["slower"] > 0 and rest[1].most_macs < math.inf  # known once another is trained
+    assert all(order.state is not None and order.most_macs == math.inf for order in rest[2:])  # the second rung
     winner = found["winner"]  # its training continues where workers left it
     assert other.begun(winner).steps == found["contestants"][winner]["rungs"][-1]["steps"] > 6
     for entry in found["contestants"].values():
@@ -139,15 +128,6 @@ def test_a_slice_that_begins_late_ends_in_time(tmp_path):
     assert slices.train_slice(work, order).state[1]["steps"] < 10
     order.until = time.time() + 1000
     assert slices.train_slice(work, order).state[1]["steps"] == 60
-
-
-def test_settings():
-    for name in ("process:2", "processes:0", "ray:/x", "rays", "ray://host", ""):
-        with pytest.raises(ValueError, match=r"`executor`\. Expected local, processes:N, ray or ray://HOST:PORT"):
-            RaceConfig(executor=name)
-    with pytest.raises(ValueError, match=r"`executor`\. Expected local, with --cpu_minutes"):
-        RaceConfig(executor="processes:2", cpu_minutes=1)
-    assert RaceConfig(executor="processes:2").flags() == ["--executor=processes:2"]
 
 
 @pytest.mark.slow

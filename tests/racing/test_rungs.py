@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnas.racing.rungs import advancing, first_steps
-
-
-def test_a_longer_budget_has_longer_first_rungs():
-    steps = [first_steps(seconds) for seconds in (10, 60, 300, 600, 1200, 4800)]
-    assert steps == [150, 150, 150, 212, 300, 600]
+from kerasnas.racing.rungs import advancing
 
 
 def test_the_better_half_goes_on_and_the_hopeless_do_not():

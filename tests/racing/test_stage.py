@@ -16,12 +16,12 @@ from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages
 from kerasnas.racing import winners
 from kerasnas.racing.baseline import pixel_baseline
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import contestants
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import field, stage
-from kerasnas.racing.race.stage import Race, spent_before
+from kerasnas.racing.race.stage import Race
 from kerasnas.racing.rungs import first_steps, race_share
 from kerasnas.racing.winners import train_winners
 from kerasnas.spaces import MacroSpace
@@ -96,7 +96,7 @@ def race(folder, minutes=8.0, **options):
     said = options.pop("said", [])
     TRACED.begin()
     settings = {"candidates": candidates, "build": TRACED, "data": images(96, 0), "held_out": images(48, 1)} | options
-    budget = Budget(minutes, spent=spent_before(stages), clock=Clock())
+    budget = Budget(minutes, spent=spent_before(stages, "racing"), clock=Clock())
     return Race(stages, budget, num_classes=CLASSES, log=said.append, **settings)
 
 
@@ -305,11 +305,14 @@ class Interrupting:
         monkeypatch.setattr(Contestant, "_batch", batch)
 
 
-def resumes_to_the_same_end(make, at, monkeypatch, test=None):
-    """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted."""
-    expected, weights = finish(make("whole"), test)
+def resumes_to_the_same_end(make, at, monkeypatch, test=None, whole=None, kill=Interrupting):
+    """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted.
+
+    By default, that is in the last training, of the last one of several winners.
+    """
+    expected, weights = whole or finish(make("whole"), test)
     with monkeypatch.context() as patch:
-        Interrupting(patch, at)
+        kill(patch, at or expected["steps"])
         with pytest.raises(KeyboardInterrupt):
             finish(make("killed"), test)
     record, again = finish(make("killed"), test)
@@ -342,17 +345,10 @@ def kill_at_write(monkeypatch, number):
     ],
 )
 def test_killed_anywhere_it_resumes_to_the_same_end(kill, at, uninterrupted, tmp_path, monkeypatch):
-    record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
-    with monkeypatch.context() as patch:
-        kill(patch, at)
-        with pytest.raises(KeyboardInterrupt):
-            finish(race(tmp_path))
-    again, kept = finish(race(tmp_path))
-    resumed = Stages(tmp_path).stage("race")
-    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
-    for one, other in zip(weights, kept, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert finish(race(tmp_path))[0] == again and again["latency_ms"] == 1  # finished: nothing is done again
+    whole = uninterrupted.record, uninterrupted.weights
+    record = resumes_to_the_same_end(lambda name: race(tmp_path), at, monkeypatch, whole=whole, kill=kill)
+    assert Stages(tmp_path).stage("race")["winner"] == uninterrupted.found["winner"]
+    assert finish(race(tmp_path))[0] == record and record["latency_ms"] == 1  # finished: nothing is done again
 
 
 @pytest.mark.slow
@@ -383,7 +379,7 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
         patch.setattr(contestants.Contestants, "forget", stop)
         with pytest.raises(KeyboardInterrupt):
             finish(race(tmp_path))
-    progress = contestants.read_progress(Stages(tmp_path))
+    progress = Stages(tmp_path).progress("racing")
     assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
 
 
@@ -432,16 +428,15 @@ def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypa
     assert entrant.progress["rungs"] == [[2, 150]]
 
 
-def finish_two(folder):
-    kept = []
-    record = train_winners(race(folder, winners=2, minutes=10.0, build=build), kept.append)
-    return record, kept[0]
+def race_of_two(folder):
+    return race(folder, winners=2, minutes=10.0, build=build)
 
 
 @pytest.mark.slow
 def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
-    record, model = finish_two(tmp_path / "whole")
-    found = Stages(tmp_path / "whole").stage("race")
+    models = []
+    record = train_winners(race_of_two(tmp_path), models.append)
+    model, found = models[0], Stages(tmp_path).stage("race")
     first, second = found["winners"]
     assert found["winner"] == first and found["contestants"][second]["outcome"] == "in the ensemble"
     members = [found["contestants"][name] for name in (first, second)]
@@ -458,26 +453,7 @@ def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_pat
 
 @pytest.mark.slow
 def test_an_ensemble_killed_in_its_last_training_resumes_to_the_same_end(tmp_path, monkeypatch):
-    record, model = finish_two(tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        Interrupting(patch, record["steps"])  # in the training of the second of them
-        with pytest.raises(KeyboardInterrupt):
-            finish_two(tmp_path / "killed")
-    resumed, killed = finish_two(tmp_path / "killed")
-    assert resumed["steps"] == record["steps"]
-    for one, other in zip(model.get_weights(), killed.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_evaluation_is_that_of_the_network(uninterrupted):
-    x, y = images(30, 2)
-    record = uninterrupted.record
-    logits = uninterrupted.model.predict(x, verbose=0)
-    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, logits)
-    assert record["test_loss"] == pytest.approx(float(expected), rel=1e-5)
-    matrix = np.array(record["confusion"])
-    assert matrix.sum(axis=1).tolist() == np.bincount(y).tolist() and matrix.trace() / 30 == record["test_accuracy"]
-    assert matrix[0, 2] == np.sum((y == 0) & (logits.argmax(1) == 2))
+    resumes_to_the_same_end(lambda name: race_of_two(tmp_path / name), None, monkeypatch)
 
 
 def failing(names, error):
@@ -544,7 +520,7 @@ def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypa
 
 
 def test_two_samples_of_a_class_are_enough(tmp_path):
-    few = {"data": images(6, 0), "held_out": images(3, 1), "batch_size": 64, "candidates": lambda number: candidates(2)}
+    few = {"data": images(6, 0), "held_out": images(3, 1), "candidates": lambda number: candidates(2)}
     found = race(tmp_path, 2.0, **few).run()
     assert found["augment"] == ["shift"]  # of three images nothing can be told
 
@@ -592,7 +568,7 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     read, batches = [], ArrayBatches(*images(24, 0), batch_size=8)
 
     def entered():
-        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name, x, y: read.append(name))
+        return contestants.Contestants(Stages(tmp_path), build, print, lambda name, model, x, y: read.append(name))
 
     first = entered()
     first.enter(

@@ -5,13 +5,12 @@ import pytest
 
 from kerasnas.racing.entrants.contestants import Contestants
 from kerasnas.racing.race.teaching import lesson
-from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts import probes as probes_module
 from kerasnas.starts.heads import Head
-from kerasnas.starts.probes import Prober, features_of
+from kerasnas.starts.probes import features_of
 from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL
 from kerasnas.tasks.splits import spread_rows
-from tests.racing.test_challenge import Blind, colors, entrant, unregistered  # noqa: F401
+from tests.racing.test_challenge import Blind, colors, entrant, prober_of, unregistered  # noqa: F401
 from tests.racing.test_stage import CLASSES, candidates, finish, resumes_to_the_same_end, short  # noqa: F401
 from tests.starts.kit import TinyStart
 
@@ -80,8 +79,7 @@ def test_killed_it_resumes_to_the_same_end(at, tmp_path, monkeypatch):
 def test_its_answers_are_those_of_regressions_without_the_sample(monkeypatch):
     monkeypatch.setattr(probes_module.spread, "__defaults__", (30,))
     monkeypatch.setattr(probes_module, "MOST", 30)
-    STARTS.register("tiny", TinyStart)
-    prober = Prober(AdaptationSpace(starts=["tiny"], sizes=(32,)), (8, 8, 1), CLASSES, CLASSIFICATION, teaches=True)
+    prober = prober_of(teaches=True)
     data, held_out = colors(40, 0), colors(12, 1)
     best = prober.probe("tiny", 32, data, held_out, lambda: 0.0)["head"]
     prober._answers.clear()  # as in another process

@@ -1,13 +1,14 @@
 """The training stage and its recipe: one network trained once, the same wherever it is called from."""
 
 import functools
+import time
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace
+from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.export.classifier import write_model
 from kerasnas.files.stages import Stages
@@ -17,6 +18,7 @@ from kerasnas.training import loop as training_loop
 from kerasnas.training import network_training
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
+from kerasnas.training.search_stage import run_search
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 GENOTYPE = SPACE.sample(np.random.default_rng(0))
@@ -79,6 +81,34 @@ def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_
     assert not (tmp_path / "cut" / "model.keras").exists()
     loss, _ = keras.models.load_model(tmp_path / "whole" / "model.keras").evaluate(*TEST, verbose=0)
     assert loss == pytest.approx(whole["test_loss"], rel=1e-5)
+
+
+def search(stages, callback):
+    def build():
+        trainer = BilevelTrainer(SPACE.build_supernet((8, 8, 1), 3, seed=0))
+        trainer.compile()
+        return trainer
+
+    fit = {"epochs": 2, "batch_size": 4, "verbose": 0}
+    return run_search(stages, build, DATA, fit, lambda: [callback], log=str)
+
+
+def train(stages, callback):
+    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(2, 8))
+    return training.run(stages, "one", GENOTYPE, DATA, DATA, callbacks=lambda: [callback], log=str)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("stage", [search, train])
+def test_seconds_of_a_stage_are_those_of_all_its_processes(stage, tmp_path):
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        stage(Stages(tmp_path), Epochs([], stop=1))
+    resumed = time.perf_counter()
+    record = stage(Stages(tmp_path), Epochs([]))
+    ended = time.perf_counter()
+    assert ended - resumed < record["seconds"] < ended - began
 
 
 @pytest.mark.usefixtures("eagerly")

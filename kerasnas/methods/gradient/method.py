@@ -9,7 +9,7 @@ import keras
 
 from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE
-from kerasnas.methods.assembly import make_space
+from kerasnas.methods.assembly import SIZES, make_space
 from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.methods.gradient.settings import SearchConfig
@@ -46,8 +46,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
     def network_settings(self, settings: SearchConfig) -> dict[str, Any]:
         """The settings that build its networks: of the sizes that they are not resized to, those of the search."""
         sizes = getattr(SPACES[settings.space], "sizes", ())
-        searched = {"retrain_filters": "filters", "retrain_cells": "num_cells"}
-        kept = {name: getattr(settings, size) for name, size in searched.items() if size not in sizes}
+        kept = {name: getattr(settings, size) for name, size in SIZES.items() if size not in sizes}
         return {**super().network_settings(settings), **kept}
 
     def check(self, settings: SearchConfig) -> None:

@@ -18,7 +18,7 @@ from kerasnas.distribution.cluster import read_cluster
 from kerasnas.files.stages import COST, Stages
 from kerasnas.meta import warm_start
 from kerasnas.meta.shelf import load_initializer
-from kerasnas.methods.final_training import network_sizes
+from kerasnas.methods.final_training import network_sizes, plain_training
 from kerasnas.methods.gradient.settings import SearchConfig, StepConfig
 from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.spaces import SearchSpace
@@ -30,15 +30,7 @@ from kerasnas.training.recipe import TrainingRecipe
 def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
     """Return the short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
     sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
-    recipe = TrainingRecipe(
-        config.retrain_epochs,
-        config.retrain_batch_size,
-        config.retrain_learning_rate,
-        options=sizes,
-        task=data.task,
-        algorithm=config.optimizer,
-    )
-    return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+    return plain_training(config, space, data, sizes)
 
 
 def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.Dataset, seed: int = 0) -> Any:

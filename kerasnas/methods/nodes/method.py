@@ -10,7 +10,7 @@ from kerasnas.methods.nodes.search import NodeSearch, load_graph
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import plan_text
 from kerasnas.modalities.graphs import is_graph_file
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
@@ -27,7 +27,7 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
         return load_graph(settings)
 
     def budget(self, settings: GraphConfig, stages: Stages, spent: float) -> Budget:
-        return settings.budget(spent + stages.progress("search").get("spent", 0.0))
+        return settings.budget(spent + spent_before(stages, "search"))
 
     def plan(self, context: Context[GraphConfig, GraphDataset]) -> str:
         data, budget = context.data, context.budget

@@ -24,7 +24,6 @@ class PropagatedRegression:
         kernel: `(features, classes)`.
         bias: `(classes,)`.
         unit: whether the propagated features of each node are divided by their length.
-        strength: the inverse strength of the penalty.
 
     Reference:
         Wu et al., "Simplifying Graph Convolutional Networks", 2019 (arXiv 1902.07153).
@@ -37,7 +36,6 @@ class PropagatedRegression:
     kernel: np.ndarray
     bias: np.ndarray
     unit: bool
-    strength: float
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs for propagated features, `(nodes, classes)`."""
@@ -63,8 +61,7 @@ def fit(data: GraphDataset, x: np.ndarray) -> PropagatedRegression:
         rows = _unit(x) if unit else x
         own = csr_matrix(rows[train].astype("float64"))
         for strength in _STRENGTHS:
-            kernel, bias = regression(own, targets, CLASSIFICATION, scale, strength)
-            model = PropagatedRegression(kernel, bias, unit, strength)
+            model = PropagatedRegression(*regression(own, targets, CLASSIFICATION, scale, strength), unit)
             answers = CLASSIFICATION.answers(model.outputs(x[held_out]))
             likely = np.log(answers[np.arange(len(held_out)), data.y[held_out]] + 1e-9).mean()
             right = (answers.argmax(axis=1) == data.y[held_out]).mean()

@@ -30,6 +30,7 @@ from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace
 from kerasnas.strategies.base import SpaceExhaustedError
+from kerasnas.training.search_stage import genotype_record
 
 _COMPONENTS = 64  # of the features, which networks read
 _INITIAL, _BATCH = 16, 4  # networks drawn at random, and those chosen with each fit of the predictor
@@ -117,8 +118,8 @@ class NodeSearch:
         return self.stages.finish(
             "search",
             {
-                "genotype": json.loads(members[0].to_json()),
-                "members": [json.loads(one.to_json()) for one in members],
+                "genotype": genotype_record(members[0]),
+                "members": [genotype_record(one) for one in members],
                 "history": {"score": scores, "best": np.maximum.accumulate(scores).tolist()},
                 "seconds": seconds + time.perf_counter() - begin,
             },

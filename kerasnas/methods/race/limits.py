@@ -7,14 +7,14 @@ import math
 import statistics
 from collections.abc import Callable
 from functools import cache, partial, reduce
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import keras
 import numpy as np
 
 from kerasnas import datasets
 from kerasnas.cost import COSTS, network_latency
-from kerasnas.cost.board import HERE, Board
+from kerasnas.cost.board import HERE
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.device import OperatorGraph
 from kerasnas.cost.model import counted_before
@@ -95,8 +95,10 @@ def _tabulated(name: str) -> Callable[..., Callable[[Genotype], float]]:
     return lambda *arguments: COSTS[name](*arguments).cost
 
 
-def _by_operators(measure: Callable[[OperatorGraph], float]) -> dict[str, Any]:
-    """Return how a limit measures what depends on the operators of a network."""
+def _by_operators(
+    measure: Callable[[OperatorGraph], float],
+) -> tuple[Callable[[keras.Model], float], Callable[..., Callable[[Genotype], float]]]:
+    """Return `measure` and `counted` of a limit on what depends on the operators of a network."""
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
         known: dict[Part, OperatorGraph] = counted_before(space, "operators")
@@ -114,22 +116,17 @@ def _by_operators(measure: Callable[[OperatorGraph], float]) -> dict[str, Any]:
 
         return cost
 
-    return {"measure": lambda model: measure(OperatorGraph.of(model)), "counted": counted}
+    return lambda model: measure(OperatorGraph.of(model)), counted
 
 
-def _estimated(board: Board) -> dict[str, Any]:
-    """Return how a latency is estimated."""
-    known = _by_operators(board.latency_ms)
-    return {"counted": known["counted"], "estimate": known["measure"]}
-
-
+_estimate, _counted = _by_operators(HERE.latency_ms)
 # In this order they are checked: what a clock measures comes last.
 LIMITS = (
     Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters")),
     Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
-    Limit("max_flash_kb", "takes", " kB of flash", **_by_operators(lambda graph: graph.cost().flash / 1000)),
-    Limit("max_ram_kb", "takes", " kB of memory", **_by_operators(lambda graph: graph.cost().memory / 1000)),
-    Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3), **_estimated(HERE)),
+    Limit("max_flash_kb", "takes", " kB of flash", *_by_operators(lambda graph: graph.cost().flash / 1000)),
+    Limit("max_ram_kb", "takes", " kB of memory", *_by_operators(lambda graph: graph.cost().memory / 1000)),
+    Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3), _counted, _estimate),
 )
 
 
@@ -141,8 +138,8 @@ def limits(config: RaceConfig) -> tuple[Limit, ...]:
         bounds["max_ram_kb"] = min(bounds["max_ram_kb"], board.ram_kb)
         bounds["board"] = 0 if board.lacks else math.inf
         kinds = f" operators that it lacks ({', '.join(board.lacks)})"
-        found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", **_by_operators(board.latency_ms))
-        found.insert(0, Limit("board", "has", kinds, **_by_operators(board.lacking)))
+        found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", *_by_operators(board.latency_ms))
+        found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking)))
     bounded = (dataclasses.replace(one, most=bounds[one.setting] / config.ensemble) for one in found)
     return tuple(one for one in bounded if one.most < math.inf)
 

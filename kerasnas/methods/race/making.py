@@ -128,7 +128,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
     allowed, read = Within(config, space, data, build), cache(partial(initializer_of, config))
 
-    def initialize(model: keras.Model, name: str, *samples: Any) -> None:
+    def initialize(name: str, model: keras.Model, *samples: Any) -> None:
         if prober is not None and name in STARTS:
             prober.begin(model, name, *samples)
         else:

@@ -13,10 +13,9 @@ from kerasnas.methods.race.references import compare_references
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import longest_side
 from kerasnas.methods.remembering import remember
-from kerasnas.racing.budget import Budget
+from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race.heats import MOST_SHARE
-from kerasnas.racing.race.stage import spent_before
 from kerasnas.racing.rungs import race_share
 from kerasnas.racing.winners import train_winners
 from kerasnas.records import Record
@@ -47,7 +46,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         return data.counted(settings.metric, settings.class_weight)
 
     def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
-        return settings.budget(spent + spent_before(stages))
+        return settings.budget(spent + spent_before(stages, "racing"))
 
     def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
         assert context.budget is not None
@@ -78,7 +77,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
             if references := compare_references(context):
                 found = {**found, "references": references}
             record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
-        remember(with_space(context.settings, data), data, found, searched, context.settings.budget(), progress)
+        remember(context.settings, data, found, searched, context.settings.budget(), progress)
         return record
 
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from kerasnas import checks
-
 
 class WeightAverage:
     r"""Polynomial-decay average of every weight of a model, statistics of batch norm included.
@@ -43,7 +41,7 @@ class WeightAverage:
     """
 
     def __init__(self, model: keras.Model, eta: float = 8.0, every: int = 4):
-        self.eta, self.every = checks.number("eta", eta, least=0), checks.integer("every", every, 1)
+        self.eta, self.every = eta, every
         # Other variables (the states of random generators) are no weights: they are left as they are.
         self._variables = [v for v in model.variables if keras.backend.standardize_dtype(v.dtype).startswith("float")]
         self.values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._variables]

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
@@ -23,6 +22,7 @@ from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.training import loop as training_loop
 
 WARMUP = 50  # steps, of networks with drawn weights
+TRACED = 2  # steps that are not like the others
 _AVERAGE = "average-"  # what the names of the averaged weights begin with in a state
 
 
@@ -64,8 +64,8 @@ class Contestant:
         fit: Callable[..., Any] | None = None,
         precision: str = FLOAT32,
     ):
-        self.model, self.batches, self.task, self.fit, self.precision = model, batches, task, fit, precision
-        self.warmup = checks.integer("warmup", warmup, 0)
+        self.model, self.batches, self.warmup = model, batches, warmup
+        self.task, self.fit, self.precision = task, fit, precision
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
         self.latest: Mapping[str, Any] = {}
@@ -127,6 +127,13 @@ class Contestant:
         with computing(self.model, self.precision), fused(self.model):
             yield
 
+    def seconds_a_step(self, clock: Callable[[], float], steps: int) -> float:
+        """Train for so many steps after those that are traced; return the seconds of one."""
+        self.advance(clock, steps=TRACED)
+        start = clock()
+        self.advance(clock, steps=steps)
+        return (clock() - start) / steps
+
     def seconds_in(self, precision: str, clock: Callable[[], float], steps: int) -> float:
         """Return the seconds of a step in another precision; what the network learns meanwhile is forgotten.
 
@@ -136,10 +143,7 @@ class Contestant:
         self.precision = precision
         forget(self.model)
         try:
-            self.advance(clock, steps=2)  # traces
-            start = clock()
-            self.advance(clock, steps=steps)
-            return (clock() - start) / steps
+            return self.seconds_a_step(clock, steps)
         except NonFiniteError:
             return math.inf
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.training.search_stage import genotype_record
 
 _LESSONS = "lessons"  # stage in whose folder they are kept
 
@@ -31,9 +31,8 @@ class Contestants:
 
     Args:
         stages, build, log, task: as for `Field`.
-        initialize: called with a new network, the name of its initialization, which it is to begin from, and the
-            samples and labels that it learns from, and their weights, if they have any. Defaults to None: there are
-            none.
+        initialize: called with the name of an initialization, a new network that is to begin from it, and the samples
+            and labels that it learns from, and their weights, if they have any. Defaults to None: there are none.
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
@@ -51,7 +50,7 @@ class Contestants:
     ):
         self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
         self.folder = stages.checkpoints("racing")
-        self.progress = read_progress(stages)
+        self.progress = stages.progress("racing")
         self.progress.setdefault("saved", {})
         self.progress |= self.task.entry()
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
@@ -63,7 +62,7 @@ class Contestants:
         recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
-        self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+        self.entries[candidate.name] = {**entry, "genotype": genotype_record(candidate.genotype)}
 
     def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
         """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.
@@ -86,7 +85,7 @@ class Contestants:
         saved = self._load(name, stage)
         begin = None
         if self.initialize is not None and entry.get("initializer"):
-            begin = functools.partial(self._begin, entry["initializer"])
+            begin = functools.partial(self.initialize, entry["initializer"])
             if saved is None:
                 begin(model, *batches.arrays)
         warmup, precision = entry.get("warmup", WARMUP), self.progress.get("precision", FLOAT32)
@@ -98,10 +97,6 @@ class Contestants:
         entry["macs"] = macs(contestant.model)
         self._live[name] = contestant
         return contestant
-
-    def _begin(self, initializer: str, model: keras.Model, *data: Any) -> None:
-        assert self.initialize is not None
-        self.initialize(model, initializer, *data)
 
     def at_work(self) -> str:
         """Describe the contestant in training: its steps, its latest loss, its held-out score; `""` between trainings.
@@ -214,8 +209,3 @@ def packed(scores: np.ndarray) -> dict[str, list]:
 def _key(name: str, stage: str | None) -> str:
     """Return the name of a contestant's checkpoints in the progress."""
     return name if stage is None else f"{stage}/{name}"
-
-
-def read_progress(stages: Stages) -> dict[str, Any]:
-    """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
-    return stages.progress("racing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -19,13 +18,14 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.augmentations import AUGMENTATIONS, compose
 from kerasnas.networks.precision import FLOAT32
-from kerasnas.racing.entrants.contestant import Contestant
+from kerasnas.racing.entrants.contestant import TRACED, Contestant
 from kerasnas.tasks import Task
+from kerasnas.training.search_stage import genotype_of
 
 FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *OUT_OF_MEMORY)
 """What ends one candidate, and not the race."""
-TRACED, TIMED = 2, 20
-"""Steps that are not like the others, and steps that are timed."""
+TIMED = 20
+"""Steps that are timed."""
 FINISH_SECONDS = 5.0
 """Seconds of a budget that are left to save, to plot and to report."""
 
@@ -42,7 +42,7 @@ def batches_of(data: tuple[Any, ...], size: int, seed: int, augment: tuple[str, 
 
 def network_of(entry: Mapping[str, Any], build: Callable[[Genotype], keras.Model]) -> keras.Model:
     """Return the network of a contestant as new, with the learning rate that it has of its own."""
-    model = build(Genotype.from_json(json.dumps(entry["genotype"])))
+    model = build(genotype_of(entry))
     if entry.get("learning_rate"):
         model.optimizer.learning_rate.assign(entry["learning_rate"])
     return model
@@ -80,8 +80,7 @@ class Slice:
         state: what it continues from, or None from its start.
         seconds: that it may take.
         until: when it must have ended, by `time.time()`: a worker may begin late, or again what was lost with another.
-        most: seconds that it may be expected to take at most; it does not start otherwise. Defaults to None: any.
-        pace: seconds of a step for each multiply-add, of others, by which that is expected. Defaults to 0: unknown.
+        most_macs: multiply-adds of its network, with more of which it would be too slow to start. Defaults to any.
         timed: further steps that are timed and not kept, where there is nothing to train. Defaults to 0.
         standing: names of those that may come again.
         precision: as for `Contestant`.
@@ -94,8 +93,7 @@ class Slice:
     state: State | None
     seconds: float
     until: float = math.inf
-    most: float | None = None
-    pace: float = 0.0
+    most_macs: float = math.inf
     timed: int = 0
     standing: tuple[str, ...] = ()
     precision: str = FLOAT32
@@ -141,7 +139,7 @@ def train_slice(work: Work, order: Slice) -> Trained:
     try:
         contestant = _contestant(work, order)
         done.costs = {"parameters": parameters(contestant.model), "macs": macs(contestant.model)}
-        if order.most is not None and order.steps * order.pace * done.costs["macs"] > order.most:
+        if done.costs["macs"] > order.most_macs:
             del _living[order.name]
             return dataclasses.replace(done, too_slow=True)
         if not contestant.steps:
@@ -154,7 +152,7 @@ def train_slice(work: Work, order: Slice) -> Trained:
         done.state = contestant.state()
         done.seconds = clock() - begin
         if done.step_seconds is None and order.timed:
-            done.step_seconds = _timed(_living.pop(order.name), order.timed)
+            done.step_seconds = _living.pop(order.name).seconds_a_step(clock, order.timed)
     except FAILURES as error:
         _living.pop(order.name, None)
         done.failure = str(error).strip() or type(error).__name__
@@ -173,10 +171,3 @@ def _contestant(work: Work, order: Slice) -> Contestant:
             living.set_state(*order.state)
         _living[order.name] = living
     return living
-
-
-def _timed(contestant: Contestant, steps: int) -> float:
-    contestant.advance(time.perf_counter, steps=TRACED)
-    start = time.perf_counter()
-    contestant.advance(time.perf_counter, steps=steps)
-    return (time.perf_counter() - start) / steps

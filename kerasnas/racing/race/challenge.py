@@ -9,8 +9,9 @@ import numpy as np
 
 from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.entrants.contestant import TRACED
 from kerasnas.racing.entrants.contestants import packed
-from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end, most_steps
@@ -273,7 +274,7 @@ def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
         return field.augment
     if "augment" not in plan:
         plan["kept"] = field.kept(field.begun(name, ()), spread(field.held_out, _JUDGES))
-        plan["augment"] = ["shift", *found(plan["kept"])] if field.tolerant else list(found(plan["kept"]))
+        plan["augment"] = [*field.always, *found(plan["kept"])]
         field.log(f"  Augmentations of pretrained networks: {', '.join(plan['augment']) or 'none'}.")
     return tuple(plan["augment"])
 

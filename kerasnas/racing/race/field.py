@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -23,18 +22,15 @@ from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
-from kerasnas.racing.rungs import MOST, fitting_batch_size
+from kerasnas.racing.rungs import BATCH, MOST, fitting_batch_size
 from kerasnas.racing.symmetries import kept_accuracies
 from kerasnas.starts.probes import Prober
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.training.search_stage import genotype_of
 
 Arrays = tuple[Any, ...]
 """`(x, y)`, or `(x, y, weights)`."""
-
-
-def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
-    """Log to nobody."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +63,6 @@ class Field:
             the steps after which it has them. Defaults to nothing.
         tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
             to True.
-        batch_size: Defaults to 64; small data make smaller batches.
         seed: Defaults to 0.
         most: how many candidates take part at most. Defaults to `MOST`.
         winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
@@ -98,7 +93,6 @@ class Field:
     held_out: Arrays
     num_classes: int
     augment: tuple[str, ...] | None = None
-    batch_size: int = 64
     seed: int = 0
     most: int = MOST
     winners: int = 1
@@ -116,7 +110,7 @@ class Field:
     duel: bool = False
     test_samples: int = 0
     executor: Executor = dataclasses.field(default_factory=Local)
-    watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
+    watch: Callable[[str, dict[str, Any], int], Any] = lambda name, values, steps: None
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
@@ -168,9 +162,10 @@ class Field:
 
     def starts_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return what is known of the pretrained networks that contestants are made from."""
-        genotypes = [Genotype.from_json(json.dumps(self.entries[name]["genotype"])) for name in names]
-        own = [one for one in genotypes if self.prober is not None and one.space == self.prober.space.name]
-        return [self.prober.describe(one) for one in own] if self.prober is not None else []
+        if self.prober is None:
+            return []
+        genotypes = [genotype_of(self.entries[name]) for name in names]
+        return [self.prober.describe(one) for one in genotypes if one.space == self.prober.space.name]
 
     def scores(self, name: str, rung: int) -> np.ndarray:
         """Return the score of a contestant on each held-out sample, after a rung."""
@@ -198,6 +193,13 @@ class Field:
         self.contestants.learn(lessons, teacher, self.budget.spent())
         self._lessons.clear()
 
+    @property
+    def always(self) -> tuple[str, ...]:
+        """The augmentations that were given; where they are to be found out, those that need no proof."""
+        if self.augment is not None:
+            return self.augment
+        return ("shift",) if self.tolerant else ()
+
     def augment_of(self, name: str) -> tuple[str, ...]:
         """Return the names of the augmentations that a contestant is trained with."""
         own = self.entries[name].get("augment")
@@ -210,4 +212,4 @@ class Field:
 
     def batch_size_for(self, samples: int, entry: Mapping[str, Any] | None = None) -> int:
         """Return the batch size of a training on so many samples: the race's, or that of a contestant's entry."""
-        return fitting_batch_size(samples, (entry or {}).get("batch_size", self.batch_size))
+        return fitting_batch_size(samples, (entry or {}).get("batch_size", BATCH))

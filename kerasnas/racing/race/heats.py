@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.precision import FLOAT32
-from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TRACED, network_of
+from kerasnas.racing.entrants.contestant import TRACED, Contestant
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, network_of
 from kerasnas.racing.race.field import Field
 
 _SHARE, _STEPS = 0.1, 100  # of the budget that all heats may take; of a heat

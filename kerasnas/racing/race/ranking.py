@@ -1,8 +1,9 @@
-"""Ranking of a race: which contestants advance after a rung, and by how much the winner leads."""
+"""Ranking of a race: which contestants advance after a rung, and by how much one leads another."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from kerasnas.intervals import paired_difference
 from kerasnas.racing.curves import USUAL, extrapolated
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
-from kerasnas.racing.gains import gain_of
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.rungs import advancing
 
@@ -64,16 +64,35 @@ def _steps_left(field: Field, entry: dict[str, Any]) -> float:
 
 def comparison(field: Field, winner: str) -> list[dict[str, Any]]:
     """Return the winner's lead over each other contestant after the last rung that both have run."""
-    compared, rungs = [], len(field.entries[winner]["rungs"])
+    compared = []
     for name, entry in field.entries.items():
-        if name == winner or not entry["rungs"]:
-            continue
-        last = min(len(entry["rungs"]), rungs) - 1
-        difference, error = paired_difference(field.scores(winner, last), field.scores(name, last))
-        compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
+        if name != winner and entry["rungs"]:
+            rung, lead = _lead(field, winner, name)
+            compared.append({"name": name, "rung": rung + 1, **lead})
     return compared
 
 
+def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """The contestant that is the same network by the same recipe with drawn weights; empty where there is none."""
+    entry = entries[name]
+    if not entry.get("initializer") or entry.get("augment"):
+        return ""
+    same = {"genotype": entry["genotype"], "initializer": None, "augment": None, "learning_rate": None}
+    return next((other for other, own in entries.items() if {key: own.get(key) for key in same} == same), "")
+
+
 def gain(field: Field, name: str) -> dict[str, Any] | None:
-    """Return the gain of a contestant's initialization; None if it has none, or no control."""
-    return gain_of(field.entries, name, field.scores)
+    """Return the gain of a contestant's initialization, its lead over its control; None where none was measured."""
+    entry, control = field.entries[name], control_of(field.entries, name)
+    if not control or not entry["rungs"] or not field.entries[control]["rungs"]:
+        return None
+    rung, lead = _lead(field, name, control)
+    found = {"initializer": entry["initializer"], "name": name, "control": control}
+    return {**found, "steps": entry["rungs"][rung]["steps"], **lead}
+
+
+def _lead(field: Field, first: str, second: str) -> tuple[int, dict[str, float]]:
+    """Return the last rung that both have run, and the lead of the first after it."""
+    rung = min(len(field.entries[name]["rungs"]) for name in (first, second)) - 1
+    difference, error = paired_difference(field.scores(first, rung), field.scores(second, rung))
+    return rung, {"difference": difference, "error": error}

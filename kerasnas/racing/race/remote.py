@@ -49,8 +49,8 @@ def _slices(field: Field, names: Iterable[str], taken: list[str], index: int, st
         order.precision = field.progress.get("precision", order.precision)
         if name == field.progress["first"]:
             order.timed = TIMED
-        elif index == 0:
-            order.most, order.pace = field.most_seconds, field.pace()
+        elif index == 0 and (pace := field.pace()):
+            order.most_macs = field.most_seconds / (steps * pace)
         taken.append(name)
         yield order
 

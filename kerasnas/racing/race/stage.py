@@ -6,18 +6,14 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasnas import checks
-from kerasnas.files.stages import Stages
 from kerasnas.networks.precision import AUTO, BFLOAT16, computes_bfloat16, dense
 from kerasnas.racing.baseline import pixel_baseline
-from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.entrants.contestants import read_progress
-from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
-from kerasnas.racing.gains import control_of
+from kerasnas.racing.entrants.contestant import TRACED, Contestant
+from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS, TIMED
 from kerasnas.racing.race.challenge import SLICE, challenge
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.heats import heats
-from kerasnas.racing.race.ranking import comparison, gain, ranked
+from kerasnas.racing.race.ranking import comparison, control_of, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
 from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
 from kerasnas.racing.symmetries import found
@@ -86,18 +82,13 @@ class Race(Field):
         steps = first_steps(self.budget.seconds)
         if self.precision == BFLOAT16:
             self.progress["precision"] = BFLOAT16
-        always = ("shift",) if self.tolerant else ()
         pool = self.candidates(self.most)
         for candidate in pool:
             self.contestants.enter(candidate)
             before = self.budget.spent()
             try:
-                augment = always if self.augment is None else self.augment
-                contestant = self.begun(candidate.name, augment)
-                contestant.advance(self.budget.clock, steps=TRACED)
-                traced = self.budget.spent()
-                contestant.advance(self.budget.clock, steps=TIMED)
-                step = (self.budget.spent() - traced) / TIMED
+                contestant = self.begun(candidate.name, self.always)
+                step = contestant.seconds_a_step(self.budget.clock, TIMED)
                 self._check_budget(step)
                 step = self._choose_precision(contestant, step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
@@ -114,10 +105,10 @@ class Race(Field):
                 self.contestants.drop(candidate.name, error)
         else:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
-        augment = (*always, *found(kept)) if self.augment is None else self.augment
+        augment = [*self.always, *found(kept)]
         self.entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
-            "augment": list(augment),
+            "augment": augment,
             "kept": kept,
             "steps": contestant.steps,  # fewer, where half of a short budget is spent: then there is no race
             "rungs": [],
@@ -302,8 +293,3 @@ class Race(Field):
         """Seconds that those that stand, other than the first, need to get to `steps` steps."""
         standing = [self.entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
-
-
-def spent_before(stages: Stages) -> float:
-    """Seconds of its budget that the race in a folder has spent."""
-    return checks.number("spent", read_progress(stages).get("spent", 0.0), least=0)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
-from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.proxies.ascent import ascend
 from kerasnas.spaces import SearchSpace
@@ -41,9 +40,6 @@ def candidates(
     Returns:
         The candidates; the first of `found` is the first.
 
-    Raises:
-        ValueError: if nothing was found, and for a size below 1.
-
     Example:
 
     >>> from kerasnas.spaces import NASBench201Space
@@ -55,9 +51,6 @@ def candidates(
     |nor_conv_3x3~0|
     |none~0|
     """
-    if not found:
-        raise ValueError(checks.invalid("found", "one genotype at least", []))
-    checks.integer("size", size, least=1)
     distinct = list(dict.fromkeys(found))
     kept = distinct[: max(1, size // 3)]
     scores = ascend(space, score, kept[0], within, evaluations, seed)

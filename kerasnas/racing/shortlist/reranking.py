@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
+from kerasnas.training.search_stage import genotype_of
 
 
 @checks.arguments(
@@ -50,7 +50,6 @@ def rerank(
         genotype = kerasnas.racing.rerank(search, x, y)
         model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
     """
-    checks.instance("search", search, BilevelTrainer)
     supernet = search.supernet
     if not hasattr(supernet, "space"):
         raise TypeError(checks.invalid("search", "one of a supernet that a space built", supernet.name))
@@ -115,4 +114,4 @@ def rerank_genotypes(
         record = run_shortlist(
             Stages(folder), settings or Shortlist(), found, training, data, held_out, within, seed, log
         )
-    return Genotype.from_json(json.dumps(record["genotype"]))
+    return genotype_of(record)

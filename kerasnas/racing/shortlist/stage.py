@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.network_training import Arrays, NetworkTraining
+from kerasnas.training.search_stage import genotype_record
 from kerasnas.training.trainings import Trainings
 
 HELD_OUT = 5000  # most samples that networks are compared on
@@ -137,8 +137,6 @@ def run_shortlist(
     finished = stages.stage(name)
     if finished is not None:
         return finished
-    if not found:
-        raise ValueError(checks.invalid("found", "one genotype at least", []))
     start, executor = time.perf_counter(), Local() if executor is None else executor
     proxy, chosen = _candidates(settings, found, training, data, within, seed)
     known = [genotype for genotype in remembered if genotype != chosen[0]][: settings.size // 2]
@@ -153,27 +151,22 @@ def run_shortlist(
         )
         short = NetworkTraining(training.space, training.input_shape, training.num_classes, recipe)
         trainings = Trainings(short, stages, data, held_out, seed, "val")
-        names = {f"{name}-{rung}-{index}": genotype for index, genotype in enumerate(chosen[:number])}
-        accuracies: dict[str, float | None] = {}
+        chosen = chosen[:number]
+        names = {f"{name}-{rung}-{index}": genotype for index, genotype in enumerate(chosen)}
+        reached: dict[Genotype, float | None] = {}
         for own, trained in trainings.run(executor, names):
             accuracy = None if trained is None else trained[f"val_{training.recipe.task.metric}"]
-            accuracies[own] = accuracy
+            reached[names[own]] = accuracy
             if accuracy is None:
                 log(f"  {names[own]}: the loss is not finite")
             else:
                 log(f"  after {recipe.epochs} epochs {accuracy:.4f} {names[own]}")
-        networks = [
-            {"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracies[own]}
-            for own, genotype in names.items()
-        ]
+        networks = [{"genotype": genotype_record(one), "val_accuracy": reached[one]} for one in chosen]
         rungs.append({"epochs": recipe.epochs, "steps": recipe.epochs * batches, "networks": networks})
-        scores = {
-            genotype: -math.inf if one["val_accuracy"] is None else one["val_accuracy"]
-            for genotype, one in zip(chosen, networks, strict=False)
-        }
-        chosen = sorted(scores, key=lambda genotype: -scores[genotype])  # stable: of equals, what was found first
+        scores = {one: -math.inf if accuracy is None else accuracy for one, accuracy in reached.items()}
+        chosen.sort(key=scores.__getitem__, reverse=True)  # stable: of equals, what was found first
     record = {"seconds": time.perf_counter() - start, "proxy": proxy, "rungs": rungs}
-    return stages.finish(name, {**record, "genotype": json.loads(chosen[0].to_json())})
+    return stages.finish(name, {**record, "genotype": genotype_record(chosen[0])})
 
 
 def _candidates(

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.datasets import waveforms
+from kerasnas.datasets import load, waveforms
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.files.stages import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.final_training import check_starts, companion_sizes, make_augmentation
+from kerasnas.methods.final_training import check_starts, companion_sizes
 from kerasnas.modalities.fronts import Vocabulary
 from kerasnas.modalities.lookup import modality
 from tests.kit import word_vectors_package
@@ -134,6 +134,7 @@ def waves(tmp_path_factory):
         (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
         (["--space=text", "--dataset=fashion_mnist_mini"], "'text' takes texts, and fashion_mnist_mini holds images"),
         (["--space=text", "--augment=flip"], "drop_words, or nothing, for the texts of reviews.csv. Received: flip"),
+        (["--dataset=fashion_mnist_mini", "--space=darts", "--augment=drop_words"], "mnist_mini. Received: drop_words"),
         (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
@@ -166,8 +167,6 @@ def test_defaults_of_a_space_give_way_to_what_is_given():
 
 
 def test_a_linear_model_stands_beside_networks_of_texts_alone():
-    from kerasnas.datasets import load
-
     images = load("fashion_mnist_mini")
     assert companion_sizes(TrainingConfig(), images)["ngrams"] == 0
     with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 2"):
@@ -178,13 +177,6 @@ def test_a_linear_model_stands_beside_networks_of_texts_alone():
 def test_the_longest_runs_are_those_of_the_vocabulary(asked, split, longest):
     data = SimpleNamespace(front=Vocabulary(["a", "b"], 4, split), modality=modality("texts"), x_train=[], name="some")
     assert companion_sizes(TrainingConfig(ngrams=asked), data)["ngrams"] == longest
-
-
-def test_words_are_dropped_by_default_of_texts_alone():
-    from kerasnas.datasets import load
-
-    with pytest.raises(ValueError, match=r"for the images of fashion_mnist_mini\. Received: drop_words"):
-        make_augmentation(TrainingConfig(augment=("drop_words",)), load("fashion_mnist_mini"))
 
 
 @pytest.mark.slow

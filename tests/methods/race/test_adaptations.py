@@ -5,34 +5,33 @@ import pytest
 
 from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
-from kerasnas.methods.race.making import make_race
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.racing.budget import Budget
-from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.method import Context
-from kerasnas.runs.progress import progress_of
-from kerasnas.runs.tracking import Tracking
 from kerasnas.starts import STARTS
 from kerasnas.starts.base import StartError
+from tests.methods.race.test_making import made
 from tests.starts.kit import TinyStart
 
 IMAGES, LABELS = np.random.default_rng(0).random((400, 12, 12, 1)).astype("float32"), np.arange(400) % 2
 
 
 def race(folder, few=60, **settings):
-    lines = []
     data = Dataset("images", IMAGES[:few], LABELS[:few], IMAGES[:9], LABELS[:9], ("a", "b"))
-    run = RunFolder.create(folder, RaceConfig(minutes=1.0, **settings))
-    return make_race(Context(run, progress_of(lines.append), Tracking(run, lines.append), data, Budget(1.0)))
+    return made(data, folder, **settings)
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    """One start is known, and those that a test adds are gone after it."""
+    before = set(STARTS)
+    STARTS.register("tiny", TinyStart)
+    yield
+    for name in set(STARTS) - before:
+        STARTS.unregister(name)
 
 
 def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for(tmp_path):
     TinyStart().build(32).save(tmp_path / "mine.keras")
-    try:
-        found = race(tmp_path / "run", space="adaptation", starts=str(tmp_path / "mine.keras")).candidates(4)
-        assert found and all("mine_" in str(one.genotype) for one in found)
-    finally:
-        STARTS.unregister("mine")
+    found = race(tmp_path / "run", space="adaptation", starts=str(tmp_path / "mine.keras")).candidates(4)
+    assert found and all("mine_" in str(one.genotype) for one in found)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +44,8 @@ def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for
     ],
 )
 def test_a_pretrained_network_above_the_limits_teaches_where_it_is_asked_to(settings, role, tmp_path):
-    STARTS.register("tiny", TinyStart)
-    try:
-        prober = race(tmp_path / "run", starts="tiny", **settings).prober
-        assert {None: "none", False: "takes part", True: "teaches"}[prober and prober.teaches] == role
-    finally:
-        STARTS.unregister("tiny")
+    prober = race(tmp_path / "run", starts="tiny", **settings).prober
+    assert {None: "none", False: "takes part", True: "teaches"}[prober and prober.teaches] == role
 
 
 @pytest.mark.parametrize(
@@ -58,27 +53,20 @@ def test_a_pretrained_network_above_the_limits_teaches_where_it_is_asked_to(sett
     [(60, {}, 30), (100, {}, 40), (400, {}, 80), (60, {"validation_split": 0.1}, 6)],
 )
 def test_of_few_samples_more_are_held_out_unless_the_user_says(samples, settings, held_out, tmp_path):
-    found = race(tmp_path / "run", few=samples, starts="none", initializer="none", **settings)
+    found = race(tmp_path / "run", few=samples, initializer="none", **settings)
     assert len(found.held_out[0]) == held_out and len(found.data[0]) == samples - held_out
 
 
 def test_a_start_that_cannot_be_read_is_an_error_before_the_race(tmp_path):
     (tmp_path / "damaged.keras").write_bytes(b"no network")
-    try:
-        with pytest.raises(StartError, match=r"damaged\.keras"):
-            race(tmp_path / "run", starts=str(tmp_path / "damaged.keras"))
-    finally:
-        STARTS.unregister("damaged")
+    with pytest.raises(StartError, match=r"damaged\.keras"):
+        race(tmp_path / "run", starts=str(tmp_path / "damaged.keras"))
 
 
 def test_limits_leave_the_sizes_of_images_that_are_within(tmp_path):
-    STARTS.register("tiny", TinyStart)
-    try:
-        free = race(tmp_path / "free", starts="tiny").prober
-        assert free.space.sizes_of_images == (64, 96)
-        for size, left in ((64, (64,)), (96, (64, 96))):
-            most = macs(free.network("tiny", size))
-            found = race(tmp_path / str(size), starts="tiny", max_macs=most).prober
-            assert found.space.sizes_of_images == left
-    finally:
-        STARTS.unregister("tiny")
+    free = race(tmp_path / "free", starts="tiny").prober
+    assert free.space.sizes_of_images == (64, 96)
+    for size, left in ((64, (64,)), (96, (64, 96))):
+        most = macs(free.network("tiny", size))
+        found = race(tmp_path / str(size), starts="tiny", max_macs=most).prober
+        assert found.space.sizes_of_images == left

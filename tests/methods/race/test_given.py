@@ -16,6 +16,7 @@ from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.method import Context
 from kerasnas.runs.progress import Progress
 from kerasnas.spaces import SPACES, MacroSpace, NASBench201Space, SignalSpace
+from tests.methods.race.test_running import images
 
 CELL = Genotype("darts", {"reduce": [("max_pool_3x3", 0, 2), ("sep_conv_3x3", 1, 2)]})
 SIZES = {"num_nodes": 1, "stem_strides": 1, "retrain_filters": 3, "retrain_cells": 2, "num_cells": 2}
@@ -59,15 +60,9 @@ OWN = """
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    rng, arrays = np.random.default_rng(0), {}
-    for part, number in (("train", 240), ("test", 60)):
-        y = np.arange(number) % 3
-        x = 0.4 * rng.random((number, 4, 4, 1)).repeat(3, axis=1).repeat(3, axis=2)
-        for label in range(3):
-            x[y == label, 2 + 3 * label] += 0.6
-        arrays |= {f"x_{part}": x.astype("float32"), f"y_{part}": y}
-    path = tmp_path_factory.mktemp("data") / "rows.npz"
-    np.savez(path, **arrays)
+    rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("data") / "rows.npz"
+    (x, y), (x_test, y_test) = images(240, rng), images(60, rng)
+    np.savez(path, x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     return path
 
 

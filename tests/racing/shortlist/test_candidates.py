@@ -1,7 +1,6 @@
 """Which networks a shortlist consists of."""
 
 import numpy as np
-import pytest
 
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.racing.shortlist.candidates import candidates, drawn
@@ -79,13 +78,6 @@ def test_candidates_of_a_set_smaller_than_the_shortlist_are_all_of_it():
     every = [space.decode(indices) for indices in space]
     chosen = candidates(space, every[:1], 50, lambda genotype: 0.0)
     assert chosen[0] == every[0] and set(chosen) == set(every)
-
-
-def test_candidates_of_nothing():
-    with pytest.raises(ValueError, match="one genotype at least"):
-        candidates(SPACE, [], 3, lambda genotype: 0.0)
-    with pytest.raises(ValueError, match=r"argument `size`. Expected an integer of at least 1"):
-        candidates(SPACE, [cell("333333")], 0, lambda genotype: 0.0)
 
 
 def test_without_a_proxy_the_others_are_drawn_at_random_within_the_set():

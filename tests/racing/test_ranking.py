@@ -1,11 +1,10 @@
-"""What an initialization gave."""
+"""By how much contestants lead others, and what an initialization gave."""
 
 from types import SimpleNamespace
 
 import numpy as np
 
-from kerasnas.racing.gains import control_of, gain_of
-from kerasnas.racing.race.ranking import comparison
+from kerasnas.racing.race.ranking import comparison, control_of, gain
 
 
 def entry(genotype, accuracies, **recipe):
@@ -23,6 +22,8 @@ ENTRIES = {
     "lonely": entry("c", [0.5], initializer="shelf"),
     "waiting": entry("d", [], initializer="shelf"),
     "drawn": entry("d", [0.4]),
+    "ahead": entry("e", [0.5], initializer="shelf"),
+    "too slow": entry("e", []),
 }
 
 
@@ -30,21 +31,25 @@ def hits(name, rung):
     return np.arange(100) < round(100 * ENTRIES[name]["rungs"][rung]["accuracy"])
 
 
+FIELD = SimpleNamespace(entries=ENTRIES, scores=hits)
+
+
 def test_the_control_is_the_same_network_by_the_same_recipe():
     assert {name: control_of(ENTRIES, name) for name in ENTRIES if control_of(ENTRIES, name)} == {
         "begun": "plain",
         "waiting": "drawn",
+        "ahead": "too slow",
     }
 
 
 def test_the_gain_is_that_of_the_last_rung_of_both():
-    gain = gain_of(ENTRIES, "begun", hits)
-    assert (gain["control"], gain["steps"], gain["initializer"]) == ("plain", 100, "shelf")
-    assert np.isclose(gain["difference"], 0.3) and gain["error"] > 0
-    assert [name for name in ENTRIES if gain_of(ENTRIES, name, hits)] == ["begun"]
+    found = gain(FIELD, "begun")
+    assert (found["control"], found["steps"], found["initializer"]) == ("plain", 100, "shelf")
+    assert np.isclose(found["difference"], 0.3) and found["error"] > 0
+    assert [name for name in ENTRIES if gain(FIELD, name)] == ["begun"]
 
 
 def test_contestants_are_compared_after_the_last_rung_of_both():
-    found = {one["name"]: one for one in comparison(SimpleNamespace(entries=ENTRIES, scores=hits), "begun")}
+    found = {one["name"]: one for one in comparison(FIELD, "begun")}
     assert (found["begun+flip"]["rung"], found["plain"]["rung"]) == (2, 1)
     assert np.isclose(found["begun+flip"]["difference"], 0) and np.isclose(found["plain"]["difference"], 0.3)
