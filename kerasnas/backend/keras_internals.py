@@ -46,14 +46,13 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
     calls: Counter[int] = Counter()
     for inner in flatten_layers(model):
         parts: dict[int, int] = {}  # of each sample, that a tensor has in its batch
-        for _, nodes in sorted(getattr(inner, "_nodes_by_depth", {}).items(), reverse=True):
-            for node in nodes:
-                number = max((parts.get(id(x), 1) for x in node.input_tensors), default=1)
-                calls[id(node.operation)] += number
-                shapes = [x.shape[1:] for x in (*node.input_tensors, *node.outputs)]
-                if type(node.operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
-                    number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name
-                parts |= {id(x): number for x in node.outputs}
+        for operation, read, written in nodes_of(inner):
+            number = max((parts.get(id(x), 1) for x in read), default=1)
+            calls[id(operation)] += number
+            shapes = [x.shape[1:] for x in (*read, *written)]
+            if type(operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
+                number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name
+            parts |= {id(x): number for x in written}
     return calls
 
 

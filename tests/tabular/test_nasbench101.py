@@ -180,6 +180,8 @@ def test_messages_cut_short_are_refused():
             assert length == len(message) - 9
         except ValueError:
             assert length != len(message) - 9
+    with pytest.raises(ValueError, match="without all of seconds"):
+        official.decode_metrics(metrics(4, float("nan"), [0.5] * 3, 7))
 
 
 # Damage -----------------------------------------------------------------------------------------------------
