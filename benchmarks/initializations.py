@@ -32,6 +32,7 @@ TESTED = {
     name: fold for fold, names in FOLDS.items() for name in names if name not in ("kannada_writers", "cifar10_16")
 }
 META = ("reptile", "fomaml", "anil")
+DECAY = 0.35  # of the time, in which the rate falls
 SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
 
 
@@ -55,7 +56,7 @@ def network(name, data, start, seed):
     return model
 
 
-def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
+def fine_tune(model, name, data, x, y, seconds, rate, seed):
     """Train for `seconds`; return accuracies on the test part after each third (of all images) and at the end."""
     from value_contenders import augmentation
 
@@ -74,7 +75,7 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
         contestant.advance(
             time.process_time,
             third * seconds / 3 - done,
-            schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / decay),
+            schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / DECAY),
         )
         if len(x) == len(data.x_train) or third == 3:
             found.append(float(contestant.scores(data.x_test, data.y_test).mean()))

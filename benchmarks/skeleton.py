@@ -92,6 +92,15 @@ def find(folder: str | Path, *patterns: str) -> Path:
     raise SystemExit(f"There is no {' and no '.join(patterns)} in or below {folder}.")
 
 
+def save(path: Path, parts: Sequence[Any], **more: Any) -> str:
+    """Write the arrays of training and test, and the names of classes if they follow, as `.npz`; return the path."""
+    import numpy as np
+
+    names = ("x_train", "y_train", "x_test", "y_test", "classes")
+    np.savez(path, **dict(zip(names, parts, strict=False)), **more)
+    return str(path)
+
+
 # Threads and processes --------------------------------------------------------------------------------------
 def prepare(intra: int = 0, inter: int | None = None, quiet: int = 2) -> None:
     """Set TensorFlow up as the command line does, before it is asked for a device.
@@ -224,11 +233,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     >>> round(spearman([1, 2, 3, 4], [10, 20, 20, 40]), 4)
     0.9487
     """
-    import numpy as np
+    from scipy import stats
 
-    def ranks(values: Sequence[float]) -> np.ndarray:
-        _, inverse, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-    a, b = ranks(first), ranks(second)
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
+    constant = len(set(first)) < 2 or len(set(second)) < 2
+    return 0.0 if constant else float(stats.spearmanr(first, second).statistic)

@@ -43,8 +43,8 @@ class Target:
 
     def __init__(self, path: str):
         self.path = Path(path)
-        self.commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", ".", f":!{FOLDER}", ":!docs/results")
+        self.commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--", ".", f":!{FOLDER}", ":!docs/results")
         self.dirty = None if changed is None else bool(changed)
         self.load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
@@ -243,8 +243,8 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system(), "threads": threads}
 
 
-def _git(*words: str) -> str | None:
-    """Return git's answer, or None without one."""
+def git(*words: str) -> str | None:
+    """Return git's answer about this repository, or None without one."""
     try:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

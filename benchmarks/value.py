@@ -125,7 +125,8 @@ def draw(y, shots, seed):
 def run_race(arrays, minutes, seed, *flags):
     """`kerasnas search`: its test accuracy, and what its records say."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={contenders.save(arrays, folder)}"]
+        data = skeleton.save(Path(folder, "data.npz"), arrays)
+        command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={data}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads(Path(folder, "run", "result.json").read_text())
