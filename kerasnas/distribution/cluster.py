@@ -122,19 +122,13 @@ def _answers(address: str) -> bool:
 @contextlib.contextmanager
 def _answering(address: str) -> Any:
     """Accept connections at `address` inside the context; raise ClusterError if the port is taken."""
-    port = int(address.rpartition(":")[2])
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server.bind(("", port))
+        server = socket.create_server(("", int(address.rpartition(":")[2])))
     except OSError as error:
-        server.close()
+        reason = os.strerror(error.errno or 0)
         raise ClusterError(
-            f"This worker's own address {address} cannot be used: {error.strerror}. Is another process, such as an "
+            f"This worker's own address {address} cannot be used: {reason}. Is another process, such as an "
             "earlier run, still at this port? Choose another port in TF_CONFIG, on every worker, or end that process."
         ) from None
-    server.listen(64)
-    try:
+    with server:
         yield
-    finally:
-        server.close()
