@@ -25,8 +25,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -116,12 +114,10 @@ def run_searched(kind, minutes, seed, data):
     from kerasnas.spaces import PlanningSpace
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas", "search", "--space=planning", f"--dataset={KINDS[kind]}"]
-        command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run"]
+        flags = "--space=planning", f"--dataset={KINDS[kind]}", f"--cpu_minutes={minutes}", f"--seed={seed}"
         before = sum(os.times()[2:4])
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        result = skeleton.search(Path(folder, "run"), *flags)
         cpu = sum(os.times()[2:4]) - before
-        result = json.loads(Path(folder, "run", "result.json").read_text())
         genotype = Genotype.load(Path(folder, "run", "genotype.json"))
         model = keras.models.load_model(Path(folder, "run", "model.keras"))
     space = PlanningSpace.for_data(data.input_shape, 4, len(data.x_train))

@@ -129,6 +129,13 @@ def child(script: str | Path, *words: Any, python: str = sys.executable, **envir
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def search(folder: str | Path, *flags: str) -> dict[str, Any]:
+    """Run `kerasnas search` in a process of its own; return the record of the run."""
+    command = [sys.executable, "-m", "kerasnas", "search", f"--output_dir={folder}", *flags]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads(Path(folder, "result.json").read_text())
+
+
 def log(*words: Any) -> None:
     """Print progress to standard error."""
     print(*words, file=sys.stderr, flush=True)

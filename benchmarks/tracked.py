@@ -89,10 +89,11 @@ class Table:
         print(f"| {' | '.join(self.header)} |\n|{'---|' * len(self.header)}", flush=True)
 
     def add(self, cells: Iterable[Any]) -> None:
-        """Print a row, texts as they are, and keep it."""
+        """Print a row, texts as they are and None as nothing, and keep it."""
         cells = list(cells)
         self.rows.append(dict(zip(self.header, map(cell, cells), strict=True)))
-        print(f"| {' | '.join(words(one) if isinstance(one, dict) else str(one) for one in cells)} |", flush=True)
+        shown = (words(one) if one is None or isinstance(one, dict) else str(one) for one in cells)
+        print(f"| {' | '.join(shown)} |", flush=True)
 
 
 def record(

@@ -29,12 +29,12 @@ OVERRIDDEN = {
 """Private names of Keras that our subclasses define or set, which no function can wrap, with reasons."""
 
 
-def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[keras.layers.Layer]:
-    """Return every layer inside `layer`, at any depth, each once; `layer` itself first if `include_self`.
+def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Return `layer` itself and every layer inside of it, at any depth, each once.
 
     The public `Model.layers` stops at the first level, and a layer that is not a model has no `layers`.
     """
-    return list(layer._flatten_layers(include_self=include_self, recursive=True))
+    return list(layer._flatten_layers(recursive=True))
 
 
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
