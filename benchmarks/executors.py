@@ -13,6 +13,7 @@
 """
 
 import dataclasses
+import functools
 import os
 import signal
 import tempfile
@@ -73,15 +74,10 @@ def train(shared: Any, seed: int) -> float:
     return time.process_time() - start
 
 
-class Timed:
-    """A function that also returns its duration."""
-
-    def __init__(self, function: Function):
-        self.function = function
-
-    def __call__(self, shared: Any, item: Any) -> tuple[Any, float]:
-        start = time.perf_counter()
-        return self.function(shared, item), time.perf_counter() - start
+def timed(function: Function, shared: Any, item: Any) -> tuple[Any, float]:
+    """Return what a function returns, and its duration."""
+    start = time.perf_counter()
+    return function(shared, item), time.perf_counter() - start
 
 
 class Watched(Executor):
@@ -100,7 +96,7 @@ class Watched(Executor):
                 begun.append(time.perf_counter())
                 yield item
 
-        for number, (result, seconds) in self.executor.completed(Timed(function), noted(), shared):
+        for number, (result, seconds) in self.executor.completed(functools.partial(timed, function), noted(), shared):
             self.busy += seconds
             self.items += 1
             yield number, result

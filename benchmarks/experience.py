@@ -29,12 +29,11 @@ from pathlib import Path
 import numpy as np
 import skeleton
 import tracked
-from text import read
+from text import DATASETS, read
 
 from kerasnas.modalities.augmentations import drop_words
 from kerasnas.tasks.splits import split_samples
 
-DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waimai_zh")
 TEXTS, SEARCHED, EPOCHS, DRAWN = 3000, 1500, 6, 5
 ARMS = {"without": {"no_experience": True}, "with": {"remember": True}}
 

@@ -32,22 +32,18 @@ class Cluster(NamedTuple):
         return tuple(address for place, address in enumerate(self.addresses) if place != self.own)
 
 
-def read_cluster(text: str | None = None) -> Cluster:
+def has_several_workers() -> bool:
+    """Return True if TF_CONFIG describes several workers; raises ValueError if it is malformed."""
+    return bool(os.environ.get("TF_CONFIG", "").strip()) and len(read_cluster().addresses) > 1
+
+
+def read_cluster() -> Cluster:
     """Read the cluster that TF_CONFIG describes, with every address and the position of this process validated.
 
-    Args:
-        text: content of TF_CONFIG. Defaults to None: that of the environment.
-
     Raises:
-        TypeError: if `text` is not a string.
         ValueError: if it is missing or malformed; states what was expected, with an example.
-
-    Example:
-
-    >>> read_cluster('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}').peers
-    ('a:1',)
     """
-    text = os.environ.get("TF_CONFIG", "") if text is None else checks.instance("text", text, str)
+    text = os.environ.get("TF_CONFIG", "")
 
     def wrong(expected: str, received: Any) -> ValueError:
         hint = f"Set it for each worker, with its own index, such as TF_CONFIG='{EXAMPLE}'"
