@@ -164,58 +164,38 @@ def test_ran_on_jax_without_tensorflow(name, request):
     assert not jax["tensorflow"]
 
 
-def test_same_seed_is_the_same_supernet(both):
-    names = [name for name in both[0] if name.startswith("start-")]
-    assert len(names) > 10
-    for name in names:
-        np.testing.assert_array_equal(both[0][name], both[1][name])
-
-
-def test_losses_and_alphas_agree(both):
+@pytest.mark.parametrize(
+    ("tolerance", "names"),
+    [
+        (0, ("start-",)),  # the same seed is the same supernet
+        (1e-3, ("end-",)),
+        (1e-4, ("history-loss", "history-val_loss", "history-alpha_entropy", "alphas", "predictions")),
+        (1e-4, ("float32-loss", "float32-val_loss", "float32-alphas")),  # unrolled, by the rate of each step
+        (2e-2, ("mixed_float16-loss", "mixed_float16-val_loss", "mixed_float16-alphas")),
+        (1e-4, ("signals-",)),
+        (1e-4, ("own-",)),  # of a user's model
+    ],
+)
+def test_searches_agree(both, tolerance, names):
     jax, tensorflow = both
     assert jax.keys() == tensorflow.keys()
-    for name in ("history-loss", "history-val_loss", "history-alpha_entropy", "alphas", "predictions"):
-        np.testing.assert_allclose(jax[name], tensorflow[name], atol=1e-4, err_msg=name)
-    assert np.abs(jax["alphas"]).max() > 0.01  # they moved, by more than the tolerance
+    found = [name for name in jax if name.startswith(names)]
+    assert len(found) >= len(names)
+    for name in found:
+        np.testing.assert_allclose(jax[name], tensorflow[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+def test_alphas_move_and_count_their_steps(both):
+    jax, tensorflow = both
+    assert np.abs(jax["alphas"]).max() > 0.01 and jax["float32-moved"] > 0.01  # by more than the tolerance
     np.testing.assert_allclose(jax["curvature"], tensorflow["curvature"], rtol=1e-2)
     assert jax["curvature"] > 0
     assert str(jax["genotype"]) == str(tensorflow["genotype"])
     for record in both:  # three epochs of two steps; in the first one the alphas and their optimizer are frozen
         np.testing.assert_array_equal(record["iterations"], [6, 6, 4])
-
-
-def test_all_weights_and_statistics_agree(both):
-    names = [name for name in both[0] if name.startswith("end-")]
-    for name in names:
-        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-3, err_msg=name)
-
-
-def test_unrolled_steps_agree(both):
-    """The look ahead reads rate and momentum as they are in each step, not as they were at tracing."""
-    jax, tensorflow = both
-    for name in ("float32-loss", "float32-val_loss", "float32-alphas"):
-        np.testing.assert_allclose(jax[name], tensorflow[name], atol=1e-4, err_msg=name)
-    assert jax["float32-moved"] > 0.01
-
-
-def test_loss_scales_agree(both):
-    jax, tensorflow = both
-    for name in ("mixed_float16-loss", "mixed_float16-val_loss", "mixed_float16-alphas"):
-        np.testing.assert_allclose(jax[name], tensorflow[name], atol=2e-2, err_msg=name)
-    for record in both:
         np.testing.assert_array_equal(record["float32-scales"], [1, 1])
         np.testing.assert_array_equal(record["mixed_float16-scales"], [2.0**15, 2.0**56])  # four steps, all skipped
         assert record["mixed_float16-moved"] == 0
-
-
-def test_supernets_for_signals_agree(both):
-    for name in ("signals-True", "signals-False"):
-        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-4, err_msg=name)
-
-
-def test_users_model_agrees(both):
-    for name in ("own-loss", "own-alphas"):
-        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-4, err_msg=name)
 
 
 def test_meta_gradients_agree(meta):
