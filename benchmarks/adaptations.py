@@ -24,7 +24,7 @@ import numpy as np
 import skeleton
 import tracked
 import value
-from value_contenders import accuracy, augmentation, scaled
+from value_contenders import accuracy, advanced, augmentation, scaled
 
 METHODS = ("whole", "random", "evolution", "mixed")
 DOMAINS = ("caltech101", "pacs", "rsscn7", "gtsrb", "cifar10_mini", "neu_steel")
@@ -39,26 +39,17 @@ NOTE = (
 
 def trained(space, genotype, x, y, shape, classes, name, seconds, clock, seed):
     """Return the network of a genotype, trained until `seconds` by the clock, with its averaged weights."""
-    from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
-    from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.race.challenge import BATCH
-    from kerasnas.racing.rungs import fitting_batch_size
-    from kerasnas.racing.winners import annealed
     from kerasnas.starts import begin
     from kerasnas.tasks.known import CLASSIFICATION
-    from kerasnas.training.recipe import TrainingRecipe
 
     model = space.build_network(genotype, shape, classes, seed=seed)
     begin(model, x, y, CLASSIFICATION)
-    model = TrainingRecipe(**{**vars(RECIPE), **space.defaults}).compile_network(model, None)
-    batches = ArrayBatches(x, y, fitting_batch_size(len(x), BATCH), seed=seed, augment=augmentation(name))
-    contestant = Contestant(model, batches, 10)
-    left = seconds - clock()
-    if contestant.learns and left > 0:
-        contestant.advance(clock, left, schedule=lambda past: annealed(past / left))
+    recipe = {**vars(RECIPE), **space.defaults}
+    contestant = advanced(model, recipe, name, x, y, seconds, clock, seed, BATCH, warmup=10)
     contestant.average.apply()
-    return model
+    return contestant.model
 
 
 def sampled(space, method, learn, held, shape, classes, name, seconds, clock, seed):

@@ -9,7 +9,7 @@ The official files are pickles: only their own package opens them, in this scrip
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def main() -> None:
     (convert_size if size else convert)(api, arguments.destination)
 
 
-def convert(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
+def convert(api: Any, path: str | os.PathLike) -> None:
     """Write the compact file from the official benchmark.
 
     Make `api` with `nats_bench.create(None, "tss", fast_mode=True, verbose=False)` or
@@ -41,28 +41,26 @@ def convert(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print
         api: anything with `len(api)`, `api[index]` (the architecture string), `api.get_cost_info(index, dataset)` and
             `api.get_more_info(index, dataset, hp=..., is_random=False)`, as both packages have it.
         path: the `.npz` to write.
-        log: called with each line of progress. Defaults to `print`.
     """
     space = NASBench201Space()
-    cells, arrays = _rows(api, (12, 200), log)
+    cells, arrays = _rows(api, (12, 200))
     indices = [space.encode(space.from_string(cell)) for cell in cells]
     _write(path, {"ops": np.array(indices, "uint8"), "op_names": np.array(NASBENCH201_PRIMITIVES), **arrays})
 
 
-def convert_size(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
+def convert_size(api: Any, path: str | os.PathLike) -> None:
     """Write the compact file of the size search space.
 
     Args:
         api: as for `convert`, made with `nats_bench.create(None, "sss", fast_mode=True, verbose=False)`.
         path: the `.npz` to write.
-        log: called with each line of progress. Defaults to `print`.
     """
-    networks, arrays = _rows(api, (1, 12, 90), log)
+    networks, arrays = _rows(api, (1, 12, 90))
     channels = [[int(count) for count in network.split(":")] for network in networks]
     _write(path, {"channels": np.array(channels, "uint8"), **arrays})
 
 
-def _rows(api: Any, lengths: Sequence[int], log: Callable[[str], Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+def _rows(api: Any, lengths: Sequence[int]) -> tuple[list[str], dict[str, np.ndarray]]:
     """The architecture strings, and the columns of all data sets."""
     official = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}
     columns: dict[str, list[float]] = {}
@@ -78,7 +76,7 @@ def _rows(api: Any, lengths: Sequence[int], log: Callable[[str], Any]) -> tuple[
             columns.setdefault(f"params_{ours}", []).append(1e6 * cost["params"])
             columns.setdefault(f"flops_{ours}", []).append(1e6 * cost["flops"])
         if index % 1000 == 999:
-            log(f"{index + 1} of {len(api)} architectures")
+            print(f"{index + 1} of {len(api)} architectures")
     return [api[index] for index in range(len(api))], {
         name: np.array(values, "float32") for name, values in columns.items()
     }

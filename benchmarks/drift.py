@@ -37,6 +37,7 @@ import keras
 import numpy as np
 import skeleton
 import tracked
+from value_contenders import accuracy
 
 from kerasnas import DriftMonitor, readapt
 from kerasnas.drift.view import ModelView
@@ -115,10 +116,6 @@ def stream(name, data, seed):
         labels[late] = (labels[late] + 5) % 10
     shape = (WINDOWS, WINDOW)
     return images.reshape(*shape, 28, 28, 1), labels.reshape(shape)
-
-
-def accuracy(model, x, y):
-    return float((model.predict(x, batch_size=250, verbose=0).argmax(axis=1) == y).mean())
 
 
 def accuracies(model, x, y):

@@ -13,6 +13,7 @@
 """
 
 import dataclasses
+import functools
 import os
 import signal
 import tempfile
@@ -37,6 +38,7 @@ from kerasnas.runs.folder import RunFolder
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
+ITEMS = 8  # of a measurement of throughput, and of a kill
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")
 CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/racing"]
 PARTS = {
@@ -72,15 +74,10 @@ def train(shared: Any, seed: int) -> float:
     return time.process_time() - start
 
 
-class Timed:
-    """A function that also returns its duration."""
-
-    def __init__(self, function: Function):
-        self.function = function
-
-    def __call__(self, shared: Any, item: Any) -> tuple[Any, float]:
-        start = time.perf_counter()
-        return self.function(shared, item), time.perf_counter() - start
+def timed(function: Function, shared: Any, item: Any) -> tuple[Any, float]:
+    """Return what a function returns, and its duration."""
+    start = time.perf_counter()
+    return function(shared, item), time.perf_counter() - start
 
 
 class Watched(Executor):
@@ -99,7 +96,7 @@ class Watched(Executor):
                 begun.append(time.perf_counter())
                 yield item
 
-        for number, (result, seconds) in self.executor.completed(Timed(function), noted(), shared):
+        for number, (result, seconds) in self.executor.completed(functools.partial(timed, function), noted(), shared):
             self.busy += seconds
             self.items += 1
             yield number, result
@@ -125,29 +122,29 @@ def measure_overhead(name: str) -> dict[str, float]:
         return {"first_s": first, "each_ms": 1000 * each, "megabyte_ms": 1000 * (time.perf_counter() - start) / 30}
 
 
-def measure_throughput(name: str, epochs: int = 4, number: int = 8) -> dict[str, float]:
+def measure_throughput(name: str) -> dict[str, float]:
     with open_executor(name) as executor:
         executor.map(train, range(executor.workers), shared=1)  # the imports
         start = time.perf_counter()
-        spent = executor.map(train, range(number), shared=epochs)
+        spent = executor.map(train, range(ITEMS), shared=4)
         seconds = time.perf_counter() - start
-        return {"per_minute": 60 * number / seconds, "cpu_s": sum(spent) / number, "workers": executor.workers}
+        return {"per_minute": 60 * ITEMS / seconds, "cpu_s": sum(spent) / ITEMS, "workers": executor.workers}
 
 
-def measure_kill(name: str, number: int = 8) -> dict[str, float]:
+def measure_kill(name: str) -> dict[str, float]:
     seconds = {}
     with open_executor(name) as executor:
         executor.map(nothing, range(2 * executor.workers))
         for kill in (False, True):
             folder = tempfile.mkdtemp()
-            killer = threading.Thread(target=_kill, args=(folder, number // 2), daemon=True)
+            killer = threading.Thread(target=_kill, args=(folder, ITEMS // 2), daemon=True)
             start = time.perf_counter()
             if kill:
                 killer.start()
-            assert executor.map(second, range(number), shared=folder) == list(range(number))
+            assert executor.map(second, range(ITEMS), shared=folder) == list(range(ITEMS))
             seconds[kill] = time.perf_counter() - start
             runs = len(list(Path(folder).iterdir()))
-            assert runs == number + kill, f"{runs} runs of {number} items"
+            assert runs == ITEMS + kill, f"{runs} runs of {ITEMS} items"
     return {"without_s": seconds[False], "with_s": seconds[True], "cost_s": seconds[True] - seconds[False]}
 
 

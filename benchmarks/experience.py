@@ -29,12 +29,11 @@ from pathlib import Path
 import numpy as np
 import skeleton
 import tracked
-from text import read
+from text import DATASETS, read
 
 from kerasnas.modalities.augmentations import drop_words
 from kerasnas.tasks.splits import split_samples
 
-DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waimai_zh")
 TEXTS, SEARCHED, EPOCHS, DRAWN = 3000, 1500, 6, 5
 ARMS = {"without": {"no_experience": True}, "with": {"remember": True}}
 
@@ -128,7 +127,7 @@ def search(arguments):
     runs = skeleton.Runs(arguments.raw, "part", "dataset", "seed", "arm")
     known = records(arguments, 0)
     for seed, name in itertools.product(skeleton.numbers(arguments.seeds), arguments.datasets.split(",")):
-        x, y, x_test, y_test, classes = parts(arguments.data, name, SEARCHED)
+        arrays = parts(arguments.data, name, SEARCHED)
         for arm, options in ARMS.items():
             if runs.has("search", name, seed, arm):
                 continue
@@ -139,10 +138,9 @@ def search(arguments):
                 for other, record in known.items():
                     if other != name:
                         store.append(record)
-                file = Path(folder) / "texts.npz"
-                np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
+                file = skeleton.save(Path(folder, "texts.npz"), arrays)
                 options = {**options, "shortlist": 4, "shortlist_steps": ("400",), "random_genotypes": 0}
-                config = methods.SearchConfig.suited(space="text", dataset=str(file), seed=seed, **options)
+                config = methods.SearchConfig.suited(space="text", dataset=file, seed=seed, **options)
                 result = methods.search(config, Path(folder) / "run", lambda line: None)
             advised = [one["genotype"] for one in result.get("experience", {"networks": []})["networks"]]
             val = max(one["val_accuracy"] for one in result["shortlist"]["rungs"][0]["networks"])
@@ -186,7 +184,6 @@ def looked_up(arguments, seed):
 
 def report(arguments):
     """Print the table of both parts, and record it."""
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
     seeds = skeleton.numbers(arguments.seeds)
     tables = [table for seed in seeds if (table := looked_up(arguments, seed))]
     runs, searched = {}, [row for row in rows_of(arguments.raw, "search") if row["seed"] in seeds]

@@ -20,9 +20,9 @@ from typing import Any
 
 import skeleton
 import tracked
-from search_step import STEP_CODE, case_options, in_own_process
+from search_step import STEP_CODE, case_options, in_own_process, timed, trainer
 
-CASES = {"first_order": {}, "second_order": {"hypergradient": "unrolled"}, "sampled": {"relaxation": "gumbel"}}
+CASES = ("first_order", "second_order", "sampled")
 TINY = {"filters": 2, "cells": 1, "nodes": 1, "batch": 4, "steps": 2}
 SIZES = tuple(TINY)
 
@@ -41,6 +41,9 @@ def main() -> None:
     if arguments.tiny:
         vars(arguments).update(TINY, epochs=1)
     if arguments.one:
+        import keras
+
+        keras.config.set_dtype_policy(arguments.policy)
         print(json.dumps({"step": measure_one_step, "search": measure_search}[arguments.one](arguments)))
         return
     os.environ |= {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cuda" if arguments.device == "gpu" else "cpu"}
@@ -92,41 +95,16 @@ def _row(name: str, record: dict[str, Any] | None, batch: int) -> list[str]:
     ]
 
 
-def _trainer(arguments: Any, input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
-    import keras
-
-    import kerasnas
-
-    keras.config.set_dtype_policy(arguments.policy)
-    case = CASES[arguments.case]
-    space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes)
-    supernet = space.build_supernet(input_shape, num_classes, relaxation=case.get("relaxation", "softmax"))
-    search = kerasnas.BilevelTrainer(supernet, case.get("hypergradient", "first_order"), **options)
-    search.compile()
-    return search
-
-
 def measure_one_step(arguments: Any) -> dict[str, Any]:
     """Measure the time of the step, its share of the peak, and its memory."""
     import jax
-    import numpy as np
 
     from kerasnas.backend import devices
-    from kerasnas.diagnostics.step_timing import matmul_peak, measure_step, step_flops
+    from kerasnas.diagnostics.step_timing import matmul_peak, step_flops
 
-    made: list[Any] = []
-
-    def build() -> Any:
-        # As the peer's: without the auxiliary skip connection and the warm-up.
-        search = _trainer(arguments, (32, 32, 3), 10, auxiliary_skip=0.0, architecture_warmup_epochs=0)
-        made.append(search)
-        return search
-
-    samples = max(8 * arguments.batch, 40)
-    x = np.random.default_rng(0).random((samples, 32, 32, 3), "float32")
-    timing = measure_step(build, x, np.arange(samples) % 10, arguments.batch, arguments.steps)
+    search, timing = timed(arguments)
     seconds = statistics.median(timing.wall_s)
-    flops = step_flops(made[0].supernet, arguments.batch, made[0].hypergradient)
+    flops = step_flops(search.supernet, arguments.batch, search.hypergradient)
     memory = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")  # a CPU does not say
     return {
         "framework": "kerasnas on jax",
@@ -146,7 +124,7 @@ def measure_search(arguments: Any) -> dict[str, Any]:
     data = kerasnas.datasets.load("fashion_mnist_mini")
     size = 8 * arguments.batch if arguments.tiny else len(data.x_train)
     begin = time.perf_counter()
-    search = _trainer(arguments, data.input_shape, data.num_classes, architecture_warmup_epochs=0)
+    search = trainer(arguments, data.input_shape, data.num_classes)
     history = search.fit(
         data.x_train[:size], data.y_train[:size], batch_size=arguments.batch, epochs=arguments.epochs, verbose=0
     ).history

@@ -361,16 +361,11 @@ def summarize(arguments: Any, rows: list[dict]) -> None:
         shown = tracked.Table(["what", "seeds", *columns, "CPU s"])
         for what in dict.fromkeys(row["what"] for row in own if "what" in row):
             runs = [row for row in own if row.get("what") == what]
-            test = [run["test"] for run in runs]
-            low, high = wilson_interval(float(np.mean(test)), 1000)
             tops = [run["top"] for run in runs if "top" in run]
             each = ", ".join(f"{one:.1f}" for one in tops) if len(tops) <= 5 else f"median {np.median(tops):.1f}"
             top = [f"{np.mean(tops):.1f}", each] if tops else ["", ""]
-            validation, cpu = (
-                f"{np.mean([run[key] for run in runs]):.{d}f}" for key, d in (("validation", 3), ("cpu", 0))
-            )
-            spread = f"{np.mean(test):.3f} ({min(test):.3f} to {max(test):.3f})"
-            shown.add([what, len(runs), validation, spread, f"{low:.3f} to {high:.3f}", *top, cpu])
+            *accuracies, cpu = _cells(runs)
+            shown.add([what, len(runs), *accuracies, *top, cpu])
         print()
         question = f"What do searches find on {dataset.capitalize()}, beside methods that need no search?"
         runs = [row for row in own if "what" in row]
@@ -385,15 +380,11 @@ def summarize_product(arguments: Any, rows: list[dict]) -> None:
     shown = tracked.Table(["data", "what", "seeds", *columns])
     for dataset, what in dict.fromkeys((row["dataset"], row["what"]) for row in rows):
         runs = [row for row in rows if (row["dataset"], row["what"]) == (dataset, what)]
-        test = [run["test"] for run in runs]
-        low, high = wilson_interval(float(np.mean(test)), 1000)
         shares = [100 * run["weights"]["regression"] / sum(run["weights"].values()) for run in runs]
         whole = what == f"product, {PRODUCT['mixture']}"
         mixed = [f"{min(shares):.0f} to {max(shares):.0f}", sum(run["smoothed"] for run in runs)] if whole else ["", ""]
-        validation, cpu = (np.mean([run[key] for run in runs]) for key in ("validation", "cpu"))
-        spread = f"{np.mean(test):.3f} ({min(test):.3f} to {max(test):.3f})"
-        cells = [f"{validation:.3f}", spread, f"{low:.3f} to {high:.3f}", *mixed, f"{cpu:.0f}"]
-        shown.add([dataset, what, len(runs), *cells])
+        *accuracies, cpu = _cells(runs)
+        shown.add([dataset, what, len(runs), *accuracies, *mixed, cpu])
     print()
     question = "What does `kerasnas search graph.npz` return?"
     code = (*CODE, "kerasnas/methods/nodes")
@@ -406,6 +397,15 @@ def summarize_product(arguments: Any, rows: list[dict]) -> None:
     )
     intervals = "Minimum and maximum in brackets"
     tracked.record(arguments, shown.rows, intervals=intervals, part="product", command=_commands(rows), **more)
+
+
+def _cells(runs: list[dict]) -> list[str]:
+    """Return the validation accuracy of runs, that on the test nodes, the interval of one test, and the CPU seconds."""
+    test = [run["test"] for run in runs]
+    validation, cpu = (np.mean([run[key] for run in runs]) for key in ("validation", "cpu"))
+    low, high = wilson_interval(float(np.mean(test)), 1000)
+    spread = f"{np.mean(test):.3f} ({min(test):.3f} to {max(test):.3f})"
+    return [f"{validation:.3f}", spread, f"{low:.3f} to {high:.3f}", f"{cpu:.0f}"]
 
 
 def _commands(runs: list[dict]) -> str:

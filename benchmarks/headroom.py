@@ -30,7 +30,7 @@ import numpy as np
 import skeleton
 import tracked
 import value
-from value_contenders import FLIPS, augmentation, scaled
+from value_contenders import FLIPS, advanced, scaled
 
 DOMAINS = ("caltech101", "cifar10_mini", "pacs", "rsscn7", "gtsrb", "neu_steel", "sign_digits", "notmnist")
 DOMAINS = (*DOMAINS, "chula_rbc", "bccd_cells", "kannada", "fashion_mnist_mini")
@@ -101,12 +101,8 @@ def answers(option, arrays, name, seconds, seed):
     """Train an option; return the probabilities of each class for the test images, by view."""
     import keras
 
-    from kerasnas.datasets.batches import ArrayBatches
-    from kerasnas.racing.entrants.contestant import WARMUP, Contestant
+    from kerasnas.racing.entrants.contestant import WARMUP
     from kerasnas.racing.race.challenge import BATCH
-    from kerasnas.racing.rungs import fitting_batch_size
-    from kerasnas.racing.winners import annealed
-    from kerasnas.training.recipe import TrainingRecipe
 
     def clock():
         return time.process_time() - started
@@ -119,12 +115,8 @@ def answers(option, arrays, name, seconds, seed):
     else:
         model, recipe = raced(option, x, shape, classes, seed)
         most, warmup = 64, WARMUP
-    model = TrainingRecipe(**recipe).compile_network(model, None)
-    batches = ArrayBatches(x, y, fitting_batch_size(len(x), most), seed=seed, augment=augmentation(name))
-    contestant = Contestant(model, batches, warmup)
-    if contestant.learns:
-        left = seconds - clock()
-        contestant.advance(clock, left, schedule=lambda past: annealed(past / left))
+    contestant = advanced(model, recipe, name, x, y, seconds, clock, seed, most, warmup)
+    model = contestant.model
     views = {"last_weights": model.predict(x_test, batch_size=250, verbose=0)} if option == "drawn" else {}
     with contestant.average.applied():
         views[option] = views["average"] = model.predict(x_test, batch_size=250, verbose=0)

@@ -32,6 +32,7 @@ TESTED = {
     name: fold for fold, names in FOLDS.items() for name in names if name not in ("kannada_writers", "cifar10_16")
 }
 META = ("reptile", "fomaml", "anil")
+DECAY = 0.35  # of the time, in which the rate falls
 SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
 
 
@@ -55,7 +56,7 @@ def network(name, data, start, seed):
     return model
 
 
-def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
+def fine_tune(model, name, data, x, y, seconds, rate, seed):
     """Train for `seconds`; return accuracies on the test part after each third (of all images) and at the end."""
     from value_contenders import augmentation
 
@@ -74,7 +75,7 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
         contestant.advance(
             time.process_time,
             third * seconds / 3 - done,
-            schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / decay),
+            schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / DECAY),
         )
         if len(x) == len(data.x_train) or third == 3:
             found.append(float(contestant.scores(data.x_test, data.y_test).mean()))
@@ -126,35 +127,28 @@ def report(arguments, records):
     """Print the tables, and record what every method leads drawn weights by, over domains."""
     from kerasnas.intervals import mean_interval
 
-    shown = []
-    for network_name in sorted({r["network"] for r in records}):
-        for shots in sorted({r["shots"] for r in records}):
-            own = [r for r in records if r["shots"] == shots and r["network"] == network_name]
-            found = {}
-            for r in own:
+    shown = tracked.Table(["network", "images a class", "method", "mean accuracy", "lead over drawn weights"])
+    for network_name, shots in sorted({(r["network"], r["shots"]) for r in records}):
+        found = {}
+        for r in records:
+            if (r["network"], r["shots"]) == (network_name, shots):
                 label = r["method"] + (f", {r['scale']:.2g} of the time" if r["scale"] != 1 else "")
-                found.setdefault(label, {})[r["domain"], r["seed"]] = r
-            print(f"\n{network_name}, {shots or 'all'} images a class")
-            domains = sorted({r["domain"] for r in own})
-            print(f"{'':24}" + "".join(f"{name[:13]:>14}" for name in domains) + f"{'mean':>8}  less scratch")
-            base = found.get("scratch", {})
-            for label, runs in found.items():
-                cells = [[100 * r["accuracy"] for (d, _), r in runs.items() if d == name] for name in domains]
-                line = f"{label:24}" + "".join(f"{np.mean(c):14.1f}" if c else f"{'':14}" for c in cells)
-                line += f"{np.mean([np.mean(c) for c in cells if c]):8.1f}"
-                row = {"network": network_name, "images a class": shots or "all", "method": label}
-                shown.append({**row, "mean accuracy": round(float(np.mean([np.mean(c) for c in cells if c])), 1)})
-                both = {k: 100 * (runs[k]["accuracy"] - base[k]["accuracy"]) for k in runs if k in base}
-                tested = {domain for domain, _ in both}
-                if len(tested) > 1 and label != "scratch":
-                    lead, reach = mean_interval(list(both.values()), [domain for domain, _ in both])
-                    line += f"  {lead:+.1f} ± {reach:.1f} (n={len(tested)})"
-                    cell = {"mean": round(lead, 1), "reach": round(reach, 1), "runs": len(tested)}
-                    shown[-1]["lead over drawn weights"] = cell
-                print(line)
+                found.setdefault(label, {})[r["domain"], r["seed"]] = 100 * r["accuracy"]
+        base = found.get("scratch", {})
+        for label, runs in found.items():
+            by_domain = {}
+            for (domain, _), accuracy in runs.items():
+                by_domain.setdefault(domain, []).append(accuracy)
+            mean = float(np.mean([np.mean(own) for own in by_domain.values()]))
+            leads = {key: runs[key] - base[key] for key in runs if key in base}
+            cell, tested = None, [domain for domain, _ in leads]
+            if len(set(tested)) > 1 and label != "scratch":
+                lead, reach = mean_interval(list(leads.values()), tested)
+                cell = {"mean": round(lead, 1), "reach": round(reach, 1), "runs": len(set(tested))}
+            shown.add([network_name, shots or "all", label, round(mean, 1), cell])
     code = ["kerasnas/meta/initializer.py", "kerasnas/meta/fitting.py", "benchmarks/pretrain_folds.py"]
     intervals = "Test accuracy in percent; ± 95 % interval over domains (their number), seeds averaged first"
-    tracked.record(arguments, shown, code=code, intervals=intervals, runs=records)
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=records)
 
 
 def main():

@@ -45,10 +45,9 @@ def main() -> None:
         times = {"predicted_ms": np.round(predicted, 4).tolist(), "measured_ms": np.round(measured, 4).tolist()}
         runs.append({"space": name, **times})
         errors = [abs(p - m) / m for p, m in zip(predicted, measured, strict=True)]
-        ranks = [np.argsort(np.argsort(values)) for values in (predicted, measured)]
         ranges = [f"{min(values):.2f} to {max(values):.2f}" for values in (predicted, measured)]
         found = [f"{100 * statistics.median(errors):.1f}", f"{100 * max(errors):.1f}"]
-        shown.add([name, len(table.parts), *ranges, *found, f"{np.corrcoef(*ranks)[0, 1]:.2f}"])
+        shown.add([name, len(table.parts), *ranges, *found, f"{skeleton.spearman(predicted, measured):.2f}"])
     tracked.record(arguments, shown.rows, code=["kerasnas/cost"], runs=runs)
 
 

@@ -22,10 +22,9 @@ more, in proportion to the side. Evaluation in larger worlds is not timed. Runs 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -115,12 +114,10 @@ def run_searched(kind, minutes, seed, data):
     from kerasnas.spaces import PlanningSpace
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas", "search", "--space=planning", f"--dataset={KINDS[kind]}"]
-        command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run"]
+        flags = "--space=planning", f"--dataset={KINDS[kind]}", f"--cpu_minutes={minutes}", f"--seed={seed}"
         before = sum(os.times()[2:4])
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        result = skeleton.search(Path(folder, "run"), *flags)
         cpu = sum(os.times()[2:4]) - before
-        result = json.loads(Path(folder, "run", "result.json").read_text())
         genotype = Genotype.load(Path(folder, "run", "genotype.json"))
         model = keras.models.load_model(Path(folder, "run", "model.keras"))
     space = PlanningSpace.for_data(data.input_shape, 4, len(data.x_train))
@@ -144,7 +141,8 @@ def run(contender, kind, minutes, seed, samples):
     else:
         model, larger, more = run_hand_made(contender, kind, 60 * minutes, seed, data)
         more["cpu_seconds"] = time.process_time()
-    record = {"contender": contender, "kind": kind, "cpu_minutes": minutes, "seed": seed, "commit": commit()}
+    commit = tracked.git("rev-parse", "--short", "HEAD")
+    record = {"contender": contender, "kind": kind, "cpu_minutes": minutes, "seed": seed, "commit": commit}
     record |= {**more, "parameters": parameters(model)}
     outputs = model.predict(data.x_test, batch_size=250, verbose=0)
     record["accuracy"] = float((outputs.argmax(-1) == data.y_test).mean())
@@ -162,12 +160,6 @@ def told(rollouts, size, iterations):
     found = {"size": size, "iterations": iterations, "samples": len(rollouts.reached)}
     ratio = rollouts.length_ratio
     return {**found, "success": rollouts.success_rate, "length_ratio": None if np.isnan(ratio) else ratio}
-
-
-def commit():
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 # All of them ------------------------------------------------------------------------------------------------
@@ -237,14 +229,11 @@ def main():
         print(json.dumps(run(contender, kind, minutes, int(seed), arguments.samples)))
         return
     runs = skeleton.Runs(arguments.output, "contender", "kind", "cpu_minutes", "seed")
-    environment = {**skeleton.ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
     words = [f"--kind={kind}", f"--cpu_minutes={minutes}", f"--samples={arguments.samples}"]
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        for contender in arguments.contenders.split(","):
-            if not runs.has(contender, kind, minutes, seed):
-                row = skeleton.child(__file__, *words, f"--one={contender},{seed}", **environment)
-                if row is not None:
-                    runs.add(row)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    order = itertools.product(seeds, arguments.contenders.split(","))
+    missing = [(one, seed) for seed, one in order if not runs.has(one, kind, minutes, seed)]
+    runs.measure(__file__, words, missing, processes=1)
     summarize(arguments, [row for row in runs.records if row["cpu_minutes"] == minutes])
 
 

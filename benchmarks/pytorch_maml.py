@@ -24,19 +24,23 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import skeleton
 import torch
 import torch.nn.functional as F
+import tracked
 from torch.func import grad, grad_and_value, vmap
 
-BETA_2, ADAM_EPSILON = 0.999, 1e-8  # of Reptile's inner Adam
+REPTILE_RATE, BETA_2, ADAM_EPSILON = 1e-3, 0.999, 1e-8  # of Reptile's inner Adam
+INNER_RATE = 0.4  # of the one inner step of MAML and FOMAML
 BATCH_NORM = {"eps": 1e-3}  # Keras' own; set by `--epsilon`
+WAYS = 5  # of a task
 DEFAULT_TASKS = {"maml": 16, "fomaml": 16, "reptile": 5}
 
 
 # Network -----------------------------------------------------------------------------------------------------
-def start_values(ways=5, filters=64, blocks=4, size=28, channels=1, seed=0, bias=True, dtype=torch.float32):
+def start_values(ways=WAYS, filters=64, blocks=4, size=28, seed=0, bias=True, dtype=torch.float32):
     """Draw parameters in Keras' order, by Glorot's uniform: kernels (out, in, 3, 3), head (ways, features)."""
-    generator, parameters = torch.Generator().manual_seed(seed), {}
+    generator, parameters, channels = torch.Generator().manual_seed(seed), {}, 1
 
     def glorot(*shape):
         receptive = int(np.prod(shape[2:]))
@@ -100,15 +104,15 @@ def to_keras(values):
 
 
 # MAML and FOMAML ---------------------------------------------------------------------------------------------
-def adapt(parameters, support, inner_steps=1, inner_learning_rate=0.4, norm=F.batch_norm):
+def adapt(parameters, support, steps=1, rate=INNER_RATE, norm=F.batch_norm):
     """Take steps of gradient descent on the support set; differentiable within `torch.func`."""
-    for _ in range(inner_steps):
+    for _ in range(steps):
         gradients = grad(loss_of)(parameters, support, norm)
-        parameters = {name: value - inner_learning_rate * gradients[name] for name, value in parameters.items()}
+        parameters = {name: value - rate * gradients[name] for name, value in parameters.items()}
     return parameters
 
 
-def task_gradient(parameters, support, query, second_order=True, steps=1, rate=0.4, norm=F.batch_norm):
+def task_gradient(parameters, support, query, second_order, steps, rate, norm=F.batch_norm):
     """Compute (gradients, query loss) of one task by `torch.func`."""
     options = steps, rate, norm
     if second_order:
@@ -116,13 +120,13 @@ def task_gradient(parameters, support, query, second_order=True, steps=1, rate=0
     return grad_and_value(loss_of)(adapt(parameters, support, *options), query, norm)
 
 
-def tape_task_gradient(parameters, support, query, second_order=True, inner_steps=1, inner_learning_rate=0.4):
+def tape_task_gradient(parameters, support, query, second_order, steps, rate):
     """Compute the same by `torch.autograd.grad`, which takes less time for one task."""
     start = task = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-    for _ in range(inner_steps):
+    for _ in range(steps):
         gradients = torch.autograd.grad(loss_of(task, support), list(task.values()), create_graph=second_order)
         moved = zip(task.items(), gradients, strict=True)
-        task = {name: value - inner_learning_rate * gradient for (name, value), gradient in moved}
+        task = {name: value - rate * gradient for (name, value), gradient in moved}
         if not second_order:
             task = {name: value.detach().requires_grad_() for name, value in task.items()}
     loss = loss_of(task, query)
@@ -131,7 +135,7 @@ def tape_task_gradient(parameters, support, query, second_order=True, inner_step
 
 
 def meta_gradient(
-    parameters, support, query, second_order=True, steps=1, rate=0.4, vectorized=False, task=tape_task_gradient
+    parameters, support, query, second_order=True, steps=1, rate=INNER_RATE, vectorized=False, task=tape_task_gradient
 ):
     """Compute the gradient of the mean of the tasks' query losses by the parameters, and that mean.
 
@@ -166,7 +170,7 @@ def mean(results):
 
 
 # Reptile -----------------------------------------------------------------------------------------------------
-def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, norm=F.batch_norm):
+def reptile_task(parameters, moments, done, batches, norm=F.batch_norm):
     """Run the inner loop of one task: Adam without momentum, a step for each batch; `done` steps came before.
 
     Second `moments` are kept from task to task as in the published code. Returns (adapted parameters, second moments),
@@ -176,7 +180,7 @@ def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, n
     for step, batch in enumerate(zip(*batches, strict=True), start=done + 1):
         gradients, loss = grad_and_value(loss_of)(parameters, batch, norm)
         moments = {name: BETA_2 * v + (1 - BETA_2) * gradients[name] ** 2 for name, v in moments.items()}
-        rate = inner_learning_rate * (1 - BETA_2**step) ** 0.5
+        rate = REPTILE_RATE * (1 - BETA_2**step) ** 0.5
         parameters = {
             name: value - rate * gradients[name] / (moments[name].sqrt() + ADAM_EPSILON)
             for name, value in parameters.items()
@@ -185,7 +189,7 @@ def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, n
 
 
 @torch.no_grad()
-def tape_reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3):
+def tape_reptile_task(parameters, moments, done, batches):
     """Run the same by `torch.autograd.grad`, in place."""
     task = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     moments = {name: value.clone() for name, value in moments.items()}
@@ -193,14 +197,14 @@ def tape_reptile_task(parameters, moments, done, batches, inner_learning_rate=1e
         with torch.enable_grad():
             loss = loss_of(task, batch)
         gradients = torch.autograd.grad(loss, list(task.values()))
-        rate = inner_learning_rate * (1 - BETA_2**step) ** 0.5
+        rate = REPTILE_RATE * (1 - BETA_2**step) ** 0.5
         for value, v, gradient in zip(task.values(), moments.values(), gradients, strict=True):
             v.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
             value.addcdiv_(gradient, v.sqrt().add_(ADAM_EPSILON), value=-rate)
     return ({name: value.detach() for name, value in task.items()}, moments), loss.detach()
 
 
-def reptile_mean(parameters, moments, done, batches, vectorized=False, task=tape_reptile_task):
+def reptile_mean(parameters, moments, done, batches, vectorized, task):
     """Average over the tasks: (adapted parameters, second moments), loss. All tasks start with the same moments."""
     if vectorized:
         both, losses = vmap(lambda own: reptile_task(parameters, moments, done, own, norm=explicit_norm))(batches)
@@ -276,20 +280,20 @@ class Learner:
 class Tasks:
     """Tasks of random classes of `images` (classes, samples, 28, 28), rotated by quarter turns; or of random images."""
 
-    def __init__(self, images=None, rotations=(0,), ways=5, seed=0):
-        self.images, self.rotations, self.ways, self.rng = images, rotations, ways, np.random.default_rng(seed)
+    def __init__(self, images=None, rotations=(0,), seed=0):
+        self.images, self.rotations, self.rng = images, rotations, np.random.default_rng(seed)
 
     def sets(self, tasks, *samples):
         """Return, for each number of samples of a class, (images `(tasks, ways * samples, 1, 28, 28)`, labels)."""
-        x = np.empty((tasks, self.ways, sum(samples), 28, 28), "float32")
+        x = np.empty((tasks, WAYS, sum(samples), 28, 28), "float32")
         for task in x if self.images is not None else ():
-            for way, row in enumerate(self.rng.choice(len(self.images), self.ways, replace=False)):
+            for way, row in enumerate(self.rng.choice(len(self.images), WAYS, replace=False)):
                 chosen = self.images[row][self.rng.permutation(self.images.shape[1])[: sum(samples)]]
                 task[way] = np.rot90(chosen, self.rng.choice(self.rotations), (1, 2))
         if self.images is None:
             x[:] = self.rng.random(x.shape, "float32")
         parts = np.split(x, np.cumsum(samples)[:-1], axis=2)
-        labels = [torch.arange(self.ways).repeat_interleave(n).expand(tasks, -1) for n in samples]
+        labels = [torch.arange(WAYS).repeat_interleave(n).expand(tasks, -1) for n in samples]
         return [(torch.from_numpy(p.reshape(tasks, -1, 1, 28, 28)), y) for p, y in zip(parts, labels, strict=True)]
 
     def batches(self, learner, tasks):
@@ -317,7 +321,7 @@ def accuracies(learner, tasks, number=600):
 
 
 # Golden ------------------------------------------------------------------------------------------------------
-def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
+def golden(path):
     """Write seeded inputs, and what `task_gradient` and `reptile_task` compute of them, as arrays in Keras' layouts.
 
     `parameters/*` in Keras' order; `support/x` (tasks, samples, height, width, channels), `support/y`, `query/x`,
@@ -328,8 +332,8 @@ def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
     out: the rest is the same, since batch norm takes it away. Batch norm's epsilon is 1e-3; what follows from 1e-5, on
     the same inputs, has the same keys after `epsilon_1e-5/`.
     """
-    rng = np.random.default_rng(0)
-    parameters = start_values(ways, filters, blocks=2, size=size, dtype=torch.float64)
+    tasks, ways, size, rng = 2, 3, 8, np.random.default_rng(0)
+    parameters = start_values(ways, filters=4, blocks=2, size=size, dtype=torch.float64)
     for value in parameters.values():
         if value.ndim == 1:  # offsets and scales that are not 0 and 1
             value += 0.1 * torch.from_numpy(rng.standard_normal(value.shape))
@@ -344,18 +348,18 @@ def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
     for name, (x, y) in (("support", support), ("query", query)):
         arrays |= {f"{name}/x": x.numpy().transpose(0, 1, 3, 4, 2), f"{name}/y": y.numpy()}
     order = np.stack([rng.permutation(query[0].shape[1])[:5] for _ in range(5)])
-    arrays |= {"reptile_order": order, "reptile_inner_learning_rate": np.array(1e-3)}
+    arrays |= {"reptile_order": order, "reptile_inner_learning_rate": np.array(REPTILE_RATE)}
     for prefix, epsilon in (("", 1e-3), ("epsilon_1e-5/", 1e-5)):
         BATCH_NORM["eps"] = epsilon
-        found = outcomes(parameters, support, query, order, inner_learning_rate)
+        found = outcomes(parameters, support, query, order)
         arrays |= {f"{prefix}{name}": value for name, value in found.items()}
     np.savez_compressed(path, **arrays)
 
 
-def outcomes(parameters, support, query, order, inner_learning_rate):
+def outcomes(parameters, support, query, order):
     """Compute the golden file's results; raises where the loop, `torch.func` and `vmap` differ."""
     arrays = {}
-    for steps, suffix, rate in ((1, "", inner_learning_rate), (3, "_3", inner_learning_rate / 2)):
+    for steps, suffix, rate in ((1, "", INNER_RATE), (3, "_3", INNER_RATE / 2)):
         arrays[f"inner_learning_rate{suffix}"] = np.array(rate)
         for name in ("maml", "fomaml"):
             ours = meta_gradient(parameters, support, query, name == "maml", steps, rate, task=task_gradient)
@@ -376,9 +380,6 @@ def outcomes(parameters, support, query, order, inner_learning_rate):
 
 
 def main() -> None:
-    import skeleton  # here: the golden's script takes the network alone
-    import tracked
-
     arguments = skeleton.arguments(
         __doc__,
         method=skeleton.one_of(*DEFAULT_TASKS),

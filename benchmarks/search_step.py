@@ -38,30 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
 def main() -> None:
     arguments = skeleton.arguments(__doc__, **case_options(CASES))
     skeleton.prepare(arguments.threads)
-    import numpy as np
-
-    import kerasnas
-    from kerasnas.diagnostics.step_timing import measure_step
-
-    case = CASES[arguments.case]
-
-    def build() -> kerasnas.BilevelTrainer:
-        space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes, **case.get("space", {}))
-        supernet = space.build_supernet(
-            input_shape=(32, 32, 3), num_classes=10, relaxation=case.get("relaxation", "softmax")
-        )
-        search = kerasnas.BilevelTrainer(
-            supernet,
-            hypergradient=case.get("hypergradient", "first_order"),
-            auxiliary_skip=0.0,  # as the peer's
-            architecture_warmup_epochs=0,
-        )
-        search.compile()
-        return search
-
-    samples = max(8 * arguments.batch, 40)  # a few batches, and a few images of each class for either half
-    x = np.random.default_rng(0).random((samples, 32, 32, 3), "float32")
-    timing = measure_step(build, x, np.arange(samples) % 10, arguments.batch, arguments.steps)
+    _, timing = timed(arguments)
     found = {
         "framework": "kerasnas",
         **tracked.settings(arguments),
@@ -73,6 +50,37 @@ def main() -> None:
     }
     print(json.dumps(found))
     tracked.record(arguments, [found], code=STEP_CODE)
+
+
+def trainer(arguments: Any, input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
+    """Return a compiled search of a case, without a warm-up."""
+    import kerasnas
+
+    case = CASES[arguments.case]
+    space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes, **case.get("space", {}))
+    supernet = space.build_supernet(input_shape, num_classes, relaxation=case.get("relaxation", "softmax"))
+    hypergradient = case.get("hypergradient", "first_order")
+    search = kerasnas.BilevelTrainer(supernet, hypergradient, architecture_warmup_epochs=0, **options)
+    search.compile()
+    return search
+
+
+def timed(arguments: Any) -> tuple[Any, Any]:
+    """Return a search of a case, and the timing of its step on random images."""
+    import numpy as np
+
+    from kerasnas.diagnostics.step_timing import measure_step
+
+    made = []
+
+    def build() -> Any:
+        made.append(trainer(arguments, (32, 32, 3), 10, auxiliary_skip=0.0))  # without it, as the peer's
+        return made[0]
+
+    samples = max(8 * arguments.batch, 40)  # a few batches, and a few images of each class for either half
+    x = np.random.default_rng(0).random((samples, 32, 32, 3), "float32")
+    timing = measure_step(build, x, np.arange(samples) % 10, arguments.batch, arguments.steps)
+    return made[0], timing
 
 
 def case_options(cases: Iterable[str], **options: Any) -> dict[str, Any]:

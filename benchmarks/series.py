@@ -28,6 +28,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import text
 
 UCR = ("GunPoint", "ItalyPowerDemand", "ArrowHead", "OSULeaf", "ACSF1", "BasicMotions", "JapaneseVowels")
@@ -72,15 +73,12 @@ def search(data, name, seed, seconds):
     """Run the command; return the accuracy that its record has."""
     from kerasnas import methods
 
-    x, y, x_test, y_test, classes = read(data, name)
+    parts = read(data, name)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.npz"
-        arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": classes}
-        np.savez(file, **arrays, kind="signals")
-        epochs = int(np.clip(3000 * 16 // len(x), 20, 200))  # few samples make few steps in an epoch
+        epochs = int(np.clip(3000 * 16 // len(parts[0]), 20, 200))  # few samples make few steps in an epoch
         settings = methods.SearchConfig.suited(
             space="signals",
-            dataset=str(file),
+            dataset=skeleton.save(Path(folder, f"{name}.npz"), parts, kind="signals"),
             random_genotypes=0,
             shortlist=0,
             seed=seed,

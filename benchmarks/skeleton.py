@@ -92,6 +92,15 @@ def find(folder: str | Path, *patterns: str) -> Path:
     raise SystemExit(f"There is no {' and no '.join(patterns)} in or below {folder}.")
 
 
+def save(path: Path, parts: Sequence[Any], **more: Any) -> str:
+    """Write the arrays of training and test, and the names of classes if they follow, as `.npz`; return the path."""
+    import numpy as np
+
+    names = ("x_train", "y_train", "x_test", "y_test", "classes")
+    np.savez(path, **dict(zip(names, parts, strict=False)), **more)
+    return str(path)
+
+
 # Threads and processes --------------------------------------------------------------------------------------
 def prepare(intra: int = 0, inter: int | None = None, quiet: int = 2) -> None:
     """Set TensorFlow up as the command line does, before it is asked for a device.
@@ -118,6 +127,13 @@ def child(script: str | Path, *words: Any, python: str = sys.executable, **envir
         print(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
         return None
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def search(folder: str | Path, *flags: str) -> dict[str, Any]:
+    """Run `kerasnas search` in a process of its own; return the record of the run."""
+    command = [sys.executable, "-m", "kerasnas", "search", f"--output_dir={folder}", *flags]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads(Path(folder, "result.json").read_text())
 
 
 def log(*words: Any) -> None:
@@ -224,11 +240,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     >>> round(spearman([1, 2, 3, 4], [10, 20, 20, 40]), 4)
     0.9487
     """
-    import numpy as np
+    from scipy import stats
 
-    def ranks(values: Sequence[float]) -> np.ndarray:
-        _, inverse, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-    a, b = ranks(first), ranks(second)
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
+    constant = len(set(first)) < 2 or len(set(second)) < 2
+    return 0.0 if constant else float(stats.spearmanr(first, second).statistic)

@@ -7,7 +7,6 @@ A result names the files and folders it depends on (`code`), and its commit; lis
 them, and uncommitted changes. Results of a commit that this clone does not have are listed as such.
 """
 
-import subprocess
 import sys
 
 import skeleton
@@ -28,21 +27,16 @@ def main() -> None:
 def stale(result: dict) -> str:
     """Describe what has changed since a result; empty if nothing has."""
     commit, paths = result["commit"], result["code"]
-    try:
-        log = _git("log", "--format=%h", f"{commit}..HEAD", "--", *paths).split()
-        changed = _git("status", "--porcelain", "--", *paths).splitlines()
-    except subprocess.CalledProcessError:
+    log = tracked.git("log", "--format=%h", f"{commit}..HEAD", "--", *paths)
+    if log is None:
         return f"commit {str(commit)[:9]} is not in this clone"
-    files = _git("diff", "--name-only", commit, "--", *paths).split()
+    changed = tracked.git("status", "--porcelain", "--", *paths)
     if not log and not changed:
         return ""
+    files = tracked.git("diff", "--name-only", commit, "--", *paths).split()
     some = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
-    words = f"since {commit[:9]} {len(log)} commits" + (", uncommitted changes" if changed else "")
+    words = f"since {commit[:9]} {len(log.split())} commits" + (", uncommitted changes" if changed else "")
     return f"{words}: {some or 'undone again'}"
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=tracked.ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":

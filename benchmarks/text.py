@@ -56,11 +56,9 @@ def search(data, name, seed, seconds):
     """Run the command; return the accuracy that its record has."""
     from kerasnas import methods
 
-    x, y, x_test, y_test, classes = read(data, name)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.npz"
-        np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
-        settings = methods.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, seed=seed)
+        file = skeleton.save(Path(folder, f"{name}.npz"), read(data, name))
+        settings = methods.SearchConfig.suited(space="text", dataset=file, random_genotypes=0, seed=seed)
         result = methods.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     return searched["test_accuracy"], {"parameters": searched["parameters"], "genotype": result["genotype"]}
@@ -75,11 +73,9 @@ def raced(parts, name, seed, **kind):
     """Race networks on arrays; return the accuracy of the result, and what its record says."""
     from kerasnas import methods
 
-    names = ("x_train", "y_train", "x_test", "y_test", "classes")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.npz"
-        np.savez(file, **dict(zip(names, parts, strict=True)), **kind)
-        settings = methods.RaceConfig(dataset=str(file), cpu_minutes=1, seed=seed)
+        file = skeleton.save(Path(folder, f"{name}.npz"), parts, **kind)
+        settings = methods.RaceConfig(dataset=file, cpu_minutes=1, seed=seed)
         result = methods.search(settings, Path(folder) / "run", lambda line: None)
     kept = {name: result["searched"][name] for name in ("parameters", "linear")}
     return result["searched"]["test_accuracy"], {**kept, "winner": result["race"]["winner"]}

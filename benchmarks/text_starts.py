@@ -60,14 +60,12 @@ def search(arguments, name, size, seed):
     """Run the command without and with vectors."""
     from kerasnas import methods
 
-    x, y, x_test, y_test, classes = text.read(arguments.data, name)
     found, seconds, used = {}, {}, False
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.npz"
-        np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
+        file = skeleton.save(Path(folder, f"{name}.npz"), text.read(arguments.data, name))
         for arm in ("none", "auto"):
             start = time.process_time()
-            options = {"dataset": str(file), "random_genotypes": 0, "seed": seed, "starts": arm}
+            options = {"dataset": file, "random_genotypes": 0, "seed": seed, "starts": arm}
             config = methods.SearchConfig.suited(space="text", **options)
             searched = methods.search(config, Path(folder) / arm, lambda line: None)["searched"]
             found[arm], seconds[arm] = searched["test_accuracy"], time.process_time() - start

@@ -43,8 +43,8 @@ class Target:
 
     def __init__(self, path: str):
         self.path = Path(path)
-        self.commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", ".", f":!{FOLDER}", ":!docs/results")
+        self.commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--", ".", f":!{FOLDER}", ":!docs/results")
         self.dirty = None if changed is None else bool(changed)
         self.load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
@@ -89,10 +89,11 @@ class Table:
         print(f"| {' | '.join(self.header)} |\n|{'---|' * len(self.header)}", flush=True)
 
     def add(self, cells: Iterable[Any]) -> None:
-        """Print a row, texts as they are, and keep it."""
+        """Print a row, texts as they are and None as nothing, and keep it."""
         cells = list(cells)
         self.rows.append(dict(zip(self.header, map(cell, cells), strict=True)))
-        print(f"| {' | '.join(words(one) if isinstance(one, dict) else str(one) for one in cells)} |", flush=True)
+        shown = (words(one) if one is None or isinstance(one, dict) else str(one) for one in cells)
+        print(f"| {' | '.join(shown)} |", flush=True)
 
 
 def record(
@@ -243,8 +244,8 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system(), "threads": threads}
 
 
-def _git(*words: str) -> str | None:
-    """Return git's answer, or None without one."""
+def git(*words: str) -> str | None:
+    """Return git's answer about this repository, or None without one."""
     try:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -47,8 +47,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -126,10 +124,9 @@ def draw(y, shots, seed):
 def run_race(arrays, minutes, seed, *flags):
     """`kerasnas search`: its test accuracy, and what its records say."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={contenders.save(arrays, folder)}"]
-        command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        result = json.loads(Path(folder, "run", "result.json").read_text())
+        data = skeleton.save(Path(folder, "data.npz"), arrays)
+        given = f"--dataset={data}", f"--cpu_minutes={minutes}", f"--seed={seed}"
+        result = skeleton.search(Path(folder, "run"), *given, *flags)
     race, searched = result["race"], result["searched"]
     raced = {n: [round(r["accuracy"], 4) for r in entry["rungs"]] for n, entry in race["contestants"].items()}
     curves = {
@@ -202,22 +199,17 @@ def report(arguments, records):
         return
     runs = {name: {(r["set"], r["seed"]): r for r in records if r["contender"] == name} for name in names}
     found = {name: {key: r["accuracy"] for key, r in own.items()} for name, own in runs.items()}
-    rows = []
+    shown = tracked.Table(["data", *names])
     for dataset in sorted({key[0] for own in found.values() for key in own}):
-        own = {n: [v for key, v in found[n].items() if key[0] == dataset] for n in names}
-        rows.append({"data": dataset, **{name: tracked.mean(values, 100, 1) for name, values in own.items()}})
-    seconds = {name: round(float(np.mean([r["cpu_seconds"] for r in own.values()])), 1) for name, own in runs.items()}
-    rows.append({"data": "(CPU s, mean)", **seconds})
+        columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
+        shown.add([dataset, *(tracked.mean(values, 100, 1) for values in columns)])
+    seconds = [round(float(np.mean([r["cpu_seconds"] for r in own.values()])), 1) for own in runs.values()]
+    shown.add(["(CPU s, mean)", *seconds])
     intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
     used = [r for own in runs.values() for r in own.values()]
     code = ["kerasnas/methods", "kerasnas/racing", "kerasnas/training"]
-    tracked.record(arguments, rows, code=code, intervals=intervals, runs=used)
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=used)
     print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
-    for dataset in sorted({key[0] for own in found.values() for key in own}):
-        columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
-        print_row(dataset, [100 * np.mean(column) if column else None for column in columns])
-        numbers = [len(column) for column in columns if column]
-        print("   n=" + "-".join(str(number) for number in sorted({min(numbers), max(numbers)})))
     for key, scale, digits in (("parameters", 1, 0), ("latency_ms", 1, 2), ("overhead", 100, 1), ("cpu_seconds", 1, 1)):
         columns = [[np.mean(r[key]) for r in own.values() if key in r] for own in runs.values()]
         title = {"overhead": "overhead, %"}.get(key, f"median {key}")

@@ -31,6 +31,7 @@ FLIPS = {  # what a person who knows the data would do
 }
 UNSHIFTED = ("gutenberg", "language")  # another place is another letter
 _FINISH = 3.0  # seconds that the evaluation is given
+_RANDOM = 3  # networks
 _MAX_EPOCHS, _BRACKET = 9, 21  # Hyperband: of the longest trial, and of all 13 trials of the first bracket together
 
 
@@ -218,6 +219,22 @@ def run_tuner(contender, name, arrays, seconds, seed):
     return accuracy(model, x_test, y_test), {"trials": trials, **costs(model)}
 
 
+def advanced(model, recipe, name, x, y, seconds, clock, seed, most, warmup):
+    """Train a network as a contestant of a race until `seconds` by the clock; return the contestant."""
+    from kerasnas.datasets.batches import ArrayBatches
+    from kerasnas.racing.entrants.contestant import Contestant
+    from kerasnas.racing.rungs import fitting_batch_size
+    from kerasnas.racing.winners import annealed
+    from kerasnas.training.recipe import TrainingRecipe
+
+    model = TrainingRecipe(**recipe).compile_network(model, None)
+    batches = ArrayBatches(x, y, fitting_batch_size(len(x), most), seed=seed, augment=augmentation(name))
+    contestant, left = Contestant(model, batches, warmup), seconds - clock()
+    if contestant.learns and left > 0:
+        contestant.advance(clock, left, schedule=lambda past: annealed(past / left))
+    return contestant
+
+
 def train_as_winner(model, name, arrays, clock, end, seed):
     """Train a network as the race trains its winner; return its accuracy on the test images.
 
@@ -245,7 +262,7 @@ def train_as_winner(model, name, arrays, clock, end, seed):
         return 1 / classes  # such a network says nothing
 
 
-def run_random_networks(name, arrays, seconds, seed, number=3):
+def run_random_networks(name, arrays, seconds, seed):
     """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
     from kerasnas.spaces import MacroSpace
 
@@ -254,8 +271,8 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     space, rng = MacroSpace.for_data(shape, classes, len(x)), np.random.default_rng(seed)
     found = {"each": [], "parameters": [], "latency_ms": [], "genotypes": []}
     begin = clock()
-    for index in range(number):
-        end = begin + (seconds - begin) * (index + 1) / number
+    for index in range(_RANDOM):
+        end = begin + (seconds - begin) * (index + 1) / _RANDOM
         genotype = space.sample(rng)
         model = space.build_network(genotype, shape, classes, seed=seed)
         found["each"].append(train_as_winner(model, name, arrays, clock, end, seed))
@@ -306,20 +323,13 @@ def run_svm(arrays):
 
 
 # Contenders in processes of their own -----------------------------------------------------------------------
-def save(arrays, folder):
-    """The path of a file of the arrays in `folder`."""
-    names = ("x_train", "y_train", "x_test", "y_test")
-    np.savez(Path(folder, "data.npz"), **dict(zip(names, arrays, strict=True)))
-    return f"{folder}/data.npz"
-
-
 def run_autokeras(python, arrays, seconds, seed):
     """AutoKeras in the environment of the interpreter `python`."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(__file__).with_name("value_autokeras.py")
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         environment["KERAS_BACKEND"] = "tensorflow"
-        command = [python, str(script), save(arrays, folder), str(seconds), str(seed)]
+        command = [python, str(script), skeleton.save(Path(folder, "data.npz"), arrays), str(seconds), str(seed)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
         if done.returncode:
             raise RuntimeError(f"AutoKeras failed:\n{done.stderr[-900:]}")

@@ -66,6 +66,17 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"{hint}Known: {names}"
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's words, or the name of its class where it says nothing.
+
+    Example:
+
+    >>> first_line(ValueError("\nno kernel for this\nand a long trace")), first_line(KeyError())
+    ('no kernel for this', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def printable(text: str) -> str:
     """Return `text` with what no terminal should get written as escapes: control characters, and what is not Unicode.
 

@@ -24,7 +24,7 @@ import pytest  # noqa: E402
 HERE = Path(__file__).parent
 
 # Programs, which pytest would take for modules with doctests.
-collect_ignore = ["processes.py", "robustness/subjects.py", "executors/work.py"]
+collect_ignore = ["processes.py", "robustness/subjects.py", "executors/work.py", "executors/contract.py"]
 
 
 def pytest_collection_finish(session):

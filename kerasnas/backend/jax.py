@@ -173,10 +173,7 @@ class TrainStep:
             (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
         weights, weights_slots = first.stateless_apply(weights_slots, gradients, weights)
 
-        mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            logs = self.update_metrics(data, training, (loss, predictions))
-        metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
+        logs, metrics_variables = _updated(self, metrics_variables, data, training, (loss, predictions))
         trainable = self.merge(weights, alphas)
         return logs, (trainable, non_trainable, [counter + 1, *weights_slots, *alphas_slots], metrics_variables)
 
@@ -201,8 +198,13 @@ class MetaStep:
                 for variable, old, new in zip(every, before, [*trainable, *optimizer_variables], strict=True)
             ]
             trainable, optimizer_variables = after[: len(trainable)], after[len(trainable) :]
-        mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            logs = self.update_metrics(results)
-        metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
+        logs, metrics_variables = _updated(self, metrics_variables, results)
         return logs, (trainable, non_trainable, optimizer_variables, metrics_variables)
+
+
+def _updated(model: Any, values: Sequence[Any], *results: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Return the logs of `model.update_metrics`, and the values of the metrics' variables after it."""
+    mapping = list(zip(model.metrics_variables, values, strict=True))
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        logs = model.update_metrics(*results)
+    return logs, [scope.get_current_value(variable) for variable in model.metrics_variables]

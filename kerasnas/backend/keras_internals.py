@@ -29,12 +29,12 @@ OVERRIDDEN = {
 """Private names of Keras that our subclasses define or set, which no function can wrap, with reasons."""
 
 
-def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[keras.layers.Layer]:
-    """Return every layer inside `layer`, at any depth, each once; `layer` itself first if `include_self`.
+def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Return `layer` itself and every layer inside of it, at any depth, each once.
 
     The public `Model.layers` stops at the first level, and a layer that is not a model has no `layers`.
     """
-    return list(layer._flatten_layers(include_self=include_self, recursive=True))
+    return list(layer._flatten_layers(recursive=True))
 
 
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
@@ -46,14 +46,13 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
     calls: Counter[int] = Counter()
     for inner in flatten_layers(model):
         parts: dict[int, int] = {}  # of each sample, that a tensor has in its batch
-        for _, nodes in sorted(getattr(inner, "_nodes_by_depth", {}).items(), reverse=True):
-            for node in nodes:
-                number = max((parts.get(id(x), 1) for x in node.input_tensors), default=1)
-                calls[id(node.operation)] += number
-                shapes = [x.shape[1:] for x in (*node.input_tensors, *node.outputs)]
-                if type(node.operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
-                    number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name
-                parts |= {id(x): number for x in node.outputs}
+        for operation, read, written in nodes_of(inner):
+            number = max((parts.get(id(x), 1) for x in read), default=1)
+            calls[id(operation)] += number
+            shapes = [x.shape[1:] for x in (*read, *written)]
+            if type(operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
+                number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name
+            parts |= {id(x): number for x in written}
     return calls
 
 

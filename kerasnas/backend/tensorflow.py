@@ -13,7 +13,7 @@ import tensorflow as tf
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, share_handle_kernels, traced_once
-from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
+from kerasnas.backend.tensorflow_replicas import plain_batch_norm, replicas
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
 """Errors raised when a network does not fit into memory."""
@@ -72,32 +72,23 @@ def batch_norm(
     Returns:
         The normalized `x`, and the updated moving mean and (unbiased) variance; outside training unchanged.
     """
-    if synchronized and training and replicas() > 1:
-        return synchronized_batch_norm(x, scale, offset, mean, variance, momentum, epsilon)
+    synchronized = synchronized and replicas() > 1
+    if training and (synchronized or x.dtype == tf.float64):
+        return plain_batch_norm(x, scale, offset, mean, variance, momentum, epsilon, synchronized)
     if missing := list(range(1, 5 - len(x.shape))):
         row = tf.expand_dims(x, 1) if len(missing) == 1 else x[:, None, None]
         y, mean, variance = batch_norm(row, scale, offset, mean, variance, momentum, epsilon, training)
         return tf.squeeze(y, missing), mean, variance
-    if x.dtype != tf.float64:
-        kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
-        if training and _first_order:
-            y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
-            return y, mean, variance
-        if training:
-            return _fused_batch_norm(x, tf.convert_to_tensor(scale), tf.convert_to_tensor(offset), kernel)
-        y, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, is_training=False, **kernel)
-        return y, mean, variance
-    if not training:
+    if x.dtype == tf.float64:
         return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
-    axes = list(range(len(x.shape) - 1))
-    count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
-    some = tf.maximum(count, 1)  # a last batch may leave a replica without samples
-    batch_mean = tf.reduce_sum(x, axes) / some
-    batch_variance = tf.reduce_sum(tf.square(x - batch_mean), axes) / some
-    y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
-    unbiased = batch_variance * count / tf.maximum(count - 1, 1)
-    rate = tf.where(count > 0, tf.constant(1 - momentum, x.dtype), 0)
-    return y, mean + rate * (batch_mean - mean), variance + rate * (unbiased - variance)
+    kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
+    if training and _first_order:
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
+        return y, mean, variance
+    if training:
+        return _fused_batch_norm(x, tf.convert_to_tensor(scale), tf.convert_to_tensor(offset), kernel)
+    y, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, is_training=False, **kernel)
+    return y, mean, variance
 
 
 @contextlib.contextmanager

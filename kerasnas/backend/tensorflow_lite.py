@@ -6,7 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
@@ -54,9 +54,17 @@ def _silent() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         with contextlib.suppress(OSError):  # there is none, as in a process without a terminal
-            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-            for one in (kept, nowhere):
-                stack.callback(os.close, one)
-            os.dup2(nowhere, 2)
-            stack.callback(os.dup2, kept, 2)
+            stack.enter_context(stderr_to(stack.enter_context(open(os.devnull, "wb"))))
         yield
+
+
+@contextlib.contextmanager
+def stderr_to(file: IO[bytes]) -> Iterator[None]:
+    """A context in which `file` gets what the process writes to standard error, C++ code included."""
+    before = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)

@@ -101,10 +101,17 @@ def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], has_samp
     tf.distribute.get_replica_context().merge_call(update, args=tuple(values))
 
 
-def synchronized_batch_norm(
-    x: Tensor, scale: Tensor, offset: Tensor, mean: Any, variance: Any, momentum: float, epsilon: float
+def plain_batch_norm(
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    mean: Any,
+    variance: Any,
+    momentum: float,
+    epsilon: float,
+    synchronized: bool,
 ) -> tuple[Any, Any, Any]:
-    """Compute `batch_norm` in training with the global batch's statistics, from two moments summed over the replicas.
+    """Compute `batch_norm` in training by the formula, from two moments, summed over the replicas if `synchronized`.
 
     The second is taken about the moving mean, which is the same on all replicas: about zero it would lose digits.
     """
@@ -113,13 +120,15 @@ def synchronized_batch_norm(
     center = tf.stop_gradient(tf.convert_to_tensor(mean))
     shifted = x - center
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
-    first, second, count = all_reduce([tf.reduce_sum(shifted, axes), tf.reduce_sum(tf.square(shifted), axes), count])
-    first, second = first / count, second / count
-    batch_mean, batch_variance = center + first, tf.maximum(second - tf.square(first), 0)
+    sums = [tf.reduce_sum(shifted, axes), tf.reduce_sum(tf.square(shifted), axes), count]
+    first, second, count = all_reduce(sums) if synchronized else sums
+    some = tf.maximum(count, 1)  # a last batch may leave a replica without samples
+    first, second = first / some, second / some
+    batch_variance = tf.maximum(second - tf.square(first), 0)
     y = (shifted - first) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
     unbiased = batch_variance * count / tf.maximum(count - 1, 1)
-    mean, variance = (momentum * old + (1 - momentum) * new for old, new in ((mean, batch_mean), (variance, unbiased)))
-    return tf.cast(y, dtype), mean, variance
+    rate = tf.where(count > 0, tf.constant(1 - momentum, x.dtype), 0)
+    return tf.cast(y, dtype), mean + rate * first, variance + rate * (unbiased - variance)
 
 
 def for_workers(logs: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from kerasnas.spaces import SearchSpace
 
 FORMAT = 2
 _SECONDS = 0.02  # minimum time for which a part is timed in each round
+# LiteRT computes in this thread, whose own time does not depend on what else the machine does. On Windows it is coarse.
+_LITE_CLOCK = time.thread_time if time.get_clock_info("thread_time").resolution < 1e-5 else time.perf_counter
 
 
 def device_name() -> str:
@@ -58,7 +60,7 @@ def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) ->
 
 def keras_latency(model: keras.Model, samples: int = 1) -> float:
     """Return the milliseconds of a forward pass of `model` for a number of samples by Keras, on its device."""
-    return _interleaved([_timer(model, samples, [_KERAS])], rounds=5)[0]
+    return _interleaved([_timer(model, samples, by_keras=True)], rounds=5)[0]
 
 
 def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
@@ -69,12 +71,13 @@ def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     return np.ones(shape, x.dtype) if "int" in x.dtype else rng.standard_normal(shape, "float32")
 
 
-def _timer(model: keras.Model, batch_size: int, runtimes: Sequence[_Runtime] = ()) -> Callable[[], float]:
-    """Return a function that times one round of calls of `model`, in ms a call, by the first runtime that can."""
+def _timer(model: keras.Model, batch_size: int, by_keras: bool = False) -> Callable[[], float]:
+    """Return a function that times one round of calls of `model`, in ms a call: by LiteRT if it can, or by Keras."""
     rng = np.random.default_rng(0)
     samples = [_made_up(x, batch_size, rng) for x in model.inputs]
-    made = ((runtime(model, samples), clock) for runtime, clock in runtimes or (_LITE, _KERAS))
-    call, clock = next((call, clock) for call, clock in made if call is not None)
+    call, clock = None if by_keras else backend.lite_call(model, samples), _LITE_CLOCK
+    if call is None:
+        call, clock = _keras_call(model, samples), time.perf_counter
     call()  # the first one compiles it
     start = clock()
     call()
@@ -98,13 +101,6 @@ def _keras_call(model: keras.Model, samples: Sequence[np.ndarray]) -> Callable[[
         keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator returns before it has computed
 
     return call
-
-
-_Runtime = tuple[Callable[..., Callable[[], Any] | None], Callable[[], float]]  # what makes a call, and its clock
-# LiteRT computes in this thread, whose own time does not depend on what else the machine does. On Windows it is coarse.
-_FINE = time.get_clock_info("thread_time").resolution < 1e-5
-_LITE: _Runtime = (backend.lite_call, time.thread_time if _FINE else time.perf_counter)
-_KERAS: _Runtime = (_keras_call, time.perf_counter)
 
 
 def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[float]:

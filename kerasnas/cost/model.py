@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.registry import Registry
 from kerasnas.spaces import SearchSpace
 
+T = TypeVar("T")
 COSTS = Registry("cost")
 """Name -> `(space, input_shape, num_classes, **sizes) -> CostModel`, or `NetworkCost` where `shapes_network`."""
 
@@ -158,14 +159,12 @@ class CostModel:
     parts=checks.function,
     measure=checks.function,
     least=checks.name,
-    known=dict,
 )
 @dataclasses.dataclass(frozen=True)
 class NetworkCost:
     """The cost of every network of a space whose choices shape the network itself: summed over the parts of each.
 
-    There is no table over the choices, and so no expected cost: it is for ask/tell strategies. A part that several
-    networks share is measured once.
+    There is no table over the choices, and so no expected cost: it is for ask/tell strategies.
 
     Args:
         name: name of the cost.
@@ -187,7 +186,6 @@ class NetworkCost:
     parts: Callable[[Genotype], Sequence[Part]]
     measure: Callable[[Part], float]
     least: str = "cheapest"
-    known: dict[Part, float] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @checks.arguments(genotype=Genotype)
     def cost(self, genotype: Genotype) -> float:
@@ -196,7 +194,7 @@ class NetworkCost:
         Raises:
             ValueError: if it is not of the space.
         """
-        return _total(self.parts(genotype), self.measure, self.known)
+        return float(sum(map(self.measure, self.parts(genotype))))
 
     __call__ = cost
 
@@ -208,14 +206,6 @@ class NetworkCost:
         )
 
 
-def _total(pieces: Sequence[Part], measure: Callable[[Part], float], known: dict[Part, float]) -> float:
-    """Sum the cost of parts; each distinct one is measured once."""
-    for part in pieces:
-        if part not in known:
-            known[part] = measure(part)
-    return float(sum(known[part] for part in pieces))
-
-
 @checks.arguments(parts=NetworkParts, measure=checks.function)
 def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any) -> CostModel:
     """Return the cost model of a network's parts, each distinct one of them measured once.
@@ -225,12 +215,12 @@ def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any
         measure: part -> its cost.
         names: `name`, `unit`, and `least` of the `CostModel`.
     """
-    known: dict[Part, float] = {}
+    measure = functools.cache(measure)
     tables = {
-        kind: np.array([[_total(pieces, measure, known) for pieces in row] for row in rows])
+        kind: np.array([[float(sum(map(measure, pieces))) for pieces in row] for row in rows])
         for kind, rows in parts.options.items()
     }
-    return CostModel(base=_total(parts.fixed, measure, known), choices=parts.choices, tables=tables, **names)
+    return CostModel(base=float(sum(map(measure, parts.fixed))), choices=parts.choices, tables=tables, **names)
 
 
 def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: str) -> None:
@@ -239,31 +229,27 @@ def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: s
     def build(
         space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
     ) -> CostModel | NetworkCost:
-        def measure(part: Part) -> float:
-            return count(part.model())
-
+        sizes |= {"input_shape": input_shape, "num_classes": num_classes}
         if space.shapes_network:
-
-            def parts(genotype: Genotype) -> Sequence[Part]:
-                return space.parts_of(genotype, input_shape, num_classes, **sizes)
-
-            return NetworkCost(name, unit, parts, measure, least, counted_before(space, name))
-        return tabulate(space.parts(input_shape, num_classes, **sizes), measure, name=name, unit=unit, least=least)
+            return NetworkCost(
+                name, unit, functools.partial(space.parts_of, **sizes), counted_once(space, count), least
+            )
+        return tabulate(space.parts(**sizes), lambda part: count(part.model()), name=name, unit=unit, least=least)
 
 
-def counted_before(space: SearchSpace, name: str) -> dict[Part, Any]:
-    """Return what was counted of the parts of such spaces in this process, by the name of what is counted.
+def counted_once(space: SearchSpace, count: Callable[[keras.Model], T]) -> Callable[[Part], T]:
+    """Return `count` of a part's model, which counts each part of such spaces once in this process.
 
     A race with a limit counts some 80 parts, for which it has to build them: seconds that its next seed, or the fold
     after it, need not spend again. Blocks of a user's own space may be redefined under their name, as in a notebook.
     """
     ours = type(space).__module__.partition(".")[0] == "kerasnas"
-    return _counts(type(space), name) if ours else {}
+    return (_counting if ours else _counting.__wrapped__)(type(space), count)
 
 
 @functools.cache
-def _counts(kind: type[SearchSpace], name: str) -> dict[Part, Any]:
-    return {}
+def _counting(kind: type[SearchSpace], count: Callable[[keras.Model], T]) -> Callable[[Part], T]:
+    return functools.cache(lambda part: count(part.model()))
 
 
 _counted("parameters", " parameters", parameters, "smallest")

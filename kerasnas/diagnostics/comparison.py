@@ -143,11 +143,11 @@ def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], An
             (name, _) = tasks[number]
             if sum(tasks[other][0] == name for other in found) == len(parts):
                 log(f"  {name}: done")
-    results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
-    for number, (name, _) in enumerate(tasks):
-        results[name].append(found[number])
-    stacked = {name: np.concatenate(values) for name, values in results.items()}
-    return Comparison(stacked, float(table.column(report).max()))
+    reports = {
+        name: np.concatenate([found[number] for number, (own, _) in enumerate(tasks) if own == name])
+        for name in config.strategies
+    }
+    return Comparison(reports, float(table.column(report).max()))
 
 
 class _Searches:

@@ -32,22 +32,18 @@ class Cluster(NamedTuple):
         return tuple(address for place, address in enumerate(self.addresses) if place != self.own)
 
 
-def read_cluster(text: str | None = None) -> Cluster:
+def has_several_workers() -> bool:
+    """Return True if TF_CONFIG describes several workers; raises ValueError if it is malformed."""
+    return bool(os.environ.get("TF_CONFIG", "").strip()) and len(read_cluster().addresses) > 1
+
+
+def read_cluster() -> Cluster:
     """Read the cluster that TF_CONFIG describes, with every address and the position of this process validated.
 
-    Args:
-        text: content of TF_CONFIG. Defaults to None: that of the environment.
-
     Raises:
-        TypeError: if `text` is not a string.
         ValueError: if it is missing or malformed; states what was expected, with an example.
-
-    Example:
-
-    >>> read_cluster('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}').peers
-    ('a:1',)
     """
-    text = os.environ.get("TF_CONFIG", "") if text is None else checks.instance("text", text, str)
+    text = os.environ.get("TF_CONFIG", "")
 
     def wrong(expected: str, received: Any) -> ValueError:
         hint = f"Set it for each worker, with its own index, such as TF_CONFIG='{EXAMPLE}'"
@@ -122,19 +118,13 @@ def _answers(address: str) -> bool:
 @contextlib.contextmanager
 def _answering(address: str) -> Any:
     """Accept connections at `address` inside the context; raise ClusterError if the port is taken."""
-    port = int(address.rpartition(":")[2])
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server.bind(("", port))
+        server = socket.create_server(("", int(address.rpartition(":")[2])))
     except OSError as error:
-        server.close()
+        reason = os.strerror(error.errno or 0)
         raise ClusterError(
-            f"This worker's own address {address} cannot be used: {error.strerror}. Is another process, such as an "
+            f"This worker's own address {address} cannot be used: {reason}. Is another process, such as an "
             "earlier run, still at this port? Choose another port in TF_CONFIG, on every worker, or end that process."
         ) from None
-    server.listen(64)
-    try:
+    with server:
         yield
-    finally:
-        server.close()

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
-from kerasnas.distribution.cluster import await_peers, read_cluster
+from kerasnas.distribution.cluster import await_peers, has_several_workers, read_cluster
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -107,7 +107,7 @@ def count_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 def _automatic(timeout: float) -> tuple[tf.distribute.Strategy, str]:
-    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+    if has_several_workers():
         return _multi_worker(timeout), '"auto": TF_CONFIG names several workers'
     if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
         return _tpu(), '"auto": there is a TPU'

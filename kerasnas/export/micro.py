@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -150,18 +149,16 @@ def _logged(call: Callable[[], Any]) -> tuple[Any, str]:
     Raises:
         RuntimeError: with what was written, where the call raises one.
     """
+    from kerasnas.backend.tensorflow_lite import stderr_to
+
     with tempfile.TemporaryFile() as file:
 
         def log() -> str:
             file.seek(0)
             return file.read().decode("utf-8", "replace")
 
-        before = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            return call(), log()
-        except RuntimeError as error:
-            raise RuntimeError(log().strip() or str(error)) from error
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
+        with stderr_to(file):
+            try:
+                return call(), log()
+            except RuntimeError as error:
+                raise RuntimeError(log().strip() or str(error)) from error

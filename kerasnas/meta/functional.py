@@ -96,7 +96,7 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
 
 def last_trainable_layer(model: keras.Model) -> keras.layers.Layer:
     """Return the last layer inside `model` with trainable variables of its own: the head of a classifier."""
-    return [layer for layer in flatten_layers(model, include_self=False) if own_trainable_variables(layer)][-1]
+    return [layer for layer in flatten_layers(model) if own_trainable_variables(layer)][-1]
 
 
 def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:

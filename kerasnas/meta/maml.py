@@ -125,7 +125,7 @@ class MAML(MetaLearner):
             ValueError: if a phase would not end within this training, or for `cosine_annealing` with a given optimizer;
                 and as `MetaLearner.fit` does.
         """
-        total = int(self.meta_steps) + checks.size("steps", steps)
+        total = int(ops.convert_to_numpy(self.meta_steps)) + checks.size("steps", steps)
         for name in ("first_order_steps", "multi_step_loss_steps"):
             if getattr(self, name) > total:
                 expected = f"at most the meta-steps of the training, {total}"

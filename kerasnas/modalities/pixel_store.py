@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas.executors.base import cores
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.modalities.lazy_images import LazyImages
 
@@ -123,8 +124,7 @@ def _in_turn(
         except ValueError as error:
             return error
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(min(cores, _MOST_THREADS)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(min(cores(), _MOST_THREADS)) as pool:
         for start in range(0, len(files), _AT_ONCE):
             some = files[start : start + _AT_ONCE]
             yield from zip(some, pool.map(attempt, some), strict=True)

@@ -13,8 +13,7 @@ from kerasnas.backend.keras_internals import flatten_layers
 
 def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the layers of `model` that compute something, at any depth: no inputs, and no nested models."""
-    layers = flatten_layers(model, include_self=False)
-    return [layer for layer in layers if not isinstance(layer, (keras.Model, keras.layers.InputLayer))]
+    return [layer for layer in flatten_layers(model) if not isinstance(layer, (keras.Model, keras.layers.InputLayer))]
 
 
 def is_relu(layer: keras.layers.Layer) -> bool:

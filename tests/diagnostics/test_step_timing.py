@@ -108,15 +108,17 @@ def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, frozen):
     assert int(search.optimizer.iterations) == (4 + 1) + (frozen + 1 if warmup else 0)
 
 
-def test_warm_up_of_a_single_step_is_not_guessed_at():
-    """Its step is the one that is traced: nothing is known of a later one, so the whole step stands for it."""
-    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), warmup_s=(), peak_memory_gib=None)
-    assert search_seconds(timing, steps_per_epoch=1, epochs=3, warmup_epochs=1) == 1.0 + 2.0 + 3 * 0.5
-
-
-def test_a_search_within_its_warm_up_takes_only_steps_with_frozen_alphas():
-    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), warmup_s=(0.25, 0.125), peak_memory_gib=None)
-    assert search_seconds(timing, steps_per_epoch=8, epochs=2, warmup_epochs=5) == 1.0 + 2.0 + 16 * 0.1875
+@pytest.mark.parametrize(
+    ("warmup_s", "search", "steps"),
+    [
+        ((), (1, 3, 1), 3 * 0.5),  # of a warm-up of one step, which is traced, nothing is known: the whole step stands
+        ((0.25, 0.125), (8, 2, 5), 16 * 0.1875),  # all within the warm-up
+        ((0.25, 0.125), (8, 7, 5), 40 * 0.1875 + 16 * 0.5),
+    ],
+)
+def test_seconds_of_a_search_are_those_of_its_steps(warmup_s, search, steps):
+    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), warmup_s=warmup_s, peak_memory_gib=None)
+    assert search_seconds(timing, *search) == 1.0 + 2.0 + steps
 
 
 @pytest.mark.slow

@@ -61,11 +61,11 @@ LEARNERS = {
 OPTIMIZERS = {"metanas_frozen": lambda: keras.optimizers.SGD(0.5, momentum=0.9)}
 
 
-def trained(strategy, make, tasks, steps, family=Images, optimizer=lambda: None):
+def trained(strategy, make, tasks, family, optimizer):
     with strategy.scope():
         learner = make()
         learner.compile(optimizer())
-    history = learner.fit(family(seed=3), steps=steps, tasks=tasks, verbose=0)
+    history = learner.fit(family(seed=3), steps=3, tasks=tasks, verbose=0)
     logs = [np.array(history.history[name]) for name in sorted(history.history)]
     found = {"variables": [np.array(v) for v in learner.variables], "logs": logs}
     found["optimizer"] = [np.array(v) for v in learner.optimizer.variables]
@@ -105,15 +105,15 @@ def one_shot(strategy):
 
 def meta_learning(strategy):
     """A few meta-steps of each learner; MAML also where tasks cannot be spread evenly, and where some diverge."""
-    cases = {name: (make, 4, 3, Images) for name, make in LEARNERS.items()}
-    cases["uneven"] = (LEARNERS["maml"], 5, 3, Images)
-    cases["diverging"] = (LEARNERS["maml"], 6, 3, Diverging)
+    cases = {name: (make, 4, Images) for name, make in LEARNERS.items()}
+    cases["uneven"] = (LEARNERS["maml"], 5, Images)
+    cases["diverging"] = (LEARNERS["maml"], 6, Diverging)
     found = {}
-    for name, (make, tasks, steps, family) in cases.items():
+    for name, (make, tasks, family) in cases.items():
         optimizer = OPTIMIZERS.get(name, lambda: None)
-        learner, one = trained(ONE, make, tasks, steps, family, optimizer)
+        learner, one = trained(ONE, make, tasks, family, optimizer)
         lost = float(np.array(learner.diverged))
-        learner, several = trained(strategy, make, tasks, steps, family, optimizer)
+        learner, several = trained(strategy, make, tasks, family, optimizer)
         found[name] = {"distance": distance(several, one), "spread": spread(learner.variables), "lost": lost}
         if name == "metanas_frozen":
             found["counts"] = [int(np.array(own.iterations)) for own in learner.optimizer.inner]

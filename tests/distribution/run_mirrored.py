@@ -36,12 +36,12 @@ class Spread(keras.callbacks.Callback):
         self.worst = max(self.worst, spread(self.model.trainable_variables))
 
 
-def fitted(strategy, data, epochs=1, eager=False, batch_size=8, **arguments):
+def fitted(strategy, data, epochs=1, eager=False, **arguments):
     """A search after `fit`, its result, and the spread over all steps."""
     search = make_search(strategy, **arguments)
     search.run_eagerly = eager
     watch = Spread()
-    options = {"batch_size": batch_size} if isinstance(data[0], np.ndarray) else {}
+    options = {"batch_size": 8} if isinstance(data[0], np.ndarray) else {}
     history = search.fit(*data, epochs=epochs, verbose=0, callbacks=[watch], **options)
     return search, result(search, history), watch
 
@@ -94,17 +94,15 @@ def not_reduced(strategy):
     return found
 
 
-def _batches(count, batch_size=8):
-    training = tf.data.Dataset.from_tensor_slices(images(count)).batch(batch_size)
-    return training, tf.data.Dataset.from_tensor_slices(images(count, seed=2)).batch(batch_size)
+def _batches(count):
+    return tuple(tf.data.Dataset.from_tensor_slices(images(count, seed)).batch(8) for seed in (1, 2))
 
 
 def uneven(strategy):
     """Last batches that do not divide, one of them of a single sample, by size of the data."""
     found = {}
     for count in (13, 9):
-        training, validation = _batches(count)
-        data = (tf.data.Dataset.zip((training, validation)),)
+        data = (tf.data.Dataset.zip(_batches(count)),)
         found[str(count)] = compared(strategy, data, eager=True, synchronized_batch_norm=True)
         _, separate, _ = fitted(strategy, data, eager=True)
         found[str(count)]["finite"] = all(np.isfinite(a).all() for group in separate.values() for a in group)

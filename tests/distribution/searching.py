@@ -14,12 +14,11 @@ def images(count, seed=1):
     return rng.random((count, *SHAPE)), rng.permutation(np.arange(count) % CLASSES)
 
 
-def make_search(strategy, relaxation=None, clipnorm=0.5, **arguments):
+def make_search(strategy, **arguments):
     """A compiled trainer, built under `strategy`. Clipping acts in every step, so that its place shows."""
     space = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=PRIMITIVES)
     with strategy.scope():
-        options = {} if relaxation is None else {"relaxation": relaxation}
-        supernet = space.build_supernet(SHAPE, CLASSES, seed=0, **options)
+        supernet = space.build_supernet(SHAPE, CLASSES, seed=0, relaxation=arguments.pop("relaxation", None))
         arguments = {
             "architecture_warmup_epochs": 0,
             "weight_decay": 0.01,
@@ -28,7 +27,7 @@ def make_search(strategy, relaxation=None, clipnorm=0.5, **arguments):
         }
         search = kerasnas.BilevelTrainer(supernet, curvature_ratio=None, **arguments)
         search.compile(
-            optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=clipnorm),
+            optimizer=keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5),
             architecture_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999),
         )
     return search

@@ -24,16 +24,6 @@ def threads(shared, item):
     return os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["OMP_NUM_THREADS"]
 
 
-def dies_once(shared, item):
-    """End this process by a signal in item 2, the first time."""
-    flag = Path(shared) / f"{item}"
-    tries = len(flag.read_text()) if flag.exists() else 0
-    flag.write_text("x" * (tries + 1))
-    if item == 2 and not tries:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return 10 * item
-
-
 def dies(shared, item):
     if item == 1:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -74,8 +64,15 @@ def begin():
     os.environ["BEGUN"] = "yes"
 
 
-def begun(shared, item):
-    return os.environ.get("BEGUN")
+class Begun:
+    """A value that becomes, where it arrives, what `begin` left there."""
+
+    def __reduce__(self):
+        return os.getenv, ("BEGUN",)
+
+
+def shared(shared, item):
+    return shared
 
 
 def fail():
@@ -98,7 +95,7 @@ class Counted:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        Path(self.folder, f"{time.monotonic_ns()}").touch()
+        Path(self.folder, f"{os.getpid()}-{time.monotonic_ns()}").touch()
 
 
 def times_kept(shared, item):

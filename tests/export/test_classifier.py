@@ -12,6 +12,7 @@ import pytest
 from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+NOISE = np.random.default_rng(0).normal(size=PHOTOS.shape)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 
 
@@ -28,19 +29,12 @@ def network():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("dtype", ["uint8", "float64"])
-def test_raw_images_in_probabilities_out(dtype):
+@pytest.mark.parametrize(("x", "scale"), [(PHOTOS, [255]), (PHOTOS.astype("float64"), [255]), (NOISE, [])])
+def test_raw_samples_in_probabilities_out(x, scale):
+    """Those that nothing was done to are taken as they are."""
     bare = network()
-    model = with_preprocessing(bare, 255)
-    expected = keras.ops.softmax(bare.predict(PHOTOS.astype("float32") / 255, verbose=0))
-    np.testing.assert_allclose(model.predict(PHOTOS.astype(dtype), verbose=0), expected, atol=1e-6)
-
-
-@pytest.mark.usefixtures("eagerly")
-def test_samples_are_taken_as_they_are_where_nothing_was_done_to_them():
-    bare, x = network(), np.random.default_rng(0).normal(size=(6, 5, 4, 3))
-    expected = keras.ops.softmax(bare.predict(x, verbose=0))
-    np.testing.assert_allclose(with_preprocessing(bare).predict(x, verbose=0), expected, atol=1e-6)
+    expected = keras.ops.softmax(bare.predict(x / np.prod(scale), verbose=0))
+    np.testing.assert_allclose(with_preprocessing(bare, *scale).predict(x, verbose=0), expected, atol=1e-6)
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -9,7 +9,7 @@ import pytest
 
 from kerasnas.cost import COSTS, CostModel
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.cost.model import NetworkCost
+from kerasnas.cost.model import NetworkCost, counted_once
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
 from kerasnas.spaces import MacroSpace
@@ -477,23 +477,23 @@ def test_the_order_of_parts_does_not_matter_and_a_sample_depends_on_no_other(div
 
 # Costs -------------------------------------------------------------------------------------------------------
 def test_a_part_is_measured_once():
-    model = dataclasses.replace(COSTS["parameters"](SMALL, (8, 8, 1), 3), known={})
-    genotype = SMALL.references()["resnet_20"]
-    cost = model.cost(genotype)
-    assert len(model.known) == 1 + 2 * 2 + 1 + 1  # stem, the stages' first and other blocks (of the first alike), head
-    model.known.update(dict.fromkeys(model.known, 1.0))
-    assert model.cost(genotype) == 1 + 9 + 1 < cost
+    counted = []
+    measure = counted_once(SMALL, lambda model: counted.append(model) or 1.0)
+    model = dataclasses.replace(COSTS["parameters"](SMALL, (8, 8, 1), 3), measure=measure)
+    for _ in range(2):
+        assert model.cost(SMALL.references()["resnet_20"]) == 1 + 9 + 1
+    assert len(counted) == 1 + 2 * 2 + 1 + 1  # stem, the stages' first and other blocks (of the first alike), head
 
 
 def test_spaces_share_what_was_counted():
-    def known(cost, space):
-        return COSTS[cost](space, (8, 8, 1), 3).known
+    def measure(cost, space):
+        return COSTS[cost](space, (8, 8, 1), 3).measure
 
     class OfAUser(MacroSpace):  # whose blocks may change under their names
         pass
 
-    assert known("parameters", MacroSpace()) is known("parameters", SMALL) is not known("macs", SMALL)
-    assert known("parameters", OfAUser()) is not known("parameters", OfAUser())
+    assert measure("parameters", MacroSpace()) is measure("parameters", SMALL) is not measure("macs", SMALL)
+    assert measure("parameters", OfAUser()) is not measure("parameters", OfAUser())
 
 
 def test_the_cost_of_whole_networks_is_no_table():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from kerasnas import datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.distribution import resolve_strategy
-from kerasnas.distribution.cluster import read_cluster
+from kerasnas.distribution.cluster import has_several_workers
 from kerasnas.files.stages import COST, Stages
 from kerasnas.meta import warm_start
 from kerasnas.meta.shelf import load_initializer
@@ -87,7 +86,7 @@ def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> conte
     """Return the context in which the search is built, for the settings' distribution."""
     if keras.backend.backend() != "tensorflow" and config.distribution == "auto":
         return contextlib.nullcontext()
-    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+    if has_several_workers():
         raise ValueError("TF_CONFIG names several workers. The command line searches on one machine: unset it.")
     lines: list[str] = []
     try:

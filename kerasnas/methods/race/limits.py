@@ -17,12 +17,11 @@ from kerasnas.cost import COSTS, network_latency
 from kerasnas.cost.board import HERE
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.device import OperatorGraph
-from kerasnas.cost.model import counted_before
+from kerasnas.cost.model import counted_once
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.networks.measured import Part
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
@@ -101,12 +100,7 @@ def _by_operators(
     """Return `measure` and `counted` of a limit on what depends on the operators of a network."""
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
-        known: dict[Part, OperatorGraph] = counted_before(space, "operators")
-
-        def operators(part: Part) -> OperatorGraph:
-            if part not in known:
-                known[part] = OperatorGraph.of(part.model())
-            return known[part]
+        operators = counted_once(space, OperatorGraph.of)
 
         def cost(genotype: Genotype) -> float:
             parts = space.parts_of(genotype, input_shape, num_classes)
