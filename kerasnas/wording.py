@@ -42,6 +42,17 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its class where it says nothing.
+
+    Example:
+
+    >>> first_line(OSError(" no route to host\\nand more")), first_line(KeyboardInterrupt())
+    ('no route to host', 'KeyboardInterrupt')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def wrong_value(argument: str, expected: str, received: object, what: str = "") -> ValueError:
     """Return the error for a wrong value, which `received` describes, of the training, validation or test data."""
     named = f"`{argument}` ({what} data)" if what else f"`{argument}`"

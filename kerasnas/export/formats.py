@@ -17,6 +17,7 @@ from kerasnas.export import litert, micro, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
 from kerasnas.files import storage
+from kerasnas.wording import first_line
 
 _CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
 _SAME = 0.995  # of the samples, that two runtimes have to answer alike
@@ -189,8 +190,7 @@ def export_classifier(
         except OSError:  # such as a full disk
             raise
         except Exception as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ValueError(f"The network cannot be exported as {kind.title}: {reason}") from error
+            raise ValueError(f"The network cannot be exported as {kind.title}: {first_line(error)}") from error
         expected = classifier.answers(x)
         # Of numbers in units of their deviation: a probability has one of its own.
         difference = float((np.abs(found - expected) / np.array(getattr(classifier.task, "scale", 1.0))).max())

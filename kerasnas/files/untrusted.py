@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from kerasnas.wording import first_line
+
 _MOST_TEXT = 2**28  # bytes: a parsed file takes some ten times as many
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
 _CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -87,8 +89,7 @@ def read_arrays(source: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
         except _ClaimError as error:
             raise ValueError(str(error)) from None
         except Exception as error:  # of damaged bytes zipfile, its decoders and NumPy raise nearly anything
-            words = (str(error).strip() or type(error).__name__).splitlines()[0]
-            damage = f"Expected whole arrays of numbers, not of Python objects ({words[:200]})"
+            damage = f"Expected whole arrays of numbers, not of Python objects ({first_line(error)[:200]})"
             raise ValueError(damage) from error
 
 

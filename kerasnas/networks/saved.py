@@ -12,6 +12,7 @@ import keras
 
 from kerasnas import backend
 from kerasnas.files import untrusted
+from kerasnas.wording import first_line
 
 _RERAISED: tuple[type[BaseException], ...] = (OSError, *backend.OUT_OF_MEMORY)
 
@@ -25,8 +26,7 @@ def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
     except _RERAISED:
         raise
     except Exception as error:  # Keras and h5py raise nearly anything for a damaged file
-        words = str(error).strip() or type(error).__name__
-        raise ValueError(f"{os.fspath(path)} is not a complete Keras model: {words.splitlines()[0]}") from error
+        raise ValueError(f"{os.fspath(path)} is not a complete Keras model: {first_line(error)}") from error
 
 
 def _check_weights(path: str | os.PathLike) -> None:

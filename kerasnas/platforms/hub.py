@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasnas import __version__
 from kerasnas.platforms import missing_extra
+from kerasnas.wording import first_line
 
 try:
     from huggingface_hub import EvalResult, HfApi, ModelCardData
@@ -40,7 +41,7 @@ def fetch(repository: str, revision: str | None, files: Sequence[str]) -> Path:
     try:
         return Path(_api().snapshot_download(repository, revision=revision, allow_patterns=list(files)))
     except HFValidationError as error:
-        raise ValueError(_first_line(error)) from None
+        raise ValueError(first_line(error)) from None
     except RevisionNotFoundError:
         raise FileNotFoundError(f"The repository {repository} of the Hub has no revision '{revision}'.") from None
     except RepositoryNotFoundError:
@@ -49,7 +50,7 @@ def fetch(repository: str, revision: str | None, files: Sequence[str]) -> Path:
             "(`hf auth login`)."
         ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise ConnectionError(f"The files of {repository} cannot be had from the Hub: {_first_line(error)}") from None
+        raise ConnectionError(f"The files of {repository} cannot be had from the Hub: {first_line(error)}") from None
 
 
 def publish(folder: Path, repository: str, private: bool, message: str) -> str:
@@ -64,9 +65,9 @@ def publish(folder: Path, repository: str, private: bool, message: str) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message).commit_url)
     except HFValidationError as error:
-        raise ValueError(_first_line(error)) from None
+        raise ValueError(first_line(error)) from None
     except OSError as error:  # HTTP errors are OSErrors too
-        raise ConnectionError(f"{repository} cannot be published on the Hub: {_first_line(error)}") from None
+        raise ConnectionError(f"{repository} cannot be published on the Hub: {first_line(error)}") from None
 
 
 def front_matter(
@@ -98,7 +99,3 @@ def _api() -> HfApi:
 
 def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "unnamed"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

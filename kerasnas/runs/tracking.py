@@ -15,6 +15,7 @@ from kerasnas.files import storage, untrusted
 from kerasnas.platforms import Tracker, load_tracker
 from kerasnas.runs import trust
 from kerasnas.runs.folder import TRACKING, RunFolder
+from kerasnas.wording import first_line
 
 _TRACKED = "tracked.json"
 _FILES = (
@@ -77,8 +78,7 @@ class Tracking:
             yield
         except Exception as error:  # noqa: BLE001 (of another library, which may talk to a server: the run continues)
             self._trackers.pop(name, None)
-            words = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self._log(f"The run continues without {name}, which failed: {words}")
+            self._log(f"The run continues without {name}, which failed: {first_line(error)}")
 
     def _each(self, tell: Callable[[str, Tracker], Any]) -> None:
         for name, tracker in list(self._trackers.items()):

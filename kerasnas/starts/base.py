@@ -14,6 +14,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.registry import Registry
+from kerasnas.wording import first_line
 
 STARTS = Registry("start")
 """Classes of pretrained networks by name."""
@@ -146,8 +147,7 @@ def reading_weights(title: str) -> Iterator[None]:
     except StartError:
         raise
     except Exception as error:  # nearly anything is raised
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StartError(f"The weights of {title} could not be downloaded or read: {reason}") from error
+        raise StartError(f"The weights of {title} could not be downloaded or read: {first_line(error)}") from error
 
 
 def body_of(model: keras.Model, size: int, what: str) -> keras.Model:

@@ -22,6 +22,7 @@ from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+from kerasnas.wording import first_line
 
 _LESSONS = "lessons"  # stage in whose folder they are kept
 
@@ -133,7 +134,7 @@ class Contestants:
 
     def drop(self, name: str, error: BaseException) -> None:
         """Let a contestant that failed drop out, and say why."""
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         self.entries[name]["outcome"] = f"failed: {reason}"
         self.log(f"  {name} is out of the race: {reason}")
         self.forget(name)
