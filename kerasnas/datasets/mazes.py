@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,7 +146,7 @@ def mazes(
         raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
     sizes = {"train": checks.integer("train_samples", train_samples, 1)}
     sizes["test"] = checks.integer("test_samples", test_samples, 1)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for index, (part, samples) in enumerate(sizes.items()):
         rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
@@ -157,8 +157,7 @@ def mazes(
             place = (row, column)
             x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
         arrays |= {f"x_{part}": x, f"y_{part}": y}
-    x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    return Dataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
+    return Dataset("mazes" if kind == "maze" else "grid_worlds", **arrays, classes=tuple(MOVES))
 
 
 DATASETS.register("mazes", lambda cache_dir: mazes())

@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.drift import files
 from kerasnas.drift.accuracy import AccuracyTest
 from kerasnas.drift.report import DriftReport
-from kerasnas.drift.two_sample import FEWEST, check_rate
+from kerasnas.drift.two_sample import FEWEST, rate
 from kerasnas.drift.view import ModelView
 from kerasnas.drift.windows import WindowedTest
 
@@ -110,7 +110,7 @@ class DriftMonitor:
         self._begin(self._view.columns(x, outputs), errors)
 
     def _set(self, false_alarms: Any, window: Any, rise: Any, seed: Any) -> None:
-        self.false_alarms = check_rate(false_alarms)
+        self.false_alarms = rate("false_alarms", false_alarms)
         self.window = checks.integer("window", window, FEWEST)
         self.rise = checks.number("rise", rise, above=0, below=1)
         self.seed = checks.seed(seed)

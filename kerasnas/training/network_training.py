@@ -86,7 +86,7 @@ class NetworkTraining:
         evaluated_on: str = "test",
         validate: bool = False,
         keep_model: Callable[[keras.Model], Any] | None = None,
-        describe: Callable[[keras.Model], dict[str, Any]] = lambda model: {},
+        describe: Callable[[keras.Model], dict[str, Any]] | None = None,
         augment: Augmentation | None = None,
         callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
         verbose: int = 0,
@@ -107,7 +107,7 @@ class NetworkTraining:
                 `"val"`.
             validate: evaluate on `held_out` after each epoch too. Defaults to False.
             keep_model: called with the trained network. Defaults to None.
-            describe: function that returns further entries of the record, given the trained network. Defaults to none.
+            describe: function that returns further entries of the record, given the trained network. Defaults to None.
             augment: in place of the recipe's. Defaults to None.
             callbacks: function that makes further callbacks. Defaults to none.
             verbose: as for Keras' `fit`. Defaults to 0.
@@ -166,7 +166,7 @@ class NetworkTraining:
             "history": checkpoint.history,
             "genotype": json.loads(genotype.to_json()),
             **beside,
-            **describe(model),
+            **(describe(model) if describe is not None else {}),
         }
         return stages.finish(name, record)
 
