@@ -6,19 +6,12 @@ import pytest
 
 from kerasnas import testing
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.starts import STARTS, AdaptationSpace, begin
+from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, TUNED, Adaptation
 from kerasnas.starts.heads import HEADS, Head
 from kerasnas.starts.probes import features_of, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
-
-
-@pytest.fixture(autouse=True)
-def tiny():
-    STARTS.register("tiny", TinyStart)
-    yield
-    STARTS.unregister("tiny")
 
 
 def images(number, seed=0):

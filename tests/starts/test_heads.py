@@ -10,19 +10,12 @@ from kerasnas import datasets
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations
 from kerasnas.modalities.lazy_images import predicted
-from kerasnas.starts import STARTS, AdaptationSpace, begin, heads
+from kerasnas.starts import AdaptationSpace, begin, heads
 from kerasnas.starts.adapted import FROZEN, TUNED, Adaptation
 from kerasnas.starts.heads import COMPARED, FEATURES, HEADS, Comparison
 from kerasnas.starts.probes import Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
-
-
-@pytest.fixture(autouse=True)
-def tiny():
-    STARTS.register("tiny", TinyStart)
-    yield
-    STARTS.unregister("tiny")
 
 
 @pytest.fixture

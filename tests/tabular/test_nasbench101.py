@@ -2,11 +2,8 @@
 
 import base64
 import json
-import runpy
 import struct
 import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +14,8 @@ from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular import NASBench101
+from tests.tabular.test_convert_nasbench101 import official, write_records
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-official = SimpleNamespace(**runpy.run_path(str(BENCHMARKS / "convert_nasbench101.py")))
 SPACE = NASBench101Space()
 FULL, ONLY108 = (4, 12, 36, 108), (108,)
 CELLS = [
@@ -83,18 +79,7 @@ def records(genotypes, budgets):
 
 
 def write(path, rows):
-    payloads = [json.dumps(row).encode() for row in rows]
-    lengths = [struct.pack("<Q", len(payload)) for payload in payloads]
-    with open(path, "wb") as file:
-        for parts in zip(
-            lengths,
-            official.masked_crc32c(lengths).tolist(),
-            payloads,
-            official.masked_crc32c(payloads).tolist(),
-            strict=True,
-        ):
-            length, length_check, payload, payload_check = parts
-            file.write(length + struct.pack("<I", length_check) + payload + struct.pack("<I", payload_check))
+    write_records(path, [json.dumps(row).encode() for row in rows])
     return path
 
 
