@@ -97,8 +97,3 @@ def test_a_race_compares_quarters_where_they_are_images_of_their_own(tmp_path):
     for images, expected in ((x, (*HEADS, COMPARED)), (x[:, :16, :16], HEADS)):
         np.savez(tmp_path / "some.npz", x_train=images, y_train=y, x_test=images, y_test=y)
         assert find_adaptations(config, datasets.load(tmp_path / "some.npz"), print).heads == expected
-
-
-def test_quarters_need_even_sides():
-    with pytest.raises(ValueError, match="even height and width"):
-        Adaptation(TinyStart(), 64, (FROZEN,) * 5, COMPARED).build((32, 31, 1), 2)
