@@ -97,7 +97,7 @@ def test_a_saved_network_needs_nothing_of_this_package(tmp_path):
 @pytest.mark.parametrize(
     ("head", "shape", "words"),
     [
-        *(("stages", shape, "1 or 3 channels") for shape in [(1, 1, 3), (16, 16, 5), (16, 16)]),
+        *(("stages", shape, "1 or 3 channels") for shape in [(1, 1, 3), (16, 16, 5), (16, 3)]),
         *((COMPARED, shape, "even height and width") for shape in [(16, 15, 1), (15, 16, 1)]),
     ],
 )
