@@ -109,20 +109,20 @@ def archive_names(path: str | os.PathLike) -> list[str]:
                 size = sum(info.file_size for info in archive.infolist())
         except Exception as error:  # as above
             raise ValueError(f"It is no whole zip file: {error}") from error
-    if (most := memory()) is not None and size > _MOST_MEMORY * most:
+    if size > _MOST_MEMORY * (most := memory()):
         raise ValueError(f"It holds {_amount(size)}, and this machine has {_amount(most)} of memory")
     return names
 
 
-def memory() -> int | None:
-    """Return the bytes of memory of this machine, or of this container; None where the system does not say."""
-    found = []
+def memory() -> float:
+    """Return the bytes of memory of this machine, or of this container; infinity where the system does not say."""
+    found = [math.inf]
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for limit in _CONTAINER_LIMITS:
         with contextlib.suppress(ValueError, OSError), open(limit, encoding="ascii") as file:  # "max": there is none
             found.append(int(file.read(32)))
-    return min(found, default=None)
+    return min(found)
 
 
 class _ClaimError(Exception):
@@ -148,7 +148,7 @@ def _check_claims(file: IO[bytes]) -> None:
                     f"{_amount(size)}, and the file has {_amount(held)} of it"
                 )
             whole += size
-    if (most := memory()) is not None and whole > _MOST_MEMORY * most:
+    if whole > _MOST_MEMORY * (most := memory()):
         raise _ClaimError(f"Its arrays take {_amount(whole)}, and this machine has {_amount(most)} of memory")
 
 
@@ -165,7 +165,7 @@ def _header(member: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _amount(size: int) -> str:
+def _amount(size: float) -> str:
     """Bytes in words; of an array that claims to be endless too.
 
     Example:
