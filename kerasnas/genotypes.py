@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +31,9 @@ class Edge(NamedTuple):
     primitive: str
     source: int
     target: int
+
+
+_ORDER = operator.attrgetter("target", "source", "primitive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Genotype:
     def __init__(self, space: str, cells: Mapping[str, Iterable] | Iterable[tuple[str, Iterable]]):
         if not isinstance(space, str) or not space:
             raise ValueError(checks.invalid("space", "the name of a search space", space))
-        checked = tuple(sorted((kind, tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in _pairs(cells)))
+        checked = tuple(sorted((kind, tuple(sorted(map(_edge, edges), key=_ORDER))) for kind, edges in _pairs(cells)))
         if not checked:
             raise ValueError(checks.invalid("cells", "at least one cell", cells))
         if len({kind for kind, _ in checked}) != len(checked):
@@ -221,10 +225,6 @@ def _literal(value: ast.expr) -> Any:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
         return range(*map(ast.literal_eval, value.args))
     return ast.literal_eval(value)
-
-
-def _order(edge: Edge) -> tuple[int, int, str]:
-    return edge.target, edge.source, edge.primitive
 
 
 DARTS_V1 = Genotype.from_paper_string(
