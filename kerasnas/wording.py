@@ -42,6 +42,11 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text of more than `most` characters, with dots; a shorter one as it is."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its class where it says nothing.
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from kerasnas.wording import first_line
+from kerasnas.wording import first_line, shortened
 
 _MOST_TEXT = 2**28  # bytes: a parsed file takes some ten times as many
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
@@ -134,7 +134,7 @@ def _check_claims(file: IO[bytes]) -> None:
     whole = 0
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            name = _short(info.filename.removesuffix(".npy"))
+            name = shortened(info.filename.removesuffix(".npy"), _LONGEST)
             with archive.open(info) as member:
                 shape, dtype = _header(member, name)
                 number = math.prod(map(int, shape))
@@ -142,9 +142,9 @@ def _check_claims(file: IO[bytes]) -> None:
             if dtype.hasobject:
                 raise _ClaimError(f"Expected arrays of numbers, not of Python objects. Received: the array '{name}'")
             if min(shape, default=0) < 0 or size != held or (dtype.itemsize == 0 and number):
-                shown = _short(str(shape))
+                shown, kind = shortened(str(shape), _LONGEST), shortened(str(dtype), _LONGEST)
                 raise _ClaimError(
-                    f"The array '{name}' says that it is of shape {shown} and dtype {_short(str(dtype))}, "
+                    f"The array '{name}' says that it is of shape {shown} and dtype {kind}, "
                     f"{_amount(size)}, and the file has {_amount(held)} of it"
                 )
             whole += size
@@ -176,10 +176,6 @@ def _amount(size: float) -> str:
     if abs(size) > 2**63:
         return "more than 2**63 bytes"
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size:,} bytes"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 @contextlib.contextmanager
