@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from kerasnas import checks, datasets
 from kerasnas.datasets.joint import JointBatches, as_color
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
@@ -155,7 +154,7 @@ def _description(
     return {
         "space": genotype.space,
         "network": network,
-        "genotype": json.loads(genotype.to_json()),
+        "genotype": as_entry(genotype),
         "image_size": SIZE,
         "datasets": {name: round(value, 4) for name, value in accuracies.items()},
         "steps": contestant.steps,

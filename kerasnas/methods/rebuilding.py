@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import keras
 
 from kerasnas import checks, datasets
 from kerasnas.files import untrusted
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
 from kerasnas.methods.training_settings import TrainingConfig
@@ -45,13 +44,13 @@ class Rebuilt:
 
     def to_dict(self) -> dict[str, Any]:
         """Both as a JSON-serializable mapping."""
-        return {"genotype": json.loads(self.genotype.to_json()), "settings": self.config.to_dict()}
+        return {"genotype": as_entry(self.genotype), "settings": self.config.to_dict()}
 
     @classmethod
     @checks.reading("record", "what `to_dict` returns")
     def from_dict(cls, record: dict[str, Any], file: Path | None = None) -> Rebuilt:
         """Return the inverse of `to_dict`; `file` as for the settings' `from_dict`."""
-        genotype = Genotype.from_json(json.dumps(record["genotype"]))
+        genotype = of_entry(record["genotype"])
         return cls(genotype, TrainingConfig.from_dict(record["settings"], file))
 
 

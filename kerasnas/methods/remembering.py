@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasnas import __version__, datasets
 from kerasnas.cost.latency import device_name
 from kerasnas.files.stages import EXPERIENCE, Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
@@ -74,11 +73,11 @@ def consult(
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
         advice = _fitting(advised, space, allowed, log)
-        networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
+        networks = [{"genotype": as_entry(one.genotype), "wins": one.wins} for one in advice]
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
         record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)
-    found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
+    found = [of_entry(one["genotype"]) for one in record["networks"]]
     return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
 
 

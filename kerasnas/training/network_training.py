@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from kerasnas.companions.joining import Beside
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.modalities.lookup import of_space
@@ -164,7 +163,7 @@ class NetworkTraining:
             "parameters": parameters(model),
             "seconds": checkpoint.seconds,
             "history": checkpoint.history,
-            "genotype": json.loads(genotype.to_json()),
+            "genotype": as_entry(genotype),
             **beside,
             **(describe(model) if describe is not None else {}),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import WARMUP, Contestant
 from kerasnas.racing.entrants.slices import network_of
@@ -64,7 +63,7 @@ class Contestants:
         recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
-        self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+        self.entries[candidate.name] = {**entry, "genotype": as_entry(candidate.genotype)}
 
     def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
         """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.

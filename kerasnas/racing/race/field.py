@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
@@ -168,7 +167,7 @@ class Field:
 
     def starts_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return what is known of the pretrained networks that contestants are made from."""
-        genotypes = [Genotype.from_json(json.dumps(self.entries[name]["genotype"])) for name in names]
+        genotypes = [of_entry(self.entries[name]["genotype"]) for name in names]
         own = [one for one in genotypes if self.prober is not None and one.space == self.prober.space.name]
         return [self.prober.describe(one) for one in own] if self.prober is not None else []
 

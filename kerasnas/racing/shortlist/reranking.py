@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
 from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import SearchSpace
@@ -115,4 +114,4 @@ def rerank_genotypes(
         record = run_shortlist(
             Stages(folder), settings or Shortlist(), found, training, data, held_out, within, seed, log
         )
-    return Genotype.from_json(json.dumps(record["genotype"]))
+    return of_entry(record["genotype"])

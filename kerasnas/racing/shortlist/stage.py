@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from kerasnas import checks
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.proxies import ProxyScore
 from kerasnas.proxies.score import PROXIES
@@ -162,9 +161,8 @@ def run_shortlist(
                 log(f"  {names[own]}: the loss is not finite")
             else:
                 log(f"  after {recipe.epochs} epochs {accuracy:.4f} {names[own]}")
-        networks = [
-            {"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracies[own]}
-            for own, genotype in names.items()
+        networks: list[dict[str, Any]] = [
+            {"genotype": as_entry(genotype), "val_accuracy": accuracies[own]} for own, genotype in names.items()
         ]
         rungs.append({"epochs": recipe.epochs, "steps": recipe.epochs * batches, "networks": networks})
         scores = {
@@ -173,7 +171,7 @@ def run_shortlist(
         }
         chosen = sorted(scores, key=lambda genotype: -scores[genotype])  # stable: of equals, what was found first
     record = {"seconds": time.perf_counter() - start, "proxy": proxy, "rungs": rungs}
-    return stages.finish(name, {**record, "genotype": json.loads(chosen[0].to_json())})
+    return stages.finish(name, {**record, "genotype": as_entry(chosen[0])})
 
 
 def _candidates(
