@@ -163,7 +163,7 @@ def test_a_call_inside_is_refused_and_not_run(text, tmp_path):
         "Genotype(normal=[('skip_connect', 5), ('skip_connect', 1)])",
         "\0",
         # Cells that concatenate other nodes (AmoebaNet's, for one): without the list they would be another network.
-        *(PAPER.format(concat=concat) for concat in ("[2]", "[3]", "range(2, 5)", "[2, 2, 3]")),
+        *(PAPER.format(concat=concat) for concat in ("[2]", "[3]", "[2, 4]", "range(2, 5)", "[2, 2, 3]")),
         *(PAPER.format(concat=concat) for concat in ("range(10 ** 30)", "range(2, 10**9)")),
     ],
 )
