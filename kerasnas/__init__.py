@@ -53,31 +53,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-HOMES = {
-    "AutoClassifier": "deployment",
-    "AutoRegressor": "deployment",
-    "BilevelTrainer": "search",
-    "DARTSSpace": "spaces",
-    "DriftMonitor": "drift",
-    "Genotype": "genotypes",
-    "GraphClassifier": "deployment",
-    "ImageClassifier": "deployment",
-    "ImageRegressor": "deployment",
-    "MixedOp": "primitives",
-    "SearchSpace": "spaces",
-    "SignalClassifier": "deployment",
-    "SignalRegressor": "deployment",
-    "TableClassifier": "deployment",
-    "TableRegressor": "deployment",
-    "TextClassifier": "deployment",
-    "TextRegressor": "deployment",
-    "load": "deployment",
-    "presets": "deployment",
-    "push": "deployment",
-    "readapt": "deployment",
-    "register_primitive": "primitives",
-}
-
 __all__ = [
     "AutoClassifier",
     "AutoRegressor",
@@ -102,6 +77,16 @@ __all__ = [
     "readapt",
     "register_primitive",
 ]
+HOMES = dict.fromkeys(__all__, "deployment") | {
+    "BilevelTrainer": "search",
+    "DARTSSpace": "spaces",
+    "DriftMonitor": "drift",
+    "Genotype": "genotypes",
+    "MixedOp": "primitives",
+    "SearchSpace": "spaces",
+    "register_primitive": "primitives",
+}
+"""The package of each of these names."""
 
 
 def __getattr__(name: str) -> Any:

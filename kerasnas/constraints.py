@@ -88,17 +88,12 @@ def asking(argument: str, expected: object, value: object, what: str = "argument
         raise kind(invalid(argument, str(expected), value, hint, what)) from error
 
 
-def _sequence_once(value: Any) -> Any:
-    """Return a sequence of a class whose next reading may be another as a tuple."""
-    lasting = type(value) in (list, tuple, str, bytes) or not isinstance(value, Sequence)
-    return value if lasting else tuple(value)
-
-
 class _Lasting(Constraint):
-    """A constraint on sequences, each of which is read once."""
+    """A constraint on sequences, each of which is read once: of other classes than Python's, the next may differ."""
 
     def fixed(self, value: Any) -> Any:
-        return _sequence_once(value)
+        lasting = type(value) in (list, tuple, str, bytes) or not isinstance(value, Sequence)
+        return value if lasting else tuple(value)
 
 
 def real(value: object) -> float | None:
@@ -383,7 +378,7 @@ class Entries(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
-class Names(Constraint):
+class Names(_Lasting):
     """A sequence of at least `least` distinct strings, each one of `known`; control characters are escaped."""
 
     known: tuple[str, ...] | None = None
@@ -393,7 +388,7 @@ class Names(Constraint):
         return "a non-empty sequence of names" if self.least == 1 else f"a sequence of at least {self.least} names"
 
     def fixed(self, value: Any) -> Any:
-        return tuple(value) if isinstance(value, Iterator) else _sequence_once(value)
+        return tuple(value) if isinstance(value, Iterator) else super().fixed(value)
 
     def check(self, argument: str, value: Any, expected: str | None = None) -> tuple[str, ...]:
         sequence = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +31,9 @@ class Edge(NamedTuple):
     primitive: str
     source: int
     target: int
+
+
+_ORDER = operator.attrgetter("target", "source", "primitive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Genotype:
     def __init__(self, space: str, cells: Mapping[str, Iterable] | Iterable[tuple[str, Iterable]]):
         if not isinstance(space, str) or not space:
             raise ValueError(checks.invalid("space", "the name of a search space", space))
-        checked = tuple(sorted((kind, tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in _pairs(cells)))
+        checked = tuple(sorted((kind, tuple(sorted(map(_edge, edges), key=_ORDER))) for kind, edges in _pairs(cells)))
         if not checked:
             raise ValueError(checks.invalid("cells", "at least one cell", cells))
         if len({kind for kind, _ in checked}) != len(checked):
@@ -97,9 +101,7 @@ class Genotype:
 
     def to_json(self) -> str:
         """Return the genotype as JSON text, with the name and the version of its format."""
-        cells = {kind: [list(edge) for edge in edges] for kind, edges in self.cells}
-        record = {"format": _FORMAT, "version": _VERSION, "space": self.space, "cells": cells}
-        return json.dumps(record)
+        return json.dumps(as_entry(self))
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
@@ -114,17 +116,7 @@ class Genotype:
             record = untrusted.parse_json(text)
         except ValueError as error:
             raise ValueError(f"Malformed or truncated genotype JSON, received for argument `text`: {error}") from None
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}" for argument `text`.')
-        if type(record.get("version")) is not int or record["version"] != _VERSION:
-            raise ValueError(
-                f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
-                "Upgrade KerasNAS to read newer files."
-            )
-        space, cells = record.get("space", ""), record.get("cells")
-        if not isinstance(cells, dict) or not all(isinstance(edges, list) for edges in cells.values()):
-            raise ValueError(f'Malformed genotype JSON: "cells" maps a name to a list of edges. Received: {cells!r}')
-        return cls(space, cells)
+        return of_entry(record)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the JSON form to `path`, atomically.
@@ -190,6 +182,31 @@ class Genotype:
         return cls(space, cells)
 
 
+def as_entry(genotype: Genotype) -> dict[str, Any]:
+    """Return a genotype as an entry of a record that becomes JSON; `of_entry` inverts it."""
+    cells = {kind: [list(edge) for edge in edges] for kind, edges in genotype.cells}
+    return {"format": _FORMAT, "version": _VERSION, "space": genotype.space, "cells": cells}
+
+
+def of_entry(entry: Any) -> Genotype:
+    """Return the genotype of an entry.
+
+    Raises:
+        ValueError: if it is malformed, or was written by a newer version.
+    """
+    if not isinstance(entry, dict) or entry.get("format") != _FORMAT:
+        raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}" for argument `text`.')
+    if type(entry.get("version")) is not int or entry["version"] != _VERSION:
+        raise ValueError(
+            f"This genotype has version {entry.get('version')!r}; this KerasNAS reads version {_VERSION}. "
+            "Upgrade KerasNAS to read newer files."
+        )
+    space, cells = entry.get("space", ""), entry.get("cells")
+    if not isinstance(cells, dict) or not all(isinstance(edges, list) for edges in cells.values()):
+        raise ValueError(f'Malformed genotype JSON: "cells" maps a name to a list of edges. Received: {cells!r}')
+    return Genotype(space, cells)
+
+
 def _pairs(cells: Any) -> Iterator[tuple[str, Iterable]]:
     expected = "a mapping, or pairs, from the kind of cell to its edges"
     pairs = cells.items() if isinstance(cells, Mapping) else cells
@@ -221,10 +238,6 @@ def _literal(value: ast.expr) -> Any:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
         return range(*map(ast.literal_eval, value.args))
     return ast.literal_eval(value)
-
-
-def _order(edge: Edge) -> tuple[int, int, str]:
-    return edge.target, edge.source, edge.primitive
 
 
 DARTS_V1 = Genotype.from_paper_string(

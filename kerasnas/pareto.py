@@ -9,14 +9,6 @@ import numpy as np
 from kerasnas import checks
 
 
-def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Return True if `one` is at least as good as `other` in every objective, and better in one."""
-    first, second = checks.array("one", one, rank=1), checks.array("other", other, rank=1)
-    if first.shape != second.shape:
-        raise ValueError(checks.invalid("other", f"{len(first)} numbers, as many as `one` has", other))
-    return bool(_dominance(first[None], second[None])[0, 0])
-
-
 def non_dominated(rewards: np.ndarray) -> np.ndarray:
     """Return the Pareto front of `(n, objectives)`: positions, ascending, of rewards that no other dominates.
 

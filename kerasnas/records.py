@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 
 FORMAT, VERSION = "kerasnas.result", 1
 Entries = Mapping[str, Any]
@@ -274,7 +273,7 @@ class Record(Mapping):
     @cached_property
     def genotype(self) -> Genotype:
         """Architecture."""
-        return Genotype.from_json(json.dumps(self._entries["genotype"]))
+        return of_entry(self._entries["genotype"])
 
     @cached_property
     def searched(self) -> Network:

@@ -42,6 +42,22 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text of more than `most` characters, with dots; a shorter one as it is."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its class where it says nothing.
+
+    Example:
+
+    >>> first_line(OSError(" no route to host\\nand more")), first_line(KeyboardInterrupt())
+    ('no route to host', 'KeyboardInterrupt')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def wrong_value(argument: str, expected: str, received: object, what: str = "") -> ValueError:
     """Return the error for a wrong value, which `received` describes, of the training, validation or test data."""
     named = f"`{argument}` ({what} data)" if what else f"`{argument}`"
@@ -64,17 +80,6 @@ def nearest(name: object, known: Iterable[str]) -> str:
     if len(names) > _MOST:
         return f"{hint}The nearest of {len(names)} known: {difflib.get_close_matches(name, names, n=5, cutoff=0.0)}"
     return f"{hint}Known: {names}"
-
-
-def first_line(error: BaseException) -> str:
-    r"""Return the first line of an error's words, or the name of its class where it says nothing.
-
-    Example:
-
-    >>> first_line(ValueError("\nno kernel for this\nand a long trace")), first_line(KeyError())
-    ('no kernel for this', 'KeyError')
-    """
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def printable(text: str) -> str:

@@ -38,6 +38,7 @@ from kerasnas.modalities.decoding import read_image
 from kerasnas.runs.folder import GIVEN, RunFolder, read_config
 from kerasnas.runs.record import read_result
 from kerasnas.tabular import NASBench201
+from tests.drift.test_monitor import MODEL
 
 SECONDS = 5  # after which a reader hangs
 CLEAR = (ValueError, TypeError, OSError, NotImplementedError)
@@ -88,17 +89,10 @@ def _classifier(name: str) -> Callable[[Path], Path]:
     return write
 
 
-def _monitor_model() -> keras.Model:
-    layer = keras.layers.Dense(2, activation="softmax")
-    model = keras.Sequential([keras.Input((2,)), layer])
-    layer.set_weights([np.array([[-2.0, 2.0], [0.0, 0.0]]), np.zeros(2)])
-    return model
-
-
 def _monitor(name: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         x = np.random.default_rng(0).normal(size=(200, 2))
-        monitor = DriftMonitor(_MODEL, x, (x[:, 0] > 0).astype("int64"), window=50, classes=("low", "high"))
+        monitor = DriftMonitor(MODEL, x, (x[:, 0] > 0).astype("int64"), window=50, classes=("low", "high"))
         monitor.observe(x[:30], (x[:30, 0] > 0).astype("int64"))
         monitor.save(folder)
         return folder / name
@@ -191,7 +185,6 @@ _NOT_KNOWN = (
     "normal",
     "reduce",
 )
-_MODEL = _monitor_model()
 _RNG = np.random.default_rng(0)
 _Y = np.arange(40) % 3
 _IMAGES = {"x_train": _RNG.random((40, 8, 8, 1)).astype("float32"), "y_train": _Y}
@@ -232,9 +225,9 @@ FORMATS: dict[str, FileFormat] = {
     ),
     "model.keras": FileFormat(_classifier("model.keras"), lambda path: load_classifier(path.parent)),
     "drift.json": FileFormat(
-        _monitor("drift.json"), lambda path: DriftMonitor.load(path.parent, _MODEL), (), ("reference_errors",)
+        _monitor("drift.json"), lambda path: DriftMonitor.load(path.parent, MODEL), (), ("reference_errors",)
     ),
-    "drift.npz": FileFormat(_monitor("drift.npz"), lambda path: DriftMonitor.load(path.parent, _MODEL)),
+    "drift.npz": FileFormat(_monitor("drift.npz"), lambda path: DriftMonitor.load(path.parent, MODEL)),
     "initializer.json": FileFormat(
         _initializer("initializer.json"), lambda path: ReptileInitializer.load(path.parent), ("space", "strategy")
     ),

@@ -186,3 +186,22 @@ def assert_deployable(model, x, path):
     assert "kerasnas" not in json.dumps(layers)  # what it was compiled with may be of ours; a deployed model is not
     again = keras.models.load_model(path, compile=False)
     np.testing.assert_allclose(again(x), model(x, training=False), rtol=1e-4, atol=1e-5)
+
+
+def check_campaign(table, bad, known):
+    """Print the counts of outcomes of a campaign of wrong values, and return the cases in which one was accepted.
+
+    Args:
+        table: what was tried -> outcome -> count.
+        bad: case -> (outcome, words), of those that were not answered in one clear line.
+        known: the cases that may be accepted.
+    """
+    kinds = ("clear", "harmless", "raw", "accepted", "hung")
+    rows = [(name, counts.total(), *(counts[kind] for kind in kinds)) for name, counts in table.items()]
+    rows.append(("all", *(sum(row[index] for row in rows) for index in range(1, 7))))
+    for name, *columns in [("", "tried", *kinds), *rows]:
+        print(f"{name:<32}" + "".join(f"{one:>10}" for one in columns))
+    raw = {case: words for case, (found, words) in bad.items() if found != "accepted"}
+    assert not raw, raw
+    assert set(bad) <= set(known), set(bad) - set(known)
+    return set(bad)

@@ -11,6 +11,7 @@ import pytest
 from kerasnas import datasets
 from tests import file_formats
 from tests.file_formats import FORMATS
+from tests.kit import check_campaign
 
 FLIPS = 8  # damages at random places of each file
 QUICK = 0.015  # share of the cases of a format that the quick test tries, besides those of any format
@@ -155,26 +156,8 @@ def campaign(folder, flips, share, seed=0):
     return table, bad
 
 
-def as_text(table):
-    """The table of a campaign."""
-    kinds = ("clear", "harmless", "raw", "accepted", "hung")
-    rows = [(name, counts.total(), *(counts[kind] for kind in kinds)) for name, counts in table.items()]
-    rows.append(("all", *(sum(row[index] for row in rows) for index in range(1, 7))))
-    head = f"{'':<32}{'tried':>7}" + "".join(f"{kind:>10}" for kind in kinds)
-    return "\n".join([head, *(f"{row[0]:<32}{row[1]:>7}" + "".join(f"{one:>10}" for one in row[2:]) for row in rows)])
-
-
-def check(table, bad):
-    print(as_text(table))
-    raw = {case: words for case, (found, words) in bad.items() if found != "accepted"}
-    assert not raw, raw
-    accepted = {case for case, (found, _) in bad.items() if found == "accepted"}
-    assert accepted <= set(ACCEPTED), accepted - set(ACCEPTED)
-    return accepted
-
-
 def test_wrong_files_are_told_in_one_line(tmp_path):
-    check(*campaign(tmp_path, flips=1, share=QUICK))
+    check_campaign(*campaign(tmp_path, flips=1, share=QUICK), ACCEPTED)
 
 
 @pytest.mark.parametrize("what", file_formats.WHILE_READ)
@@ -193,5 +176,5 @@ def test_an_image_that_changes_after_it_was_listed_is_left_out(what, tmp_path, m
 
 @pytest.mark.slow
 def test_every_wrong_file_is_told_in_one_line(tmp_path):
-    accepted = check(*campaign(tmp_path, flips=FLIPS, share=1.0))
+    accepted = check_campaign(*campaign(tmp_path, flips=FLIPS, share=1.0), ACCEPTED)
     assert set(ACCEPTED) <= accepted, set(ACCEPTED) - accepted  # what is refused by now leaves the list

@@ -22,13 +22,6 @@ each_number = pytest.mark.parametrize("objectives", [1, 2, 3])
 
 
 @each_number
-def test_dominance_is_that_of_the_definition(objectives):
-    rewards = random_rewards(objectives, 20)
-    for one in rewards:
-        assert [pareto.dominates(one, other) for other in rewards] == [dominates(one, other) for other in rewards]
-
-
-@each_number
 @pytest.mark.parametrize("dtype", ["float64", "int64", "uint8"])
 def test_the_front_is_that_of_the_definition(objectives, dtype):
     rewards = random_rewards(objectives).astype(dtype)
@@ -74,7 +67,6 @@ def test_the_staircase_is_the_front_with_equal_points_once():
 @pytest.mark.parametrize(
     ("call", "argument"),
     [
-        (lambda: pareto.dominates([1, 2], [1, 2, 3]), "other"),
         (lambda: pareto.staircase([1, 2], [1]), "values"),
         (lambda: pareto.non_dominated_sort([[1.0, math.nan]]), "rewards"),
         (lambda: pareto.hypervolume(np.ones((2, 3)), (0, 0)), "rewards"),

@@ -43,15 +43,13 @@ def test_unknown_names_are_answered_with_the_nearest():
         registry[["unhashable"]]
 
 
-@pytest.mark.parametrize("name", ["", None, 3])
-def test_names_are_non_empty_strings(name):
-    with pytest.raises(ValueError, match="non-empty string"):
-        Registry("thing").register(name, made)
-
-
-def test_factories_can_be_called():
-    with pytest.raises(TypeError, match="callable"):
-        Registry("thing").register("name", 3)
+@pytest.mark.parametrize(
+    ("name", "factory", "words"),
+    [*((name, made, "non-empty string") for name in ("", None, 3)), ("name", 3, "a callable that returns the thing")],
+)
+def test_names_are_non_empty_strings_of_what_can_be_called(name, factory, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        Registry("thing").register(name, factory)
 
 
 def test_nearest():

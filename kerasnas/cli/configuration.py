@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 
 from kerasnas.cli.flags import flag_of
-from kerasnas.wording import nearest
+from kerasnas.wording import nearest, shortened
 
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
 _MOST = 2**16  # bytes of a file of flags
@@ -38,7 +38,7 @@ def _set(flag: flags.Flag, value: Any, file: Path) -> None:
     values = value if many else [value]
     if not all(isinstance(one, _VALUES) for one in values) or (many and not isinstance(flag.value, list)):
         expected = "a value, or a list of them" if isinstance(flag.value, list) else "a single value"
-        raise ValueError(f"{file}: expected {expected} for '{flag.name}'. Received: {_short(value)}")
+        raise ValueError(f"{file}: expected {expected} for '{flag.name}'. Received: {shortened(repr(value), _LONGEST)}")
     if many and not value:  # an empty list is not an empty text in one
         flag.value, flag.present = [], 1
         return
@@ -100,8 +100,3 @@ def _yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, TypeError, AttributeError, KeyError, OverflowError) as error:  # of a wrong !!tag
         raise ValueError(error) from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -72,7 +72,7 @@ class KernelCompanion(Companion):
         kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
         targets = task.ridge_targets(task.targets(y, outputs))
         kernel, bias, left_out = ridge(kernels.features(x), targets, weights)
-        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])
+        scale = ridge_scale(left_out, y, task, weights)
         return [scale * left_out[parts[1]]], lambda shares: KernelModel(
             kernels, shares[0] * scale * kernel, shares[0] * scale * bias
         )
@@ -121,3 +121,8 @@ def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.nda
     _, strength, errors = best
     kernel = (z.T @ (left @ (turned / (squares + strength)[:, None]))) / deviation[:, None]
     return kernel, middle - mean @ kernel, y - errors / root
+
+
+def ridge_scale(left_out: np.ndarray, y: np.ndarray, task: Task, weights: Weights = None) -> float:
+    """The factor that makes logits of what a ridge regression answers for each sample, fitted to all others."""
+    return float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])

@@ -122,9 +122,7 @@ class ArrayBatches(keras.utils.PyDataset):
             x = self.augment(x, np.random.default_rng([self.seed, epoch, index, 1]))
             if len(x) != len(rows):
                 raise ValueError(f"`augment` must keep the number of images, {len(rows)}. Received back: {len(x)}")
-        if self.sample_weight is None:
-            return x, self.y[rows]
-        return x, self.y[rows], self.sample_weight[rows]
+        return x, *(array[rows] for array in self.arrays[1:])
 
     @property
     def epoch(self) -> int:

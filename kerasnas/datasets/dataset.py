@@ -87,10 +87,10 @@ class Dataset:
     notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     image_fit: str = "stretch"
     task: Task = CLASSIFICATION
-    front: Front | None = None
+    front: Front = None  # type: ignore[assignment]  # filled in below, as the modality
     raw_train: np.ndarray | None = dataclasses.field(default=None, repr=False)
     raw_test: np.ndarray | None = dataclasses.field(default=None, repr=False)
-    modality: Modality = None  # type: ignore[assignment]  # filled in below
+    modality: Modality = None  # type: ignore[assignment]
     files: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     traits: np.ndarray | None = dataclasses.field(default=None, repr=False)
@@ -139,7 +139,6 @@ class Dataset:
     @property
     def raw_shape(self) -> tuple[int, ...]:
         """Shape of a raw sample; `()` of a text."""
-        assert self.front is not None
         return self.front.raw_shape(self.input_shape)
 
     @functools.cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,6 @@ WALL, GOAL, AGENT = range(3)
 """The channels of an image."""
 _UNREACHED = np.iinfo(np.int32).max
 _LARGEST = 1001  # rows of a world
-_MOST_DRAWS = 100  # attempts to draw a world with connected places
 
 
 class World(NamedTuple):
@@ -32,7 +31,7 @@ class World(NamedTuple):
 
 def draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
     """Draw a world; return it, and the distances to its goal. The arguments are those of `mazes`."""
-    for _ in range(_MOST_DRAWS):
+    while True:  # of small worlds, most of whose cells are walls, a third has no connected places
         walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
         walls[[0, -1]] = walls[:, [0, -1]] = True
         free = np.argwhere(~walls)
@@ -41,7 +40,6 @@ def draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tupl
             lengths = all_distances(walls[None], np.array([[row, column]]))[0]
             if (lengths < _UNREACHED).sum() > 1:
                 return World(walls, (row, column)), lengths
-    raise ValueError(checks.invalid("density", "one that leaves connected places", density))
 
 
 def _maze(rng: np.random.Generator, size: int, opened: float) -> np.ndarray:
@@ -131,8 +129,8 @@ def mazes(
         seed: the same seed gives the same data. Defaults to 0.
 
     Raises:
-        ValueError: for a size below 5, an even one for a maze, an unknown kind, a density outside of [0, 0.6] or that
-            leaves no connected places, and another argument out of range.
+        ValueError: for a size below 5, an even one for a maze, an unknown kind, a density outside of [0, 0.6], and
+            another argument out of range.
 
     Example:
 
@@ -146,7 +144,7 @@ def mazes(
         raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
     sizes = {"train": checks.integer("train_samples", train_samples, 1)}
     sizes["test"] = checks.integer("test_samples", test_samples, 1)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for index, (part, samples) in enumerate(sizes.items()):
         rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
@@ -157,8 +155,7 @@ def mazes(
             place = (row, column)
             x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
         arrays |= {f"x_{part}": x, f"y_{part}": y}
-    x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    return Dataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
+    return Dataset("mazes" if kind == "maze" else "grid_worlds", **arrays, classes=tuple(MOVES))
 
 
 DATASETS.register("mazes", lambda cache_dir: mazes())

@@ -45,6 +45,8 @@ def smoothed(data: GraphDataset, probabilities: Any, alpha: float = ALPHA, steps
     Differences from the paper:
         - There is no step "correct" before it, and `alpha` is fixed, not tuned.
     """
+    from scipy.sparse import csr_matrix
+
     checks.instance("data", data, GraphDataset, "a `kerasnas.datasets.GraphDataset`")
     alpha, steps = checks.number("alpha", alpha, least=0, below=1), checks.integer("steps", steps, least=1)
     guess = checks.array("probabilities", probabilities, rank=2).astype("float64")
@@ -55,10 +57,8 @@ def smoothed(data: GraphDataset, probabilities: Any, alpha: float = ALPHA, steps
     guess[train] = np.eye(data.num_classes)[data.y[train]]
     sources, targets = data.graph.messages
     degrees = data.graph.degrees
-    weights = 1 / np.sqrt(degrees[sources] * degrees[targets])
+    edges = csr_matrix((1 / np.sqrt(degrees[sources] * degrees[targets]), (targets, sources)), (len(guess),) * 2)
     scores = guess
     for _ in range(steps):
-        received = np.zeros_like(guess)
-        np.add.at(received, targets, weights[:, None] * scores[sources])
-        scores = (1 - alpha) * guess + alpha * received
+        scores = (1 - alpha) * guess + alpha * (edges @ scores)
     return scores

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -117,22 +118,15 @@ class TaskFamily(abc.ABC):
     def batch(self, index: int, tasks: int) -> Episode:
         """Return the episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis."""
         first = checks.integer("index", index, 0) * checks.integer("tasks", tasks, 1)
-        return _stack((self.episode(number) for number in range(first, first + tasks)), tasks)
+        episodes = [self.episode(number) for number in range(first, first + tasks)]
+        arrays = zip(*((*episode.support, *episode.query) for episode in episodes), strict=True)
+        x, y, x_query, y_query = map(_stacked, arrays)
+        return Episode((x, y), (x_query, y_query), tuple(label for episode in episodes for label in episode.classes))
 
 
-def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:
-    # Copied one by one into the result: allocating memory takes longer than copying.
-    stacked: list[np.ndarray] = []
-    classes: list[int] = []
-    for task, episode in enumerate(episodes):
-        arrays = [np.asarray(array) for array in (*episode.support, *episode.query)]
-        stacked = stacked or [np.empty((tasks, *array.shape), array.dtype) for array in arrays]
-        for whole, array in zip(stacked, arrays, strict=True):
-            if whole.shape[1:] != array.shape:
-                raise wrong_value(
-                    "episodes", "episodes of one shape", f"arrays of shape {whole.shape[1:]}, {array.shape}"
-                )
-            whole[task] = array
-        classes += episode.classes
-    x, y, x_query, y_query = stacked
-    return Episode((x, y), (x_query, y_query), tuple(classes))
+def _stacked(arrays: Sequence[Any]) -> np.ndarray:
+    shapes = [np.shape(array) for array in arrays]
+    for shape in shapes:
+        if shape != shapes[0]:
+            raise wrong_value("episodes", "episodes of one shape", f"arrays of shape {shapes[0]}, {shape}")
+    return np.stack(arrays)

@@ -36,9 +36,9 @@ def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
     down, up = checks.integer("down", down, 1), checks.integer("up", up, 1)
     states = np.arange(checks.integer("threshold", threshold, 1, _MOST_STATES))
     moves = np.zeros((threshold, threshold))
-    np.add.at(moves, (states, np.maximum(states - down, 0)), 1 - error)
-    inside = states + up < threshold
-    np.add.at(moves, (states[inside], states[inside] + up), error)
+    moves[states, np.maximum(states - down, 0)] = 1 - error
+    inside = states[states + up < threshold]
+    moves[inside, inside + up] = error
     return float(np.linalg.solve(np.eye(threshold) - moves, np.ones(threshold))[0])
 
 

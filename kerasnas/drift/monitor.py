@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.drift import files
 from kerasnas.drift.accuracy import AccuracyTest
 from kerasnas.drift.report import DriftReport
-from kerasnas.drift.two_sample import FEWEST, check_rate
+from kerasnas.drift.two_sample import FEWEST, rate
 from kerasnas.drift.view import ModelView
 from kerasnas.drift.windows import WindowedTest
 
@@ -94,14 +94,11 @@ class DriftMonitor:
         reading = self._view.reading
         x = self._view.samples("x_reference", x_reference, least=2 * FEWEST)
         y = None if y_reference is None else reading.labels("y_reference", y_reference, len(x))
-        outputs = None if outputs is None else self._view.checked("outputs", outputs)
-        if outputs is not None and len(outputs) != len(x):
+        if outputs is not None and len(outputs := self._view.checked("outputs", outputs)) != len(x):
             raise ValueError(checks.invalid("outputs", f"those for {len(x)} samples", f"shape {outputs.shape}"))
-        if len(x) > _MOST_REFERENCE:
-            chosen = np.sort(np.random.default_rng(self.seed).permutation(len(x))[:_MOST_REFERENCE])
-            x, y = x[chosen], None if y is None else y[chosen]
-            outputs = None if outputs is None else outputs[chosen]
-        outputs = self._view.outputs(x) if outputs is None else outputs
+        chosen = np.sort(np.random.default_rng(self.seed).permutation(len(x))[:_MOST_REFERENCE])
+        x, y = x[chosen], None if y is None else y[chosen]
+        outputs = self._view.outputs(x) if outputs is None else outputs[chosen]
         reading.watch(outputs)
         errors = None
         if y is not None:
@@ -110,7 +107,7 @@ class DriftMonitor:
         self._begin(self._view.columns(x, outputs), errors)
 
     def _set(self, false_alarms: Any, window: Any, rise: Any, seed: Any) -> None:
-        self.false_alarms = check_rate(false_alarms)
+        self.false_alarms = rate("false_alarms", false_alarms)
         self.window = checks.integer("window", window, FEWEST)
         self.rise = checks.number("rise", rise, above=0, below=1)
         self.seed = checks.seed(seed)
@@ -164,8 +161,8 @@ class DriftMonitor:
         x, y = self._checked(x, y)
         outputs = self._view.outputs(x)
         report = self._streams["samples"].observe(self._view.columns(x, outputs))
-        if y is not None and self._accuracy is not None:
-            report = self._accuracy.observe(report, self._view.reading.wrong(outputs, y))
+        if y is not None:
+            report = self._labeled("y").observe(report, self._view.reading.wrong(outputs, y))
         return self._counted(report)
 
     def observe_outputs(self, outputs: Any) -> DriftReport:
@@ -202,9 +199,9 @@ class DriftMonitor:
         x, y = self._checked(x, y, least=FEWEST)
         outputs = self._view.outputs(x)
         report = self._streams["samples"].examine(self._view.columns(x, outputs))
-        if y is None or self._accuracy is None:
+        if y is None:
             return report
-        return self._accuracy.examine(report, int(self._view.reading.wrong(outputs, y).sum()), len(y))
+        return self._labeled("y").examine(report, int(self._view.reading.wrong(outputs, y).sum()), len(y))
 
     @checks.arguments(model=keras.Model)
     def output_distance(self, x: Any, model: keras.Model | None = None) -> float:

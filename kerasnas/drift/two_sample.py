@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Interval
 
 FEWEST = 20  # fewer samples do not reveal a relevant shift
 _LEAST_REFERENCE = 2 * FEWEST
 _LEAST_PERMUTATIONS, _PER_ALARM = 1000, 20
-_RATES = (0.001, 0.5)
+rate: Callable[..., float] = Interval(least=0.001, most=0.5)  # of false alarms
 
 
 class MaximumTest:
@@ -48,7 +50,7 @@ class MaximumTest:
         if len(self.reference) < _LEAST_REFERENCE or not self.reference.shape[1]:
             expected = f"at least {_LEAST_REFERENCE} samples of at least one column"
             raise ValueError(checks.invalid("reference", expected, f"shape {self.reference.shape}"))
-        self.false_alarms = check_rate(false_alarms)
+        self.false_alarms = rate("false_alarms", false_alarms)
         least = math.ceil(1 / self.false_alarms)
         default = max(_LEAST_PERMUTATIONS, _PER_ALARM * least)
         self.permutations = checks.integer("permutations", default if permutations is None else permutations, least)
@@ -110,8 +112,3 @@ def _distance(ordered: np.ndarray, sample: np.ndarray) -> float:
 
 def _scale(first: int, second: int) -> float:
     return math.sqrt(first * second / (first + second))
-
-
-def check_rate(false_alarms: Any) -> float:
-    """Return `false_alarms` if it is a rate from 0.001 to 0.5; raises ValueError otherwise."""
-    return checks.number("false_alarms", false_alarms, *_RATES)

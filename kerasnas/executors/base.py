@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.wording import shortened
 
 Function = Callable[[Any, Any], Any]
 """`(shared, item) -> result`."""
@@ -134,8 +135,7 @@ def thread_limits(workers: int) -> dict[str, str]:
 
 def lost(number: int, item: Any, times: int, how: str) -> WorkerLostError:
     """Return the error of an item that ended `times` workers, the last one as `how` says."""
-    text = repr(item)
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    shown = shortened(repr(item), _SHOWN)
     error = WorkerLostError(
         f"Item {number} was lost with its worker {times} times, the last one {how}: {shown}. The usual cause is "
         "memory: try fewer workers, or smaller items."

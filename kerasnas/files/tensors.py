@@ -148,9 +148,7 @@ def _take(number: int) -> Callable[[list[Any]], None]:
     """Return the instruction that makes a tuple of the last values."""
 
     def make(stack: list[Any]) -> None:
-        values = tuple(stack[len(stack) - number :])
-        del stack[len(stack) - number :]
-        stack.append(values)
+        stack[-number:] = [tuple(stack[-number:])]
 
     return make
 
@@ -190,8 +188,8 @@ def _set_item(stack: list[Any]) -> None:
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "LONG1", "GLOBAL"), lambda value: value),
-    **dict.fromkeys(("BININT", "BININT1", "BININT2"), lambda value: value),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "GLOBAL"), lambda value: value),
+    **dict.fromkeys(("LONG1", "BININT", "BININT1", "BININT2"), lambda value: value),
     "NONE": lambda _: None,
     "NEWTRUE": lambda _: True,
     "NEWFALSE": lambda _: False,

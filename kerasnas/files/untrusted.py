@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from kerasnas.wording import first_line
+from kerasnas.wording import first_line, shortened
 
 _MOST_TEXT = 2**28  # bytes: a parsed file takes some ten times as many
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
@@ -109,20 +109,20 @@ def archive_names(path: str | os.PathLike) -> list[str]:
                 size = sum(info.file_size for info in archive.infolist())
         except Exception as error:  # as above
             raise ValueError(f"It is no whole zip file: {error}") from error
-    if (most := memory()) is not None and size > _MOST_MEMORY * most:
+    if size > _MOST_MEMORY * (most := memory()):
         raise ValueError(f"It holds {_amount(size)}, and this machine has {_amount(most)} of memory")
     return names
 
 
-def memory() -> int | None:
-    """Return the bytes of memory of this machine, or of this container; None where the system does not say."""
-    found = []
+def memory() -> float:
+    """Return the bytes of memory of this machine, or of this container; infinity where the system does not say."""
+    found = [math.inf]
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for limit in _CONTAINER_LIMITS:
         with contextlib.suppress(ValueError, OSError), open(limit, encoding="ascii") as file:  # "max": there is none
             found.append(int(file.read(32)))
-    return min(found, default=None)
+    return min(found)
 
 
 class _ClaimError(Exception):
@@ -134,7 +134,7 @@ def _check_claims(file: IO[bytes]) -> None:
     whole = 0
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            name = _short(info.filename.removesuffix(".npy"))
+            name = shortened(info.filename.removesuffix(".npy"), _LONGEST)
             with archive.open(info) as member:
                 shape, dtype = _header(member, name)
                 number = math.prod(map(int, shape))
@@ -142,13 +142,13 @@ def _check_claims(file: IO[bytes]) -> None:
             if dtype.hasobject:
                 raise _ClaimError(f"Expected arrays of numbers, not of Python objects. Received: the array '{name}'")
             if min(shape, default=0) < 0 or size != held or (dtype.itemsize == 0 and number):
-                shown = _short(str(shape))
+                shown, kind = shortened(str(shape), _LONGEST), shortened(str(dtype), _LONGEST)
                 raise _ClaimError(
-                    f"The array '{name}' says that it is of shape {shown} and dtype {_short(str(dtype))}, "
+                    f"The array '{name}' says that it is of shape {shown} and dtype {kind}, "
                     f"{_amount(size)}, and the file has {_amount(held)} of it"
                 )
             whole += size
-    if (most := memory()) is not None and whole > _MOST_MEMORY * most:
+    if whole > _MOST_MEMORY * (most := memory()):
         raise _ClaimError(f"Its arrays take {_amount(whole)}, and this machine has {_amount(most)} of memory")
 
 
@@ -165,7 +165,7 @@ def _header(member: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _amount(size: int) -> str:
+def _amount(size: float) -> str:
     """Bytes in words; of an array that claims to be endless too.
 
     Example:
@@ -176,10 +176,6 @@ def _amount(size: int) -> str:
     if abs(size) > 2**63:
         return "more than 2**63 bytes"
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size:,} bytes"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.files import untrusted
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.meta.tasks import check_task, distances
 from kerasnas.tasks import TASKS, Task
 from kerasnas.tasks.base import task_class
@@ -51,7 +51,7 @@ class RaceExperience:
 
     >>> from kerasnas.genotypes import DARTS_V2
     >>> from kerasnas.meta.tasks import features
-    >>> one = {"name": "a", "kind": "given", "genotype": json.loads(DARTS_V2.to_json()), "curve": [[150, 0.5]]}
+    >>> one = {"name": "a", "kind": "given", "genotype": as_entry(DARTS_V2), "curve": [[150, 0.5]]}
     >>> experience = RaceExperience(dict.fromkeys(features("image"), 1), {"seconds": 9, "cpu": True}, (one,), "a", 0.9)
     >>> RaceExperience.from_line(experience.to_line()) == experience
     True
@@ -111,7 +111,7 @@ class RaceExperience:
         compared = sorted(
             (candidate for candidate in self.candidates if candidate["curve"]), key=standing, reverse=True
         )
-        genotypes = list(dict.fromkeys(Genotype.from_json(json.dumps(candidate["genotype"])) for candidate in compared))
+        genotypes = list(dict.fromkeys(of_entry(candidate["genotype"]) for candidate in compared))
         return genotypes if len(genotypes) > 1 else []
 
     def to_line(self) -> str:
@@ -147,7 +147,7 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     """Return a candidate's known entries, checked."""
     candidate = checks.instance("candidates", candidate, Mapping)
     names = {name: checks.instance(name, candidate.get(name), str) for name in ("name", "kind")}
-    genotype = json.loads(Genotype.from_json(json.dumps(candidate.get("genotype"))).to_json())
+    genotype = as_entry(of_entry(candidate.get("genotype")))
     augment = checks.instance("augment", candidate.get("augment"), (str, type(None)))
     measured = ("parameters", "macs", "step_seconds")
     sizes = {name: checks.optional(checks.number, name, candidate.get(name), least=0) for name in measured}

@@ -75,7 +75,7 @@ def _make(
             factory = partial(factory.for_data, seen or data.input_shape, data.num_classes, len(data.x_train))
     if data is not None and (divisions := divisions_of(config.space, data)):
         arguments["divisions"] = (WHOLE, *divisions)
-    if data is not None and data.front is not None:
+    if data is not None:
         arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}
     if "num_cells" in arguments:
         arguments[getattr(SPACES[config.space], "depth", "num_cells")] = arguments.pop("num_cells")

@@ -56,7 +56,7 @@ def plain_training(
 
 def check_starts(stages: Stages, data: datasets.Dataset) -> None:
     """Record what is pretrained when a run starts; raise ValueError where it resumes with something else."""
-    now, before = dict(data.front.source if data.front else {}), stages.stage(STARTS) or {}
+    now, before = dict(data.front.source), stages.stage(STARTS) or {}
     if not stages.begun and now != before:
         stages.finish(STARTS, now)
     elif now != before:

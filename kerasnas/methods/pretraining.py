@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from kerasnas.cost.counting import parameters
 from kerasnas.datasets.joint import JointBatches, as_color
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
+from kerasnas.genotypes import as_entry
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
 from kerasnas.methods.plan import plan_text
@@ -151,7 +151,7 @@ def pretrain_network(
         "space": genotype.space,
         "network": network,
         "parameters": parameters(body),
-        "genotype": json.loads(genotype.to_json()),
+        "genotype": as_entry(genotype),
         "image_size": SIZE,
         "datasets": {name: round(value, 4) for name, value in accuracies.items()},
         "steps": contestant.steps,

@@ -13,14 +13,13 @@ import keras
 
 from kerasnas import checks, datasets
 from kerasnas.files import untrusted
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs import trust
 from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
 from kerasnas.spaces import SPACES
-from kerasnas.training.search_stage import genotype_of, genotype_record
 from kerasnas.wording import nearest
 
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
@@ -45,13 +44,14 @@ class Rebuilt:
 
     def to_dict(self) -> dict[str, Any]:
         """Both as a JSON-serializable mapping."""
-        return {"genotype": genotype_record(self.genotype), "settings": self.config.to_dict()}
+        return {"genotype": as_entry(self.genotype), "settings": self.config.to_dict()}
 
     @classmethod
     @checks.reading("record", "what `to_dict` returns")
     def from_dict(cls, record: dict[str, Any], file: Path | None = None) -> Rebuilt:
         """Return the inverse of `to_dict`; `file` as for the settings' `from_dict`."""
-        return cls(genotype_of(record), TrainingConfig.from_dict(record["settings"], file))
+        genotype = of_entry(record["genotype"])
+        return cls(genotype, TrainingConfig.from_dict(record["settings"], file))
 
 
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:

@@ -10,7 +10,7 @@ from typing import Any
 from kerasnas import __version__, datasets
 from kerasnas.cost.latency import device_name
 from kerasnas.files.stages import EXPERIENCE, Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
@@ -18,7 +18,6 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
-from kerasnas.training.search_stage import genotype_of, genotype_record
 
 Log = Callable[[str], Any]
 
@@ -74,12 +73,12 @@ def consult(
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
         advice = _fitting(advised, space, allowed, log)
-        networks = [{"genotype": genotype_record(one.genotype), "wins": one.wins} for one in advice]
+        networks = [{"genotype": as_entry(one.genotype), "wins": one.wins} for one in advice]
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
         record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)
-    networks = record["networks"]
-    return Earlier(tuple(map(genotype_of, networks)), tuple(one["wins"] for one in networks), record["leads"])
+    found = [of_entry(one["genotype"]) for one in record["networks"]]
+    return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
 
 
 def _described(data: datasets.Dataset) -> dict[str, float]:

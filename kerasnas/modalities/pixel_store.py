@@ -58,7 +58,7 @@ def store_pixels(
         ValueError: if they do not fit into memory.
     """
     shape = (*size, channels)
-    needed, memory = len(files) * math.prod(shape), untrusted.memory() or math.inf
+    needed, memory = len(files) * math.prod(shape), untrusted.memory()
     check_memory(len(files), size, channels, _ARRAY if needed <= _FEW_BYTES else _IN_FILE)
     if needed <= _FEW_BYTES:
         return *_decoded(files, shape, decode), size, ()
@@ -89,7 +89,7 @@ def store_pixels(
 def check_memory(number: int, size: tuple[int, int], channels: int, each: int = _ARRAY) -> None:
     """Raise ValueError where images do not fit into the machine's memory, with `each` bytes for each pixel value."""
     needed, memory = each * number * math.prod(size) * channels, untrusted.memory()
-    if memory is not None and needed > _MOST_MEMORY * memory:
+    if needed > _MOST_MEMORY * memory:
         most = math.floor(min(size) * math.sqrt(_MOST_MEMORY * memory / needed))
         raise ValueError(
             f"{number:,} images of {size[0]}x{size[1]} take {needed / 2**30:.1f} GiB of memory, and this machine has "

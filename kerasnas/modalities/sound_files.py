@@ -33,7 +33,7 @@ def read_sounds(paths: Sequence[Path], root: Path | None, rate: int = 0, length:
     and errors as for `read_pixels`.
     """
     needed, memory = _BYTES * sum(path.stat().st_size for path in paths if path.is_file()), untrusted.memory()
-    if memory is not None and needed > _MOST_MEMORY * memory:
+    if needed > _MOST_MEMORY * memory:
         received = f"{len(paths):,} of about {needed / 2**30:.1f} GiB. Lower their rate, or cut them"
         raise ValueError(f"Expected recordings that fit into {memory / 2**30:.1f} GiB. Received: {received}")
     unreadable: dict[Path, str] = {}

@@ -21,6 +21,7 @@ from kerasnas.modalities.fronts import Front, Vocabulary
 from kerasnas.modalities.parts import Parts, words
 from kerasnas.modalities.token_vectors import find_vectors
 from kerasnas.tasks import Task
+from kerasnas.wording import shortened
 
 _BUCKETS = 512  # of the counts of words, on which the nearest text is found
 _MOST_LETTERS = 160  # of an excerpt
@@ -152,7 +153,7 @@ class Texts(Modality):
         return np.array([""], object)
 
     def excerpt(self, raw: Any) -> str:
-        return raw if len(raw) <= _MOST_LETTERS else f"{raw[:_MOST_LETTERS]}..."
+        return shortened(raw, _MOST_LETTERS)
 
 
 def _are_strings(x: np.ndarray) -> bool:

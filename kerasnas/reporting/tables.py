@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.intervals import wilson_interval
 from kerasnas.modalities.lookup import of_result
 from kerasnas.records import Network, Record
@@ -196,7 +196,7 @@ def front_table(result: Record) -> Table:
         return Table([], [])
     rows = []
     for point in cost.front:
-        cells = Genotype.from_json(json.dumps(point["genotype"])).cells
+        cells = of_entry(point["genotype"]).cells
         primitives = [edge.primitive for _, edges in cells for edge in edges]
         rows.append([amount(point["cost"], cost.unit), " ".join(primitives)])
     return Table([cost.name, "primitives"], rows)

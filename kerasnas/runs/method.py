@@ -276,6 +276,6 @@ def _description(data: Dataset) -> dict[str, Any]:
         **({"faults": list(data.faults)} if data.faults else {}),
     }
     dataset |= data.task.entry()
-    if data.raw_test is not None and data.front is not None:
+    if data.raw_test is not None:
         dataset["front"] = data.front.get_config()
     return dataset

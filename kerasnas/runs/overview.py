@@ -19,6 +19,7 @@ from kerasnas.runs.folder import FAILED, RunFolder, failure_of
 from kerasnas.runs.record import RESULT, read_result
 from kerasnas.runs.settings import Settings
 from kerasnas.runs.trust import CONFIG
+from kerasnas.wording import shortened
 
 _HEADER = ["run", "date", "data", "test score", "parameters", "state"]
 _LONGEST = 100  # characters of a reason
@@ -90,8 +91,7 @@ def _glance(path: Path) -> Glance:
         reason = str(error).removeprefix(f"{path}{os.sep}") or type(error).__name__
         state, candidates = f"damaged: {reason}", ()
     date = datetime.datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M") if changed else MISSING
-    state = " ".join(state.split())
-    state = state if len(state) <= _LONGEST else f"{state[:_LONGEST]}..."
+    state = shortened(" ".join(state.split()), _LONGEST)
     return Glance([str(path), date, data, reached, parameters, state], changed, candidates)
 
 

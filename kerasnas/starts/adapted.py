@@ -14,7 +14,7 @@ from keras import layers
 from kerasnas.networks.initialization import fan_in
 from kerasnas.primitives.base import apply_standard
 from kerasnas.primitives.parts import QUARTERS, Apart
-from kerasnas.starts.base import Start, stage_of
+from kerasnas.starts.base import Start, map_shape, stage_of
 from kerasnas.starts.heads import COMPARED, comparing, linear
 
 FROZEN, BATCH_NORM, ADAPTER, TUNED, DRAWN = MODES = ("frozen", "batch_norm", "adapter", "tuned", "drawn")
@@ -136,7 +136,7 @@ class Adaptation:
 
     def _ends(self, backbone: keras.Model) -> dict[int, keras.layers.Layer]:
         """Return the last layer of each stage that is kept."""
-        maps = [layer for layer in backbone.layers[1:] if len(layer.output.shape) == 4]
+        maps = [layer for layer in backbone.layers[1:] if map_shape(layer)]
         ends = {stage_of(layer, self.side): layer for layer in maps}
         return {stage: layer for stage, layer in ends.items() if stage <= len(self.stages)}
 

@@ -97,6 +97,12 @@ def available_starts() -> tuple[str, ...]:
     return tuple(name for name in STARTS if start(name).available())
 
 
+def map_shape(layer: keras.layers.Layer) -> tuple[int | None, ...]:
+    """Return the shape of the map of features in which a layer, or a network, ends; empty for another output."""
+    shape = getattr(getattr(layer, "output", None), "shape", ())
+    return shape if len(shape) == 4 else ()
+
+
 def stage_of(layer: keras.layers.Layer, size: int) -> int:
     """Return the stage, from 1, of a layer in a network for images of `size`: by how often its input was halved.
 
@@ -111,10 +117,8 @@ def stage_of(layer: keras.layers.Layer, size: int) -> int:
     >>> stage_of(stem, 32), stage_of(block, 32)
     (1, 1)
     """
-    shape: tuple[int | None, ...] = ()
-    if hasattr(layer, "output") and not isinstance(layer.output, list | tuple):
-        shape = layer.output.shape
-    if len(shape) != 4 or not shape[1]:
+    shape = map_shape(layer)
+    if not shape or not shape[1]:
         return STAGES
     return int(min(max(1, round(math.log2(size / shape[1]))), STAGES))
 

@@ -24,7 +24,7 @@ _BLOCKS = (  # repeats, window, strides, expansion, filters
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_STEM, _HEAD, _CLASSES = 32, 1280, 1000
+_STEM, _HEAD = 32, 1280
 _EPSILON = 1e-3
 _LAST = np.cumsum([repeats for repeats, *_ in _BLOCKS]) - 1  # blocks with which groups of the same filters end
 

@@ -13,8 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from kerasnas.companions.base import Weights
-from kerasnas.companions.kernels import ridge
-from kerasnas.companions.mixing import mix
+from kerasnas.companions.kernels import ridge, ridge_scale
 from kerasnas.tasks import Task
 
 HEADS = ("last", "stages", "grid")
@@ -31,7 +30,6 @@ _STEPS, _EPOCHS = 3000, 80  # at most
 _PACE = 8e-6  # seconds of a step, for each feature of a quarter
 _NORM = 100.0  # squared length of standardized features: the head learns at the network's learning rate
 _FLOOR = 0.01  # added to the deviation of each feature
-_SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs fitted to -1 and 1, as logits: the usual one; in samples
 
 
 def linear(maps: Sequence[Any], head: str, outputs: int, learns: bool) -> Any:
@@ -96,7 +94,7 @@ class Head:
         """Return the head that is fitted to features `(samples, features)` and labels, which count by their weights."""
         mean, deviation = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float) + _FLOOR
         kernel, bias, left_out = ridge(features, task.ridge_targets(task.targets(y, outputs)), weights)
-        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH, weights)[0])
+        scale = ridge_scale(left_out, y, task, weights)
         return cls(mean, deviation, scale * kernel, scale * bias, scale * left_out)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files.untrusted import read_text
-from kerasnas.starts.base import Start, StartError, body_of, installed, plain_name, reading_weights
+from kerasnas.starts.base import Start, StartError, body_of, installed, map_shape, plain_name, reading_weights
 from kerasnas.wording import nearest
 
 PREFIX = "kerashub:"
@@ -69,7 +69,7 @@ class KerasHubStart(Start):
                 hint = nearest(self.path, [name for name in known if "imagenet" in name])
                 raise StartError(f"KerasHub has no preset '{self.path}'. {hint}")
             backbone = keras_hub.models.Backbone.from_preset(self.path)
-            if len(getattr(backbone.output, "shape", ())) != 4 or len(backbone.inputs) != 1:
+            if not map_shape(backbone) or len(backbone.inputs) != 1:
                 raise StartError(f"{self.title} is no network of images whose output is a map of features.")
             try:
                 converter: Any = keras_hub.layers.ImageConverter.from_preset(self.path)

@@ -9,7 +9,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.networks.saved import read_model
-from kerasnas.starts.base import STARTS, Start, StartError, body_of, plain_name
+from kerasnas.starts.base import STARTS, Start, StartError, body_of, map_shape, plain_name
 from kerasnas.starts.kerashub import PREFIX, KerasHubStart
 
 
@@ -43,7 +43,8 @@ class SavedStart(Start):
             model = read_model(self.path, compile=False)
         except (OSError, ValueError) as error:
             raise StartError(f"Cannot read a network from {self.path}: {error}") from None
-        maps = [layer for layer in getattr(model, "layers", ()) if _is_map(layer)]
+        layers = [layer for layer in getattr(model, "layers", ()) if not isinstance(layer, keras.layers.InputLayer)]
+        maps = [layer for layer in layers if map_shape(layer)]
         if not maps or not isinstance(model, keras.Model) or len(model.inputs) != 1:
             raise StartError(f"The network in {self.path} has no map of features of an image, and one input.")
         return body_of(keras.Model(model.inputs, maps[-1].output), size, self.title)
@@ -82,8 +83,3 @@ def is_saved(name: str) -> bool:
     (True, True, False)
     """
     return Path(name).suffix == ".keras" or name.startswith(PREFIX)
-
-
-def _is_map(layer: keras.layers.Layer) -> bool:
-    shape = getattr(getattr(layer, "output", None), "shape", ())
-    return len(shape) == 4 and not isinstance(layer, keras.layers.InputLayer)

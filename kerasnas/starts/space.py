@@ -105,9 +105,13 @@ class AdaptationSpace(SearchSpace):
         Raises:
             ValueError: if the space has no such network; names the nearest option.
         """
+        return self.genotype(self._plan(name, size, stages, head))
+
+    def _plan(self, name: str, size: int | str, stages: Sequence[str], head: str) -> dict[str, str]:
+        """Return an option for each choice; stages that are cut off have their first one."""
         plan = {choice: options[0] for choice, options in self.choices.items()}
         plan |= {"start": name, "size": str(size), "stages": str(len(stages)), "head": head}
-        return self.genotype(plan | {f"stage/{number}": mode for number, mode in enumerate(stages, start=1)})
+        return plan | {f"stage/{number}": mode for number, mode in enumerate(stages, start=1)}
 
     def adaptation(self, genotype: Genotype) -> Adaptation:
         """Return what a genotype says."""
@@ -184,10 +188,7 @@ class AdaptationSpace(SearchSpace):
         for received, options in ((first, known), (last, heads)):
             if received not in options:
                 raise ValueError(f"This space has no {received!r}. {nearest(received, options)}")
-        name, size = known[first]
-        plan = {choice: options[0] for choice, options in self.choices.items()}
-        plan |= {"start": name, "size": size, "stages": str(len(stages)), "head": heads[last]}
-        plan |= {f"stage/{number}": mode for number, mode in enumerate(stages, start=1)}
+        plan = self._plan(*known[first], stages, heads[last])
         self.check_assignment(plan)
         return plan
 

@@ -146,10 +146,6 @@ class AdaptationSupernet(keras.Model):
             "seed": self.seed,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AdaptationSupernet:
-        return cls(**config)
-
 
 def _only(space: Any) -> Adaptation:
     """Return the adaptation of a space in which modes alone are open; raise ValueError if others are, or none."""

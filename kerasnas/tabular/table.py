@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.constraints import Interval
 from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
@@ -155,7 +156,7 @@ class Table:
         if not self.epochs:
             raise ValueError(f"Table '{self.name}' answers no queries: it has no column valid_<epochs>.")
         epochs = self.epochs[-1] if epochs is None else epochs
-        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs not in self.epochs:
+        if not Interval(int).accepts(epochs) or epochs not in self.epochs:
             expected = f"{' or '.join(map(str, self.epochs))}, the epochs of table '{self.name}'"
             raise ValueError(checks.invalid("epochs", expected, epochs))
         row = self.row(genotype)
@@ -172,10 +173,8 @@ class Table:
         values = np.atleast_1d(column[row])
         if repeat is None:
             return float(values.mean())
-        if isinstance(repeat, bool) or not isinstance(repeat, (int, np.integer)) or not 0 <= repeat < len(values):
-            expected = f"an integer from 0 to {len(values) - 1}, the number of a training in table '{self.name}'"
-            raise ValueError(checks.invalid("repeat", expected, repeat))
-        return float(values[repeat])
+        words = f"an integer from 0 to {len(values) - 1}, the number of a training in table '{self.name}'"
+        return float(values[Interval(int, 0, len(values) - 1, words=words)("repeat", repeat)])
 
     def reset_budget(self) -> None:
         """Reset the counters of `budget` to zero."""

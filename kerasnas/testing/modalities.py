@@ -97,14 +97,13 @@ def _check_inputs(what: str, data: Dataset) -> None:
     with no_error(f"{what}: `check` refuses what `read` returns"):
         own.check(x, data.y_train, num_classes=data.num_classes, input_shape=data.input_shape)
     record: dict[str, Any] = {"modality": own.name, "input_shape": list(data.input_shape)}
-    record |= {"front": data.front.get_config()} if data.front is not None else {}
+    record["front"] = data.front.get_config()
     again = of_record(json.loads(json.dumps(record))) if own.name in MODALITIES else own
     require(again == own, f"{what}: `restored` does not bring it back from its record.")
 
 
 def _check_front(what: str, data: Dataset) -> None:
     front, raw = data.front, data.raw("test")
-    assert front is not None
     inputs = front.input(data.input_shape)
     model = keras.Model(inputs, front.apply(inputs))
     checked = data.modality.checked("x", raw, model, finite=False)

@@ -13,7 +13,6 @@ from kerasnas.datasets import Dataset
 from kerasnas.intervals import paired_difference
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.tasks import Task
-from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import spread_rows
 
 _BATCH = 250
@@ -28,7 +27,7 @@ def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[st
     return record | {"mistakes": task.mistakes(answers, y), **task.evidence(answers, y)}
 
 
-def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task = CLASSIFICATION) -> dict[str, str]:
+def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task) -> dict[str, str]:
     """Return the scores of a network on samples, in base64: `{"hits": text}`, a bit for each, or `{"scores": text}`."""
     found = task.scores(predicted(network, x, _BATCH), y)
     if found.dtype == bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from kerasnas.companions.joining import Beside
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.modalities.lazy_images import predicted
 from kerasnas.modalities.lookup import of_space
@@ -86,7 +85,7 @@ class NetworkTraining:
         evaluated_on: str = "test",
         validate: bool = False,
         keep_model: Callable[[keras.Model], Any] | None = None,
-        describe: Callable[[keras.Model], dict[str, Any]] = lambda model: {},
+        describe: Callable[[keras.Model], dict[str, Any]] | None = None,
         augment: Augmentation | None = None,
         callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
         verbose: int = 0,
@@ -107,7 +106,7 @@ class NetworkTraining:
                 `"val"`.
             validate: evaluate on `held_out` after each epoch too. Defaults to False.
             keep_model: called with the trained network. Defaults to None.
-            describe: function that returns further entries of the record, given the trained network. Defaults to none.
+            describe: function that returns further entries of the record, given the trained network. Defaults to None.
             augment: in place of the recipe's. Defaults to None.
             callbacks: function that makes further callbacks. Defaults to none.
             verbose: as for Keras' `fit`. Defaults to 0.
@@ -164,9 +163,9 @@ class NetworkTraining:
             "parameters": parameters(model),
             "seconds": checkpoint.seconds,
             "history": checkpoint.history,
-            "genotype": json.loads(genotype.to_json()),
+            "genotype": as_entry(genotype),
             **beside,
-            **describe(model),
+            **(describe(model) if describe is not None else {}),
         }
         return stages.finish(name, record)
 

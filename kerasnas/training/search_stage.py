@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry, of_entry
 from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.training.network_training import Arrays, resume_epoch
 
@@ -57,7 +56,7 @@ def run_search(
         "edges": {kind: [list(edge) for edge in own.edges] for kind, own in choices.items()},
         "primitives": {kind: list(own.primitives) for kind, own in choices.items()},
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
-        "genotype": genotype_record(search.derive()),
+        "genotype": as_entry(search.derive()),
     }
     if isinstance(search.objective, CostObjective):
         record["cost"] = cost_record(search, search.objective)
@@ -66,12 +65,7 @@ def run_search(
 
 def genotype_of(record: Mapping[str, Any]) -> Genotype:
     """Return the genotype in the record of a stage."""
-    return Genotype.from_json(json.dumps(record["genotype"]))
-
-
-def genotype_record(genotype: Genotype) -> dict[str, Any]:
-    """Return a genotype as the record of a stage has it: the inverse of `genotype_of`."""
-    return json.loads(genotype.to_json())
+    return of_entry(record["genotype"])
 
 
 def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:
@@ -85,5 +79,5 @@ def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, A
         "weight": objective.weight,
         "form": objective.form,
         "searched": cost.cost(search.derive()),
-        "front": [{"cost": point.cost, "genotype": genotype_record(point.genotype)} for point in front],
+        "front": [{"cost": point.cost, "genotype": as_entry(point.genotype)} for point in front],
     }

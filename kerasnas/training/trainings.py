@@ -53,12 +53,9 @@ class Trainings:
 
 def _train(shared: Trainings, item: tuple[str, Genotype]) -> dict[str, Any] | None:
     name, genotype = item
-    more: dict[str, Any] = {} if shared.describe is None else {"describe": shared.describe}
-    data, held_out, seed, of = shared.data, shared.held_out, shared.seed, shared.evaluated_on
+    where = shared.stages, name, genotype, shared.data, shared.held_out, shared.seed, shared.evaluated_on
     try:
-        return shared.training.run(
-            shared.stages, name, genotype, data, held_out, seed, of, log=lambda line: None, **more
-        )
+        return shared.training.run(*where, describe=shared.describe, log=lambda line: None)
     except NonFiniteError:
         return None
 

@@ -24,7 +24,7 @@ from kerasnas.methods.gradient import method as gradient
 from kerasnas.methods.race import making
 from kerasnas.methods.retraining import FinalTrainings
 from tests.bad_inputs import wrong_values as bad_inputs
-from tests.kit import save_noise
+from tests.kit import check_campaign, save_noise
 
 QUICK = 0.06  # share of the cases that the quick test tries
 PLACES = (
@@ -225,24 +225,9 @@ def campaign(capsys, share=1.0, seed=0):
     return table, bad
 
 
-def as_text(table):
-    """The table of a campaign."""
-    kinds = ("clear", "raw", "accepted")
-    rows = [(name, counts.total(), *(counts[kind] for kind in kinds)) for name, counts in table.items()]
-    rows.append(("all", *(sum(row[index] for row in rows) for index in range(1, 5))))
-    return "\n".join(
-        f"{row[0]:<24}" + "".join(f"{one:>10}" for one in row[1:]) for row in [("", "tried", *kinds), *rows]
-    )
-
-
 def check(capsys, table, bad):
     with capsys.disabled():
-        print("\n" + as_text(table))
-    raw = {case: words for case, (found, words) in bad.items() if found == "raw"}
-    assert not raw, raw
-    accepted = {case for case, (found, _) in bad.items() if found == "accepted"}
-    assert accepted <= set(ACCEPTED), accepted - set(ACCEPTED)
-    return accepted
+        return check_campaign(table, bad, ACCEPTED)
 
 
 def test_wrong_flags_are_told_in_one_line(place, capsys):

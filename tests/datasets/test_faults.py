@@ -55,38 +55,27 @@ def noisy(x):
     return np.clip(x + np.random.default_rng(2).normal(0, 2, x.shape), 0, 255)
 
 
-def copied(a):
-    a["x_test"][7], a["y_test"][7] = a["x_train"][4], a["y_train"][4]
+def placed(part, row, source, change=lambda x: x, of="train", label=True):
+    """Return a fault: one sample is another, as `change` makes it, and has its label too."""
+
+    def plant(a):
+        a[f"x_{part}"][row] = change(a[f"x_{of}"][source])
+        if label:
+            a[f"y_{part}"][row] = a[f"y_{of}"][source]
+
+    return plant
+
+
+copied, repeated, repeated_test = placed("test", 7, 4), placed("train", 3, 0), placed("test", 3, 0, of="test")
+relabelled = placed("train", 1, 0, label=False)
+nearly, nearly_twice = (placed(part, 5, 8, noisy, label=False) for part in ("test", "train"))
+nearly_signal = placed("test", 5, 8, lambda x: x * np.float32(1 + 1e-6) + np.float32(1e-5), label=False)
 
 
 def copied_text(a):
     a["x_test"] = a["x_test"].astype(object)
-    a["x_test"][7], a["y_test"][7] = f"{a['x_train'][4]}!".upper(), a["y_train"][4]
+    placed("test", 7, 4, lambda text: f"{text}!".upper())(a)
     a["x_test"] = a["x_test"].astype(str)
-
-
-def repeated(a):
-    a["x_train"][3], a["y_train"][3] = a["x_train"][0], a["y_train"][0]
-
-
-def repeated_test(a):
-    a["x_test"][3], a["y_test"][3] = a["x_test"][0], a["y_test"][0]
-
-
-def relabelled(a):
-    a["x_train"][1] = a["x_train"][0]
-
-
-def nearly(a):
-    a["x_test"][5] = noisy(a["x_train"][8])
-
-
-def nearly_twice(a):
-    a["x_train"][5] = noisy(a["x_train"][8])
-
-
-def nearly_signal(a):
-    a["x_test"][5] = a["x_train"][8] * np.float32(1 + 1e-6) + np.float32(1e-5)
 
 
 def darker(a):

@@ -4,9 +4,7 @@ import hashlib
 import importlib
 import io
 import math
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,12 +215,9 @@ def test_classes_by_alphabet(served):
 
 # The real file -------------------------------------------------------------------------------------
 @pytest.mark.slow
-def test_the_complete_omniglot():
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds omniglot28.npz (in it or below it)."
-    found = sorted(Path(folder).rglob("omniglot28.npz"))
-    assert found, f"There is no omniglot28.npz below KERASNAS_DATA={folder}."
-    background, evaluation = (omniglot(split, path=found[0]) for split in ("background", "evaluation"))
+def test_the_complete_omniglot(published):
+    path = published("omniglot28.npz")
+    background, evaluation = (omniglot(split, path=path) for split in ("background", "evaluation"))
     for data, classes, alphabets in ((background, 964, 30), (evaluation, 659, 20)):
         assert (data.num_classes, len(set(data.alphabets)), data.input_shape) == (classes, alphabets, (28, 28, 1))
         assert np.bincount(data.y).tolist() == [20] * classes

@@ -138,11 +138,12 @@ def test_permissions_are_those_of_plain_files(tmp_path, umask):
             (folder / "c").write_text("")
         plain, folder = modes(tmp_path / "plain", tmp_path / "folder")
         assert modes(tmp_path / "a.txt", tmp_path / "b", tmp_path / "b" / "c") == [plain, folder, plain]
-        (tmp_path / "a.txt").chmod(0o640)
+        (tmp_path / "a.txt").chmod(0o440)  # read-only files are replaced too
         (tmp_path / "b").chmod(0o750)
         storage.write_text(tmp_path / "a.txt", "new")
         with storage.atomic_folder(tmp_path / "b"):
             pass
-        assert modes(tmp_path / "a.txt", tmp_path / "b") == [0o640, 0o750]  # as `open` leaves them
+        assert modes(tmp_path / "a.txt", tmp_path / "b") == [0o440, 0o750]  # as `open` leaves them
+        assert (tmp_path / "a.txt").read_text() == "new"
     finally:
         os.umask(before)

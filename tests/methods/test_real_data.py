@@ -6,22 +6,12 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from kerasnas import cli
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def real_data():
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds cifar10_mini.npz (in it or below it)."
-    found = sorted(Path(folder).rglob("cifar10_mini.npz"))
-    assert found, f"There is no cifar10_mini.npz below KERASNAS_DATA={folder}."
-    return found[0]
 
 
 def search(folder, seed):
@@ -45,9 +35,10 @@ def test_the_main_job_reaches_its_figures(tmp_path):
     assert statistics.mean(searched) > statistics.mean(random)
 
 
-def test_color_images_need_only_another_dataset(tmp_path, real_data):
+def test_color_images_need_only_another_dataset(tmp_path, published):
     """The same command on CIFAR-10 images; 2,000 of them teach a small network more than twice chance."""
-    assert cli.main(["search", "--space=darts", f"--dataset={real_data}", f"--output_dir={tmp_path / 'run'}"]) == 0
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    data, folder = published("cifar10_mini.npz"), tmp_path / "run"
+    assert cli.main(["search", "--space=darts", f"--dataset={data}", f"--output_dir={folder}"]) == 0
+    result = json.loads((folder / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [32, 32, 3]
     assert result["searched"]["test_accuracy"] > 0.2

@@ -6,19 +6,12 @@ import pytest
 
 from kerasnas import testing
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.starts import STARTS, AdaptationSpace, begin
+from kerasnas.starts import AdaptationSpace, begin
 from kerasnas.starts.adapted import ADAPTER, BATCH_NORM, DRAWN, FROZEN, TUNED, Adaptation
-from kerasnas.starts.heads import HEADS, Head
+from kerasnas.starts.heads import COMPARED, HEADS, Head
 from kerasnas.starts.probes import features_of, widths
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
-
-
-@pytest.fixture(autouse=True)
-def tiny():
-    STARTS.register("tiny", TinyStart)
-    yield
-    STARTS.unregister("tiny")
 
 
 def images(number, seed=0):
@@ -101,7 +94,13 @@ def test_a_saved_network_needs_nothing_of_this_package(tmp_path):
     np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(x), model(x), atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (16, 16, 5), (16, 16)])
-def test_images_that_a_start_cannot_see_are_refused(shape):
-    with pytest.raises(ValueError, match="1 or 3 channels"):
-        Adaptation(TinyStart(), 32, (FROZEN,) * 5).build(shape, 3)
+@pytest.mark.parametrize(
+    ("head", "shape", "words"),
+    [
+        *(("stages", shape, "1 or 3 channels") for shape in [(1, 1, 3), (16, 16, 5), (16, 3)]),
+        *((COMPARED, shape, "even height and width") for shape in [(16, 15, 1), (15, 16, 1)]),
+    ],
+)
+def test_images_that_a_start_cannot_see_are_refused(head, shape, words):
+    with pytest.raises(ValueError, match=words):
+        Adaptation(TinyStart(), 32, (FROZEN,) * 5, head).build(shape, 3)

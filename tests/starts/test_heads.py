@@ -10,19 +10,12 @@ from kerasnas import datasets
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import find_adaptations
 from kerasnas.modalities.lazy_images import predicted
-from kerasnas.starts import STARTS, AdaptationSpace, begin, heads
+from kerasnas.starts import AdaptationSpace, begin, heads
 from kerasnas.starts.adapted import FROZEN, TUNED, Adaptation
 from kerasnas.starts.heads import COMPARED, FEATURES, HEADS, Comparison
 from kerasnas.starts.probes import Prober, features_of
 from kerasnas.tasks.known import CLASSIFICATION
 from tests.starts.kit import TinyStart
-
-
-@pytest.fixture(autouse=True)
-def tiny():
-    STARTS.register("tiny", TinyStart)
-    yield
-    STARTS.unregister("tiny")
 
 
 @pytest.fixture
@@ -104,8 +97,3 @@ def test_a_race_compares_quarters_where_they_are_images_of_their_own(tmp_path):
     for images, expected in ((x, (*HEADS, COMPARED)), (x[:, :16, :16], HEADS)):
         np.savez(tmp_path / "some.npz", x_train=images, y_train=y, x_test=images, y_test=y)
         assert find_adaptations(config, datasets.load(tmp_path / "some.npz"), print).heads == expected
-
-
-def test_quarters_need_even_sides():
-    with pytest.raises(ValueError, match="even height and width"):
-        Adaptation(TinyStart(), 64, (FROZEN,) * 5, COMPARED).build((32, 31, 1), 2)

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from kerasnas import testing
-from kerasnas.starts import STARTS, AdaptationSpace
+from kerasnas.starts import AdaptationSpace
 from kerasnas.starts.base import StartError, start
 from kerasnas.starts.kerashub import KerasHubStart
 from kerasnas.starts.saved import register_saved
@@ -105,24 +105,21 @@ def preset(tmp_path):
 @pytest.mark.slow
 def test_a_preset_is_a_start_of_standard_layers(hub, preset, tmp_path):
     name = register_saved(f"kerashub:{preset}")
-    try:
-        assert name == "kerashub_my_net" == register_saved(f"kerashub:{preset}")
-        testing.check_start(start(name), size=64)
-        assert start(name).description["licence"] == "mit"
-        made, x = start(name).build(64), np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
-        np.testing.assert_allclose(made(x), hub["backbone"](x), atol=1e-6)
-        assert len(made.weights) == len(hub["backbone"].weights)
-        space = AdaptationSpace(starts=[name], sizes=(64,))
-        network = space.build_network(space.network(name, 64, ("tuned",) * 5), (32, 32, 3), num_classes=2)
-        network.save(tmp_path / "network.keras")
-        del sys.modules["keras_hub"]
-        np.testing.assert_allclose(
-            keras.models.load_model(tmp_path / "network.keras")(x[:, :32, :32]), network(x[:, :32, :32])
-        )
-        modules = {type(layer).__module__.partition(".")[0] for layer in network._flatten_layers()}
-        assert modules == {"keras"}
-    finally:
-        STARTS.unregister(name)
+    assert name == "kerashub_my_net" == register_saved(f"kerashub:{preset}")
+    testing.check_start(start(name), size=64)
+    assert start(name).description["licence"] == "mit"
+    made, x = start(name).build(64), np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    np.testing.assert_allclose(made(x), hub["backbone"](x), atol=1e-6)
+    assert len(made.weights) == len(hub["backbone"].weights)
+    space = AdaptationSpace(starts=[name], sizes=(64,))
+    network = space.build_network(space.network(name, 64, ("tuned",) * 5), (32, 32, 3), num_classes=2)
+    network.save(tmp_path / "network.keras")
+    del sys.modules["keras_hub"]
+    np.testing.assert_allclose(
+        keras.models.load_model(tmp_path / "network.keras")(x[:, :32, :32]), network(x[:, :32, :32])
+    )
+    modules = {type(layer).__module__.partition(".")[0] for layer in network._flatten_layers()}
+    assert modules == {"keras"}
 
 
 def test_pixels_are_scaled_as_the_converter_does(hub, preset):
@@ -200,13 +197,9 @@ def test_unknown_presets_and_folders_are_named(hub, tmp_path):
 
 
 def test_two_starts_of_one_name_are_refused(hub, preset, tmp_path):
-    name = register_saved(f"kerashub:{preset}")
-    try:
-        with pytest.raises(ValueError, match=r"exists\. Rename"):
-            register_saved(f"kerashub:{write_preset(tmp_path / 'other' / 'My net')}")
-        model = TinyStart().build(32)
-        model.save(tmp_path / "kerashub my net.keras")
-        with pytest.raises(ValueError, match=r"exists\. Rename"):
-            register_saved(tmp_path / "kerashub my net.keras")
-    finally:
-        STARTS.unregister(name)
+    register_saved(f"kerashub:{preset}")
+    with pytest.raises(ValueError, match=r"exists\. Rename"):
+        register_saved(f"kerashub:{write_preset(tmp_path / 'other' / 'My net')}")
+    TinyStart().build(32).save(tmp_path / "kerashub my net.keras")
+    with pytest.raises(ValueError, match=r"exists\. Rename"):
+        register_saved(tmp_path / "kerashub my net.keras")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import testing
-from kerasnas.starts import STARTS, available_starts
+from kerasnas.starts import available_starts
 from kerasnas.starts.base import StartError, stage_of, start
 from kerasnas.starts.efficientnet_lite import EfficientNetLite0, _tensors_of, load_weights, network
 from kerasnas.starts.saved import SavedStart, register_saved
@@ -104,14 +104,11 @@ def saved(tmp_path):
 def test_a_network_of_the_users_is_a_start_of_any_size(saved):
     model, path = saved
     name = register_saved(path)
-    try:
-        assert name == "my_net" and register_saved(path) == name
-        testing.check_start(start(name), size=64)
-        x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-        expected = keras.Model(model.inputs, model.layers[-3].output)(x)
-        np.testing.assert_allclose(start(name).build(32)(x), expected, rtol=1e-6)
-    finally:
-        STARTS.unregister(name)
+    assert name == "my_net" and register_saved(path) == name
+    testing.check_start(start(name), size=64)
+    x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+    expected = keras.Model(model.inputs, model.layers[-3].output)(x)
+    np.testing.assert_allclose(start(name).build(32)(x), expected, rtol=1e-6)
 
 
 def test_files_that_are_no_start_are_refused(tmp_path, saved):

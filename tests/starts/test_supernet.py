@@ -29,16 +29,6 @@ class Read(TinyStart):
     readouts = ("norm1", "relu1", "conv3")
 
 
-@pytest.fixture(autouse=True)
-def tiny():
-    starts = {"tiny": TinyStart, "read": Read}
-    for name, start in starts.items():
-        STARTS.register(name, start)
-    yield
-    for name in starts:
-        STARTS.unregister(name)
-
-
 def make(*modes, head="stages", **options):
     arguments = {"starts": ["tiny"], "sizes": [32], "depths": [5], "modes": modes, "heads": [head], **options}
     return AdaptationSpace(**arguments)
@@ -58,6 +48,7 @@ def test_the_supernet_keeps_the_contract_of_spaces():
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(("start", "head"), [pytest.param("tiny", "grid", marks=pytest.mark.slow), ("read", "stages")])
 def test_every_mode_and_every_mixture_is_the_pretrained_network_at_first(start, head):
+    STARTS.register("read", Read)
     space, (x, y) = make(FROZEN, BATCH_NORM, ADAPTER, TUNED, head=head, starts=[start]), images(30)
     supernet = space.build_supernet(SHAPE, CLASSES)
     network = space.build_network(space.network(start, 32, (FROZEN,) * 5, head), SHAPE, CLASSES)
@@ -229,8 +220,5 @@ class Bridged(TinyStart):
 
 def test_a_start_that_cannot_be_cut_has_no_supernet():
     STARTS.register("bridged", Bridged)
-    try:
-        with pytest.raises(ValueError, match="no supernet: its stages do not follow one another"):
-            make(FROZEN, TUNED, starts=["bridged"]).build_supernet(SHAPE, CLASSES)
-    finally:
-        STARTS.unregister("bridged")
+    with pytest.raises(ValueError, match="no supernet: its stages do not follow one another"):
+        make(FROZEN, TUNED, starts=["bridged"]).build_supernet(SHAPE, CLASSES)

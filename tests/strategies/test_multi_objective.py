@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from kerasnas.pareto import crowding_distance, dominates
+from kerasnas.pareto import crowding_distance
 from kerasnas.search import NSGA2, RandomSearch
 from kerasnas.spaces import NASBench101Space, NASBench201Space
 from kerasnas.testing.strategies import GridSpace
+from tests.test_pareto import dominates
 
 SPACE = NASBench201Space()
 

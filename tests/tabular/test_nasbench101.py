@@ -2,15 +2,11 @@
 
 import base64
 import json
-import runpy
 import struct
 import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasnas.search import RandomSearch
 from kerasnas.spaces import DARTSSpace, NASBench101Space
@@ -18,9 +14,8 @@ from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular import NASBench101
+from tests.tabular.test_convert_nasbench101 import official, write_records
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-official = SimpleNamespace(**runpy.run_path(str(BENCHMARKS / "convert_nasbench101.py")))
 SPACE = NASBench101Space()
 FULL, ONLY108 = (4, 12, 36, 108), (108,)
 CELLS = [
@@ -84,10 +79,7 @@ def records(genotypes, budgets):
 
 
 def write(path, rows):
-    with tf.io.TFRecordWriter(str(path)) as file:
-        for row in rows:
-            file.write(json.dumps(row).encode())
-    return path
+    return write_records(path, [json.dumps(row).encode() for row in rows])
 
 
 def converted(folder, budgets=FULL, genotypes=CELLS):

@@ -1,7 +1,4 @@
-"""NATS-Bench's size search space: strings, rows, the file, the converter, searches."""
-
-import runpy
-from pathlib import Path
+"""NATS-Bench's size search space: strings, rows, the file."""
 
 import numpy as np
 import pytest
@@ -10,10 +7,8 @@ from kerasnas.diagnostics.comparison import open_table
 from kerasnas.spaces import NASBench201Space
 from kerasnas.tabular import NATSBenchSize
 from kerasnas.tabular.nats_size import NATSBenchSizeSpace
-from tests.tabular.official import OfficialApi
 
 SPACE = NATSBenchSizeSpace()
-CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
 NETWORKS = ["8:8:8:8:8", "64:32:16:48:56", "24:40:64:8:16"]
 
 
@@ -79,14 +74,3 @@ def test_refusals(file):
     for channels in (np.full((1, 4), 8), np.full((1, 5), 12), np.zeros((0, 5), int)):
         with pytest.raises(ValueError, match=r"`channels`\. Expected 5 numbers for each network"):
             NATSBenchSize("x", channels, {"valid_1": np.ones(len(channels))})
-
-
-def test_converter_from_the_official_files(tmp_path):
-    runpy.run_path(str(CONVERTER))["convert_size"](OfficialApi(NETWORKS, ("01", "12", "90")), tmp_path / "table.npz")
-    table = NATSBenchSize.open(tmp_path / "table.npz")
-    genotype = SPACE.from_string(NETWORKS[1])
-    assert table.lookup(genotype, "valid_90") == 11.5
-    assert table.lookup(genotype, "test_1") == pytest.approx(21.001)  # of the network trained on all of the data
-    assert table.lookup(genotype, "params") == 2.5e6
-    other = NATSBenchSize.open(tmp_path / "table.npz", dataset="imagenet16")
-    assert other.lookup(genotype, "test_90") == pytest.approx(41.09)

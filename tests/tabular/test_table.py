@@ -8,11 +8,11 @@ import pytest
 
 from kerasnas.spaces import NASBench201Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
-from kerasnas.tabular import NASBench201, NASBenchGraph
+from kerasnas.tabular import NASBench201, NASBenchGraph, NATSBenchSize
 from kerasnas.tabular.table import Table
 from tests.tabular.official import OfficialApi
 
-SPACE = NASBench201Space()
+SPACE, CELLS = NASBench201Space(), [(3,) * 6, (0, 1, 2, 3, 4, 1)]
 CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
 PIXELS = CONVERTER.with_name("nasbench201_pixels.py")
 
@@ -123,17 +123,23 @@ def test_synthetic_table_has_the_real_shape(synthetic):
     assert 0.5 < correlation < 0.99
 
 
-def test_converter_from_the_official_files(tmp_path):
-    cells = [(3,) * 6, (0, 1, 2, 3, 4, 1)]
-    official = OfficialApi([SPACE.to_string(SPACE.decode(cell)) for cell in cells], ("12", "200"))
-    runpy.run_path(str(CONVERTER))["convert"](official, tmp_path / "table.npz")
-    table = NASBench201.open(tmp_path / "table.npz")
-    genotype = SPACE.decode((0, 1, 2, 3, 4, 1))
-    assert table.lookup(genotype, "valid_12") == 11.5
-    assert table.lookup(genotype, "test_200") == pytest.approx(21.2)  # of the network trained on all of the data
-    assert table.lookup(genotype, "params") == 2.5e6
-    other = NASBench201.open(tmp_path / "table.npz", dataset="imagenet16")
-    assert other.lookup(genotype, "test_12") == pytest.approx(41.012)
+@pytest.mark.parametrize(
+    ("convert", "kind", "strings", "budgets"),
+    [
+        ("convert", NASBench201, [SPACE.to_string(SPACE.decode(cell)) for cell in CELLS], ("12", "200")),
+        ("convert_size", NATSBenchSize, ["8:8:8:8:8", "64:32:16:48:56"], ("01", "12", "90")),
+    ],
+)
+def test_converter_from_the_official_files(tmp_path, convert, kind, strings, budgets):
+    runpy.run_path(str(CONVERTER))[convert](OfficialApi(strings, budgets), tmp_path / "table.npz")
+    table, other = (kind.open(tmp_path / "table.npz", dataset) for dataset in ("cifar10", "imagenet16"))
+    genotype = table.space.from_string(strings[1])
+    assert table.epochs == tuple(map(int, budgets)) and table.lookup(genotype, "params") == 2.5e6
+    for epochs in table.epochs:
+        assert table.lookup(genotype, f"valid_{epochs}") == 11.5
+        # Of the network trained on all of the data.
+        assert table.lookup(genotype, f"test_{epochs}") == pytest.approx(21 + epochs / 1000)
+        assert other.lookup(genotype, f"test_{epochs}") == pytest.approx(41 + epochs / 1000)
 
 
 def test_unknown_operations(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from kerasnas.datasets import GraphDataset, graph_dataset
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import save_node_classifier
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import as_entry, of_entry
 from kerasnas.methods.nodes import propagation
 from kerasnas.methods.nodes.record import choose, mixture_record, tested, write_predictions
 from kerasnas.methods.nodes.settings import GraphConfig
@@ -30,7 +29,6 @@ from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace
 from kerasnas.strategies.base import SpaceExhaustedError
-from kerasnas.training.search_stage import genotype_record
 
 _COMPONENTS = 64  # of the features, which networks read
 _INITIAL, _BATCH = 16, 4  # networks drawn at random, and those chosen with each fit of the predictor
@@ -118,8 +116,8 @@ class NodeSearch:
         return self.stages.finish(
             "search",
             {
-                "genotype": genotype_record(members[0]),
-                "members": [genotype_record(one) for one in members],
+                "genotype": as_entry(members[0]),
+                "members": [as_entry(one) for one in members],
                 "history": {"score": scores, "best": np.maximum.accumulate(scores).tolist()},
                 "seconds": seconds + time.perf_counter() - begin,
             },
@@ -132,7 +130,7 @@ class NodeSearch:
         if (finished := self.stages.stage("searched")) is not None:
             return finished
         begin, data = time.perf_counter(), self.data
-        members = [Genotype.from_json(json.dumps(one)) for one in found["members"]]
+        members = [of_entry(one) for one in found["members"]]
         networks = [network for genotype in members for network in self.score.networks(genotype)]
         likely = np.mean([self.score.probabilities(genotype) for genotype in members], axis=0)
         mixed = choose(data, regression.outputs(self._x), np.log(likely))

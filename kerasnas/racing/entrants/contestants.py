@@ -14,14 +14,13 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import WARMUP, Contestant
 from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
-from kerasnas.training.search_stage import genotype_record
 from kerasnas.wording import first_line
 
 _LESSONS = "lessons"  # stage in whose folder they are kept
@@ -63,7 +62,7 @@ class Contestants:
         recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         entry |= {name: value for name, value in recipe.items() if value}
-        self.entries[candidate.name] = {**entry, "genotype": genotype_record(candidate.genotype)}
+        self.entries[candidate.name] = {**entry, "genotype": as_entry(candidate.genotype)}
 
     def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
         """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.

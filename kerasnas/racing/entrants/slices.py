@@ -15,12 +15,11 @@ from kerasnas.backend import OUT_OF_MEMORY
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.modalities.augmentations import AUGMENTATIONS, compose
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.entrants.contestant import TRACED, Contestant
 from kerasnas.tasks import Task
-from kerasnas.training.search_stage import genotype_of
 
 FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *OUT_OF_MEMORY)
 """What ends one candidate, and not the race."""
@@ -42,7 +41,7 @@ def batches_of(data: tuple[Any, ...], size: int, seed: int, augment: tuple[str, 
 
 def network_of(entry: Mapping[str, Any], build: Callable[[Genotype], keras.Model]) -> keras.Model:
     """Return the network of a contestant as new, with the learning rate that it has of its own."""
-    model = build(genotype_of(entry))
+    model = build(of_entry(entry["genotype"]))
     if entry.get("learning_rate"):
         model.optimizer.learning_rate.assign(entry["learning_rate"])
     return model

@@ -15,7 +15,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.networks.precision import FLOAT32
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.entrants.contestant import Contestant
@@ -27,7 +27,6 @@ from kerasnas.racing.symmetries import kept_accuracies
 from kerasnas.starts.probes import Prober
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
-from kerasnas.training.search_stage import genotype_of
 
 Arrays = tuple[Any, ...]
 """`(x, y)`, or `(x, y, weights)`."""
@@ -164,7 +163,7 @@ class Field:
         """Return what is known of the pretrained networks that contestants are made from."""
         if self.prober is None:
             return []
-        genotypes = [genotype_of(self.entries[name]) for name in names]
+        genotypes = [of_entry(self.entries[name]["genotype"]) for name in names]
         return [self.prober.describe(one) for one in genotypes if one.space == self.prober.space.name]
 
     def scores(self, name: str, rung: int) -> np.ndarray:

@@ -10,13 +10,12 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
 from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
-from kerasnas.training.search_stage import genotype_of
 
 
 @checks.arguments(
@@ -114,4 +113,4 @@ def rerank_genotypes(
         record = run_shortlist(
             Stages(folder), settings or Shortlist(), found, training, data, held_out, within, seed, log
         )
-    return genotype_of(record)
+    return of_entry(record["genotype"])

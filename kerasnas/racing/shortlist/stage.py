@@ -15,7 +15,7 @@ from kerasnas import checks
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.proxies import ProxyScore
 from kerasnas.proxies.score import PROXIES
@@ -24,7 +24,6 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import split_samples
 from kerasnas.training.network_training import Arrays, NetworkTraining
-from kerasnas.training.search_stage import genotype_record
 from kerasnas.training.trainings import Trainings
 
 HELD_OUT = 5000  # most samples that networks are compared on
@@ -161,12 +160,12 @@ def run_shortlist(
                 log(f"  {names[own]}: the loss is not finite")
             else:
                 log(f"  after {recipe.epochs} epochs {accuracy:.4f} {names[own]}")
-        networks = [{"genotype": genotype_record(one), "val_accuracy": reached[one]} for one in chosen]
+        networks = [{"genotype": as_entry(one), "val_accuracy": reached[one]} for one in chosen]
         rungs.append({"epochs": recipe.epochs, "steps": recipe.epochs * batches, "networks": networks})
         scores = {one: -math.inf if accuracy is None else accuracy for one, accuracy in reached.items()}
         chosen.sort(key=scores.__getitem__, reverse=True)  # stable: of equals, what was found first
     record = {"seconds": time.perf_counter() - start, "proxy": proxy, "rungs": rungs}
-    return stages.finish(name, {**record, "genotype": genotype_record(chosen[0])})
+    return stages.finish(name, {**record, "genotype": as_entry(chosen[0])})
 
 
 def _candidates(

@@ -53,7 +53,7 @@ def trained(monkeypatch):
     """Trainings that take no time: their accuracy is the number of convolutions, and a tenth of it the epochs."""
     calls = []
 
-    def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, log):
+    def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, describe, log):
         calls.append((name, genotype, self.recipe.epochs))
         digits = SPACE.encode(genotype)
         if 4 in digits:
@@ -172,7 +172,7 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
     supernet.architecture_parameters[0].assign(alphas)
     seen = {}
 
-    def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, log):
+    def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, describe, log):
         seen[genotype] = (data, held_out)
         return {"val_accuracy": 1.0 if genotype == cell("222122", space) else 0.0}
 
