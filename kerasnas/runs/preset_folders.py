@@ -41,8 +41,10 @@ def presets() -> dict[str, str]:
     fashion_mnist_mini: a network of space macro with 123,610 parameters, test accuracy 0.9230 on fashion_mnist_mini
     images_conv_tiny: an initialization, conv_deep_w0.125, learned from 7 data sets
     images_vgg_3x3: an initialization, vgg_3x3, learned from 7 data sets
+    images_vgg_halved: an initialization, vgg_halved, learned from 7 data sets
     images_vgg_narrow: an initialization, vgg_3x3_w0.25, learned from 7 data sets
     images_vgg_shallow: an initialization, vgg_shallow_w0.25, learned from 7 data sets
+    images_vgg_small: an initialization, vgg_shallow_w0.1875, learned from 7 data sets
     """
     return {name: described(folder) for name, folder in sorted(_folders().items())}
 

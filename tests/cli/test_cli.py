@@ -476,8 +476,10 @@ def test_an_interrupted_run_says_how_to_resume(number, dataset, tmp_path, monkey
         signal.raise_signal(number)
 
     monkeypatch.setattr(method, "run_search", interrupt)
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # of a shell's job that ignores it
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={tmp_path / 'run'}"]) == 130
+    signal.signal(signal.SIGINT, inherited)
     assert f"kerasnas resume --output_dir={tmp_path / 'run'}" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -45,7 +45,7 @@ def test_the_start_is_the_largest_within_the_limits():
         genotype: parameters(space.build_network(genotype, (28, 28, 1), 3))
         for genotype in named_networks(space).values()
     }
-    for most, name in ((200_000, "images_vgg_3x3"), (100_000, "images_vgg_narrow"), (5_000, "images_conv_tiny")):
+    for most, name in ((100_000, "images_vgg_halved"), (50_000, "images_vgg_narrow"), (15_000, "images_vgg_small")):
         found, genotype = start(space, data, [], lambda one, most=most: counts[one] <= most)
         assert found == name and counts[genotype] <= most
     assert start(space, data, [], lambda genotype: counts[genotype] <= 50_000, initializer="images_vgg_3x3") is None
