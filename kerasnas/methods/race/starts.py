@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def find_start(
             skipped.append(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
         else:
             return (name, genotype) if allowed(genotype) else None
-    for line in skipped[:1]:  # the others are smaller alone
+    for line in skipped[:1]:  # the others are only smaller
         log(line)
     return None
 
@@ -110,12 +110,12 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names, heads=heads)
 
 
-def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[str]:
-    """Return the names of the bundled initializations of networks within the limits, the largest first."""
+def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> Iterator[str]:
+    """Yield the names of the bundled initializations of networks within the limits, the largest first."""
     records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space)
-    fitting = (name for name, one in records.items() if one["space"] == space.name and one["network"] in known)
-    found = [name for name in fitting if allowed(known[records[name]["network"]])]
-    return sorted(found, key=lambda name: -records[name]["parameters"])
+    for name, made in sorted(records.items(), key=lambda one: -one[1]["parameters"]):
+        if made["space"] == space.name and made["network"] in known and allowed(known[made["network"]]):
+            yield name
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
