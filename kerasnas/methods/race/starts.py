@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +39,24 @@ def find_start(
 ) -> tuple[str, Genotype] | None:
     """Return the name of an initialization, or of its folder, and the network that begins from it; None without one.
 
-    Of the bundled initializations, the largest whose network is within the limits and fits the data.
+    Of the bundled initializations, the largest whose network is within the limits.
     """
-    if config.initializer == NONE:
+    asked = config.initializer not in (AUTO, NONE)
+    name = Path(config.initializer).resolve().name if asked else config.initializer
+    if name == AUTO:
+        name = _bundled(space, allowed)
+    if name == NONE:
         return None
-    asked = config.initializer != AUTO
-    skipped = []
-    for name in (Path(config.initializer).resolve().name,) if asked else _bundled(space, allowed):
-        initializer = initializer_of(config, name)
-        try:
-            genotype = _network(space, initializer)
-            warm_start(build(genotype), initializer)
-        except ValueError as error:
-            if asked:
-                raise ValueError(f"The initialization {config.initializer} does not fit {data.name}. {error}") from None
-            skipped.append(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
-        else:
-            return (name, genotype) if allowed(genotype) else None
-    for line in skipped[:1]:  # the others are only smaller
-        log(line)
-    return None
+    initializer = initializer_of(config, name)
+    try:
+        genotype = _network(space, initializer)
+        warm_start(build(genotype), initializer)
+    except ValueError as error:
+        if asked:
+            raise ValueError(f"The initialization {config.initializer} does not fit {data.name}. {error}") from None
+        log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
+        return None
+    return (name, genotype) if allowed(genotype) else None
 
 
 def initializer_of(config: RaceConfig, name: str) -> ReptileInitializer:
@@ -110,12 +108,13 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names, heads=heads)
 
 
-def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> Iterator[str]:
-    """Yield the names of the bundled initializations of networks within the limits, the largest first."""
+def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> str:
+    """Return the name of the largest bundled initialization of a network within the limits; `"none"` without one."""
     records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space)
     for name, made in sorted(records.items(), key=lambda one: -one[1]["parameters"]):
         if made["space"] == space.name and made["network"] in known and allowed(known[made["network"]]):
-            yield name
+            return name
+    return NONE
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
