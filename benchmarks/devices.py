@@ -24,8 +24,6 @@ Reference:
 
 import itertools
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -64,9 +62,9 @@ def front(arrays, seconds, seed):
     from kerasnas.files.stages import Stages
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "kerasnas", "search", f"--dataset={contenders.save(arrays, folder)}"]
-        command += ["--method=front", "--starts=none", f"--networks={len(PARAMETERS)}", f"--cpu_minutes={seconds / 60}"]
-        subprocess.run([*command, f"--seed={seed}", f"--output_dir={folder}/run"], check=True, capture_output=True)
+        data = skeleton.save(Path(folder, "data.npz"), arrays)
+        flags = "--method=front", "--starts=none", f"--networks={len(PARAMETERS)}", f"--cpu_minutes={seconds / 60}"
+        skeleton.search(Path(folder, "run"), f"--dataset={data}", *flags, f"--seed={seed}")
         networks = Stages(Path(folder, "run")).stage("front")["networks"]
     keys = ("winner", "parameters", "score", "int8", "flash", "memory")
     return [{key: network[key] for key in keys} for network in networks]
