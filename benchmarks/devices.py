@@ -96,13 +96,14 @@ def volume(networks, cost, guessing):
 
 def report(arguments, records):
     """Record and print the hypervolumes of each set, seeds averaged, and what 8-bit integers cost."""
-    shown = tracked.Table(["data", "cost", *CONTENDERS, "lost to 8-bit integers, points, at most"])
+    names = [name for name in CONTENDERS if any(record["contender"] == name for record in records)]
+    shown = tracked.Table(["data", "cost", *names, "lost to 8-bit integers, points, at most"])
     for name in sorted({record["set"] for record in records}):
         own = [record for record in records if record["set"] == name]
         lost = max(100 * (one["score"] - one["int8"]) for record in own for one in record["networks"])
         for cost in LARGEST:
             cells = []
-            for contender in CONTENDERS:
+            for contender in names:
                 volumes = [volume(r["networks"], cost, r["guessing"]) for r in own if r["contender"] == contender]
                 cells.append(tracked.mean(volumes, 1, 1) if volumes else "")
             shown.add([name, cost, *cells, f"{lost:.1f}"])
