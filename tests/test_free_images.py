@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.starts import STARTS
-from tests.starts.kit import TinyStart
+from tests.starts.kit import tiny_start
 
 FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
 
@@ -55,11 +54,8 @@ def test_crops_are_sorted_by_what_a_pretrained_network_sees(tmp_path, free_image
     ):
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     monkeypatch.setattr("kerasnas.starts.available_starts", lambda: ("tiny",))
-    STARTS.register("tiny", TinyStart)
-    try:
+    with tiny_start():
         x, y = made(free_images, "crops", source=tmp_path, classes=2)
-    finally:
-        STARTS.unregister("tiny")
     assert set(y) == {0, 1}
     assert x.std(axis=(1, 2)).max(axis=1).min() > 10  # crops of the flat one are left out
     along = np.abs(np.diff(x.astype(int), axis=1)).mean(axis=(1, 2, 3)) > np.abs(np.diff(x.astype(int), axis=2)).mean(

@@ -118,13 +118,12 @@ def portfolio(
     return candidates
 
 
-def named_networks(space: SearchSpace, allowed: Callable[[Genotype], bool] | None = None) -> dict[str, Genotype]:
-    """Name -> network, of the references and defaults of a space, each as wide as is `allowed`; else in all widths."""
-    if allowed is None and isinstance(space, MacroSpace):
-        known = [one for divided in (False, True) for widths in _plans(space, divided).values() for one in widths]
-    else:
-        known = [one for divided in (False, True) for one in _known(space, allowed or (lambda genotype: True), divided)]
-    return {candidate.name: candidate.genotype for candidate in known}
+def named_networks(space: SearchSpace) -> dict[str, Genotype]:
+    """Name -> network, of the references and defaults of a space, in all widths."""
+    if not isinstance(space, MacroSpace):
+        return space.references()
+    plans = [widths for divided in (False, True) for widths in _plans(space, divided).values()]
+    return {candidate.name: candidate.genotype for widths in plans for candidate in widths}
 
 
 def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:

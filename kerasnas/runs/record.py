@@ -17,13 +17,12 @@ from kerasnas.backend.memory import peak_memory_gib
 from kerasnas.cost import CostModel
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.records import FORMAT, VERSION, Record
 from kerasnas.reporting import costs, plots
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.report import report_text
-from kerasnas.training.search_stage import genotype_of
 from kerasnas.wording import csv_text
 
 RESULT = "result.json"
@@ -73,7 +72,8 @@ def make_record(
         record["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
         if "cost" in found:
             model = stages.stage("cost")
-            costs = [CostModel.from_config(model).cost(genotype_of(other)) for other in random] if model else []
+            others = [of_entry(other["genotype"]) for other in random]
+            costs = [CostModel.from_config(model).cost(other) for other in others] if model else []
             record["cost"] = {**found["cost"], "random": costs}
     return Record(record)
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype, as_entry, of_entry
+from kerasnas.genotypes import as_entry
 from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.training.network_training import Arrays, resume_epoch
 
@@ -37,7 +37,7 @@ def run_search(
 
     Returns:
         `{"seconds", "parameters", "history", "edges", "primitives", "mixing_weights", "genotype"}`, and `"cost"` where
-        the search has a `CostObjective`. `genotype_of` reads its genotype. Seconds are those of all processes of the
+        the search has a `CostObjective`. `of_entry` reads its genotype. Seconds are those of all processes of the
         stage, without what one that was killed did after its last checkpoint.
     """
     finished = stages.stage("search")
@@ -61,11 +61,6 @@ def run_search(
     if isinstance(search.objective, CostObjective):
         record["cost"] = cost_record(search, search.objective)
     return stages.finish("search", {**record, **describe()})
-
-
-def genotype_of(record: Mapping[str, Any]) -> Genotype:
-    """Return the genotype in the record of a stage."""
-    return of_entry(record["genotype"])
 
 
 def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:

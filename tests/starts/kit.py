@@ -1,5 +1,6 @@
 """A start of five stages that needs no download, and files like those of PyTorch."""
 
+import contextlib
 import pickle
 import struct
 from collections import OrderedDict
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasnas.starts import STARTS
 from kerasnas.starts.base import Start
 
 
@@ -34,6 +36,18 @@ class TinyStart(Start):
                 layer.kernel.assign(rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:3])))
         model.trainable = False
         return model
+
+
+@contextlib.contextmanager
+def tiny_start():
+    """A context in which the tiny start is known; what is registered besides is gone after it."""
+    before = set(STARTS)
+    STARTS.register("tiny", TinyStart)
+    try:
+        yield
+    finally:
+        for name in set(STARTS) - before:
+            STARTS.unregister(name)
 
 
 class Call:

@@ -16,10 +16,11 @@ from kerasnas import checks
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
+from kerasnas.genotypes import of_entry
 from kerasnas.meta import ReptileInitializer
 from kerasnas.search import BilevelTrainer
 from kerasnas.training.recipe import TrainingRecipe
-from kerasnas.training.search_stage import genotype_of, run_search
+from kerasnas.training.search_stage import run_search
 from tuners.hypermodels.checked_hypermodel import require_compiled
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
@@ -242,7 +243,8 @@ class TrialSearch:
         fit, say = {**self.fit, "seed": self.seed}, self.networks.say
         record = run_search(stages, build, data.training, fit, boards[0], lambda: {"warm_start": taken[0]}, 1, say)
         seal(stages.path, [stage_name(FOUND)])
-        metrics = self.networks.train(stages, genotype_of(record), data, self.seed, augment, boards[1], verbose)
+        genotype = of_entry(record["genotype"])
+        metrics = self.networks.train(stages, genotype, data, self.seed, augment, boards[1], verbose)
         last = {f"search_{name}": values[-1] for name, values in record["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 

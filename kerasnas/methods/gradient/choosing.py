@@ -9,7 +9,7 @@ import numpy as np
 from kerasnas.cost import CostModel
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.methods import remembering
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.gradient.supernet import make_shortlist_training, max_skips_of
@@ -17,7 +17,6 @@ from kerasnas.networks.reachable import ReachableSet
 from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SearchSpace
-from kerasnas.training.search_stage import genotype_of
 
 _COMPARED = 4  # networks of a shortlist that is there for experience alone
 
@@ -57,7 +56,7 @@ def choose_genotype(
     What did best in earlier searches on alike data takes part in the shortlist, with the user's consent.
     """
     stages, config, data, log = context.stages, context.settings, context.data, context.progress
-    derived, within, shortlist = genotype_of(found), reachable_by(stages, config, space), shortlist_of(config)
+    derived, within, shortlist = of_entry(found["genotype"]), reachable_by(stages, config, space), shortlist_of(config)
     if shortlist is None:
         return derived, None
     weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
@@ -77,4 +76,4 @@ def choose_genotype(
         executor=executor,
         remembered=earlier.genotypes,
     )
-    return genotype_of(record), record
+    return of_entry(record["genotype"]), record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kerasnas.datasets import GraphDataset
 from kerasnas.files.stages import Stages
+from kerasnas.genotypes import of_entry
 from kerasnas.methods.nodes.propagation import HOPS
 from kerasnas.methods.nodes.record import write_node_record
 from kerasnas.methods.nodes.search import NodeSearch, load_graph
@@ -14,7 +15,6 @@ from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
-from kerasnas.training.search_stage import genotype_of
 
 
 class NodeClassification(Method[GraphConfig, GraphDataset]):
@@ -54,7 +54,7 @@ class NodeClassification(Method[GraphConfig, GraphDataset]):
             regression, accuracy = search.regression()
             progress(f"Logistic regression on propagated features: validation accuracy {accuracy:.1%}.")
             found = search.search(context.budget, context.tracking, progress)
-            context.keep_genotype(genotype_of(found))
+            context.keep_genotype(of_entry(found["genotype"]))
             progress.phase("report")
             searched = search.finish(context, regression, found)
         return write_node_record(context, found, searched)

@@ -227,8 +227,8 @@ def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data)
     build = partial(space.build_network, input_shape=data.input_shape, num_classes=data.num_classes)
     cost = LIMITS[0].cost(space, data, build)
-    known = named_networks(space, lambda genotype: True) or _known(space, config.seed)
-    return min(cost(space.narrowed(genotype)[-1]) for genotype in known.values())
+    known = named_networks(space) or _known(space, config.seed)
+    return min(map(cost, {space.narrowed(genotype)[-1] for genotype in known.values()}))
 
 
 def _bound(config: RaceConfig, limit: Limit) -> str:

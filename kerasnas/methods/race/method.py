@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE, Stages
+from kerasnas.genotypes import of_entry
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.final_training import check_starts
 from kerasnas.methods.plan import plan_text, report_words
@@ -22,7 +23,6 @@ from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
 from kerasnas.spaces.base import has_supernet
-from kerasnas.training.search_stage import genotype_of
 
 
 class RaceMethod(Method[RaceConfig, datasets.Dataset]):
@@ -64,12 +64,12 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
             progress.phase("training", race.contestants.at_work)
             beside = companion_of(context.settings, data)
             searched = context.examined(train_winners(race, context.keep_classifier, beside))
-            context.keep_genotype(genotype_of(searched))
+            context.keep_genotype(of_entry(searched["genotype"]))
             progress(
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
                 f"{duration(searched['seconds'])} of training"
             )
-            if words := needs(context.settings, race.build(genotype_of(searched))):
+            if words := needs(context.settings, race.build(of_entry(searched["genotype"]))):
                 progress(f"  Of what is limited, it needs {words}.")
             if line := task.unmeasured(data.y_test, data.classes, f"test {data.modality.plural}"):
                 progress(line)

@@ -5,10 +5,9 @@ import pytest
 
 from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
-from kerasnas.starts import STARTS
 from kerasnas.starts.base import StartError
 from tests.methods.race.test_making import made
-from tests.starts.kit import TinyStart
+from tests.starts.kit import TinyStart, tiny_start
 
 IMAGES, LABELS = np.random.default_rng(0).random((400, 12, 12, 1)).astype("float32"), np.arange(400) % 2
 
@@ -20,12 +19,8 @@ def race(folder, few=60, **settings):
 
 @pytest.fixture(autouse=True)
 def registered():
-    """One start is known, and those that a test adds are gone after it."""
-    before = set(STARTS)
-    STARTS.register("tiny", TinyStart)
-    yield
-    for name in set(STARTS) - before:
-        STARTS.unregister(name)
+    with tiny_start():
+        yield
 
 
 def test_a_race_in_the_space_of_adaptations_holds_the_starts_that_were_asked_for(tmp_path):

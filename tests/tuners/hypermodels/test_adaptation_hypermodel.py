@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.starts import STARTS, AdaptationSpace
+from kerasnas.starts import AdaptationSpace
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.heads import HEAD
-from tests.starts.kit import TinyStart
+from tests.starts.kit import tiny_start
 from tuners import AdaptationHyperModel
 
 SHAPE, CLASSES = (16, 16, 1), 3
@@ -17,9 +17,9 @@ SHAPE, CLASSES = (16, 16, 1), 3
 
 @pytest.fixture(autouse=True)
 def space():
-    STARTS.register("tiny", TinyStart)
-    yield AdaptationSpace(starts=["tiny"], sizes=(32,), depths=(2, 3), modes=(FROZEN, TUNED), heads=("last", "stages"))
-    STARTS.unregister("tiny")
+    sizes = {"sizes": (32,), "depths": (2, 3), "modes": (FROZEN, TUNED), "heads": ("last", "stages")}
+    with tiny_start():
+        yield AdaptationSpace(starts=["tiny"], **sizes)
 
 
 def images(number, seed=0):
