@@ -25,7 +25,6 @@ The contenders are
   drawn head on frozen features for a tenth of the time, then the whole network, with batch norms as they are, by Adam
   at a tenth of the rate;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
-  `small_taught`: that in which the best pretrained network teaches them (`--teach`);
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
   of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
   `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
@@ -75,7 +74,6 @@ RACES = {
     "hybrid": ["--space=hybrid"],
     "small": ["--max_parameters=20000", "--starts=none"],
     "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
-    "small_taught": ["--max_parameters=20000", "--teach"],
 }
 LIMITS = (5_000, 15_000, 50_000)
 RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for most in LIMITS}
@@ -83,7 +81,7 @@ RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for mos
 RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
-CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn", "small_taught"]
+CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
 CONTENDERS += ["half_device", "resnet_8_recipe"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 

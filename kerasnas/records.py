@@ -116,7 +116,6 @@ class Race(Part):
     references: Sequence[Entries] = ()
     samples: str = "images"
     starts: Sequence[Entries] = ()
-    teacher: Entries | None = None
     seconds: float | None = None
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,10 +12,10 @@ from kerasnas.companions.base import Companion
 from kerasnas.companions.joining import Beside
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
+from kerasnas.racing.race.field import Arrays
 from kerasnas.racing.race.stage import Race
 from kerasnas.training.loop import EVALUATION_BATCH
 
@@ -53,8 +53,8 @@ def train_winners(
     beside = None if companion is None else _beside(race, companion)
     linear = contestants.progress.get("linear")  # once the winner is trained again
     stage = STAGE if linear is None else AGAIN
-    lessons = race.lessons if beside is None or linear else race.lessons[:1]
-    winners = {name: contestants.get(name, _batches(race, name, lessons), stage) for name in names}
+    learned = _all_data(race) if beside is None or linear else race.data
+    winners = {name: contestants.get(name, race.batches(learned, name), stage) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
@@ -95,15 +95,16 @@ def train_winners(
     return record
 
 
+def _all_data(race: Race) -> Arrays:
+    """Return what a race learns from, and after it what it holds out."""
+    return tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+
+
 def _beside(race: Race, kind: Companion) -> Beside:
     """Return linear models of the data of a race; what it holds out says how much each counts."""
-    data = tuple(np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+    data = _all_data(race)
     first, second = np.split(np.arange(len(data[0])), [len(race.data[0])])
     return Beside(kind, data, (first, second), race.task, race.num_classes)
-
-
-def _batches(race: Race, name: str, lessons: Sequence[tuple[np.ndarray, ...]]) -> ArrayBatches:
-    return race.batches(tuple(np.concatenate(pair) for pair in zip(*lessons, strict=True)), name)
 
 
 def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, Any]) -> bool:
@@ -114,7 +115,7 @@ def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, An
     contestants, state, now = race.contestants, race.contestants.state_of(name), race.budget.spent()
     if state is None or not winner.learns:
         return False
-    batches = _batches(race, name, race.lessons)
+    batches = race.batches(_all_data(race), name)
     needed = _useful_seconds(race, name, len(batches), state[1]["steps"])
     if now + needed > race.budget.seconds - contestants.progress["reserve"]:
         return False

@@ -27,20 +27,9 @@ def _start_sentence(start: Mapping[str, Any]) -> str:
     """Return a sentence on the pretrained network that a winner is made from."""
     modes = set(start["stages"])
     how = "as it is, with a head of its own" if modes == {"frozen"} else f"its stages are {', '.join(start['stages'])}"
-    return f"It is made from {_in_words(start)}: {how}."
-
-
-def _teacher_sentence(teacher: Mapping[str, Any], race: Race, task: Task) -> str:
-    """Return a sentence on the pretrained network that has taught those of a race."""
-    score = task.score_in_words(teacher["score"], f"held-out {race.samples}")
-    return f"It was taught by {_in_words(teacher)}, which as it is gets {score}."
-
-
-def _in_words(start: Mapping[str, Any]) -> str:
-    """Return what is known of a pretrained network, for images of a size."""
     return (
-        f"{start['title']} for images of {start['size']}x{start['size']}, pretrained on {start['learned_from']} "
-        f"({start['source']}; licence: {start['licence']})"
+        f"It is made from {start['title']} for images of {start['size']}x{start['size']}, pretrained on "
+        f"{start['learned_from']} ({start['source']}; licence: {start['licence']}): {how}."
     )
 
 
@@ -143,8 +132,7 @@ class RaceComparison(Comparison):
             first += f", {heats} of which ran on small {race.samples} alone." if heats else "."
         task = task_in(record)
         gains = [gain_sentence(gain, task) for gain in race.initialization]
-        taught = [_teacher_sentence(race.teacher, race, task)] if race.teacher else []
-        sentences = [first, *map(_start_sentence, race.starts), *taught, *gains, *_lead(race, task)]
+        sentences = [first, *map(_start_sentence, race.starts), *gains, *_lead(race, task)]
         if len(winners := race.winners) > 1:
             sentences.append(
                 f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the "

@@ -120,11 +120,9 @@ class Comparison:
 
     Attributes:
         model: from the features of all quarters, `(samples, 4 * features)`, to outputs.
-        left_out: NaN for each sample: it has learned from all of them.
     """
 
     model: keras.Model
-    left_out: np.ndarray
 
     @classmethod
     def fitted(
@@ -146,7 +144,7 @@ class Comparison:
         rows = np.concatenate([rng.permutation(len(features)) for _ in range(rounds)])
         for batch in rows[: steps * _BATCH].reshape(steps, _BATCH):
             model.train_on_batch(features[batch], y[batch], None if weights is None else weights[batch])
-        return cls(model, np.full((len(features), outputs), np.nan))
+        return cls(model)
 
     @staticmethod
     def seconds(samples: int, features: int) -> float:

@@ -128,19 +128,15 @@ class Prober:
         input_shape: of the images.
         num_classes: number of outputs.
         task: what is predicted.
-        teaches: whether its networks only teach those of a race, because they are above the user's limits. Defaults to
-            False: they take part.
     """
 
     space: AdaptationSpace
     input_shape: tuple[int, ...]
     num_classes: int
     task: Task
-    teaches: bool = False
 
     def __post_init__(self) -> None:
         self._heads: dict[tuple[Any, ...], FittedHead] = {}
-        self._answers: dict[tuple[str, int, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def network(self, start: str, size: int, head: str = HEADS[-1]) -> keras.Model:
         """Return the frozen network of a start for images of a size; by default, the head that reads all."""
@@ -179,9 +175,8 @@ class Prober:
 
         def judge(name: str, head: FittedHead, of: keras.Model, read: np.ndarray) -> None:
             self._heads[start, _side(of), read.shape[1], len(data[0])] = head
-            self._answers[start, size, name] = head.left_out, head.outputs(read)
             labels = (np.asarray(part) for part in held_out[1:])
-            scores[name] = self.task.metric_scores(self._answers[start, size, name][1], *labels)
+            scores[name] = self.task.metric_scores(head.outputs(read), *labels)
             merits[name] = head.merit(self.task, scores[name], np.asarray(y), *weights)
 
         narrower, taken, widths_of = 1, 0.0, widths(model)
@@ -192,8 +187,7 @@ class Prober:
             head = Head.fitted(features[:, :width], y, self.task, self.num_classes, *weights)
             judge(name, head, model, held[:, :width])
             narrower, taken = width, clock() - begun
-        compares = COMPARED in self.space.heads and not self.teaches  # it knows nothing of samples left out
-        if compares and Comparison.seconds(len(x), widths_of[HEADS[0]]) <= limit:
+        if COMPARED in self.space.heads and Comparison.seconds(len(x), widths_of[HEADS[0]]) <= limit:
             parted = self.network(start, size, COMPARED)
             features, held, _ = _read(parted, x, held_out[0], clock)
             judge(COMPARED, Comparison.fitted(features, y, self.task, self.num_classes, *weights), parted, held)
@@ -201,22 +195,6 @@ class Prober:
         found = {"start": start, "size": size, "head": best, "score": float(scores[best].mean())}
         found |= {"scores": scores[best], "merit": merits[best]}
         return {**found, "seconds": clock() - before, "pace": pace}
-
-    def answers(
-        self, start: str, size: int, head: str, data: tuple[Any, ...], held_out: tuple[Any, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what a head on a start says of samples that it was not fitted to; arguments as for `probe`.
-
-        Returns:
-            Outputs `(samples, outputs)` for each of `data`, by regressions on all others of them, NaN where it was not
-            read; and for each of `held_out`.
-        """
-        if (start, size, head) not in self._answers:  # of an earlier process
-            self.probe(start, size, data, held_out, lambda: 0.0)
-        known, held = self._answers[start, size, head]
-        left_out = np.full((len(data[0]), self.num_classes), np.nan)
-        left_out[spread_rows(len(left_out), MOST)] = known
-        return left_out, held
 
     def describe(self, genotype: Genotype) -> dict[str, Any]:
         """Return what a record says of the start of a network: its description, size of images, modes of stages."""

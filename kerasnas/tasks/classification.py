@@ -27,8 +27,6 @@ _MOST_CLASSES = 100  # of a confusion matrix
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits for class numbers, with a share of each label spread evenly over all classes.
 
-    Rows of probabilities, one for each class, may take the place of the numbers: what a teacher says of a sample.
-
     Args:
         label_smoothing: that share. Defaults to 0.1.
 
@@ -44,10 +42,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
         log = ops.log_softmax(y_pred, axis=-1)
         classes = y_pred.shape[-1]
-        if y_true.shape[1:] == y_pred.shape[1:]:
-            labels = ops.cast(y_true, log.dtype)
-        else:
-            labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=log.dtype)
+        labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=log.dtype)
         smooth = (1 - self.label_smoothing) * labels + self.label_smoothing / classes
         return -ops.sum(smooth * log, axis=-1)
 

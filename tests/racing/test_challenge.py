@@ -55,7 +55,7 @@ def prober_of(start=TinyStart, sizes=(32,), **options):
     return Prober(AdaptationSpace(starts=["tiny"], sizes=sizes), (8, 8, 1), CLASSES, CLASSIFICATION, **options)
 
 
-def entrant(folder, start, labels=True, **options):
+def entrant(folder, start, **options):
     prober = prober_of(start, (32, 64))
     space = prober.space
 
@@ -67,10 +67,7 @@ def entrant(folder, start, labels=True, **options):
     traced.begin()
 
     def built(genotype):
-        own = genotype.space == space.name
-        if not labels:  # networks that are traced for labels learn nothing else
-            return (adapted if own else build)(genotype)
-        return (traced if own else TRACED)(genotype)
+        return (traced if genotype.space == space.name else TRACED)(genotype)
 
     given = {"data": colors(96, 0), "held_out": colors(48, 1), "build": built, "prober": prober, **options}
     given.setdefault("initialize", lambda name, model, x, y: prober.begin(model, name, x, y))
@@ -82,7 +79,7 @@ def field(sizes=(), side=8, samples=(17, 48), batch_size=8, seconds=300, left=la
     space = SimpleNamespace(starts=("tiny",), sizes_of_images=sizes)
     data, held_out = ((np.zeros(number), None) for number in samples)
     known = {
-        "prober": SimpleNamespace(teaches=False, input_shape=(side, side, 3), space=space),
+        "prober": SimpleNamespace(input_shape=(side, side, 3), space=space),
         "budget": SimpleNamespace(seconds=seconds, left=left, spent=lambda: 0.0, clock=None),
         "contestants": SimpleNamespace(**dict.fromkeys(("write", "save", "forget"), lambda *options: None)),
         "batch_size_for": lambda samples, entry: entry.get("batch_size", batch_size),

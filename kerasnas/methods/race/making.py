@@ -121,8 +121,8 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
         problem, adaptations = _limited(config, prober), prober.space
         if problem:
-            prober = dataclasses.replace(prober, teaches=True) if config.teach and data.task.logits else None
-            log(f"No pretrained network takes part{', but one may teach' if prober else ''}: the smallest {problem}.")
+            prober = None
+            log(f"No pretrained network takes part: the smallest {problem}.")
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)

@@ -135,11 +135,6 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         "weights are installed or cached; nothing is downloaded), none, names, `.keras` files of yours, or presets of "
         "KerasHub, such as kerashub:resnet_18_imagenet.",
     )
-    teach: bool = setting(
-        False,
-        "With limits that all pretrained networks exceed: let the best of them teach. Networks then learn half the "
-        "label, and half what its frozen features tell of the image.",
-    )
     optimizer: str = setting(
         AUTO,
         "What networks learn by: muon, whose steps turn filters of convolutions in all directions alike, sgd, with "

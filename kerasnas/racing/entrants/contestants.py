@@ -23,8 +23,6 @@ from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.wording import first_line
 
-_LESSONS = "lessons"  # stage in whose folder they are kept
-
 
 class Contestants:
     """Contestants of a race by name, and all that the race resumes from.
@@ -110,22 +108,6 @@ class Contestants:
                 return f"{name}, {contestant.steps:,} steps, loss {float(latest['loss']):.3f}{held_out}"
         return ""
 
-    @property
-    def lessons(self) -> dict[str, np.ndarray]:
-        """Lessons of a teacher on samples, as `learn` kept them; none before that."""
-        found = self.stages.store(_LESSONS, log=self.log).load_latest() if self.progress.get("teacher") else None
-        return found[1] if found else {}
-
-    def learn(self, lessons: Mapping[str, np.ndarray], teacher: Mapping[str, Any], spent: float) -> None:
-        """Keep what a teacher says of samples, and who it is. Networks that live were made to learn labels: they go.
-
-        They come again from their checkpoints.
-        """
-        self.stages.store(_LESSONS, log=self.log).save(0, lessons, {})
-        self.progress["teacher"] = dict(teacher)
-        self._live.clear()
-        self.write(spent)
-
     def drop(self, name: str, error: BaseException) -> None:
         """Let a contestant that failed drop out, and say why."""
         reason = first_line(error)
@@ -175,8 +157,7 @@ class Contestants:
 
     def remove(self) -> None:
         """Remove all that the race resumes from, at its end."""
-        for folder in (self.folder, self.stages.checkpoints(_LESSONS)):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _load(self, name: str, stage: str | None) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
         """The last checkpoint that the progress knows. Where a kill fell between the two, what it was of is done again.

@@ -15,7 +15,6 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end, most_steps
-from kerasnas.racing.race.teaching import teach
 from kerasnas.racing.symmetries import found
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
@@ -51,7 +50,7 @@ def challenge(field: Field) -> None:
     plan, prober = field.progress.get("challenge"), field.prober
     if plan is None or plan["done"]:  # a race that began without pretrained networks goes on without them
         return
-    if prober is None or (field.most == 1 and not prober.teaches):
+    if prober is None or field.most == 1:
         return
     if "best" not in plan:
         try:
@@ -60,9 +59,7 @@ def challenge(field: Field) -> None:
             field.log(f"  No pretrained network takes part: {error}")
         plan["best"] = max(plan["probes"], key=lambda probe: probe["merit"], default=None)
     best = plan["best"]
-    if best and prober.teaches:
-        teach(field, best)
-    elif best:
+    if best:
         _continue(field)
         _enter_frozen(field, best)
         if "tuned" not in plan:

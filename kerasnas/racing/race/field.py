@@ -76,7 +76,7 @@ class Field:
             of the first one takes less time so. Defaults to `"float32"`.
         samples: in words. Defaults to `"images"`.
         small: networks for heats. Defaults to None: there are none.
-        prober: of pretrained networks, which challenge the first candidate, or teach. Defaults to None: none do.
+        prober: of pretrained networks, which challenge the first candidate. Defaults to None: none do.
         duel: whether candidates race before pretrained networks challenge the best of them, and not after that.
             Defaults to False.
         test_samples: number of samples that the winner is tested on: they take time at the end. Defaults to 0.
@@ -116,7 +116,6 @@ class Field:
         self.progress, self.entries = self.contestants.progress, self.contestants.entries
         self.name = uuid.uuid4().hex  # by which workers tell it from others
         self.most_seconds = math.inf  # that the candidate which is to start may take
-        self._lessons: list[Arrays] = []  # read when they are needed
 
     def leave_out(self, name: str) -> None:
         """Note that a candidate is too slow to start."""
@@ -176,21 +175,7 @@ class Field:
 
     def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
         """A contestant as far as it has come."""
-        return self.contestants.get(name, self.batches(self.lessons[0], name, augment))
-
-    @property
-    def lessons(self) -> tuple[Arrays, Arrays]:
-        """The samples to train on and those held out, with what is learned of them: labels, or what a teacher says."""
-        if not self._lessons:
-            kept = self.contestants.lessons
-            parts = {"data": self.data, "held_out": self.held_out}
-            self._lessons.extend((x, kept.get(name, y), *rest) for name, (x, y, *rest) in parts.items())
-        return self._lessons[0], self._lessons[1]
-
-    def learn(self, lessons: Mapping[str, np.ndarray], teacher: Mapping[str, Any]) -> None:
-        """Let networks learn from here on what a teacher says of samples, of `"data"` and of those `"held_out"`."""
-        self.contestants.learn(lessons, teacher, self.budget.spent())
-        self._lessons.clear()
+        return self.contestants.get(name, self.batches(self.data, name, augment))
 
     @property
     def always(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def _heat(field: Field, name: str, steps: int) -> None:
         if steps * first["step_seconds"] * entry["macs"] / first["macs"] > _ROOM * field.budget.seconds:
             field.leave_out(name)
             return
-        batches = field.batches(field.lessons[0], name)
+        batches = field.batches(field.data, name)
         precision = field.progress.get("precision", FLOAT32)
         contestant = Contestant(model, batches, task=field.task, precision=precision)
         contestant.advance(field.budget.clock, steps=TRACED)

@@ -18,7 +18,7 @@ def train_remotely(field: Field, names: Iterable[str], index: int, steps: int) -
     with, most likely for want of memory, is out of the field.
     """
     size = field.batch_size_for(len(field.data[0]))
-    work = Work(field.build, field.lessons[0], field.held_out, size, field.seed, field.task, field.name)
+    work = Work(field.build, field.data, field.held_out, size, field.seed, field.task, field.name)
     names, left = iter(names), list[str]()
     while True:
         taken: list[str] = []

@@ -51,7 +51,7 @@ class Race(Field):
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {} if self.samples == "images" else {"samples": self.samples}
-        record |= {key: self.progress[key] for key in ("precision", "teacher") if key in self.progress}
+        record |= {"precision": self.progress["precision"]} if "precision" in self.progress else {}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
         for name in winners:
             self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
