@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 KEPT = 0.85
+_SURE = 0.3  # of what a network knows of images that it has learned from: of few, it knows nothing of others
 SYMMETRIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flip": lambda x: x[:, :, ::-1],
     "flip_vertical": lambda x: x[:, ::-1],
@@ -17,46 +18,61 @@ SYMMETRIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Name of an augmentation -> what it does to all images at once."""
 
 
-def kept_accuracies(scores: Callable[[Any, Any], np.ndarray], x: Any, y: Any, chance: float) -> dict[str, float]:
-    """The share of a network's accuracy above chance that is left on transformed images, for each of `SYMMETRIES`.
+def kept_accuracies(
+    scores: Callable[..., np.ndarray],
+    chance: Callable[..., float],
+    known: tuple[Any, ...],
+    held_out: tuple[Any, ...],
+) -> dict[str, float]:
+    """How well a network recognizes images transformed by each of `SYMMETRIES`, beside others that it has not seen.
 
-    The network must not have been trained on images so transformed. Where mirrored images are as good as others, as of
-    animals, it is near 1; of digits, or of clothes that all look one way, it is far below. Quarter turns exist for
-    square images only.
+    Its accuracy above chance on all of them, transformed, as a share of that on those held out as they are; or of 0.3
+    of that on the known ones, if this is more. The network must not have been trained on images so transformed. Where
+    mirrored images are as good as others, as of animals, the share is near 1 or more; of digits, or of clothes that all
+    look one way, it is far below. Known images are looked at too, as a few that are held out tell nothing: transformed,
+    they are new ones to a network unless it has learned what they have in common. Quarter turns exist for square images
+    only.
 
     Args:
-        scores: `(x, y)` -> for each sample the network's score, as whether it gets it right.
-        x: held-out images `(samples, height, width, channels)`.
-        y: their labels.
-        chance: the mean score of a network that has learned nothing.
+        scores: `(x, y)`, or `(x, y, weights)` -> for each sample the network's score, as whether it gets it right.
+        chance: `(y)`, or `(y, weights)` -> the mean score of a network that has learned nothing.
+        known: images `(samples, height, width, channels)` that it has learned from, and their labels, for both.
+        held_out: others.
 
     Returns:
-        name -> share; empty where the network is not clearly better than chance, so that nothing can be told.
+        name -> share; empty where the network is not clearly better than chance on the known images.
 
     Example:
 
     >>> def bright_above(x, y):
     ...     return (x[:, :2].mean(axis=(1, 2, 3)) > x[:, 2:].mean(axis=(1, 2, 3))) == y
     >>> x = np.random.default_rng(0).random((200, 4, 4, 1))
-    >>> y = bright_above(x, True)
-    >>> {name: round(share, 1) for name, share in kept_accuracies(bright_above, x, y, 0.5).items()}
+    >>> data = x, bright_above(x, True)
+    >>> kept = kept_accuracies(bright_above, lambda y: 0.5, data, data)
+    >>> {name: round(share, 1) for name, share in kept.items()}
     {'flip': 1.0, 'flip_vertical': -1.0, 'rotate': -0.1}
     """
-    own = np.asarray(scores(x, y))
-    accuracy = float(np.mean(own))
-    deviation = math.sqrt(chance * (1 - chance)) if own.dtype == bool else float(own.std())
-    if accuracy - chance <= 5 * deviation / math.sqrt(len(x)):
+
+    def merit(x: np.ndarray, *labels: Any) -> float:
+        return float(np.mean(scores(x, *labels))) - chance(*labels)
+
+    own, level = np.asarray(scores(*known)), chance(*known[1:])
+    learned, deviation = float(np.mean(own)) - level, math.sqrt(level * (1 - level))
+    if own.dtype != bool:
+        deviation = float(own.std())
+    if learned <= 5 * deviation / math.sqrt(len(own)):
         return {}
-    square = x.shape[1] == x.shape[2]
-    return {
-        name: (float(np.mean(scores(transform(x), y))) - chance) / (accuracy - chance)
-        for name, transform in SYMMETRIES.items()
-        if square or name != "rotate"
-    }
+    usual, square = max(merit(*held_out), _SURE * learned), known[0].shape[1] == known[0].shape[2]
+    kept = {}
+    for name, transform in SYMMETRIES.items():
+        if square or name != "rotate":
+            merits = [merit(transform(np.asarray(x)), *labels) for x, *labels in (known, held_out)]
+            kept[name] = float(np.average(merits, weights=[len(known[0]), len(held_out[0])])) / usual
+    return kept
 
 
 def found(kept: dict[str, float]) -> tuple[str, ...]:
-    """Return the augmentations that the data allow: those that keep `KEPT` of the accuracy.
+    """Return the augmentations that the data allow: those whose share is at least `KEPT`.
 
     Example:
 

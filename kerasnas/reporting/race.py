@@ -104,9 +104,10 @@ def symmetry_table(result: Record) -> Table:
     """Return the symmetries of the data: accuracy on transformed images, and whether each became an augmentation."""
     race = result.required("race")
     rows = [
-        [name, f"{100 * share:.0f} %", "yes" if name in race.augment else "no"] for name, share in race.kept.items()
+        [name, f"{100 * min(share, 1.0):.0f} %", "yes" if name in race.augment else "no"]
+        for name, share in race.kept.items()
     ]
-    return Table(["transformation", "accuracy above chance", "augmentation"], rows)
+    return Table(["transformation", "recognized, beside images held out", "augmentation"], rows)
 
 
 class RaceComparison(Comparison):

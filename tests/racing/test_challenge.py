@@ -114,7 +114,7 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
     assert one.entries[found["winner"]]["batch_size"] == challenge.BATCH
-    assert one.progress["challenge"]["augment"][0] == "shift"
+    assert found["augment"][0] == "shift"
     (frozen,), (tuned,) = ([name for name in one.entries if name.endswith(end)] for end in ("_frozen", "_tuned"))
     error = paired_difference(one.scores(tuned, -1), one.scores(frozen, -1))[1]
     assert error > 0 and one.entries[tuned]["handicap"] == error and "handicap" not in one.entries[frozen]

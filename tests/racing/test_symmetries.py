@@ -11,17 +11,23 @@ for label in range(3):
     X[label == Y, 2 * label, label * 2] = 2.0  # a bright pixel on the diagonal: its place is the class
 
 
+DATA = X, Y
+
+
 def by_place(x, y):
     return np.argmax(x.reshape(len(x), -1), axis=1) == 14 * y
 
 
+def kept_of(scores, known=DATA, held_out=DATA, level=1 / 3):
+    return kept_accuracies(scores, lambda *labels: level, known, held_out)
+
+
 def test_shares_are_of_the_accuracy_above_chance():
-    kept = kept_accuracies(by_place, X, Y, 1 / 3)
+    kept = kept_of(by_place)
     assert list(kept) == list(SYMMETRIES)
     # The middle pixel of three does not move, or moves elsewhere: nothing is right after a flip.
     assert kept == {name: pytest.approx(-0.5) for name in SYMMETRIES}
-    transposed = kept_accuracies(lambda x, y: by_place(np.swapaxes(x, 1, 2), y), X, Y, 1 / 3)
-    assert transposed == kept
+    assert kept_of(lambda x, y: by_place(np.swapaxes(x, 1, 2), y)) == kept
 
 
 def test_what_does_not_matter_keeps_all():
@@ -31,9 +37,31 @@ def test_what_does_not_matter_keeps_all():
     def nearest(x, y):
         return np.argmin(abs(x.mean(axis=(1, 2, 3))[:, None] - np.array(levels)), axis=1) == y
 
-    kept = kept_accuracies(nearest, brightness, Y, 1 / 3)
+    kept = kept_of(nearest, (brightness, Y), (brightness, Y))
     assert all(share == pytest.approx(1.0) for share in kept.values())
     assert found(kept) == tuple(SYMMETRIES)
+
+
+@pytest.mark.parametrize(
+    ("held", "share"),
+    [
+        (0.9, (0.75 * 0.4 + 0.25 * 0.1) / 0.7),  # 0.2 is chance
+        (0.2, (0.75 * 0.4 + 0.25 * 0.1) / 0.24),  # of others it knows nothing: 0.3 of what it knows of the known ones
+    ],
+)
+def test_all_images_are_transformed_and_compared_with_those_held_out(held, share):
+    """Each image holds whether it is right, as a whole and mirrored: its left and its right pixel."""
+
+    def part(number, whole, mirrored):
+        right = [np.arange(number) < number * of for of in (whole, mirrored)]
+        return np.stack(right, 1)[:, None, :, None].astype(float), np.arange(number), np.ones(number)
+
+    def scores(x, *rest):
+        assert [len(one) for one in rest] == [len(x), len(x)]  # weights, too
+        return x[:, 0, 0, 0] == 1
+
+    kept = kept_of(scores, part(300, 1.0, 0.6), part(100, held, 0.3), 0.2)
+    assert kept["flip"] == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +72,13 @@ def test_what_does_not_matter_keeps_all():
     ],
 )
 def test_of_a_network_less_than_five_standard_errors_above_chance_nothing_is_told(below, above, scores):
-    assert kept_accuracies(lambda x, y: scores(below), X, Y, 1 / 3) == {}
-    assert kept_accuracies(lambda x, y: scores(above), X, Y, 1 / 3) != {}
+    assert kept_of(lambda x, y: scores(below)) == {}
+    assert kept_of(lambda x, y: scores(above)) != {}
 
 
 def test_where_all_samples_are_of_one_class_nothing_is_told():
-    assert kept_accuracies(lambda x, y: np.ones(len(x), bool), X, np.zeros(len(X), int), 1.0) == {}
+    assert kept_of(lambda x, y: np.ones(len(x), bool), (X, np.zeros(len(X), int)), level=1.0) == {}
 
 
 def test_oblong_images_have_no_quarter_turns():
-    assert "rotate" not in kept_accuracies(lambda x, y: np.ones(len(x), bool), X[:, :4], Y, 1 / 3)
+    assert "rotate" not in kept_of(lambda x, y: np.ones(len(x), bool), (X[:, :4], Y))

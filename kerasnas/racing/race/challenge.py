@@ -15,11 +15,10 @@ from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.ranking import expected_end, most_steps
-from kerasnas.racing.symmetries import found
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 from kerasnas.starts.heads import COMPARED
-from kerasnas.starts.probes import MOST, spread
+from kerasnas.starts.probes import MOST
 
 PROBES, SLICE = 0.1, 0.06  # shares of the budget: of all probes, and of a tuned network's first training
 _WIDER = 0.2  # share of the budget above which a probe tries no wider head
@@ -29,7 +28,6 @@ BATCH = 32  # samples: with 64, a tuned network makes half as many steps, and is
 _TWICE = 0.12  # share of the budget that the first candidate may be trained for before the decision
 _WHOLE = 0.25  # the same, where that teaches it all there is to learn
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
-_JUDGES = 500  # held-out images, at most, that augmentations are judged by
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _TIE = 0.005  # score by which the first candidate, thirty times smaller than a challenger, may be behind
 _DOUBT = 0.5  # standard errors by which it has to be ahead
@@ -65,7 +63,7 @@ def challenge(field: Field) -> None:
         if "tuned" not in plan:
             plan["tuned"] = _tunable(field, best)
         if plan["tuned"]:
-            _tune(field, plan, best)
+            _tune(field, plan["tuned"], best)
         if "ends" not in plan:
             _decide(field, plan)
         if field.progress["standing"] == [_name(best, tuned=0)]:
@@ -232,7 +230,7 @@ def _continue(field: Field) -> None:
         field.contestants.drop(name, error)
 
 
-def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
+def _tune(field: Field, tuned: int, probe: dict[str, Any]) -> None:
     """Note how good the network of a probe is after a slice of time with its last stages tuned; unless that is done.
 
     The learning rate falls to 0 within the slice: at a constant one, a network that knows much is worse at first. Where
@@ -240,12 +238,12 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
     expected to end better by the standard error of their difference. It is out where its steps turn out to be too slow
     for enough of them, unless it is ahead already.
     """
-    name, before = _enter(field, probe, plan["tuned"]), field.budget.spent()
+    name, before = _enter(field, probe, tuned), field.budget.spent()
     entry, clock, seconds = field.entries[name], field.budget.clock, SLICE * field.budget.seconds
     if entry["outcome"] or entry["rungs"]:
         return
     try:
-        contestant = field.begun(name, _augment(field, plan, name))
+        contestant = field.begun(name)
         contestant.advance(clock, steps=TRACED)
         start, done = clock(), contestant.steps
         contestant.advance(clock, seconds, schedule=lambda past: max(0.0, 1 - past / seconds))
@@ -263,17 +261,6 @@ def _tune(field: Field, plan: dict[str, Any], probe: dict[str, Any]) -> None:
         entry["outcome"] = f"out after the challenge, with time for only {most:.0f} steps"
         field.log(f"  {name} is out: there is time for only {most:.0f} steps.")
     field.contestants.save(name, field.budget.spent())
-
-
-def _augment(field: Field, plan: dict[str, Any], name: str) -> tuple[str, ...]:
-    """Return the augmentations: those that the network tolerates as it is, unless they were given."""
-    if field.augment is not None:
-        return field.augment
-    if "augment" not in plan:
-        plan["kept"] = field.kept(field.begun(name, ()), spread(field.held_out, _JUDGES))
-        plan["augment"] = [*field.always, *found(plan["kept"])]
-        field.log(f"  Augmentations of pretrained networks: {', '.join(plan['augment']) or 'none'}.")
-    return tuple(plan["augment"])
 
 
 def _decide(field: Field, plan: dict[str, Any]) -> None:
@@ -300,7 +287,6 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
             del field.entries[name]
         steps = field.entries[best]["rungs"][-1]["steps"]
         field.progress |= {"standing": [best], "waiting": [], "rungs": [[len(ends), steps]]}
-        field.progress |= {"augment": plan["augment"], "kept": plan["kept"]} if "augment" in plan else {}
     for name in out:
         field.entries[name]["outcome"] = f"out after the challenge, expected to end at {ends[name]:.3f}"
     field.contestants.write(field.budget.spent())

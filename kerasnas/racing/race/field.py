@@ -24,9 +24,11 @@ from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import BATCH, MOST, fitting_batch_size
 from kerasnas.racing.symmetries import kept_accuracies
-from kerasnas.starts.probes import Prober
+from kerasnas.starts.probes import Prober, spread
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
+
+_JUDGES = 500  # images, at most, of each part that symmetries are judged by
 
 Arrays = tuple[Any, ...]
 """`(x, y)`, or `(x, y, weights)`."""
@@ -145,11 +147,14 @@ class Field:
         self._look(self.entries[name], contestant.steps, float(scores.mean()))
         return scores
 
-    def kept(self, contestant: Contestant, held_out: Arrays) -> dict[str, float]:
-        """Return the share of a contestant's merit that is left on transformed images; see `kept_accuracies`."""
-        x, y, *weights = held_out
-        chance = self.task.metric_chance(np.asarray(y), self.num_classes, *weights)
-        return kept_accuracies(lambda x, y: contestant.scores(x, y, *weights), x, y, chance)
+    def kept(self, contestant: Contestant) -> dict[str, float]:
+        """Return how well a contestant recognizes transformed images; see `kept_accuracies`."""
+
+        def chance(y: Any, *weights: np.ndarray) -> float:
+            return self.task.metric_chance(np.asarray(y), self.num_classes, *weights)
+
+        known, held_out = (spread(part, _JUDGES) for part in (self.data, self.held_out))
+        return kept_accuracies(contestant.scores, chance, known, held_out)
 
     @staticmethod
     def _look(entry: dict[str, Any], steps: int, accuracy: float) -> None:
