@@ -91,7 +91,6 @@ class Contestant(Part):
     parameters: int | None = None
     macs: int | None = None
     step_seconds: float | None = None
-    augment: str = ""
 
     @property
     def last(self) -> Entries | None:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded, Quantization
 
@@ -35,8 +36,16 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
         path: the file.
         samples: raw samples of the training data, float32 `(samples, ...)`, by which the ranges of the activations are
             found; 200 are enough.
+
+    Raises:
+        ValueError: if the model looks rows of tables up, as its linear models of letters do.
     """
     import tensorflow as tf
+
+    if any(isinstance(layer, keras.layers.Embedding) for layer in flatten_layers(classifier.model)):
+        raise ValueError(
+            "it looks rows of tables up, whose numbers integers of 8 bits cannot hold. Use --format=litert or onnx"
+        )
 
     def calibration() -> Iterator[list[np.ndarray]]:
         for sample in [*samples, *_ends(samples[:1], classifier.scale)]:

@@ -32,9 +32,8 @@ class RaceExperience:
     Args:
         task: as `describe_task` returns it.
         budget: `{"seconds": float, "cpu": bool}`; of a gradient search, the time that it took.
-        candidates: for each trained network `{"name", "kind", "genotype": its JSON record, with its space, "augment": a
-            name or None, "parameters", "macs", "step_seconds", "curve": [[steps, score on held-out data] after each
-            rung]}`.
+        candidates: for each trained network `{"name", "kind", "genotype": its JSON record, with its space,
+            "parameters", "macs", "step_seconds", "curve": [[steps, score on held-out data] after each rung]}`.
         winner: name of one candidate.
         test_score: accuracy, micro-F1 or R2 of the winner after its full training.
         baseline: score of the race's baseline on the held-out data. Defaults to None: no baseline.
@@ -148,14 +147,13 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     candidate = checks.instance("candidates", candidate, Mapping)
     names = {name: checks.instance(name, candidate.get(name), str) for name in ("name", "kind")}
     genotype = as_entry(of_entry(candidate.get("genotype")))
-    augment = checks.instance("augment", candidate.get("augment"), (str, type(None)))
     measured = ("parameters", "macs", "step_seconds")
     sizes = {name: checks.optional(checks.number, name, candidate.get(name), least=0) for name in measured}
     curve = [
         [checks.size("curve", steps), checks.number("curve", score, most=1)]
         for steps, score in checks.instance("curve", candidate.get("curve"), (list, tuple))
     ]
-    return {**names, "genotype": genotype, "augment": augment, **sizes, "curve": curve}
+    return {**names, "genotype": genotype, **sizes, "curve": curve}
 
 
 @dataclass(frozen=True)

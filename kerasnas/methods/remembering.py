@@ -202,7 +202,6 @@ def experience_of(
                 "name": names[name],
                 "kind": entry["kind"],
                 "genotype": entry["genotype"],
-                "augment": entry.get("augment"),
                 **{key: entry.get(key) for key in ("parameters", "macs", "step_seconds")},
                 "curve": [[rung["steps"], rung["accuracy"]] for rung in entry["rungs"]],
             }

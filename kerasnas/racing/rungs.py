@@ -10,7 +10,6 @@ import numpy as np
 from kerasnas.intervals import paired_difference
 
 FIRST_SHARE = 0.6  # of that, at most, into its first rung: rungs double, and the second needs the rest
-RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
 BATCH = 64  # samples
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise

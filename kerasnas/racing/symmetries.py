@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 KEPT = 0.85
-_SURE = 0.3  # of what a network knows of images that it has learned from: of few, it knows nothing of others
+_SURE = 0.4  # of what a network knows of images that it has learned from: of few, it knows nothing of others
 SYMMETRIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flip": lambda x: x[:, :, ::-1],
     "flip_vertical": lambda x: x[:, ::-1],
@@ -26,7 +26,7 @@ def kept_accuracies(
 ) -> dict[str, float]:
     """How well a network recognizes images transformed by each of `SYMMETRIES`, beside others that it has not seen.
 
-    Its accuracy above chance on all of them, transformed, as a share of that on those held out as they are; or of 0.3
+    Its accuracy above chance on all of them, transformed, as a share of that on those held out as they are; or of 0.4
     of that on the known ones, if this is more. The network must not have been trained on images so transformed. Where
     mirrored images are as good as others, as of animals, the share is near 1 or more; of digits, or of clothes that all
     look one way, it is far below. Known images are looked at too, as a few that are held out tell nothing: transformed,

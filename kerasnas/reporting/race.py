@@ -56,7 +56,6 @@ def _lead(race: Race, task: Task) -> list[str]:
     sentences, told = [], {gain["control"] for gain in race.initialization if gain["name"] == winner}
     for words, group in kinds.items():
         others = [one for one in race.comparison if contestants[one["name"]].kind in group]
-        others = [one for one in others if not contestants[one["name"]].augment]
         if not others:
             continue
         best = min(others, key=lambda one: one["difference"])
@@ -175,7 +174,7 @@ class RaceComparison(Comparison):
             rows.append(
                 [
                     name,
-                    KINDS[entry.kind][0] + (f", with {entry.augment}" if entry.augment else ""),
+                    KINDS[entry.kind][0],
                     task.show_score(last["accuracy"]) if last else "-",
                     f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
                     _lag(task, lag) if lag else "-",

@@ -198,3 +198,16 @@ def test_integers_of_8_bits_are_smaller(tmp_path):
     large = Classifier(with_preprocessing(network, 255), CLASSES, 255)
     exact, rounded = (export_classifier(large, name, tmp_path, X, X).size for name in ("litert", "litert-int8"))
     assert rounded < 0.4 * exact
+
+
+@pytest.mark.parametrize("name", ["litert-int8", "c"])
+def test_tables_whose_rows_are_looked_up_need_more_than_8_bits(name, tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    rows = keras.layers.Embedding(9, 3)(keras.layers.Flatten()(inputs))
+    network = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(rows))
+    within = keras.Model(inputs, keras.layers.Identity()(network(inputs)))
+    with pytest.raises(ValueError, match=r"rows of tables.*--format=litert or onnx"):
+        export_classifier(
+            Classifier(with_preprocessing(within, 1), CLASSES, 1), name, tmp_path, *[X[:, :4, :4, :1]] * 2
+        )
+    assert not [*tmp_path.iterdir()]

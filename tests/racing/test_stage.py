@@ -227,69 +227,6 @@ def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
     assert {name for name in found["contestants"] if "+" in name} == set()
 
 
-def in_another_light(number, seed):
-    x, y = images(number, seed)
-    light = np.random.default_rng(seed).uniform(-0.15, 0.15, (number, 1, 1, 1))
-    return (1.3 * x + light).astype("float32"), y
-
-
-@pytest.fixture
-def with_forks(monkeypatch):
-    monkeypatch.setattr(stage, "FIRST_STEPS", 4)
-    monkeypatch.setattr(stage, "RECIPE_SHARE", 0.3)
-    monkeypatch.setattr(stage, "first_steps", lambda seconds: 40)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("with_forks")
-def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path, monkeypatch):
-    def race_of_one(folder, **options):
-        return race(folder, most=2, candidates=lambda number: candidates(1), **options)
-
-    entrant = race_of_one(tmp_path / "light", held_out=in_another_light(90, 1))
-    found = entrant.run()
-    assert found["winner"] == "conv+color_jitter" and entrant.augment_of(found["winner"])[-1] == "color_jitter"
-    names = ["conv", "conv+flip", "conv+cutout", "conv+color_jitter"]
-    entries = found["contestants"]
-    assert list(entries) == names and found["rungs"] == [[1, 40], [4, found["rungs"][1][1]]]
-    assert len({entries[name]["rungs"][1]["steps"] for name in names}) == 1
-    assert all(entries[name]["rungs"][0] == entries["conv"]["rungs"][0] for name in names)  # they go on from there
-    augmented, prepare = [], field.batches_of
-    monkeypatch.setattr(field, "batches_of", lambda *given: augmented.append(given[-1]) or prepare(*given))
-    finish(entrant)
-    assert augmented == [("shift", "color_jitter")]
-    # Where augmentation is given, or there is no race, nothing is tried; where it does not help, nothing is added.
-    for name, options in {"given": {"augment": ("shift",)}, "one": {"most": 1}}.items():
-        options = {"most": 2, "candidates": lambda number: candidates(1)} | options
-        assert list(race(tmp_path / name, **options).run()["contestants"]) == ["conv"]
-    monkeypatch.setattr(Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
-    found = race_of_one(tmp_path / "level").run()
-    assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
-
-
-def test_an_augmentation_more_has_to_help_visibly(tmp_path, monkeypatch):
-    forked, entrant = [], race(tmp_path)
-    monkeypatch.setattr(entrant.contestants, "fork", lambda name, fork, *how: forked.append((fork, *how)))
-    entrant.entries["conv"] = {"step_seconds": 0.001, "rungs": [{"steps": 12}]}
-    entrant.progress["augment"] = ["shift", "flip"]
-    entrant._fork("conv")
-    assert forked == [(f"conv+{name}", name, 0.005) for name in ("cutout", "color_jitter")]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("with_forks")
-def test_killed_while_augmentations_are_compared_it_resumes(tmp_path, monkeypatch):
-    whole = race(tmp_path / "whole", held_out=in_another_light(48, 1)).run()
-    assert whole["rungs"][-1][0] == 4
-    steps = sum(entry["rungs"][-1]["steps"] for name, entry in whole["contestants"].items() if "+" not in name)
-    with monkeypatch.context() as patch:
-        Interrupting(patch, steps + 5)
-        with pytest.raises(KeyboardInterrupt):
-            race(tmp_path / "killed", held_out=in_another_light(48, 1)).run()
-    again = race(tmp_path / "killed", held_out=in_another_light(48, 1)).run()
-    assert again["contestants"] == whole["contestants"] and again["winner"] == whole["winner"]
-
-
 class Interrupting:
     """Raises in the given step of all contestants together."""
 

@@ -88,9 +88,8 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         ("auto",),
         "Augmentations of the training data, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
         "color_jitter, drop_rows, drop_columns. auto: shift, those of the flips and turns after which a network "
-        "recognizes images as well as new ones, and, where there is time to try, flip, cutout or color_jitter if it "
-        "helps; of grids, those flips and turns alone; where rows or columns are letters, drop_rows or "
-        "drop_columns. Empty: none.",
+        "recognizes images as well as new ones; of grids, those flips and turns alone; where rows or columns are "
+        "letters, drop_rows or drop_columns. Empty: none.",
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(

@@ -62,17 +62,6 @@ class Contestants:
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": as_entry(candidate.genotype)}
 
-    def fork(self, name: str, fork: str, augment: str, handicap: float) -> None:
-        """Let a contestant go on a second time, under another name, from where it is: with one more augmentation.
-
-        It has to be expected to end better than others by the handicap.
-        """
-        own = self.entries[name]
-        looks = {"rungs": list(own["rungs"]), "curve": list(own["curve"])}
-        self.entries[fork] = {**own, **looks, "augment": augment, "cost": 0.0, "handicap": handicap}
-        shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
-        self.progress["saved"][fork] = self.progress["saved"][name]
-
     def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
         """A contestant as far as it has come: the living one, or from its checkpoint, or a new one."""
         if name in self._live:

@@ -62,8 +62,7 @@ class Field:
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
         watch: called with the name of a network, its accuracy on held-out data or its training's loss and metrics, and
             the steps after which it has them. Defaults to nothing.
-        tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
-            to True.
+        tolerant: with `augment=None`: whether images are shifted. Defaults to True.
         seed: Defaults to 0.
         most: how many candidates take part at most. Defaults to `MOST`.
         winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
@@ -189,14 +188,9 @@ class Field:
             return self.augment
         return ("shift",) if self.tolerant else ()
 
-    def augment_of(self, name: str) -> tuple[str, ...]:
-        """Return the names of the augmentations that a contestant is trained with."""
-        own = self.entries[name].get("augment")
-        return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
-
     def batches(self, data: Arrays, name: str, augment: tuple[str, ...] | None = None) -> ArrayBatches:
-        """Batches of `data` for a contestant's training; to their images its augmentations are done, or those named."""
-        augment = self.augment_of(name) if augment is None else augment
+        """Batches of `data` for a contestant's training, with the augmentations of the race, or those named."""
+        augment = tuple(self.progress["augment"]) if augment is None else augment
         return batches_of(data, self.batch_size_for(len(data[0]), self.entries[name]), self.seed, augment)
 
     def batch_size_for(self, samples: int, entry: Mapping[str, Any] | None = None) -> int:

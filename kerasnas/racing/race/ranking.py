@@ -75,9 +75,9 @@ def comparison(field: Field, winner: str) -> list[dict[str, Any]]:
 def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
     """The contestant that is the same network by the same recipe with drawn weights; empty where there is none."""
     entry = entries[name]
-    if not entry.get("initializer") or entry.get("augment"):
+    if not entry.get("initializer"):
         return ""
-    same = {"genotype": entry["genotype"], "initializer": None, "augment": None, "learning_rate": None}
+    same = {"genotype": entry["genotype"], "initializer": None, "learning_rate": None}
     return next((other for other, own in entries.items() if {key: own.get(key) for key in same} == same), "")
 
 

@@ -40,7 +40,7 @@ def _slices(field: Field, names: Iterable[str], taken: list[str], index: int, st
         entry = field.entries[name]
         if entry["outcome"] or len(entry["rungs"]) > index:
             continue
-        order = Slice(name, entry, field.augment_of(name), steps, field.contestants.state_of(name), 0.0)
+        order = Slice(name, entry, tuple(field.progress["augment"]), steps, field.contestants.state_of(name), 0.0)
         if order.state is None and entry.get("initializer"):  # which is known here
             order.state = field.begun(name).state()
         order.seconds = max(0.0, 0.9 * (field.budget.left() - FINISH_SECONDS))

@@ -15,11 +15,9 @@ from kerasnas.racing.race.field import Field
 from kerasnas.racing.race.heats import heats
 from kerasnas.racing.race.ranking import comparison, control_of, gain, ranked
 from kerasnas.racing.race.remote import train_remotely
-from kerasnas.racing.rungs import FIRST_SHARE, FIRST_STEPS, RECIPE_SHARE, first_steps, race_share
+from kerasnas.racing.rungs import FIRST_SHARE, first_steps, race_share
 from kerasnas.racing.symmetries import found
 
-FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
-_HANDICAP = 0.005  # of those: they have to help visibly
 _FASTER = 0.9  # of the time of a step in float32, that one in bfloat16 may take at most
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 
@@ -46,8 +44,6 @@ class Race(Field):
         if self.duel and len(self.progress["standing"]) == 1:
             self.progress["first"] = self.progress["standing"][0]
             challenge(self)
-        if self.augment is None and self.most > 1 and self.tolerant:
-            self._compare_recipes()
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {} if self.samples == "images" else {"samples": self.samples}
@@ -174,34 +170,6 @@ class Race(Field):
         """Return the number of steps in `most_epochs`."""
         samples = len(self.data[0])
         return self.most_epochs * max(1, samples // self.batch_size_for(samples))
-
-    def _compare_recipes(self) -> None:
-        """Train the leader on with each of `FORKS` too, where there is time for it; one of them takes its place."""
-        leader, *others = self.progress["standing"]
-        if "forks" not in self.progress:
-            self._fork(leader)
-        plan = self.progress["forks"]
-        if plan["done"] or not plan["names"]:
-            return
-        self._train((leader, *plan["names"]), plan["index"], plan["steps"])
-        trained = self._trained([leader, *plan["names"]])
-        self.progress["rungs"].append([len(trained), plan["steps"]])
-        plan["done"] = True
-        self._keep(trained, [*ranked(self, trained, plan["index"], 1), *others], plan["index"] + 1)
-
-    def _fork(self, leader: str) -> None:
-        """Plan the comparison of augmentations: none where the time is too short to tell."""
-        entry, samples = self.entries[leader], len(self.data[0])
-        time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
-        forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
-        each = int(time / (entry["step_seconds"] * (1 + len(forks))))
-        enough = each >= 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
-        names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
-        for name, augment in names.items():
-            self.contestants.fork(leader, name, augment, _HANDICAP)
-        steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
-        self.progress["forks"] = {"names": list(names), "index": index, "steps": steps, "done": False}
-        self.contestants.write(self.budget.spent())
 
     def _trained(self, names: list[str]) -> list[str]:
         """Those of `names` that did not fail."""
