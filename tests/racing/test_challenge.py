@@ -14,6 +14,7 @@ from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race import challenge, stage
+from kerasnas.racing.race import field as field_module
 from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts import STARTS, AdaptationSpace, probes
 from kerasnas.starts.base import StartError
@@ -106,6 +107,8 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
         advance(self, clock, seconds, steps, **options)
 
     monkeypatch.setattr(Contestant, "advance", scheduled)
+    augmented, prepare = [], field_module.batches_of
+    monkeypatch.setattr(field_module, "batches_of", lambda *given: augmented.append(given[-1]) or prepare(*given))
     one = entrant(tmp_path, TinyStart, said=said)
     found = one.run()
     assert read == {96}  # and none of those held out
@@ -114,7 +117,7 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
     assert one.entries[found["winner"]]["batch_size"] == challenge.BATCH
-    assert found["augment"][0] == "shift"
+    assert set(augmented[1:]) == {tuple(found["augment"])} and found["augment"][0] == "shift"  # but for the scout's
     (frozen,), (tuned,) = ([name for name in one.entries if name.endswith(end)] for end in ("_frozen", "_tuned"))
     error = paired_difference(one.scores(tuned, -1), one.scores(frozen, -1))[1]
     assert error > 0 and one.entries[tuned]["handicap"] == error and "handicap" not in one.entries[frozen]

@@ -218,6 +218,18 @@ def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
     assert race(tmp_path / "given", 2.0, augment=("cutout",), **pair).run()["augment"] == ["cutout"]
 
 
+def test_symmetries_are_judged_by_known_images_and_by_others(tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr(field, "kept_accuracies", lambda scores, chance, *parts: judged.append(parts) or {})
+    one = race(tmp_path, 2.0, most=1, candidates=lambda number: candidates(1))
+    one.run()
+    ((known, held_out),) = judged
+    assert known is one.data and held_out is one.held_out
+    monkeypatch.setattr(field, "_JUDGES", 20)
+    one.kept(one.begun("conv"))
+    assert [len(x) for x, _ in judged[-1]] == [20, 20]
+
+
 def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
     """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
     augmented, prepare = [], field.batches_of
