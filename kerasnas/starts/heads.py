@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from kerasnas.companions.base import Weights
 from kerasnas.companions.kernels import ridge, ridge_scale
+from kerasnas.intervals import standard_error
 from kerasnas.tasks import Task
 
 HEADS = ("last", "stages", "grid")
@@ -157,7 +158,7 @@ class Comparison:
 
     def merit(self, task: Task, held_out: np.ndarray, y: np.ndarray, weights: Weights = None) -> float:
         """Return the mean score of the samples held out, less its standard error; see `Head.merit`."""
-        return float(held_out.mean() - held_out.std() / math.sqrt(len(held_out)))
+        return float(held_out.mean()) - standard_error(held_out)
 
     def give(self, model: keras.Model) -> None:
         """Make this the head of a network that `AdaptationSpace` builds."""

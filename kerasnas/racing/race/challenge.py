@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.intervals import paired_difference
+from kerasnas.intervals import paired_difference, standard_error
 from kerasnas.racing.curves import extrapolated
 from kerasnas.racing.entrants.contestant import TRACED
 from kerasnas.racing.entrants.contestants import packed
@@ -278,7 +278,7 @@ def _decide(field: Field, plan: dict[str, Any]) -> None:
     first = field.progress["first"]
     best = max((name for name in ends if name != first), key=lambda name: ends[name], default=first)
     if first in ends and best != first:
-        doubt = _DOUBT * float(field.scores(best, -1).std()) / math.sqrt(len(field.held_out[0]))
+        doubt = _DOUBT * standard_error(field.scores(best, -1))
         if ends[best] + doubt < ends[first] + _TIE:
             best = first
     out = [name for name in ends if name != best]
