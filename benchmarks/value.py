@@ -91,12 +91,20 @@ def load(data, name, most=None, shots=0, seed=0):
 
     To train on are the first `most`, and of these `shots` of each class that the seed draws.
     """
-    if name in PHOTOGRAPHS:
-        from kerasnas import datasets
+    x, y, x_test, y_test = _photographs(data, name) if name in PHOTOGRAPHS else _arrays(data, name)
+    rows = draw(y[:most], shots, seed)
+    return x[rows], y[rows], x_test, y_test
 
-        found = datasets.load(Path(data, "photos", name), image_size=PHOTOGRAPHS[name])
-        x, x_test = (np.asarray(found.raw(part, found.scale)).astype("uint8") for part in ("train", "test"))
-        return x, found.y_train, x_test, found.y_test
+
+def _photographs(data, name):
+    from kerasnas import datasets
+
+    found = datasets.load(Path(data, "photos", name), image_size=PHOTOGRAPHS[name])
+    x, x_test = (np.asarray(found.raw(part, found.scale)).astype("uint8") for part in ("train", "test"))
+    return x, found.y_train, x_test, found.y_test
+
+
+def _arrays(data, name):
     file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:
@@ -106,8 +114,7 @@ def load(data, name, most=None, shots=0, seed=0):
             parts = [arrays["x"][~test], arrays["y"][~test], arrays["x"][test], arrays["y"][test]]
     x, x_test = (part[..., None] if part.ndim == 3 else part for part in parts[::2])
     y, y_test = (part.astype("int64") for part in parts[1::2])
-    rows = draw(y[:most], shots, seed)
-    return x[rows], y[rows], x_test, y_test
+    return x, y, x_test, y_test
 
 
 def draw(y, shots, seed):
