@@ -177,9 +177,9 @@ class Field:
         """Seconds that candidates other than the first have taken."""
         return sum(entry.get("cost", 0.0) for name, entry in self.entries.items() if name != self.progress["first"])
 
-    def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
+    def begun(self, name: str) -> Contestant:
         """A contestant as far as it has come."""
-        return self.contestants.get(name, self.batches(self.data, name, augment))
+        return self.contestants.get(name, self.batches(self.data, name))
 
     @property
     def always(self) -> tuple[str, ...]:
@@ -188,10 +188,10 @@ class Field:
             return self.augment
         return ("shift",) if self.tolerant else ()
 
-    def batches(self, data: Arrays, name: str, augment: tuple[str, ...] | None = None) -> ArrayBatches:
-        """Batches of `data` for a contestant's training, with the augmentations of the race, or those named."""
-        augment = tuple(self.progress["augment"]) if augment is None else augment
-        return batches_of(data, self.batch_size_for(len(data[0]), self.entries[name]), self.seed, augment)
+    def batches(self, data: Arrays, name: str) -> ArrayBatches:
+        """Batches of `data` for a contestant's training, with the augmentations known so far."""
+        size, augment = self.batch_size_for(len(data[0]), self.entries[name]), tuple(self.progress["augment"])
+        return batches_of(data, size, self.seed, augment)
 
     def batch_size_for(self, samples: int, entry: Mapping[str, Any] | None = None) -> int:
         """Return the batch size of a training on so many samples: the race's, or that of a contestant's entry."""

@@ -78,12 +78,12 @@ class Race(Field):
         steps = first_steps(self.budget.seconds)
         if self.precision == BFLOAT16:
             self.progress["precision"] = BFLOAT16
-        pool = self.candidates(self.most)
+        pool, self.progress["augment"] = self.candidates(self.most), list(self.always)
         for candidate in pool:
             self.contestants.enter(candidate)
             before = self.budget.spent()
             try:
-                contestant = self.begun(candidate.name, self.always)
+                contestant = self.begun(candidate.name)
                 step = contestant.seconds_a_step(self.budget.clock, TIMED)
                 self._check_budget(step)
                 step = self._choose_precision(contestant, step)
@@ -101,10 +101,9 @@ class Race(Field):
                 self.contestants.drop(candidate.name, error)
         else:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
-        augment = [*self.always, *found(kept)]
+        augment = self.progress["augment"] = [*self.always, *found(kept)]
         self.entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
-            "augment": augment,
             "kept": kept,
             "steps": contestant.steps,  # fewer, where half of a short budget is spent: then there is no race
             "rungs": [],
