@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,7 +79,7 @@ def _read(file: Path, command: str) -> dict[str, Any]:
     of = method_of(config)
     if of.command != command:
         raise ValueError(f"{file} is the configuration of `kerasnas {of.command}`. Received: `kerasnas {command}`")
-    fields = {field.name: flag_of(field) for field in type(config).__dataclass_fields__.values()}
+    fields = {field.name: flag_of(field) for field in dataclasses.fields(config)}
     method = {"method": of.option} if of.option else {}
     return {**{fields[name]: value for name, value in config.to_dict().items()}, **method}
 

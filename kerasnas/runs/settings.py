@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kerasnas.constraints import Interval, asking, plain
 from kerasnas.registry import Registry
@@ -47,9 +47,14 @@ class Settings:
 
     What several commands share stands in mixins (`kerasnas.runs.shared_settings`); `Settings` is the first base.
 
+    Attributes:
+        retired: names of settings that records of earlier versions hold, and that nothing reads any more.
+
     Raises:
         ValueError: for a setting of another type, or out of its range; and where modules to import fail.
     """
+
+    retired: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         fields = dataclasses.fields(self)
@@ -98,7 +103,7 @@ class Settings:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], file: Path | None = None) -> Any:
         """Return the inverse of `to_dict`, of what `trust.admit` admits; an error names the nearest known setting."""
-        record = trust.admit(record, file)
+        record = {name: value for name, value in trust.admit(record, file).items() if name not in cls.retired}
         known = [field.name for field in dataclasses.fields(cls)]
         for name in record:
             if name not in known:

@@ -47,6 +47,8 @@ def _is_weight(text: str) -> bool:
 class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, TextSettings, DataSettings, ImportSettings):
     """Settings of `kerasnas search` by a race: whole networks, within a budget of time."""
 
+    retired = ("teach",)
+
     space: str = setting(
         "macro",
         "The space whose networks are raced; by default the one that suits the data. With macro, of images, well-known "

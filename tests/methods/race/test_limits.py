@@ -122,6 +122,7 @@ def test_a_board_is_a_limit(data, tmp_path):
         limits.limits(timed)
     path.unlink()  # the settings of a finished run are still read
     assert RaceConfig.from_dict(config.to_dict()) == config
+    assert RaceConfig.from_dict({**config.to_dict(), "teach": True}) == config  # as runs of an earlier version hold it
     with pytest.raises(ValueError, match="is no board"):
         limits.limits(config)
 
