@@ -51,7 +51,10 @@ PAGES = {
     "black_box_search": Page(
         "Black-box search on tables",
         "Strategies evaluated on published tables: tens of seeds, no training.",
-        ("strategies", "strategies_limits", "oracles", "pareto", "multi_fidelity", "transfer_policies"),
+        (
+            *("strategies", "strategies_limits", "oracles", "pareto", "multi_fidelity"),
+            *("transfer_policies", "transfer_policies_201"),
+        ),
     ),
     "meta_learning": Page(
         "Meta-learning",
