@@ -73,6 +73,7 @@ PAGES = {
             "compare_pytorch",
             "search_step",
             "training_speed",
+            "proxyless_memory",
             "latency",
             "executors_overhead",
             "executors_throughput",
