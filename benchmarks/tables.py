@@ -56,6 +56,11 @@ PAGES = {
             *("transfer_policies", "transfer_policies_201"),
         ),
     ),
+    "shared_weights": Page(
+        "Shared weights",
+        "What searches whose candidates share weights find, beside random networks.",
+        ("enas",),
+    ),
     "meta_learning": Page(
         "Meta-learning",
         "Learned initializations on unseen tasks.",
