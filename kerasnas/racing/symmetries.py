@@ -24,7 +24,7 @@ def kept_accuracies(
     known: tuple[Any, ...],
     held_out: tuple[Any, ...],
 ) -> dict[str, float]:
-    """How well a network recognizes images transformed by each of `SYMMETRIES`, beside others that it has not seen.
+    """Return how well a network recognizes images transformed by each of `SYMMETRIES`, beside new ones.
 
     Its accuracy above chance on all of them, transformed, as a share of that on those held out as they are; or of 0.4
     of that on the known ones, if this is more. The network must not have been trained on images so transformed. Where
@@ -57,17 +57,18 @@ def kept_accuracies(
         return float(np.mean(scores(x, *labels))) - chance(*labels)
 
     own, level = np.asarray(scores(*known)), chance(*known[1:])
-    learned, deviation = float(np.mean(own)) - level, math.sqrt(level * (1 - level))
-    if own.dtype != bool:
-        deviation = float(own.std())
+    learned = float(np.mean(own)) - level
+    deviation = math.sqrt(level * (1 - level)) if own.dtype == bool else float(own.std())
     if learned <= 5 * deviation / math.sqrt(len(own)):
         return {}
-    usual, square = max(merit(*held_out), _SURE * learned), known[0].shape[1] == known[0].shape[2]
+    usual = max(merit(*held_out), _SURE * learned)
+    parts = [(np.asarray(x), *labels) for x, *labels in (known, held_out)]  # read once
+    numbers, square = [len(x) for x, *_ in parts], known[0].shape[1] == known[0].shape[2]
     kept = {}
     for name, transform in SYMMETRIES.items():
         if square or name != "rotate":
-            merits = [merit(transform(np.asarray(x)), *labels) for x, *labels in (known, held_out)]
-            kept[name] = float(np.average(merits, weights=[len(known[0]), len(held_out[0])])) / usual
+            merits = [merit(transform(x), *labels) for x, *labels in parts]
+            kept[name] = float(np.average(merits, weights=numbers)) / usual
     return kept
 
 

@@ -76,6 +76,12 @@ def test_of_a_network_less_than_five_standard_errors_above_chance_nothing_is_tol
     assert kept_of(lambda x, y: scores(above)) != {}
 
 
+def test_scores_may_be_below_zero_as_those_of_errors():
+    """Numbers told by the mean of an image: 0 is best, and who has learned nothing is 4 off."""
+    kept = kept_of(lambda x, y: -abs(x.mean(axis=(1, 2, 3)) - X.mean(axis=(1, 2, 3))), level=-4.0)
+    assert all(share == pytest.approx(1.0) for share in kept.values())
+
+
 def test_where_all_samples_are_of_one_class_nothing_is_told():
     assert kept_of(lambda x, y: np.ones(len(x), bool), (X, np.zeros(len(X), int)), level=1.0) == {}
 
