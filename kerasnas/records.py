@@ -61,6 +61,7 @@ class Network(Part):
     confusion: Sequence[Sequence[int]] | None = None  # a row for each true class, a column for what it was taken for
     labels: Sequence[Entries] | None = None
     residuals: Entries | None = None
+    views: int = 1  # of each sample, over which its answers are means
     linear: Entries | None = None  # "words", "samples", "weights", "losses", "network": its losses
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 

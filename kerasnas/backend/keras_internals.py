@@ -40,7 +40,8 @@ def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
     """Count the calls of each layer, by its `id`, in the functional models inside `model` and in itself.
 
-    A layer that reads several parts of each sample, which `keras.ops.reshape` moved into the batch, counts for each.
+    A layer counts for each call of the model that it is in, and, where it reads several parts of each sample, which
+    `keras.ops.reshape` moved into the batch, for each of these.
     The public API does not expose how often a layer is shared.
     """
     calls: Counter[int] = Counter()
@@ -48,7 +49,7 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
         parts: dict[int, int] = {}  # of each sample, that a tensor has in its batch
         for operation, read, written in nodes_of(inner):
             number = max((parts.get(id(x), 1) for x in read), default=1)
-            calls[id(operation)] += number
+            calls[id(operation)] += number * max(1, calls[id(inner)])
             shapes = [x.shape[1:] for x in (*read, *written)]
             if type(operation).__name__ == "Reshape" and all(None not in shape for shape in shapes):
                 number = number * math.prod(shapes[0]) // math.prod(shapes[1])  # 1 of the layer of this name

@@ -36,6 +36,9 @@ _ROOM = 1.5  # times the parameters of the smallest network that would race: the
 class FrontConfig(RaceConfig):
     """Settings of a front; those of a race hold for each of its networks."""
 
+    test_time_augmentation: bool = setting(
+        False, "Whether the largest network answers the mean over views of each image."
+    )
     networks: int = setting(5, "Number of networks, the best one among them, which share the budget equally.", least=2)
 
     def race(self, most: int = 0) -> RaceConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from kerasnas.companions.joining import Beside
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.ensemble import ensemble
+from kerasnas.networks.views import number_of_views, over_views
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race.field import Arrays
@@ -23,6 +24,7 @@ _LEAST_DECAY = 0.2  # of `most_epochs`: fewer steps leave the learning rate no t
 _DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
 AGAIN = f"{STAGE}/.again"  # in its folder, and no name of a network
+_VIEWING = 0.05  # share of the budget that the views of all test samples may take
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
 
 
@@ -55,28 +57,31 @@ def train_winners(
     stage = STAGE if linear is None else AGAIN
     learned = _all_data(race) if beside is None or linear else race.data
     winners = {name: contestants.get(name, race.batches(learned, name), stage) for name in names}
+    shape = winners[names[0]].model.input_shape[1:]
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
-        sample = sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
-        reserve = FINISH_SECONDS + race.test_samples * sample  # for the record
+        test = race.test_samples * sum(_evaluation_seconds(race, one) for one in winners.values() if one.learns)
+        views = race.progress["augment"] if race.views and all(winner.learns for winner in winners.values()) else ()
+        if number_of_views(views, shape) * test > _VIEWING * budget.seconds:
+            views = ()
+        reserve = FINISH_SECONDS + number_of_views(views, shape) * test  # for the record
         now = budget.spent()
         each = (budget.seconds - reserve - now) / len(names)
         useful = {name: _useful_seconds(race, name, len(one.batches), one.steps) for name, one in winners.items()}
         shares = {name: min(each, seconds) for name, seconds in useful.items()}
         ends = dict(zip(names, now + np.cumsum([shares[name] for name in names]), strict=True))
         contestants.progress["ends"] = {name: float(end) for name, end in ends.items()}
-        contestants.progress |= {"trained": {}, "finished": [], "reserve": reserve}
+        contestants.progress |= {"trained": {}, "finished": [], "reserve": reserve, "views": list(views)}
         contestants.write(now)
     for name, winner in winners.items():
         _train(race, name, winner, stage)
-    models = [winner.delivered() for winner in winners.values()]
-    model = models[0] if len(models) == 1 else ensemble(models)
+    model = _delivered(race, winners)
     if beside is not None:
         if linear is None:
             linear = beside.weigh(model, EVALUATION_BATCH, race.log)
             if len(names) == 1 and linear["weights"][-1] and _begin_again(race, names[0], winners[names[0]], linear):
                 _train(race, names[0], winners[names[0]], AGAIN)
-                model = winners[names[0]].delivered()
+                model = _delivered(race, winners)
         model = beside.joined(model, linear["weights"])
     keep_model(model)
     record = {
@@ -88,11 +93,24 @@ def train_winners(
         "steps": sum(winner.steps for winner in winners.values()),
         "history": winners[names[0]].history,
         "genotype": found["contestants"][names[0]]["genotype"],
+        **({"views": views} if (views := number_of_views(_views(race), shape)) > 1 else {}),
         **({"linear": linear} if linear else {}),
     }
     record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
     contestants.remove()
     return record
+
+
+def _delivered(race: Race, winners: Mapping[str, Contestant]) -> keras.Model:
+    """Return what trained winners become: one network, which answers the mean over the views of a sample."""
+    models = [winner.delivered() for winner in winners.values()]
+    model = models[0] if len(models) == 1 else ensemble(models)
+    return over_views(model, _views(race))
+
+
+def _views(race: Race) -> Sequence[str]:
+    """Return the augmentations over whose views the answers are means, as planned."""
+    return race.contestants.progress.get("views", ())
 
 
 def _all_data(race: Race) -> Arrays:

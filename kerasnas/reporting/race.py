@@ -159,6 +159,8 @@ class RaceComparison(Comparison):
             elif linear:
                 how = f"The network adds nothing to the {words}. Handed over alone"
             sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
+            if (views := record.searched.views) > 1:
+                sentences.append(f"Its answer is the mean over {views} views of each of the {race.samples}.")
         return sentences
 
     def table(self, record: Record) -> Table:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from kerasnas.companions.base import Companion
+from kerasnas.cost.counting import macs
 from kerasnas.files.stages import Stages
 from kerasnas.racing import winners
+from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.winners import train_winners
 from tests.racing import test_stage as kit
 
@@ -71,6 +73,33 @@ def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monke
 def test_without_time_for_a_second_training_the_first_one_counts(tmp_path):
     record, _, said = trained(tmp_path)  # which takes all of it
     assert [line.split(" on ")[1] for line in said] == ["96 images."] and record["linear"]["weights"][-1] > 0
+
+
+@pytest.mark.parametrize(
+    ("views", "augment", "test_samples", "number"),
+    [
+        (True, ("shift", "flip"), 48, 4),
+        (True, ("cutout",), 48, 1),
+        (False, ("shift", "flip"), 48, 1),
+        (True, ("shift", "flip"), 10**4, 1),  # for which there is no time
+    ],
+)
+def test_the_answers_are_means_over_views_where_there_are_some_and_time_for_them(
+    views, augment, test_samples, number, tmp_path
+):
+    options = {"views": views, "augment": augment, "test_samples": test_samples}
+    entrant, kept = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), **options), []
+    record = train_winners(entrant, kept.append)
+    assert record.get("views", 1) == number and record["macs"] == number * macs(
+        kit.build(kit.candidates(1)[0].genotype)
+    )
+    assert [layer.name for layer in kept[0].layers].count("view") == (number > 1)
+
+
+def test_of_a_network_that_learns_in_closed_form_there_is_one_view(tmp_path, monkeypatch):
+    monkeypatch.setattr(Contestant, "learns", False)
+    entrant = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), views=True, augment=("flip",))
+    assert "views" not in train_winners(entrant, lambda model: None)
 
 
 def test_the_rate_falls_in_the_last_third_and_has_the_time_to():

@@ -178,6 +178,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         precision=config.precision,
         small=_small(build) if space.tolerant and len(seen) == 3 and not parts else None,
         duel=bool(parts),
+        views=config.test_time_augmentation and not limits(config) and len(seen) == 3,
         test_samples=len(data.x_test),
     )
 

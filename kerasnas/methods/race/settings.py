@@ -94,6 +94,12 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         "letters, drop_rows or drop_columns. Empty: none.",
         known=(*AUGMENTATIONS, "auto"),
     )
+    test_time_augmentation: bool = setting(
+        True,
+        "Whether the network answers the mean over two to eight views of each image: those flips and turns that the "
+        "augmentations have, and shifts by a pixel. It takes so many times as long to predict, and is some points more "
+        "accurate. With limits it never does.",
+    )
     validation_split: float = setting(
         0.2,
         "Share of the training data that networks are compared on; the winner is trained on all. By default, of fewer "

@@ -80,6 +80,8 @@ class Field:
         prober: of pretrained networks, which challenge the first candidate. Defaults to None: none do.
         duel: whether candidates race before pretrained networks challenge the best of them, and not after that.
             Defaults to False.
+        views: whether answers of the winner are means over the views of an image that its augmentations allow. Defaults
+            to False.
         test_samples: number of samples that the winner is tested on: they take time at the end. Defaults to 0.
         executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
             then. Defaults to this process.
@@ -108,6 +110,7 @@ class Field:
     small: Small | None = None
     prober: Prober | None = None
     duel: bool = False
+    views: bool = False
     test_samples: int = 0
     executor: Executor = dataclasses.field(default_factory=Local)
     watch: Callable[[str, dict[str, Any], int], Any] = lambda name, values, steps: None

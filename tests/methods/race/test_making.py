@@ -141,9 +141,16 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     race = made(data, tmp_path / "run")
     (first, *_) = race.candidates(3)
     assert first.genotype.space == space and {edge.primitive for edge in first.genotype["cell"]} == {primitive}
-    assert race.augment == ("shift",) and race.baseline == "values"
+    assert race.augment == ("shift",) and race.baseline == "values" and not race.views
     companion = companion_of(RaceConfig(), data)
     assert companion.padded == (space == "padded_signals")
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"), [({}, True), ({"test_time_augmentation": False}, False), ({"max_parameters": 10**6}, False)]
+)
+def test_answers_are_means_over_views_unless_something_is_limited(settings, views, tmp_path):
+    assert made(digits(unlike=False), tmp_path, **settings).views is views
 
 
 @pytest.mark.slow
