@@ -96,6 +96,15 @@ def test_the_answers_are_means_over_views_where_there_are_some_and_time_for_them
     assert [layer.name for layer in kept[0].layers].count("view") == (number > 1)
 
 
+def test_time_is_left_to_test_the_winner_by_all_of_its_views(tmp_path):
+    def steps(views):
+        options = {"views": views, "augment": ("flip", "shift"), "test_samples": 240}
+        entrant = kit.race(tmp_path / str(views), candidates=lambda number: kit.candidates(1), **options)
+        return train_winners(entrant, lambda model: None)["steps"]
+
+    assert 12 <= steps(False) - steps(True) <= 18  # a look at 48 samples takes a second
+
+
 def test_of_a_network_that_learns_in_closed_form_there_is_one_view(tmp_path, monkeypatch):
     monkeypatch.setattr(Contestant, "learns", False)
     entrant = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), views=True, augment=("flip",))
