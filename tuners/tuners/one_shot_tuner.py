@@ -204,7 +204,7 @@ class OneShotTuner(NetworkTuner):
         with disk_of(folder):
             self.save()
             held = SearchData(x, y, x[held_out], y[held_out])
-            boards = logged(callbacks, "supernet", "search")
+            boards = partial(logged, callbacks, "supernet", "search")
             options = (augment, boards, quiet, self.scope(), len(self.oracle.end_order))
             place = (folder / "supernet", fit, self.seed, self.warm, self.progress.say)
             self.trainer = self.shared_weights.train(self.training, held, *place, *options)
@@ -224,7 +224,7 @@ class OneShotTuner(NetworkTuner):
         self, parts: list[SearchData], augment: Callable | None, callbacks: Callbacks, verbose: int
     ) -> None:
         for rank, trial in enumerate(self.oracle.get_best_trials(self.retrain_best), start=1):
-            boards = logged(callbacks, trial.trial_id, "network", trial.hyperparameters)
+            boards = partial(logged, callbacks, trial.trial_id, "network", trial.hyperparameters)
             start, folder, genotype = time.perf_counter(), self.trial_folder(trial), self.genotype(trial)
             settings = {"training": self.training.recipe.settings(), "folds": self.folds}
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
