@@ -3,8 +3,6 @@
 import functools
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,12 +281,9 @@ def test_a_cost_limit_is_kept_with_sources(alike):
 
 
 @pytest.mark.slow
-def test_nasbench_graph_warm_beats_scratch():
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds nasbench_graph5.npz (in it or below it)."
-    found = sorted(Path(folder).rglob("nasbench_graph5.npz"))
-    assert found, f"There is no nasbench_graph5.npz below KERASNAS_DATA={folder}."
-    tables = {name: NASBenchGraph.open(found[0], name) for name in ("citeseer", "cs", "physics")}
+def test_nasbench_graph_warm_beats_scratch(published):
+    file = published("nasbench_graph5.npz")
+    tables = {name: NASBenchGraph.open(file, name) for name in ("citeseer", "cs", "physics")}
     space = tables["cs"].space
 
     def reward(name):
