@@ -7,6 +7,7 @@ import keras_tuner
 import pytest
 
 from kerasnas.search import STRATEGIES
+from tests.tuners.small import reward
 
 # A program, which pytest would take for a module with doctests.
 collect_ignore = ["distributed/search_program.py"]
@@ -41,7 +42,7 @@ class FormulaTuner(keras_tuner.engine.base_tuner.BaseTuner):
         self.asked.append(genotype)
         if self.answer is not None:
             return self.answer(genotype, trial)
-        return {"val_accuracy": sum((i + 1.5) * index for i, index in enumerate(space.encode(genotype))) / 30}
+        return {"val_accuracy": reward(genotype, space)}
 
 
 @pytest.fixture
@@ -60,6 +61,29 @@ def run():
         return tuner
 
     return search
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give an oracle the folder of a project, as a tuner does; it is silent."""
+
+    def own(oracle, name="project"):
+        oracle.verbose = 0
+        oracle._set_project_dir(str(tmp_path), name)
+        return oracle
+
+    return own
+
+
+@pytest.fixture
+def become(monkeypatch):
+    """Make this process the chief, or a worker of this name, by KerasTuner's variables."""
+
+    def set_variables(name, port=1):
+        for variable, value in (("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", str(port)), ("TUNER_ID", name)):
+            monkeypatch.setenv(f"KERASTUNER_{variable}", value)
+
+    return set_variables
 
 
 @pytest.fixture
@@ -84,9 +108,8 @@ def bare():
         for _ in range(trials):
             genotype = strategy.ask()
             asked.append(genotype)
-            indices = space.encode(genotype)
-            value = sum((i + 1.5) * index for i, index in enumerate(indices)) / 30
-            strategy.tell(genotype, value if strategy.objectives == 1 else (value, -indices[0]))
+            value, first = reward(genotype, space), space.encode(genotype)[0]
+            strategy.tell(genotype, value if strategy.objectives == 1 else (value, -first))
         return asked
 
     return ask

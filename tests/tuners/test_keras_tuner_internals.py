@@ -114,8 +114,7 @@ def test_a_trial_whose_begin_was_not_shown_is_not_shown(capsys, finish):
     assert capsys.readouterr().out == ""
 
 
-def test_the_oracle_behind_a_client(monkeypatch):
-    for name, value in (("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", "1"), ("TUNER_ID", "worker")):
-        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+def test_the_oracle_behind_a_client(become):
+    become("worker")
     oracle = keras_tuner.Oracle(objective="val_loss")
     assert internals.oracle_behind(internals.OracleClient(oracle)) is internals.oracle_behind(oracle) is oracle

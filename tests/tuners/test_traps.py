@@ -43,8 +43,7 @@ TRAPS = """
     oracles/test_project_oracle::test_the_best_trials_are_completed_ones
     tuners/test_supernet_tuner::test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search
 12: a truncated JSON file is fatal
-    persistence/test_recovery::test_a_damaged_state_is_recovered
-    persistence/test_recovery::test_a_damaged_trial_is_recovered
+    persistence/test_recovery::test_a_damaged_project_is_recovered
 13: NumPy numbers abort a search, lists do not cross the wire
     oracles/test_strategy_oracle::test_values_are_plain_python_and_survive_the_wire
     test_traps::test_random_values_are_plain_python_and_survive_the_wire

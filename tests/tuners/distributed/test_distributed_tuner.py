@@ -222,10 +222,8 @@ def test_overwriting_needs_no_state(tmp_path):
     assert [trial.score for trial in oracle.get_best_trials()] == [0.0]
 
 
-def test_only_oracles_of_this_package(tmp_path, monkeypatch):
-    for name, value in (("IP", "127.0.0.1"), ("PORT", "1")):
-        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+def test_only_oracles_of_this_package(become, tmp_path):
+    become("chief")
     with pytest.raises(TypeError, match=r"argument `oracle`. Expected one of this package with chief and workers"):
         DistributedTuner(keras_tuner.oracles.RandomSearchOracle(), None, str(tmp_path))
     with pytest.raises(RuntimeError, match="OneShotTuner runs in one process"):

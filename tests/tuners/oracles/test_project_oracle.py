@@ -210,9 +210,8 @@ def test_a_promotion_is_waited_for_without_asking_thousands_of_times(finish, mon
     assert oracle.create_trial("c").hyperparameters.values["tuner/epochs"] == 3
 
 
-def test_workers_that_ask_at_once(finish, tmp_path):
-    oracle = make(40)
-    oracle._set_project_dir(str(tmp_path), "project")
+def test_workers_that_ask_at_once(finish, project):
+    oracle = project(make(40))
     same = oracle.create_trial("a")
     assert oracle.create_trial("a") is same  # a worker that asks again gets what it has
     finish(oracle, same, 0.1)

@@ -14,6 +14,7 @@ import pytest
 
 import tuners
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.persistence.damages import DAMAGES, flip
 from tests.tuners.small import CHILDREN as ENAS
 from tests.tuners.small import EAGER, OBJECTIVE, X, Y, eager
 from tests.tuners.small import SPACE as DARTS
@@ -141,21 +142,7 @@ def everything(kind, tuner):
     return found
 
 
-def flip(share):
-    def damage(path):
-        content = bytearray(path.read_bytes())
-        content[int(share * len(content))] ^= 1
-        path.write_bytes(bytes(content))
-
-    return damage
-
-
-DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_bytes(b""),
-    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    **{f"byte at {share}": flip(share) for share in (0.35, 0.65)},
-}
+DAMAGES = {**DAMAGES, **{f"byte at {share}": flip(share) for share in (0.35, 0.65)}}
 
 
 def cases(folder, right):

@@ -11,6 +11,7 @@ import pytest
 
 from kerasnas.files import leftovers
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.persistence.damages import DAMAGES
 from tuners import DistributedTuner, PredictorOracle
 from tuners.persistence import json_files
 
@@ -56,9 +57,7 @@ def test_the_version_before_is_kept(path, durable):
 
 
 DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_text(""),
-    "half": lambda path: path.write_text(path.read_text()[:20]),
+    **DAMAGES,
     "no object": lambda path: path.write_text("[1]"),
     "no text": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
     "too deep": lambda path: path.write_text('{"step": ' + "[" * 50_000),
