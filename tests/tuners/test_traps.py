@@ -57,8 +57,7 @@ TRAPS = """
 17: callbacks that cannot be copied
     tuners/test_supernet_tuner::test_callbacks_that_cannot_be_copied_come_from_a_function
 18: an interrupted trial begins with epoch 0
-    tuners/test_supernet_tuner::test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted
-    tuners/test_one_shot_tuner::test_an_interrupted_search_resumes_where_it_was
+    tuners/test_as_stock::test_an_interrupted_search_resumes_where_it_was_and_ends_as_if_uninterrupted
     tuners/test_tuner_processes::test_a_search_killed_in_each_phase_resumes_inside_it_and_ends_as_if_uninterrupted
 19: categories are taken for ordered
     ../strategies/test_predictor::test_the_kernel_counts_what_is_shared

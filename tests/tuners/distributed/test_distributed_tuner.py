@@ -19,7 +19,6 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
 from tests.tuners.small import OBJECTIVE
 from tuners import DistributedTuner, GenotypeHyperModel, GenotypeTuner, OneShotTuner, PredictorOracle
-from tuners.persistence import json_files
 from tuners.persistence.seals import DamagedFileError
 
 HERE = Path(__file__).parent
@@ -110,50 +109,6 @@ def processes(server, tmp_path):
     made.close()
 
 
-class Formula(DistributedTuner):
-    """A trial is a number; the search is killed in the fourth, if `kill`."""
-
-    def get_state(self):
-        return {"format": 1}
-
-    def set_state(self, state):
-        assert state in ({"format": 1}, {})  # nothing is known of a state that is missing
-
-    def run_trial(self, trial, kill, ran=None, **kwargs):
-        if kill and trial.trial_id == "3":
-            raise KeyboardInterrupt
-        if ran is not None:
-            ran.append(trial.trial_id)
-        return {"val_accuracy": int(trial.trial_id) / 10}
-
-
-@pytest.mark.parametrize("gone", ["tuner0*", "*.*"])
-def test_a_state_of_the_tuner_that_is_gone_does_not_cost_the_search(gone, tmp_path):
-    """Where it is missing, stock KerasTuner starts another search over the first. One damaged: test_every_file.py."""
-    ran = []
-
-    def search(kill):
-        oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 6)
-        tuner = Formula(oracle, None, str(tmp_path), "project")
-        with contextlib.suppress(KeyboardInterrupt):
-            tuner.search(kill=kill, ran=ran, verbose=0)
-        return oracle
-
-    before = {name: trial.hyperparameters.values for name, trial in search(kill=True).trials.items()}
-    path = tmp_path / "project" / "tuner0.json"
-    assert "checksum" in path.read_text()
-    for one in path.parent.glob(gone):
-        one.unlink()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        oracle = search(kill=False)
-    assert any(str(path) in str(one.message) for one in caught)
-    assert ran == list("012345")  # and none of them twice
-    assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
-    assert {name: oracle.trials[name].hyperparameters.values for name in before} == before
-    assert json_files.read(path) == {"format": 1}
-
-
 class Untrained(GenotypeTuner):
     """A trial leaves the files that KerasTuner's own would, of nothing."""
 
@@ -167,15 +122,15 @@ class Untrained(GenotypeTuner):
         pass
 
 
-def untrained(folder, name):
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
-    tuner = Untrained(lambda hp: None, oracle=oracle, directory=str(folder), project_name=name)
+def untrained(folder, **options):
+    oracle = PredictorOracle(GridSpace((3, 3)), OBJECTIVE, 1)
+    tuner = Untrained(lambda hp: None, oracle=oracle, directory=str(folder), project_name="project", **options)
     tuner.search(verbose=0)
-    return tuner, oracle.trials["0"], folder / name / "trial_0"
+    return tuner, oracle.trials["0"], folder / "project" / "trial_0"
 
 
 def test_the_files_of_a_stock_training_are_sealed(tmp_path, monkeypatch):
-    tuner, trial, folder = untrained(tmp_path, "project")
+    tuner, trial, folder = untrained(tmp_path)
     loaded = []
     monkeypatch.setattr(keras_tuner.Tuner, "load_model", lambda self, trial: loaded.append(trial.trial_id))
     (folder / "build_config.json").write_text("")
@@ -194,7 +149,7 @@ def test_a_seal_that_cannot_be_written_does_not_end_a_search(tmp_path, monkeypat
 
     monkeypatch.setattr("tuners.persistence.seals.seal", full)
     with pytest.warns(UserWarning, match="trial_0 could not be sealed .*No space left"):
-        _, trial, _ = untrained(tmp_path, "project")
+        _, trial, _ = untrained(tmp_path)
     assert trial.score == 0.5
 
 
@@ -215,11 +170,10 @@ def test_overwriting_needs_no_state(tmp_path):
     (tmp_path / "project" / "trial_0").mkdir(parents=True)
     (tmp_path / "project" / "trial_0" / "trial.json").write_text("{}")
     (tmp_path / "project" / "tuner0.previous.json").write_text("{")
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is read of what is removed
-        Formula(oracle, None, str(tmp_path), "project", overwrite=True).search(kill=False, verbose=0)
-    assert [trial.score for trial in oracle.get_best_trials()] == [0.0]
+        _, trial, _ = untrained(tmp_path, overwrite=True)
+    assert trial.score == 0.5
 
 
 def test_only_oracles_of_this_package(become, tmp_path):
