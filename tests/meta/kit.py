@@ -5,6 +5,14 @@ import numpy as np
 from keras import ops
 
 from kerasnas.backend import values
+from kerasnas.meta import SearchExperience
+from tests.strategies.kit import SPACE, architectures
+
+
+def experience(reward, count=60, seed=0, space=SPACE, name="task"):
+    """The record of a random search."""
+    observations = tuple((cell, float(reward(cell))) for cell in architectures(count, seed, space))
+    return SearchExperience(space.name, space.cardinalities, observations, name)
 
 
 def arrays(variables):

@@ -5,21 +5,14 @@ import functools
 import numpy as np
 import pytest
 
-from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
 from kerasnas.search import Controller, Reinforce
-from kerasnas.spaces import NASBench201Space
 from kerasnas.testing import check_strategy
+from tests.meta.kit import experience
+from tests.strategies.kit import SPACE
 
-SPACE = NASBench201Space()
 LEARNERS = [functools.partial(reptile_policy, outer_steps=12), functools.partial(pretrain_policy, steps=60)]
 SHORT = [functools.partial(reptile_policy, outer_steps=2, inner_steps=5), functools.partial(pretrain_policy, steps=3)]
-
-
-def experience(reward, count=60, seed=0):
-    rng = np.random.default_rng(seed)
-    cells = list(dict.fromkeys(SPACE.sample_indices(rng) for _ in range(count)))
-    return SearchExperience(SPACE.name, SPACE.cardinalities, tuple((cell, float(reward(cell))) for cell in cells))
 
 
 def probabilities(parameters):

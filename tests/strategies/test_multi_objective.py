@@ -7,11 +7,10 @@ import pytest
 
 from kerasnas.pareto import crowding_distance
 from kerasnas.search import NSGA2, RandomSearch
-from kerasnas.spaces import NASBench101Space, NASBench201Space
+from kerasnas.spaces import NASBench101Space
 from kerasnas.testing.strategies import GridSpace
+from tests.strategies.kit import SPACE
 from tests.test_pareto import dominates
-
-SPACE = NASBench201Space()
 
 
 def test_pareto_front_of_all_reports():
@@ -87,16 +86,6 @@ def test_a_vector_with_one_number_that_is_not_finite_has_failed():
     genotype = strategy.ask()
     strategy.tell(genotype, np.array([-5, -5]))
     assert strategy.pareto_front() == [(genotype, (-5.0, -5.0))]
-
-
-@pytest.mark.filterwarnings("ignore:A reward that is not finite")
-def test_state_with_failures_and_vectors():
-    strategy, again = NSGA2(SPACE, population_size=3), NSGA2(SPACE, population_size=3, seed=8)
-    for step in range(11):
-        strategy.tell(strategy.ask(), [step, -step % 5 if step % 4 else math.nan])
-    again.set_state(strategy.get_state())
-    assert again.observations[1:4] == strategy.observations[1:4] and again.population == strategy.population
-    assert again.pareto_front() == strategy.pareto_front() and again.ask(20) == strategy.ask(20)
 
 
 def test_a_space_whose_crossovers_are_rarely_feasible_is_searched():

@@ -298,31 +298,18 @@ def test_stock_tuners_with_our_oracle(processes, tmp_path):
 
 NETWORKS = """
 import sys
-import keras, numpy as np
-import kerasnas, tuners
+import numpy as np
+import tuners
+from tests.tuners.small import CLASSES, SHAPE, SPACE, VALIDATION, X, Y, eager, search, supernet_tuner
 
-space = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-rng = np.random.default_rng(0)
-x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
-data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
-
-def compile(model, hp):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True)
-
-oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
-hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
+oracle = tuners.EvolutionOracle(SPACE, "val_accuracy", max_trials=4, lease=20)
+hypermodel = tuners.GenotypeHyperModel(SPACE, SHAPE, CLASSES, eager)
 first = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=sys.argv[1], project_name="first")
-first.search(**data, epochs=1)
-hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
-second = tuners.SupernetTuner(
-    hypermodel, max_trials=4, training=tuners.TrainingRecipe(1, compile=lambda model: compile(model, None)),
-    directory=sys.argv[1], project_name="second",
-)
-second.search(**data, epochs=1, batch_size=12)
+first.search(X, Y, validation_data=VALIDATION, epochs=1, verbose=0)
+second = search(supernet_tuner(sys.argv[1], max_trials=4, project_name="second", report=True))
 for tuner in (first, second):
     assert tuner.remaining_trials == 0
-    print("found", np.round(tuner.get_best_models(1)[0].predict(x[:2], verbose=0), 3).tolist())
+    print("found", np.round(tuner.get_best_models(1)[0].predict(X[:2], verbose=0), 3).tolist())
 """
 
 

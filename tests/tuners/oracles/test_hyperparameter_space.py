@@ -256,7 +256,7 @@ def test_states_that_are_lost_are_rebuilt_from_the_trials(tmp_path):
         assert Formula(make(), tmp_path).asked == whole[13:]
 
 
-def test_results_come_back_from_the_wire(tmp_path):
+def test_results_come_back_from_the_wire(finish):
     """KerasTuner's messages have numbers in single precision, and hyperparameters in another order."""
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=3, hyperparameters=parameters())
     oracle.verbose = 0
@@ -264,9 +264,7 @@ def test_results_come_back_from_the_wire(tmp_path):
         trial = oracle.create_trial("worker")
         proposal = oracle.proposals.pending()
         trial = Trial.from_proto(trial.to_proto())
-        oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
+        finish(oracle, trial)
         assert [oracle.space.assignment(oracle.genotype(trial))] == proposal and not oracle.proposals.pending()
     assert oracle.space.cardinalities == HyperParameterSpace(parameters()).cardinalities
 
