@@ -87,6 +87,20 @@ def become(monkeypatch):
 
 
 @pytest.fixture
+def noted_scope():
+    """The scope of a distribution strategy; its `notes` say when it was entered and left."""
+
+    @contextlib.contextmanager
+    def scope():
+        scope.notes.append("entered")
+        yield
+        scope.notes.append("left")
+
+    scope.notes = []
+    return scope
+
+
+@pytest.fixture
 def finish():
     """End a trial as a worker does."""
 

@@ -17,6 +17,7 @@ import pytest
 
 from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
+from tests.files.test_leftovers import dead
 from tests.tuners.small import OBJECTIVE
 from tuners import DistributedTuner, GenotypeHyperModel, GenotypeTuner, OneShotTuner, PredictorOracle
 from tuners.persistence.seals import DamagedFileError
@@ -174,6 +175,14 @@ def test_overwriting_needs_no_state(tmp_path):
         warnings.simplefilter("error")  # nothing is read of what is removed
         _, trial, _ = untrained(tmp_path, overwrite=True)
     assert trial.score == 0.5
+
+
+def test_opening_a_project_removes_what_killed_writers_left(tmp_path):
+    left = dead(tmp_path / "project", "oracle.json")
+    left.parent.mkdir()
+    left.write_text("{")
+    untrained(tmp_path)
+    assert not left.exists()
 
 
 def test_only_oracles_of_this_package(become, tmp_path):
