@@ -32,7 +32,7 @@ class FormulaTuner(keras_tuner.engine.base_tuner.BaseTuner):
     """A trial is a formula. After `stop_after` trials it is killed."""
 
     def __init__(self, oracle, folder, answer, stop_after, hypermodel):
-        self.answer, self.stop_after, self.asked = answer, stop_after, []
+        self.answer, self.stop_after, self.asked, self.values = answer, stop_after, [], []
         super().__init__(oracle, hypermodel, str(folder), "project")
 
     def run_trial(self, trial, **kwargs):
@@ -40,9 +40,9 @@ class FormulaTuner(keras_tuner.engine.base_tuner.BaseTuner):
             raise KeyboardInterrupt
         space, genotype = self.oracle.space, self.oracle.genotype(trial)
         self.asked.append(genotype)
-        if self.answer is not None:
-            return self.answer(genotype, trial)
-        return {"val_accuracy": reward(genotype, space)}
+        result = self.answer(genotype, trial) if self.answer else {"val_accuracy": reward(genotype, space)}
+        self.values.append(dict(trial.hyperparameters.values))
+        return result
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def choices():
 
 @pytest.fixture
 def run():
-    """Search to the end, or until it is killed; returns the tuner, with what it was asked."""
+    """Search to the end, or until it is killed; returns the tuner, with what it was asked, and the trials' values."""
 
     def search(oracle, folder, answer=None, stop_after=None, hypermodel=None):
         with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stdout(io.StringIO()):

@@ -9,13 +9,12 @@ import re
 import shutil
 import warnings
 
-import keras
 import pytest
 
 import tuners
 from kerasnas.testing.strategies import GridSpace
 from tests.tuners.persistence.damages import DAMAGES, flip
-from tests.tuners.small import OBJECTIVE, X, Y, eager, one_shot_tuner, supernet_tuner
+from tests.tuners.small import OBJECTIVE, Epochs, X, Y, eager, one_shot_tuner, supernet_tuner
 from tests.tuners.small import SPACE as DARTS
 from tuners import DistributedTuner, TrainingRecipe
 
@@ -23,12 +22,9 @@ DATA = {"x": X, "y": Y, "validation_data": (X[::2], Y[::2]), "verbose": 0}
 RECIPE = TrainingRecipe(epochs=2, batch_size=12, compile=eager)
 
 
-class Killed(keras.callbacks.Callback):
-    """Interrupts the training of a network in its second epoch."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1 and type(self.model).__name__ == "Functional":
-            raise KeyboardInterrupt
+def interrupting():
+    """Callbacks that interrupt the training of a network in its second epoch."""
+    return [Epochs([], ("Functional", 1))]
 
 
 class Formula(DistributedTuner):
@@ -45,35 +41,28 @@ def formula(folder):
     return Formula(oracle, None, folder, "project"), lambda tuner, killed: tuner.search(killed=killed, verbose=0)
 
 
+class Third(tuners.GenotypeTuner):
+    """Only the third training has callbacks."""
+
+    def run_trial(self, trial, *data, callbacks, **options):
+        return super().run_trial(trial, *data, callbacks=callbacks if trial.trial_id == "2" else [], **options)
+
+
 def genotype(folder):
     oracle = tuners.EvolutionOracle(DARTS, "val_accuracy", 3)
     hypermodel = tuners.GenotypeHyperModel(DARTS, (8, 8, 1), 3, eager)
-    tuner = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=folder, project_name="project")
+    tuner = Third(hypermodel, oracle=oracle, directory=folder, project_name="project")
 
     def search(tuner, killed):
-        last = killed and len(tuner.oracle.get_best_trials(9)) == 0
-        tuner.search(**DATA, epochs=2, callbacks=[KilledInThird()] if last else [])
+        tuner.search(**DATA, epochs=2, callbacks=interrupting() if killed else [])
 
     return tuner, search
-
-
-class KilledInThird(Killed):
-    """Interrupts the third training; it is copied for each."""
-
-    trainings = 0
-
-    def on_train_begin(self, logs=None):
-        KilledInThird.trainings += 1
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if KilledInThird.trainings == 3:
-            super().on_epoch_begin(epoch, logs)
 
 
 def supernet(folder):
     def search(tuner, killed):
         def callbacks():
-            return [Killed()] if killed and tuner.oracle.get_best_trials(1) else []
+            return interrupting() if killed and tuner.oracle.get_best_trials(1) else []
 
         tuner.search(**DATA, epochs=1, batch_size=12, callbacks=callbacks)
 
@@ -83,7 +72,7 @@ def supernet(folder):
 def one_shot(folder):
     def search(tuner, killed):
         def callbacks():
-            return [Killed()] if killed and (folder / "project" / "trial_0" / "result.json").exists() else []
+            return interrupting() if killed and (folder / "project" / "trial_0" / "result.json").exists() else []
 
         tuner.search(**DATA, epochs=1, batch_size=12, callbacks=callbacks)
 
@@ -96,7 +85,6 @@ KINDS = {"formula": formula, "genotype": genotype, "supernet": supernet, "one_sh
 def original(kind, killed, parent):
     """The folder of a project that was searched to its end, or killed."""
     folder = parent / f"{kind}-{killed}"
-    KilledInThird.trainings = 0
     tuner, search = KINDS[kind](folder)
     with contextlib.suppress(KeyboardInterrupt):
         search(tuner, killed)
