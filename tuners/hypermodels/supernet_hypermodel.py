@@ -125,19 +125,14 @@ class SupernetHyperModel(TunedFit):
         """Return the settings of the hyperparameters, by name; declares them where they are new."""
         settings = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            settings[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
+            if (given := getattr(self, name)) is not None:
+                settings[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given))
         for name, usual in (("learning_rate", 0.025), ("architecture_learning_rate", 3e-4)):
             rate = getattr(self, name)
-            if rate is None:
-                continue
             if isinstance(rate, (tuple, list)):
                 low, high = map(float, rate)
-                default = min(max(usual, low), high)
-                settings[name] = hp.Float(name, low, high, sampling="log", default=default)
-            else:
+                settings[name] = hp.Float(name, low, high, sampling="log", default=min(max(usual, low), high))
+            elif rate is not None:
                 settings[name] = float(rate)
         return settings
 

@@ -16,7 +16,7 @@ from kerasnas import checks
 from tuners import keras_tuner_internals as internals
 from tuners.distributed.environment import is_distributed, is_worker
 from tuners.distributed.leases import LOSSES, Leases
-from tuners.oracles.objectives import record_metrics, reported_at_best, require_finite, require_reported
+from tuners.oracles.objectives import not_finite, record_metrics, reported_at_best, require_reported
 from tuners.persistence.recovery import recover, require_same_search
 from tuners.persistence.trial_store import FINISHED, TrialStore
 
@@ -243,10 +243,8 @@ class ProjectOracle(keras_tuner.Oracle):
     def _score(self, trial: Trial) -> None:
         self.score_trial(trial)
         self.not_finite.discard(trial.trial_id)
-        try:
-            require_finite(self.objective_values(trial))
-        except ValueError as error:
-            trial.status, trial.score, trial.message = TrialStatus.INVALID, None, str(error)
+        if words := not_finite(self.objective_values(trial)):
+            trial.status, trial.score, trial.message = TrialStatus.INVALID, None, words
             self.not_finite.add(trial.trial_id)
 
     def objective_values(self, trial: Trial) -> dict[str, float]:

@@ -186,14 +186,13 @@ class NetworkTuner(DistributedTuner):
         self.save()  # so that a search killed in its first trial can be resumed
 
     def on_trial_end(self, trial: Trial) -> None:
-        message = trial.message
         super().on_trial_end(trial)
         ended = self.oracle.get_trial(trial.trial_id)
         best = self.oracle.get_best_trials(1)
         failed = ended.status != TrialStatus.COMPLETED
         what = self.in_words(trial)
         if failed:
-            lines = (ended.message or message or "").strip().splitlines()
+            lines = (ended.message or trial.message or "").strip().splitlines()
             self._failure = lines[-1] if lines else "no message"
             what = f"failed: {self._failure}"
         score = None if failed else ended.score

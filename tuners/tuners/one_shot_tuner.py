@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -272,17 +272,12 @@ class OneShotTuner(NetworkTuner):
     def on_trial_begin(self, trial: Trial) -> None:
         self._began = time.perf_counter()  # a child takes milliseconds: the oracle's own saving is enough
 
-    def on_trial_end(self, trial: Trial) -> None:
-        self._best_before = self.oracle.get_best_trials(1)
-        super().on_trial_end(trial)
-
     def save(self) -> None:
         if not json_files.previous(self._get_tuner_fname()).exists():
             super().save()
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:
-        before: Sequence[Trial] = self._best_before
-        better = score is not None and (not before or before[0].score is None or score > before[0].score)
+        better = score is not None and self.oracle.get_best_trials(1)[0].trial_id == trial.trial_id
         if better or score is None or (int(trial.trial_id) + 1) % _ROWS == 0:
             super().show(trial, what, score, best, seconds)
 
