@@ -37,6 +37,12 @@ def additive(indices):
     return sum((position + 1) * (index == 2) for position, index in enumerate(indices))
 
 
+def opposed(genotype):
+    """Two rewards in `SPACE` that go against each other."""
+    indices = np.array(SPACE.encode(genotype))
+    return [float(indices.sum()), float(-(indices**2).sum())]
+
+
 def run(strategy, reward, evaluations, cost=None):
     """Ask and tell `reward(indices)`."""
     for _ in range(evaluations):

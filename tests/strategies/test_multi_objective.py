@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from kerasnas.pareto import crowding_distance
+from kerasnas.pareto import crowding_distance, hypervolume
 from kerasnas.search import NSGA2, RandomSearch
 from kerasnas.spaces import NASBench101Space
 from kerasnas.testing.strategies import GridSpace
-from tests.strategies.kit import SPACE
+from tests.strategies.kit import SPACE, opposed
 from tests.test_pareto import dominates
 
 
@@ -51,29 +51,16 @@ def test_children_are_made_of_their_parents():
 
 
 def test_it_finds_more_of_the_front_than_random_search():
-    def rewards(genotype):
-        indices = np.array(SPACE.encode(genotype))
-        return [float(indices.sum()), float(-(indices**2).sum())]
-
-    def hypervolume(front):  # above the worst corner (0, -96)
-        points = sorted({tuple(told) for told in front if told[0] > 0 and told[1] > -96})
-        volume, reached = 0.0, 0.0
-        for first, second in points:
-            volume += (first - reached) * (second + 96)
-            reached = first
-        return volume
-
     areas = {"nsga2": [], "random": []}
     for seed in range(3):
-        evolved, random = NSGA2(SPACE, seed=seed), RandomSearch(SPACE, seed=seed)
-        archive = NSGA2(SPACE)
+        strategy = NSGA2(SPACE, seed=seed)
         for _ in range(200):
-            genotype = evolved.ask()
-            evolved.tell(genotype, rewards(genotype))
-            other = random.ask()
-            archive.tell(other, rewards(other))
-        areas["nsga2"].append(hypervolume([told for _, told in evolved.pareto_front()]))
-        areas["random"].append(hypervolume([told for _, told in archive.pareto_front()]))
+            genotype = strategy.ask()
+            strategy.tell(genotype, opposed(genotype))
+        told = {"nsga2": [rewards for _, rewards in strategy.observations]}
+        told["random"] = [opposed(genotype) for genotype in RandomSearch(SPACE, seed=seed).ask(200)]
+        for name, rewards in told.items():
+            areas[name].append(hypervolume(np.array(rewards), (0, -96)))  # the worst corner
     assert min(areas["nsga2"]) > max(areas["random"])
 
 

@@ -162,11 +162,6 @@ def test_every_option_is_a_mutation_away():
     assert children == {(0, 1), (2, 1), (1, 0), (1, 2)}
 
 
-def test_a_sample_is_at_most_the_population():
-    with pytest.raises(ValueError, match=r"`sample_size`\. Expected an integer of .* at most 2\. Received: 3"):
-        RegularizedEvolution(SPACE, population_size=2, sample_size=3)
-
-
 # Local search -------------------------------------------------------------------------------------
 def test_it_asks_neighbors_moves_at_once_and_restarts_at_an_optimum():
     strategy = LocalSearch(GridSpace((3, 3, 3)), seed=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -60,7 +59,6 @@ class ProgressTable:
     def __init__(self, objective: str, verbose: int | str):
         self.objective, self.verbose = objective, verbose
         self._headed = False
-        self.start = time.perf_counter()
 
     def say(self, text: str) -> None:
         """Print a line of its own."""

@@ -32,12 +32,6 @@ def clock():
 
 
 # Trials --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("max_trials", [0, -1, 2.5, None, True])
-def test_max_trials(max_trials):
-    with pytest.raises(ValueError, match=r"argument `max_trials`. Expected an integer of at least 1. Received: "):
-        PredictorOracle(SPACE, OBJECTIVE, max_trials)
-
-
 def test_hyperparameters_that_nobody_chose_have_their_defaults_if_they_are_active():
     hp = keras_tuner.HyperParameters()
     for name, options in SPACE.choices.items():

@@ -71,6 +71,10 @@ def test_results_summary(searched, capsys):
     assert output.startswith("3 best of 6 trials") and output.count("val_loss") == 2 and "score" in output
     assert primitives_in_words(searched.get_best_genotypes()[0]) in output
     assert searched.output.startswith("Shared weights trained for 1 epochs") and "from scratch" in searched.output
+    rows = [line.split()[0] for line in searched.output.splitlines()]
+    scores = [trial.score for trial in searched.oracle.trials.values()]
+    better = [str(place + 1) for place, score in enumerate(scores) if score > max(scores[:place], default=-1)]
+    assert [number for number in rows if number.isdigit()] == better != list("123456")  # each better child has a row
 
 
 def test_more_trials_continue_with_the_same_shared_weights(tmp_path, searched):
