@@ -123,16 +123,11 @@ class NetworkTuner(DistributedTuner):
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
         self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say, executor)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
-        folder = checks.optional(checks.path, "directory", project.get("directory"))
+        if project.get("directory") is not None:
+            project["directory"] = os.fspath(checks.path("directory", project["directory"]))
         checks.optional(checks.name, "project_name", project.get("project_name"))
         checks.boolean("overwrite", project.get("overwrite", False))
-        super().__init__(
-            oracle,
-            hypermodel,
-            None if folder is None else os.fspath(folder),
-            project.get("project_name"),
-            project.get("overwrite", False),
-        )
+        super().__init__(oracle, hypermodel, **project)
 
     @property
     def space(self) -> SearchSpace:
