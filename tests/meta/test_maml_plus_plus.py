@@ -6,11 +6,10 @@ import pytest
 from keras import ops
 
 from kerasnas.backend import value_and_grad, values
-from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML
 from kerasnas.primitives.normalization import BatchNorm
 from tests.meta import kit
-from tests.meta.kit import arrays, assert_central_differences, assert_saved_whole, state_of
+from tests.meta.kit import arrays, assert_central_differences, assert_saved_whole, linear_tasks, state_of
 
 PARTS = {"learn_inner_rates": True, "per_step_statistics": True, "per_step_scale_offset": True}
 
@@ -61,9 +60,7 @@ def test_first_order_before_the_switch_and_second_after_it(make, tasks):
 def test_phases_in_a_graph(dtype_policy):
     """Four steps of linear regression: two of FOMAML with both losses, one of MAML with both, one of plain MAML."""
     dtype_policy("float64")
-    rng = np.random.default_rng(0)
-    x, xq, truth = rng.standard_normal((2, 5, 4)), rng.standard_normal((2, 7, 4)), rng.standard_normal((2, 4, 1))
-    episode = Episode((x, x @ truth), (xq, xq @ truth))
+    episode = linear_tasks(2)
 
     def learner(**arguments):
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
