@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +91,8 @@ class ProjectOracle(keras_tuner.Oracle):
             return {worker: self.trials[trial] for worker, trial in self.leases.holders.items()}
 
     @ongoing_trials.setter
-    def ongoing_trials(self, trials: Mapping[str, Trial]) -> None:
-        if trials or self.leases.holders:  # KerasTuner empties it in `__init__`, and fills it in `set_state`
-            state = {**self.leases.get_state(), "ongoing_trials": {name: one.trial_id for name, one in trials.items()}}
-            self.leases.set_state(state)
+    def ongoing_trials(self, trials: Any) -> None:
+        """Ignore what KerasTuner sets in `__init__` and `set_state`: the leases are restored apart."""
 
     @property
     def end_order(self) -> list[str]:
@@ -103,8 +100,8 @@ class ProjectOracle(keras_tuner.Oracle):
         return self.leases.ended
 
     @end_order.setter
-    def end_order(self, trials: Iterable[str]) -> None:
-        self.leases.ended = list(trials)
+    def end_order(self, trials: Any) -> None:
+        """Ignore what KerasTuner sets."""
 
     @property
     def tuner_ids(self) -> set[str]:
@@ -113,8 +110,8 @@ class ProjectOracle(keras_tuner.Oracle):
             return self.leases.workers
 
     @tuner_ids.setter
-    def tuner_ids(self, names: Iterable[str]) -> None:
-        self.leases.forget_workers(names)
+    def tuner_ids(self, names: Any) -> None:
+        """Ignore what KerasTuner sets."""
 
     def is_over(self) -> bool:
         """Return True if nothing is left to do, as far as can be decided without asking the search."""
