@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.special import log_softmax
 
 from kerasnas import checks
 from kerasnas.strategies.numpy_networks import Arrays
@@ -74,9 +75,7 @@ class CategoricalPolicy(Policy):
         self._rows = np.arange(len(cardinalities))
 
     def _logarithms(self) -> np.ndarray:
-        logits = self.parameters["logits"]
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return log_softmax(self.parameters["logits"], axis=1)
 
     def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         logarithms = self._logarithms()

@@ -81,13 +81,8 @@ class PredictorSearch(Batches, SearchStrategy):
     @property
     def best(self) -> tuple[Genotype, float] | None:
         """Genotype with the highest reward (within the cost limit), and that reward; None if there is none yet."""
-        if self.cost_limit is None:
-            return super().best
-        within = self._within()
-        if not within:
-            return None
-        indices, reward = max(within, key=lambda pair: pair[1])
-        return self.space.decode(indices), reward
+        best = max(self._within(), key=lambda pair: pair[1], default=None)
+        return None if best is None else (self.space.decode(best[0]), best[1])
 
     def recommend(self) -> Genotype | None:
         """Return the evaluated genotype with the highest posterior mean (within the cost limit), None if there is none.
@@ -135,12 +130,12 @@ class PredictorSearch(Batches, SearchStrategy):
         self.costs.append(value)
 
     def _choose(self) -> list[Indices]:
-        succeeded = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
-        observed = [self.observations[index][0] for index in succeeded]
-        scores = normal_quantiles(np.array([self.observations[index][1] for index in succeeded]))
-        targets, within = [scores], np.ones(len(succeeded), bool)
+        observed = [indices for indices, _ in self.succeeded]
+        scores = normal_quantiles(np.array([reward for _, reward in self.succeeded]))
+        targets, within = [scores], np.ones(len(observed), bool)
         if self.cost_limit is not None:
-            costs = np.log([self.costs[index] for index in succeeded])
+            pairs = zip(self.costs, self.observations, strict=True)
+            costs = np.log([cost for cost, (_, reward) in pairs if math.isfinite(reward)])
             within = costs <= math.log(self.cost_limit)
             center, scale = costs.mean(), costs.std() or 1.0
             targets.append((costs - center) / scale)

@@ -5,6 +5,23 @@ import numpy as np
 from keras import ops
 
 from kerasnas.backend import values
+from kerasnas.datasets.tasks import Episode
+from kerasnas.meta import SearchExperience
+from tests.strategies.kit import SPACE, architectures
+
+
+def experience(reward, count=60, seed=0, space=SPACE, name="task"):
+    """The record of a random search."""
+    observations = tuple((cell, float(reward(cell))) for cell in architectures(count, seed, space))
+    return SearchExperience(space.name, space.cardinalities, observations, name)
+
+
+def linear_tasks(tasks=3):
+    """Linear regressions in float64: x (tasks, samples, 4), y (tasks, samples, 1)."""
+    rng = np.random.default_rng(0)
+    x, x_query = rng.standard_normal((tasks, 5, 4)), rng.standard_normal((tasks, 7, 4))
+    truth = rng.standard_normal((tasks, 4, 1))
+    return Episode((x, x @ truth), (x_query, x_query @ truth))
 
 
 def arrays(variables):

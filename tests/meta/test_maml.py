@@ -10,15 +10,7 @@ from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import MAML
 from kerasnas.meta.functional import minibatches
 from kerasnas.primitives.normalization import BatchNorm
-from tests.meta.kit import arrays, assert_central_differences, gradients_of
-
-
-def linear_tasks(tasks=3, features=4, seed=0):
-    """Linear regressions in float64: x (tasks, samples, features), y (tasks, samples, 1)."""
-    rng = np.random.default_rng(seed)
-    x, x_query = rng.standard_normal((tasks, 5, features)), rng.standard_normal((tasks, 7, features))
-    truth = rng.standard_normal((tasks, features, 1))
-    return Episode((x, x @ truth), (x_query, x_query @ truth))
+from tests.meta.kit import arrays, assert_central_differences, gradients_of, linear_tasks
 
 
 @pytest.fixture

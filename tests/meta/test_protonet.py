@@ -9,7 +9,7 @@ from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.tasks import Episode
 from kerasnas.meta import ProtoNet, ReptileInitializer
 from kerasnas.networks.few_shot import prototype_head
-from tests.meta.kit import arrays, assert_central_differences, assert_saved_whole, gradients_of, same
+from tests.meta.kit import arrays, assert_central_differences, assert_saved_whole, gradients_of, same, state_of
 
 
 def test_logits_are_negative_squared_distances_but_for_a_constant_of_each_query():
@@ -42,12 +42,8 @@ def test_the_loss_of_two_classes_by_hand(linear):
     """Distances 0 and 5 of the first query, 8 and 5 of the second one, whose nearest mean is of the other class."""
     support = np.array([[0.0, 0.0], [1.0, 2.0]])[None], np.array([[0, 1]])
     query = np.array([[0.0, 0.0], [2.0, 2.0]])[None], np.array([[0, 0]])
-    (results, _), _ = linear.meta_gradients(*state(linear), (support, query))
+    (results, _), _ = linear.meta_gradients(*state_of(linear), (support, query))
     np.testing.assert_allclose(results["loss"][0], (np.log1p(np.exp(-5)) + np.log1p(np.exp(7))) / 2)
-
-
-def state(learner):
-    return arrays(learner.trainable_variables), arrays(learner.non_trainable_variables)
 
 
 @pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
@@ -67,7 +63,7 @@ def test_the_loss_of_the_networks_own_layers_counts():
     learner = ProtoNet(keras.Sequential([keras.Input((2,)), embedding, keras.layers.Dense(2)]))
     learner.compile(run_eagerly=True)
     same_images = np.zeros((1, 2, 2)), np.array([[0, 1]])
-    (results, _), _ = learner.meta_gradients(*state(learner), (same_images, same_images))
+    (results, _), _ = learner.meta_gradients(*state_of(learner), (same_images, same_images))
     np.testing.assert_allclose(results["loss"][0], np.log(2) + 0.5 * 2, rtol=1e-6)
 
 

@@ -145,6 +145,8 @@ def test_numbers_and_names_are_checked(make_network):
         *(("inner_steps", 0), ("inner_learning_rate", 0.0), ("inner_batch_size", 0), ("adaptation_steps", -1)),
         *(("inner_variables", "tail"), ("architecture_learning_rate", 0), ("first_order", "no")),
         *(("learn_inner_rates", 1), ("per_step_statistics", None), ("adaptation_batch_size", 0.5)),
+        *(("first_order_steps", -1), ("multi_step_loss_steps", -1), ("per_step_scale_offset", 1)),
+        *(("cosine_annealing", "yes"), ("inner_variables", "all_but_batchnorm")),
     ):
         with pytest.raises(ValueError, match=f"`{name}`"):
             MAML(network, **{name: value})

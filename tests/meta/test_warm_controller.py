@@ -5,21 +5,13 @@ import functools
 import numpy as np
 import pytest
 
-from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
 from kerasnas.search import Controller, Reinforce
-from kerasnas.spaces import NASBench201Space
-from kerasnas.testing import check_strategy
+from tests.meta.kit import experience
+from tests.strategies.kit import SPACE
 
-SPACE = NASBench201Space()
 LEARNERS = [functools.partial(reptile_policy, outer_steps=12), functools.partial(pretrain_policy, steps=60)]
 SHORT = [functools.partial(reptile_policy, outer_steps=2, inner_steps=5), functools.partial(pretrain_policy, steps=3)]
-
-
-def experience(reward, count=60, seed=0):
-    rng = np.random.default_rng(seed)
-    cells = list(dict.fromkeys(SPACE.sample_indices(rng) for _ in range(count)))
-    return SearchExperience(SPACE.name, SPACE.cardinalities, tuple((cell, float(reward(cell))) for cell in cells))
 
 
 def probabilities(parameters):
@@ -104,16 +96,6 @@ def test_it_initializes_the_lstm_controller_too(learn, sources):
     assert any(not np.array_equal(found[name], before[name]) for name in found)
     strategy.set_parameters(found)
     assert all(np.array_equal(array, found[name]) for name, array in strategy.get_parameters().items())
-
-
-def test_a_warm_controller_keeps_the_contract_of_strategies():
-    def make(space, seed):
-        strategy = Reinforce(space, seed=seed)
-        parameters = strategy.get_parameters()
-        strategy.set_parameters({"logits": parameters["logits"] + np.linspace(0, 1, parameters["logits"].shape[1])})
-        return strategy
-
-    check_strategy(make)
 
 
 def test_parameters_are_copies():

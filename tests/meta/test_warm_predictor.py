@@ -3,8 +3,6 @@
 import functools
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +22,9 @@ from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.gaussian_process import MatchKernel, fit_noise, normal_quantiles
 from kerasnas.tabular import NASBenchGraph
 from kerasnas.testing import check_strategy
+from tests.meta.kit import experience
+from tests.strategies.kit import SPACE, run
 
-SPACE = NASBench201Space()
 WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
 
 
@@ -35,17 +34,8 @@ def counting(option, indices):
     return float(WEIGHTS @ (indices == option) - WEIGHTS @ (indices == 0))
 
 
-def experience(reward, count=60, seed=0, space=SPACE, name="task"):
-    rng = np.random.default_rng(seed)
-    cells = list(dict.fromkeys(space.sample_indices(rng) for _ in range(count)))
-    return SearchExperience(space.name, space.cardinalities, tuple((cell, reward(cell)) for cell in cells), name)
-
-
-def run(strategy, reward, evaluations):
-    for _ in range(evaluations):
-        genotype = strategy.ask()
-        strategy.tell(genotype, reward(strategy.space.encode(genotype)))
-    return [indices for indices, _ in strategy.observations]
+def asked(strategy, reward, evaluations):
+    return [indices for indices, _ in run(strategy, reward, evaluations).observations]
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +225,7 @@ def test_what_it_recommends_is_what_sources_confirm_in_full(alike):
 # The search ----------------------------------------------------------------------------------------------
 def test_without_sources_it_is_predictor_search():
     reward = functools.partial(counting, 2)
-    assert run(TransferPredictor(SPACE, seed=4), reward, 40) == run(PredictorSearch(SPACE, seed=4), reward, 40)
+    assert asked(TransferPredictor(SPACE, seed=4), reward, 40) == asked(PredictorSearch(SPACE, seed=4), reward, 40)
 
 
 @pytest.mark.slow
@@ -252,8 +242,8 @@ def test_alike_sources_give_a_better_start(alike):
     reward = functools.partial(counting, 3)
     warm, scratch = [], []
     for seed in range(4):
-        warm.append([reward(cell) for cell in run(TransferPredictor(SPACE, alike, seed), reward, 12)])
-        scratch.append([reward(cell) for cell in run(PredictorSearch(SPACE, seed), reward, 12)])
+        warm.append([reward(cell) for cell in asked(TransferPredictor(SPACE, alike, seed), reward, 12)])
+        scratch.append([reward(cell) for cell in asked(PredictorSearch(SPACE, seed), reward, 12)])
     assert np.mean(warm) > np.mean(scratch) + 8  # of at most 21
     assert np.max(warm, axis=1).mean() > np.max(scratch, axis=1).mean() + 3
 
@@ -261,7 +251,7 @@ def test_alike_sources_give_a_better_start(alike):
 def test_misleading_sources_are_overcome(alike):
     """The task rewards the opposite of what all sources do: its optimum is found all the same."""
     strategy = TransferPredictor(SPACE, alike)
-    cells = run(strategy, lambda indices: -counting(3, indices), 60)
+    cells = asked(strategy, lambda indices: -counting(3, indices), 60)
     assert strategy.best[1] > 0.9 * 21
     assert np.mean([counting(3, cell) for cell in cells[:3]]) > 10
     assert np.mean([counting(3, cell) for cell in cells[-20:]]) < 0
@@ -270,25 +260,19 @@ def test_misleading_sources_are_overcome(alike):
 def test_sources_may_name_what_a_table_lacks(alike):
     cells = [cell for cell in SPACE if sum(cell) % 2 == 0]
     strategy = TransferPredictor(SubsetSpace(SPACE, cells), alike)
-    assert all(sum(cell) % 2 == 0 for cell in run(strategy, functools.partial(counting, 3), 20))
+    assert all(sum(cell) % 2 == 0 for cell in asked(strategy, functools.partial(counting, 3), 20))
 
 
 def test_a_cost_limit_is_kept_with_sources(alike):
     strategy = TransferPredictor(SPACE, alike, cost_limit=3)
-    for _ in range(40):
-        genotype = strategy.ask()
-        indices = SPACE.encode(genotype)
-        strategy.tell(genotype, counting(3, indices), cost=1.0 + sum(index == 3 for index in indices))
+    run(strategy, functools.partial(counting, 3), 40, cost=lambda indices: 1.0 + sum(index == 3 for index in indices))
     assert strategy.best[1] >= 11 - 4  # places 5 and 6 within the limit, and at most a few others of no use
 
 
 @pytest.mark.slow
-def test_nasbench_graph_warm_beats_scratch():
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds nasbench_graph5.npz (in it or below it)."
-    found = sorted(Path(folder).rglob("nasbench_graph5.npz"))
-    assert found, f"There is no nasbench_graph5.npz below KERASNAS_DATA={folder}."
-    tables = {name: NASBenchGraph.open(found[0], name) for name in ("citeseer", "cs", "physics")}
+def test_nasbench_graph_warm_beats_scratch(published):
+    file = published("nasbench_graph5.npz")
+    tables = {name: NASBenchGraph.open(file, name) for name in ("citeseer", "cs", "physics")}
     space = tables["cs"].space
 
     def reward(name):

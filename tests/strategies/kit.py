@@ -1,6 +1,7 @@
 """Architectures, rewards and policies that the tests of strategies share."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -36,6 +37,12 @@ def additive(indices):
     return sum((position + 1) * (index == 2) for position, index in enumerate(indices))
 
 
+def opposed(genotype):
+    """Two rewards in `SPACE` that go against each other."""
+    indices = np.array(SPACE.encode(genotype))
+    return [float(indices.sum()), float(-(indices**2).sum())]
+
+
 def run(strategy, reward, evaluations, cost=None):
     """Ask and tell `reward(indices)`."""
     for _ in range(evaluations):
@@ -43,6 +50,19 @@ def run(strategy, reward, evaluations, cost=None):
         indices = strategy.space.encode(genotype)
         strategy.tell(genotype, reward(indices), **({} if cost is None else {"cost": cost(indices)}))
     return strategy
+
+
+def advance(search, evaluations, reward, workers=1, fail=()):
+    """Evaluate trials on parallel workers, the oldest first, by `reward(genotype, budget)`; return those asked for."""
+    running, asked = list(search.running), []
+    for _ in range(evaluations):
+        while len(running) < workers:
+            running.append(search.ask())
+            asked.append(running[-1])
+        done = running.pop(0)
+        failed = len(search.results) in fail
+        search.tell(done.genotype, math.nan if failed else reward(done.genotype, done.budget), done.budget)
+    return asked
 
 
 def scattered(policy, seed=0, scale=0.5):

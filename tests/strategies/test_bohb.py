@@ -10,7 +10,7 @@ from kerasnas.spaces import NASBench101Space
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.tpe import CategoricalDensity
 from kerasnas.testing.strategies import GridSpace
-from tests.strategies.kit import SPACE, additive, run
+from tests.strategies.kit import SPACE, additive, advance, run
 
 
 # Densities -----------------------------------------------------------------------------------------------
@@ -140,16 +140,8 @@ def test_it_finds_more_than_random_search():
 
 
 # BOHB ----------------------------------------------------------------------------------------------------
-def advance(search, trials, workers=1):
-    running, asked = list(search.running), []
-    for _ in range(trials):
-        while len(running) < workers:
-            running.append(search.ask())
-            asked.append(running[-1])
-        done = running.pop(0)
-        value = additive(SPACE.encode(done.genotype)) * (1 - 0.5 / done.budget)
-        search.tell(done.genotype, value, done.budget)
-    return asked
+def reward(genotype, budget):
+    return additive(SPACE.encode(genotype)) * (1 - 0.5 / budget)
 
 
 def test_it_learns_from_the_largest_budget_with_enough_rewards():
@@ -175,14 +167,14 @@ def test_it_learns_from_the_largest_budget_with_enough_rewards():
 
 def test_its_brackets_are_those_of_hyperband():
     bohb, hyperband = BOHB(SPACE, (1, 3, 9)), Hyperband(RandomSearch(SPACE), (1, 3, 9))
-    budgets = [[trial.budget for trial in advance(one, 44, workers=3)] for one in (bohb, hyperband)]
+    budgets = [[trial.budget for trial in advance(one, 44, reward, workers=3)] for one in (bohb, hyperband)]
     assert budgets[0] == budgets[1]
 
 
 @pytest.mark.slow
 def test_it_starts_better_ones_than_hyperband():
     def started(search):
-        advance(search, 88, workers=4)
+        advance(search, 88, reward, workers=4)
         firsts = list({result.genotype: None for result in search.results})
         return np.mean([additive(SPACE.encode(genotype)) for genotype in firsts[30:]])
 

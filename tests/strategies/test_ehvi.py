@@ -9,14 +9,9 @@ import pytest
 from kerasnas.search import EHVISearch
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.gaussian_process import NOISES, MatchKernel, fit_noise
-from tests.strategies.kit import SPACE, architectures
+from tests.strategies.kit import SPACE, architectures, opposed
 
 FRONT = np.array([[1.0, 4.0], [3.0, 2.0], [2.0, 3.0], [0.5, 4.5]])
-
-
-def rewards_of(genotype):
-    indices = np.array(SPACE.encode(genotype))
-    return [float(indices.sum()), float(-(indices**2).sum())]
 
 
 # The expectation -----------------------------------------------------------------------------------------
@@ -125,8 +120,8 @@ def test_candidates_are_around_the_front(monkeypatch):
     strategy = EHVISearch(SPACE, initial=30)
     rewards = {}
     for genotype in strategy.ask(30):
-        rewards[SPACE.encode(genotype)] = rewards_of(genotype)
-        strategy.tell(genotype, rewards_of(genotype))
+        rewards[SPACE.encode(genotype)] = opposed(genotype)
+        strategy.tell(genotype, opposed(genotype))
     front = {SPACE.encode(genotype) for genotype, _ in strategy.pareto_front()}
     given = []
     monkeypatch.setattr(strategy, "_around", lambda best, *_: given.extend(best) or [])

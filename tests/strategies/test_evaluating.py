@@ -8,8 +8,7 @@ from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.search import RandomSearch, RegularizedEvolution, evaluate_batches
 from kerasnas.spaces import NASBench201Space
-
-SPACE = NASBench201Space()
+from tests.strategies.kit import SPACE
 
 
 class Backwards(Executor):

@@ -11,26 +11,13 @@ from kerasnas.search import ASHA, BOHB, NSGA2, STRATEGIES, Hyperband, RandomSear
 from kerasnas.strategies.base import SpaceExhaustedError
 from kerasnas.strategies.brackets import Trial
 from kerasnas.testing.strategies import GridSpace
-from tests.strategies.kit import SPACE
+from tests.strategies.kit import SPACE, advance
 
 BUDGETS = (4, 12, 36, 108)
 
 
 def reward(genotype, budget=0):
     return sum((position + 1.1) * index for position, index in enumerate(SPACE.encode(genotype))) + 100 * budget
-
-
-def advance(search, evaluations, workers=1, fail=()):
-    """Evaluate on parallel workers, the oldest first; return the trials asked for."""
-    running, asked = list(search.running), []
-    for _ in range(evaluations):
-        while len(running) < workers:
-            running.append(search.ask())
-            asked.append(running[-1])
-        done = running.pop(0)
-        failed = len(search.results) in fail
-        search.tell(done.genotype, math.nan if failed else reward(done.genotype, done.budget), done.budget)
-    return asked
 
 
 def counts(search):
@@ -43,7 +30,7 @@ def test_successive_halving_promotes_one_of_eta(budgets, eta):
     search = SuccessiveHalving(RandomSearch(SPACE), budgets, eta)
     rungs = len(budgets)
     expected = [eta ** (rungs - 1 - rung) for rung in range(rungs)]
-    advance(search, 2 * sum(expected))
+    advance(search, 2 * sum(expected), reward)
     assert counts(search) == [2 * count for count in expected]
 
 
@@ -55,15 +42,15 @@ def test_hyperband_brackets_in_closed_form():
         for higher in range(rung, 4):
             expected[higher] += size // 3 ** (higher - rung)
     assert expected == [27, 9 + 12, 3 + 4 + 6, 1 + 1 + 2 + 4]
-    advance(search, sum(expected))
+    advance(search, sum(expected), reward)
     assert counts(search) == expected
-    assert advance(search, 1)[0].budget == 4  # a new round
+    assert advance(search, 1, reward)[0].budget == 4  # a new round
 
 
 @pytest.mark.parametrize("workers", [1, 5, 40])
 def test_the_best_of_every_rung_are_promoted(workers):
     search = SuccessiveHalving(RandomSearch(SPACE, seed=1), BUDGETS)
-    trials = advance(search, 300, workers)
+    trials = advance(search, 300, reward, workers)
     assert len(set(trials)) == len(trials)
     first = [trial.genotype for trial in trials if trial.budget == 4][:27]
     for budget, kept in ((12, 9), (36, 3), (108, 1)):
@@ -73,7 +60,7 @@ def test_the_best_of_every_rung_are_promoted(workers):
 
 def test_the_strategy_receives_first_rungs_only():
     search = SuccessiveHalving(RandomSearch(SPACE), BUDGETS)
-    advance(search, 40)
+    advance(search, 40, reward)
     told = [value for _, value in search.strategy.observations]
     assert told == [result.reward for result in search.results if result.budget == 4] and len(told) == 27
 
@@ -199,11 +186,11 @@ KINDS = {
 @pytest.mark.parametrize("stop", [3, 90])
 def test_it_resumes_identically_from_its_state(kind, stop):
     search, again = KINDS[kind](1), KINDS[kind](2)
-    advance(search, stop, workers=4, fail=(1, 20))
+    advance(search, stop, reward, workers=4, fail=(1, 20))
     text = json.dumps(search.get_state())
     again.set_state(json.loads(text))
     assert json.dumps(again.get_state()) == text and again.best == search.best and again.running == search.running
-    assert advance(search, 40, workers=4) == advance(again, 40, workers=4)
+    assert advance(search, 40, reward, workers=4) == advance(again, 40, reward, workers=4)
 
 
 @pytest.mark.parametrize("kind", [SuccessiveHalving, ASHA])

@@ -1,15 +1,13 @@
-"""PredictorSearch and its Gaussian process: closed forms, what is next, limits on the cost, real tables."""
+"""PredictorSearch and its Gaussian process: closed forms, what is next, limits on the cost."""
 
 import json
 import math
-import os
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kerasnas.search import LocalSearch, PredictorSearch
+from kerasnas.search import PredictorSearch
 from kerasnas.spaces import DARTSSpace
 from kerasnas.strategies.gaussian_process import (
     NOISE,
@@ -19,7 +17,6 @@ from kerasnas.strategies.gaussian_process import (
     fit_noise,
     normal_quantiles,
 )
-from kerasnas.tabular import NASBench201
 from kerasnas.testing.strategies import GridSpace
 from tests.strategies.kit import SPACE, additive, architectures, run
 
@@ -253,21 +250,3 @@ def test_a_cost_is_reported_where_there_is_a_limit_and_nowhere_else():
         with pytest.raises(ValueError, match=r"`cost`\. Expected a positive number"):
             limited.tell(genotype, 1.0, cost=cost)
     assert limited.observations == [] and limited.pending == (SPACE.encode(genotype),)
-
-
-# Real tables ---------------------------------------------------------------------------------------------
-@pytest.mark.slow
-def test_nasbench201_at_100_evaluations():
-    """100 seeds on CIFAR-10 after 12 epochs: test accuracy after 200 epochs of the best; local search has 94.16."""
-    folder = os.environ.get("KERASNAS_DATA")
-    assert folder, "Set KERASNAS_DATA to a folder that holds nb201.npz (in it or below it)."
-    table = NASBench201.open(next(Path(folder).rglob("nb201.npz")))
-    signal, report = table.column("valid_12"), table.column("test_200")
-
-    def reached(kind, seed):
-        strategy = run(kind(table.space, seed=seed), lambda i: float(signal[table.row(table.space.decode(i))]), 100)
-        return report[table.row(strategy.best[0])]
-
-    own, local = ([reached(kind, seed) for seed in range(100)] for kind in (PredictorSearch, LocalSearch))
-    assert np.mean(own) > 94.2
-    assert np.mean(own) > np.mean(local)

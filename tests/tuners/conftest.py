@@ -7,6 +7,7 @@ import keras_tuner
 import pytest
 
 from kerasnas.search import STRATEGIES
+from tests.tuners.small import reward
 
 # A program, which pytest would take for a module with doctests.
 collect_ignore = ["distributed/search_program.py"]
@@ -31,7 +32,7 @@ class FormulaTuner(keras_tuner.engine.base_tuner.BaseTuner):
     """A trial is a formula. After `stop_after` trials it is killed."""
 
     def __init__(self, oracle, folder, answer, stop_after, hypermodel):
-        self.answer, self.stop_after, self.asked = answer, stop_after, []
+        self.answer, self.stop_after, self.asked, self.values = answer, stop_after, [], []
         super().__init__(oracle, hypermodel, str(folder), "project")
 
     def run_trial(self, trial, **kwargs):
@@ -39,9 +40,9 @@ class FormulaTuner(keras_tuner.engine.base_tuner.BaseTuner):
             raise KeyboardInterrupt
         space, genotype = self.oracle.space, self.oracle.genotype(trial)
         self.asked.append(genotype)
-        if self.answer is not None:
-            return self.answer(genotype, trial)
-        return {"val_accuracy": sum((i + 1.5) * index for i, index in enumerate(space.encode(genotype))) / 30}
+        result = self.answer(genotype, trial) if self.answer else {"val_accuracy": reward(genotype, space)}
+        self.values.append(dict(trial.hyperparameters.values))
+        return result
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def choices():
 
 @pytest.fixture
 def run():
-    """Search to the end, or until it is killed; returns the tuner, with what it was asked."""
+    """Search to the end, or until it is killed; returns the tuner, with what it was asked, and the trials' values."""
 
     def search(oracle, folder, answer=None, stop_after=None, hypermodel=None):
         with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stdout(io.StringIO()):
@@ -60,6 +61,43 @@ def run():
         return tuner
 
     return search
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give an oracle the folder of a project, as a tuner does; it is silent."""
+
+    def own(oracle, name="project"):
+        oracle.verbose = 0
+        oracle._set_project_dir(str(tmp_path), name)
+        return oracle
+
+    return own
+
+
+@pytest.fixture
+def become(monkeypatch):
+    """Make this process the chief, or a worker of this name, by KerasTuner's variables."""
+
+    def set_variables(name, port=1):
+        for variable, value in (("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", str(port)), ("TUNER_ID", name)):
+            monkeypatch.setenv(f"KERASTUNER_{variable}", value)
+
+    return set_variables
+
+
+@pytest.fixture
+def noted_scope():
+    """The scope of a distribution strategy; its `notes` say when it was entered and left."""
+
+    @contextlib.contextmanager
+    def scope():
+        scope.notes.append("entered")
+        yield
+        scope.notes.append("left")
+
+    scope.notes = []
+    return scope
 
 
 @pytest.fixture
@@ -84,9 +122,8 @@ def bare():
         for _ in range(trials):
             genotype = strategy.ask()
             asked.append(genotype)
-            indices = space.encode(genotype)
-            value = sum((i + 1.5) * index for i, index in enumerate(indices)) / 30
-            strategy.tell(genotype, value if strategy.objectives == 1 else (value, -indices[0]))
+            value, first = reward(genotype, space), space.encode(genotype)[0]
+            strategy.tell(genotype, value if strategy.objectives == 1 else (value, -first))
         return asked
 
     return ask

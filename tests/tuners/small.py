@@ -7,7 +7,7 @@ import numpy as np
 from kerasnas import DARTSSpace
 from kerasnas.spaces import ENASMicroSpace
 from kerasnas.testing.strategies import GridSpace
-from tuners import TrainingRecipe
+from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner, TrainingRecipe
 
 GRID = GridSpace((4, 4, 3, 3))
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -31,6 +31,28 @@ def eager(model, hp=None):
 
 
 RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
+
+
+def supernet_tuner(folder, hypermodel=None, filters=(2, 4), **options):
+    """A tuner of two searches."""
+    if hypermodel is None:
+        hypermodel = SupernetHyperModel(SPACE, SHAPE, CLASSES, filters=list(filters), compile_options=EAGER)
+    settings = {"max_trials": 2, "training": RECIPE, "report": False, "directory": folder, "project_name": "project"}
+    return SupernetTuner(hypermodel, **{**settings, **options})
+
+
+def one_shot_tuner(folder, **options):
+    """A tuner of six children, the best two of which are trained from scratch."""
+    settings = {"max_trials": 6, "retrain_best": 2, "training": RECIPE, "report": False, "project_name": "project"}
+    settings |= {"shared_weights": SharedWeights(compile_options=EAGER), "directory": folder}
+    return OneShotTuner(CHILDREN, SHAPE, CLASSES, **{**settings, **options})
+
+
+def search(tuner, **options):
+    """Search for one epoch, in silence; return the tuner."""
+    data = {} if tuner.folds else {"validation_data": VALIDATION}
+    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
+    return tuner
 
 
 def reward(genotype, space=GRID):

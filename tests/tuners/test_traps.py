@@ -43,8 +43,7 @@ TRAPS = """
     oracles/test_project_oracle::test_the_best_trials_are_completed_ones
     tuners/test_supernet_tuner::test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search
 12: a truncated JSON file is fatal
-    persistence/test_recovery::test_a_damaged_state_is_recovered
-    persistence/test_recovery::test_a_damaged_trial_is_recovered
+    persistence/test_recovery::test_a_damaged_project_is_recovered
 13: NumPy numbers abort a search, lists do not cross the wire
     oracles/test_strategy_oracle::test_values_are_plain_python_and_survive_the_wire
     test_traps::test_random_values_are_plain_python_and_survive_the_wire
@@ -58,8 +57,7 @@ TRAPS = """
 17: callbacks that cannot be copied
     tuners/test_supernet_tuner::test_callbacks_that_cannot_be_copied_come_from_a_function
 18: an interrupted trial begins with epoch 0
-    tuners/test_supernet_tuner::test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted
-    tuners/test_one_shot_tuner::test_an_interrupted_search_resumes_where_it_was
+    tuners/test_as_stock::test_an_interrupted_search_resumes_where_it_was_and_ends_as_if_uninterrupted
     tuners/test_tuner_processes::test_a_search_killed_in_each_phase_resumes_inside_it_and_ends_as_if_uninterrupted
 19: categories are taken for ordered
     ../strategies/test_predictor::test_the_kernel_counts_what_is_shared

@@ -79,10 +79,6 @@ class Leases:
         """Record that a worker was sent away."""
         self._seen.pop(worker, None)
 
-    def forget_workers(self, names: Iterable[str]) -> None:
-        """Forget all workers except `names`, which were heard of now."""
-        self._seen = dict.fromkeys(names, self.clock())
-
     @property
     def holders(self) -> dict[str, str]:
         """Worker -> the trial that it holds."""

@@ -44,6 +44,18 @@ def sizes(argument: str, value: Any) -> Any:
     return checks.size(argument, value)
 
 
+TUNED: Mapping[str, Any] = {
+    "space": SearchSpace,
+    "input_shape": checks.shape,
+    "num_classes": checks.size,
+    "batch_size": sizes,
+    "epochs": sizes,
+    "name": checks.name,
+    "task": Task,
+}
+"""Checks of the arguments of a `TunedFit`."""
+
+
 class TunedFit(keras_tuner.HyperModel):
     """A hypermodel of a space, whose batch size and epochs may be hyperparameters: one number, several, or `search`'s.
 
@@ -69,10 +81,6 @@ class TunedFit(keras_tuner.HyperModel):
         self.batch_size = checks.optional(sizes, "batch_size", batch_size)
         self.epochs = checks.optional(sizes, "epochs", epochs)
 
-    def _tuned(self) -> dict[str, Any]:
-        given = {"batch_size": self.batch_size, "epochs": self.epochs}
-        return {name: value for name, value in given.items() if value is not None}
-
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declare what only `fit` reads, so that it is tuned from the first trial on."""
         self.fit_arguments(hp, {})
@@ -80,7 +88,9 @@ class TunedFit(keras_tuner.HyperModel):
     def fit_arguments(self, hp: keras_tuner.HyperParameters, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return `kwargs` of `fit` with the batch size and the epochs of this trial."""
         arguments = dict(kwargs)
-        for name, value in self._tuned().items():
+        for name, value in {"batch_size": self.batch_size, "epochs": self.epochs}.items():
+            if value is None:
+                continue
             if name in kwargs:
                 raise FatalValueError(
                     f"`search` received {name}={kwargs[name]}, but the hypermodel was made with {name}={value}. Give "

@@ -13,7 +13,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
+from tuners.hypermodels.checked_hypermodel import TUNED, TunedFit, require_compiled
 
 
 class GenotypeHyperModel(TunedFit):
@@ -52,16 +52,7 @@ class GenotypeHyperModel(TunedFit):
     'darts'
     """
 
-    @checks.arguments(
-        space=SearchSpace,
-        input_shape=checks.shape,
-        num_classes=checks.size,
-        compile=checks.function,
-        batch_size=sizes,
-        epochs=sizes,
-        name=checks.name,
-        task=Task,
-    )
+    @checks.arguments(**TUNED, compile=checks.function)
     def __init__(
         self,
         space: SearchSpace,

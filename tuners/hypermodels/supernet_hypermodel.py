@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,17 @@ from kerasnas.search import HYPERGRADIENTS, BilevelTrainer
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
+from tuners.hypermodels.checked_hypermodel import TUNED, TunedFit, sizes
 
 Rate = float | tuple[float, float]
+
+
+def rate_or_range(argument: str, value: Any) -> Rate:
+    """Return `value` if it is a positive number, or two that ascend."""
+    low, high = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, math.inf)
+    if not isinstance(low, (int, float)) or not 0 < low < high:
+        raise ValueError(checks.invalid(argument, "a positive number, or two that ascend", value))
+    return value
 
 
 class SupernetHyperModel(TunedFit):
@@ -60,18 +69,14 @@ class SupernetHyperModel(TunedFit):
     """
 
     @checks.arguments(
-        space=SearchSpace,
-        input_shape=checks.shape,
-        num_classes=checks.size,
+        **TUNED,
         filters=sizes,
         num_cells=sizes,
-        batch_size=sizes,
-        epochs=sizes,
+        learning_rate=rate_or_range,
+        architecture_learning_rate=rate_or_range,
         supernet_options=checks.mapping,
         trainer_options=checks.mapping,
         compile_options=checks.mapping,
-        name=checks.name,
-        task=Task,
     )
     def __init__(
         self,
@@ -104,13 +109,6 @@ class SupernetHyperModel(TunedFit):
             checks.optional(checks.instance, argument, given, (str, list, tuple), "a name, or several")
             for one in [given] if isinstance(given, str) else given or []:
                 checks.one_of(argument, one, known)
-        for argument in ("learning_rate", "architecture_learning_rate"):
-            rate = getattr(self, argument)
-            if rate is None and argument == "architecture_learning_rate":
-                continue
-            low, high = rate if isinstance(rate, (tuple, list)) and len(rate) == 2 else (rate, None)
-            if not isinstance(low, (int, float)) or not 0 < low < (float("inf") if high is None else high):
-                raise ValueError(checks.invalid(argument, "a positive number, or two that ascend", rate))
 
     def _check_sizes(self) -> None:
         """Raise unless the space has supernets of all these sizes, whose genotypes are its own."""
@@ -127,19 +125,14 @@ class SupernetHyperModel(TunedFit):
         """Return the settings of the hyperparameters, by name; declares them where they are new."""
         settings = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            settings[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
+            if (given := getattr(self, name)) is not None:
+                settings[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given))
         for name, usual in (("learning_rate", 0.025), ("architecture_learning_rate", 3e-4)):
             rate = getattr(self, name)
-            if rate is None:
-                continue
             if isinstance(rate, (tuple, list)):
                 low, high = map(float, rate)
-                default = min(max(usual, low), high)
-                settings[name] = hp.Float(name, low, high, sampling="log", default=default)
-            else:
+                settings[name] = hp.Float(name, low, high, sampling="log", default=min(max(usual, low), high))
+            elif rate is not None:
                 settings[name] = float(rate)
         return settings
 
@@ -168,4 +161,4 @@ class SupernetHyperModel(TunedFit):
             rate = settings["architecture_learning_rate"]
             options["architecture_optimizer"] = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999)
         search.compile(**{**options, **self.compile_options})
-        return require_compiled(search, "SupernetHyperModel.build")
+        return search

@@ -44,19 +44,16 @@ def require_reported(names: Iterable[str], metrics: Iterable[str]) -> None:
             )
 
 
-def require_finite(values: Mapping[str, float]) -> None:
-    """Raise ValueError unless all values are finite.
+def not_finite(values: Mapping[str, float]) -> str:
+    """Say which values are not finite; "" if all are.
 
     Example:
 
-    >>> require_finite({"val_loss": 1.0, "latency": math.inf})
-    Traceback (most recent call last):
-        ...
-    ValueError: Not finite: latency = inf.
+    >>> not_finite({"val_loss": 1.0, "latency": math.inf})
+    'Not finite: latency = inf.'
     """
     wrong = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
-    if wrong:
-        raise ValueError(f"Not finite: {', '.join(wrong)}.")
+    return f"Not finite: {', '.join(wrong)}." if wrong else ""
 
 
 def record_metrics(trial: Trial, metrics: Mapping[str, Any], step: int, directions: Mapping[str, str]) -> None:

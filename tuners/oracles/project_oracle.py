@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from kerasnas import checks
 from tuners import keras_tuner_internals as internals
 from tuners.distributed.environment import is_distributed, is_worker
 from tuners.distributed.leases import LOSSES, Leases
-from tuners.oracles.objectives import record_metrics, reported_at_best, require_finite, require_reported
+from tuners.oracles.objectives import not_finite, record_metrics, reported_at_best, require_reported
 from tuners.persistence.recovery import recover, require_same_search
 from tuners.persistence.trial_store import FINISHED, TrialStore
 
@@ -92,10 +91,8 @@ class ProjectOracle(keras_tuner.Oracle):
             return {worker: self.trials[trial] for worker, trial in self.leases.holders.items()}
 
     @ongoing_trials.setter
-    def ongoing_trials(self, trials: Mapping[str, Trial]) -> None:
-        if trials or self.leases.holders:  # KerasTuner empties it in `__init__`, and fills it in `set_state`
-            state = {**self.leases.get_state(), "ongoing_trials": {name: one.trial_id for name, one in trials.items()}}
-            self.leases.set_state(state)
+    def ongoing_trials(self, trials: Any) -> None:
+        """Ignore what KerasTuner sets in `__init__` and `set_state`: the leases are restored apart."""
 
     @property
     def end_order(self) -> list[str]:
@@ -103,8 +100,8 @@ class ProjectOracle(keras_tuner.Oracle):
         return self.leases.ended
 
     @end_order.setter
-    def end_order(self, trials: Iterable[str]) -> None:
-        self.leases.ended = list(trials)
+    def end_order(self, trials: Any) -> None:
+        """Ignore what KerasTuner sets."""
 
     @property
     def tuner_ids(self) -> set[str]:
@@ -113,8 +110,8 @@ class ProjectOracle(keras_tuner.Oracle):
             return self.leases.workers
 
     @tuner_ids.setter
-    def tuner_ids(self, names: Iterable[str]) -> None:
-        self.leases.forget_workers(names)
+    def tuner_ids(self, names: Any) -> None:
+        """Ignore what KerasTuner sets."""
 
     def is_over(self) -> bool:
         """Return True if nothing is left to do, as far as can be decided without asking the search."""
@@ -243,10 +240,8 @@ class ProjectOracle(keras_tuner.Oracle):
     def _score(self, trial: Trial) -> None:
         self.score_trial(trial)
         self.not_finite.discard(trial.trial_id)
-        try:
-            require_finite(self.objective_values(trial))
-        except ValueError as error:
-            trial.status, trial.score, trial.message = TrialStatus.INVALID, None, str(error)
+        if words := not_finite(self.objective_values(trial)):
+            trial.status, trial.score, trial.message = TrialStatus.INVALID, None, words
             self.not_finite.add(trial.trial_id)
 
     def objective_values(self, trial: Trial) -> dict[str, float]:

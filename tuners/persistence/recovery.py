@@ -9,6 +9,7 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kerasnas import checks
+from tuners.oracles.objectives import record_metrics
 from tuners.persistence.trial_store import FINISHED, Saved, SavedTrial
 
 
@@ -65,11 +66,8 @@ def _make(oracle: Any, trial_id: str, saved: SavedTrial, state: Mapping[str, Any
         trial = Trial(hyperparameters, trial_id, TrialStatus.RUNNING)
     if entry.get("status") in FINISHED and trial.status not in FINISHED:
         trial.status, trial.score, trial.best_step = entry["status"], entry["score"], entry["best_step"]
-        directions = oracle.directions()
-        for name, value in entry["metrics"].items():
-            if not trial.metrics.exists(name):
-                trial.metrics.register(name, direction=directions.get(name))
-                trial.metrics.update(name, value, step=trial.best_step)
+        missing = {name: value for name, value in entry["metrics"].items() if not trial.metrics.exists(name)}
+        record_metrics(trial, missing, trial.best_step, oracle.directions())
     return trial
 
 

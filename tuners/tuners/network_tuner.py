@@ -123,16 +123,11 @@ class NetworkTuner(DistributedTuner):
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
         self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say, executor)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
-        folder = checks.optional(checks.path, "directory", project.get("directory"))
+        if project.get("directory") is not None:
+            project["directory"] = os.fspath(checks.path("directory", project["directory"]))
         checks.optional(checks.name, "project_name", project.get("project_name"))
         checks.boolean("overwrite", project.get("overwrite", False))
-        super().__init__(
-            oracle,
-            hypermodel,
-            None if folder is None else os.fspath(folder),
-            project.get("project_name"),
-            project.get("overwrite", False),
-        )
+        super().__init__(oracle, hypermodel, **project)
 
     @property
     def space(self) -> SearchSpace:
@@ -186,14 +181,13 @@ class NetworkTuner(DistributedTuner):
         self.save()  # so that a search killed in its first trial can be resumed
 
     def on_trial_end(self, trial: Trial) -> None:
-        message = trial.message
         super().on_trial_end(trial)
         ended = self.oracle.get_trial(trial.trial_id)
         best = self.oracle.get_best_trials(1)
         failed = ended.status != TrialStatus.COMPLETED
         what = self.in_words(trial)
         if failed:
-            lines = (ended.message or message or "").strip().splitlines()
+            lines = (ended.message or trial.message or "").strip().splitlines()
             self._failure = lines[-1] if lines else "no message"
             what = f"failed: {self._failure}"
         score = None if failed else ended.score

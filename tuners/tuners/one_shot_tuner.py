@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -204,7 +204,7 @@ class OneShotTuner(NetworkTuner):
         with disk_of(folder):
             self.save()
             held = SearchData(x, y, x[held_out], y[held_out])
-            boards = logged(callbacks, "supernet", "search")
+            boards = partial(logged, callbacks, "supernet", "search")
             options = (augment, boards, quiet, self.scope(), len(self.oracle.end_order))
             place = (folder / "supernet", fit, self.seed, self.warm, self.progress.say)
             self.trainer = self.shared_weights.train(self.training, held, *place, *options)
@@ -224,7 +224,7 @@ class OneShotTuner(NetworkTuner):
         self, parts: list[SearchData], augment: Callable | None, callbacks: Callbacks, verbose: int
     ) -> None:
         for rank, trial in enumerate(self.oracle.get_best_trials(self.retrain_best), start=1):
-            boards = logged(callbacks, trial.trial_id, "network", trial.hyperparameters)
+            boards = partial(logged, callbacks, trial.trial_id, "network", trial.hyperparameters)
             start, folder, genotype = time.perf_counter(), self.trial_folder(trial), self.genotype(trial)
             settings = {"training": self.training.recipe.settings(), "folds": self.folds}
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
@@ -272,17 +272,12 @@ class OneShotTuner(NetworkTuner):
     def on_trial_begin(self, trial: Trial) -> None:
         self._began = time.perf_counter()  # a child takes milliseconds: the oracle's own saving is enough
 
-    def on_trial_end(self, trial: Trial) -> None:
-        self._best_before = self.oracle.get_best_trials(1)
-        super().on_trial_end(trial)
-
     def save(self) -> None:
         if not json_files.previous(self._get_tuner_fname()).exists():
             super().save()
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:
-        before: Sequence[Trial] = self._best_before
-        better = score is not None and (not before or before[0].score is None or score > before[0].score)
+        better = score is not None and self.oracle.get_best_trials(1)[0].trial_id == trial.trial_id
         if better or score is None or (int(trial.trial_id) + 1) % _ROWS == 0:
             super().show(trial, what, score, best, seconds)
 

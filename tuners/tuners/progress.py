@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -60,20 +59,15 @@ class ProgressTable:
     def __init__(self, objective: str, verbose: int | str):
         self.objective, self.verbose = objective, verbose
         self._headed = False
-        self.start = time.perf_counter()
 
     def say(self, text: str) -> None:
         """Print a line of its own."""
         if self.verbose:
             print(text, flush=True)
 
-    def row(
-        self, number: str, what: str, score: float | None, best: float | None, seconds: float, width: int | None = None
-    ) -> None:
+    def row(self, number: str, what: str, score: float | None, best: float | None, seconds: float) -> None:
         """Print the row of one trial; a score of None has failed."""
-        if width is None:
-            columns = shutil.get_terminal_size((100, 24)).columns
-            width = max(20, columns - _NUMBER - 2 * _SCORE - _TIME - 3)
+        width = max(20, shutil.get_terminal_size((100, 24)).columns - _NUMBER - 2 * _SCORE - _TIME - 3)
         name = self.objective if len(self.objective) <= _SCORE else self.objective[: _SCORE - 1] + "."
         if not self._headed:
             self._headed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -230,7 +231,7 @@ class TrialSearch:
         # With folds, each has a folder in the trial's.
         part = stages.path.relative_to(self.folder)
         hp = self.hyperparameters
-        boards = [logged(self.callbacks, self.trial_id, str(part / one), hp) for one in ("search", "network")]
+        boards = [partial(logged, self.callbacks, self.trial_id, str(part / one), hp) for one in ("search", "network")]
 
         def build() -> BilevelTrainer:
             search = self._build()

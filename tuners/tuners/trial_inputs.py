@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,18 +158,12 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
 
 def logged(
     callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None = None
-) -> Callable[[], list[keras.callbacks.Callback]]:
-    """Return a function that makes the callbacks of one training, whose `TensorBoard`s have a folder of their own.
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of one training, whose `TensorBoard`s have a folder of their own.
 
     That is `log_dir/trial_id/part`, part being `"search"` or `"network"`; KerasTuner's own is `execution0`. On
     TensorFlow, the page HParams shows the hyperparameters, if given, next to the metrics.
     """
-    return partial(_logged, callbacks, trial_id, part, hyperparameters)
-
-
-def _logged(
-    callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None
-) -> list[keras.callbacks.Callback]:
     copies = fresh_callbacks(callbacks)
     further: list[Any] = []
     for one in copies:

@@ -19,42 +19,43 @@ from tuners.distributed.worker import WorkerOracle
 
 
 @pytest.fixture
-def oracle_of():
-    """Make an oracle, the same one everywhere."""
+def oracle_of(project):
+    """Make the oracle of a project, the same one everywhere."""
 
-    def make(max_trials=4, **options):
-        oracle = PredictorOracle(GRID, OBJECTIVE, max_trials, lease=10, **options)
-        oracle.verbose = 0
-        return oracle
+    def make(max_trials=4, folder="project"):
+        return project(PredictorOracle(GRID, OBJECTIVE, max_trials, lease=10), folder)
 
     return make
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def worker_of(oracle_of, tmp_path):
+    """Make a worker of a project."""
+
+    def make(max_trials=4, name="worker", folder="project", patience=0.2):
+        return WorkerOracle(oracle_of(max_trials, folder), name, tmp_path / folder, patience=patience)
+
+    return make
+
+
+@pytest.fixture
+def environment(become, monkeypatch):
     """KerasTuner's variables of a worker, with a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(port))
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker")
+        become("worker", free.getsockname()[1])
     monkeypatch.setattr("tuners.distributed.worker._IDLE", 0.25)
 
 
 @pytest.fixture
-def served(environment, oracle_of, tmp_path):
+def served(environment, worker_of, tmp_path):
     """Start a chief in a thread; return a function that makes its clients."""
     threads = []
-
-    def own(oracle):
-        oracle._set_project_dir(str(tmp_path), "project")
-        return oracle
 
     def start(oracle, errors=None):
         def run():
             try:
-                serve(own(oracle), tmp_path / "project")
+                serve(oracle, tmp_path / "project")
             except Exception as error:
                 if errors is None:
                     raise
@@ -63,8 +64,7 @@ def served(environment, oracle_of, tmp_path):
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         threads.append(thread)
-        folder = tmp_path / "project"
-        return lambda name="worker": WorkerOracle(own(oracle_of(oracle.max_trials)), name, folder, patience=20)
+        return lambda name="worker": worker_of(oracle.max_trials, name, patience=20)
 
     yield start
     for thread in threads:
@@ -129,13 +129,7 @@ def rogue(environment):
 
 
 @pytest.fixture
-def worker(oracle_of, tmp_path):
+def worker(worker_of, tmp_path):
     """A worker of a project whose chief has been there and is away."""
-
-    def make():
-        own = oracle_of(4)
-        own._set_project_dir(str(tmp_path), "project")
-        return WorkerOracle(own, "worker", tmp_path / "project", patience=0.2)
-
     require_certificate(tmp_path / "project")
-    return make
+    return worker_of

@@ -7,9 +7,9 @@ import threading
 import pytest
 from cryptography import x509
 
+from tests.tuners.persistence.damages import DAMAGES
 from tuners.distributed import certificate as certificates
 from tuners.distributed.certificate import NAME, read_certificate, require_certificate
-from tuners.distributed.worker import WorkerOracle
 from tuners.persistence import json_files
 
 
@@ -24,10 +24,6 @@ def test_the_certificate_is_its_owners_alone_and_stays(tmp_path):
     assert (certificate.not_valid_before_utc.year, certificate.not_valid_after_utc.year) == (1970, 9999)
 
 
-def half(path):
-    path.write_text(path.read_text()[:400])
-
-
 def a_byte(path):
     """Of the name in it, which gRPC alone would not find damaged."""
     text = path.read_text()
@@ -40,7 +36,7 @@ def a_link(path):
     path.symlink_to(path.with_name("elsewhere"))
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_text(""), half, a_byte, a_link])
+@pytest.mark.parametrize("damage", [DAMAGES["empty"], DAMAGES["half"], a_byte, a_link])
 def test_a_damaged_certificate_is_replaced(damage, tmp_path):
     made = require_certificate(tmp_path)
     damage(tmp_path / NAME)
@@ -87,16 +83,14 @@ def test_the_package_that_makes_it_is_named_where_it_is_missing(tmp_path, monkey
     assert not (tmp_path / "other").exists() and require_certificate(tmp_path / "project") == made
 
 
-def test_a_worker_waits_for_the_certificate_and_follows_its_replacement(search, oracle_of, tmp_path):
+def test_a_worker_waits_for_the_certificate_and_follows_its_replacement(search, worker_of, tmp_path):
     """The chief makes it, and may come later."""
     path = tmp_path / "project" / NAME
     right = path.read_text()
     content = json_files.encode(require_certificate(tmp_path / "other")._asdict())
     for wrong in ("", content):
         path.write_text(wrong)
-        own = oracle_of(1)
-        own._set_project_dir(str(tmp_path), "project")
-        client = WorkerOracle(own, "worker", tmp_path / "project", patience=20)
+        client = worker_of(1, patience=20)
         timer = threading.Timer(0.1, path.write_text, [right])
         timer.start()
         assert client.get_trial("0").trial_id == "0"

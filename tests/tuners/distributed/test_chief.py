@@ -3,9 +3,9 @@
 import keras_tuner
 import pytest
 
+from tests.tuners.persistence.damages import DAMAGES
 from tuners.distributed.certificate import require_certificate
 from tuners.distributed.chief import FAILED, OVER, RUNNING, read_status, serve, write_status
-from tuners.distributed.worker import WorkerOracle
 from tuners.persistence import json_files
 
 
@@ -16,17 +16,17 @@ def test_the_status_is_of_a_search_with_as_many_trials(tmp_path):
     assert read_status(tmp_path, 5) == (OVER, "") and read_status(tmp_path, 6) == (RUNNING, "")
 
 
-@pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:20], lambda text: "{}"])
+@pytest.mark.parametrize("damage", [DAMAGES["empty"], DAMAGES["half"], lambda path: path.write_text("{}")])
 def test_a_damaged_status_is_that_of_before_or_running(damage, tmp_path):
     """A worker that waits for a chief must neither fail nor leave because of it."""
     path = tmp_path / "search.json"
     write_status(tmp_path, OVER, 5)
-    path.write_text(damage(path.read_text()))
+    damage(path)
     with pytest.warns(UserWarning, match=r"search.json cannot be used"):
         assert read_status(tmp_path, 5) == (RUNNING, "")
     write_status(tmp_path, FAILED, 5, "an error")
     write_status(tmp_path, OVER, 5)
-    path.write_text(damage(path.read_text()))
+    damage(path)
     with pytest.warns(UserWarning, match="Resuming from the last good version"):
         assert read_status(tmp_path, 5) == (FAILED, "an error")
 
@@ -63,31 +63,24 @@ def test_a_long_error_in_any_script_reaches_the_workers(served, oracle_of, finis
         finish(client, trial)
 
 
-def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path, finish):
+def test_a_worker_of_another_project_is_not_answered(served, oracle_of, worker_of, tmp_path, finish):
     """A program's next search has the same address: its workers wait for its chief."""
     oracle = oracle_of(1)
     client = served(oracle)()
     trial = client.create_trial("worker")
     require_certificate(tmp_path / "other")
-    own = oracle_of(1)
-    own._set_project_dir(str(tmp_path), "other")
-    stranger = WorkerOracle(own, "worker", tmp_path / "other", patience=0.2)
     with pytest.raises(
         keras_tuner.errors.FatalRuntimeError,
         match=r"no chief with the certificate in .*other.certificate.json .*CERTIFICATE_VERIFY_FAILED",
     ):
-        stranger.get_space()
+        worker_of(1, folder="other").get_space()
     finish(client, trial)
     assert client.create_trial("worker").status == "STOPPED"
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_search_that_is_over_is_not_served(oracle_of, tmp_path):
+def test_a_search_that_is_over_is_not_served(oracle_of, finish, tmp_path):
     oracle = oracle_of(1)
-    oracle._set_project_dir(str(tmp_path), "project")
-    trial = oracle.create_trial("worker")
-    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
-    trial.status = "COMPLETED"
-    oracle.end_trial(trial)
+    finish(oracle, oracle.create_trial("worker"))
     serve(oracle, tmp_path / "project")  # returns at once
     assert json_files.read(tmp_path / "project" / "search.json")["status"] == OVER

@@ -17,9 +17,9 @@ import pytest
 
 from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
+from tests.files.test_leftovers import dead
 from tests.tuners.small import OBJECTIVE
 from tuners import DistributedTuner, GenotypeHyperModel, GenotypeTuner, OneShotTuner, PredictorOracle
-from tuners.persistence import json_files
 from tuners.persistence.seals import DamagedFileError
 
 HERE = Path(__file__).parent
@@ -110,50 +110,6 @@ def processes(server, tmp_path):
     made.close()
 
 
-class Formula(DistributedTuner):
-    """A trial is a number; the search is killed in the fourth, if `kill`."""
-
-    def get_state(self):
-        return {"format": 1}
-
-    def set_state(self, state):
-        assert state in ({"format": 1}, {})  # nothing is known of a state that is missing
-
-    def run_trial(self, trial, kill, ran=None, **kwargs):
-        if kill and trial.trial_id == "3":
-            raise KeyboardInterrupt
-        if ran is not None:
-            ran.append(trial.trial_id)
-        return {"val_accuracy": int(trial.trial_id) / 10}
-
-
-@pytest.mark.parametrize("gone", ["tuner0*", "*.*"])
-def test_a_state_of_the_tuner_that_is_gone_does_not_cost_the_search(gone, tmp_path):
-    """Where it is missing, stock KerasTuner starts another search over the first. One damaged: test_every_file.py."""
-    ran = []
-
-    def search(kill):
-        oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 6)
-        tuner = Formula(oracle, None, str(tmp_path), "project")
-        with contextlib.suppress(KeyboardInterrupt):
-            tuner.search(kill=kill, ran=ran, verbose=0)
-        return oracle
-
-    before = {name: trial.hyperparameters.values for name, trial in search(kill=True).trials.items()}
-    path = tmp_path / "project" / "tuner0.json"
-    assert "checksum" in path.read_text()
-    for one in path.parent.glob(gone):
-        one.unlink()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        oracle = search(kill=False)
-    assert any(str(path) in str(one.message) for one in caught)
-    assert ran == list("012345")  # and none of them twice
-    assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
-    assert {name: oracle.trials[name].hyperparameters.values for name in before} == before
-    assert json_files.read(path) == {"format": 1}
-
-
 class Untrained(GenotypeTuner):
     """A trial leaves the files that KerasTuner's own would, of nothing."""
 
@@ -167,15 +123,15 @@ class Untrained(GenotypeTuner):
         pass
 
 
-def untrained(folder, name):
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
-    tuner = Untrained(lambda hp: None, oracle=oracle, directory=str(folder), project_name=name)
+def untrained(folder, **options):
+    oracle = PredictorOracle(GridSpace((3, 3)), OBJECTIVE, 1)
+    tuner = Untrained(lambda hp: None, oracle=oracle, directory=str(folder), project_name="project", **options)
     tuner.search(verbose=0)
-    return tuner, oracle.trials["0"], folder / name / "trial_0"
+    return tuner, oracle.trials["0"], folder / "project" / "trial_0"
 
 
 def test_the_files_of_a_stock_training_are_sealed(tmp_path, monkeypatch):
-    tuner, trial, folder = untrained(tmp_path, "project")
+    tuner, trial, folder = untrained(tmp_path)
     loaded = []
     monkeypatch.setattr(keras_tuner.Tuner, "load_model", lambda self, trial: loaded.append(trial.trial_id))
     (folder / "build_config.json").write_text("")
@@ -194,7 +150,7 @@ def test_a_seal_that_cannot_be_written_does_not_end_a_search(tmp_path, monkeypat
 
     monkeypatch.setattr("tuners.persistence.seals.seal", full)
     with pytest.warns(UserWarning, match="trial_0 could not be sealed .*No space left"):
-        _, trial, _ = untrained(tmp_path, "project")
+        _, trial, _ = untrained(tmp_path)
     assert trial.score == 0.5
 
 
@@ -215,17 +171,22 @@ def test_overwriting_needs_no_state(tmp_path):
     (tmp_path / "project" / "trial_0").mkdir(parents=True)
     (tmp_path / "project" / "trial_0" / "trial.json").write_text("{}")
     (tmp_path / "project" / "tuner0.previous.json").write_text("{")
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is read of what is removed
-        Formula(oracle, None, str(tmp_path), "project", overwrite=True).search(kill=False, verbose=0)
-    assert [trial.score for trial in oracle.get_best_trials()] == [0.0]
+        _, trial, _ = untrained(tmp_path, overwrite=True)
+    assert trial.score == 0.5
 
 
-def test_only_oracles_of_this_package(tmp_path, monkeypatch):
-    for name, value in (("IP", "127.0.0.1"), ("PORT", "1")):
-        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
-    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+def test_opening_a_project_removes_what_killed_writers_left(tmp_path):
+    left = dead(tmp_path / "project", "oracle.json")
+    left.parent.mkdir()
+    left.write_text("{")
+    untrained(tmp_path)
+    assert not left.exists()
+
+
+def test_only_oracles_of_this_package(become, tmp_path):
+    become("chief")
     with pytest.raises(TypeError, match=r"argument `oracle`. Expected one of this package with chief and workers"):
         DistributedTuner(keras_tuner.oracles.RandomSearchOracle(), None, str(tmp_path))
     with pytest.raises(RuntimeError, match="OneShotTuner runs in one process"):
@@ -346,31 +307,18 @@ def test_stock_tuners_with_our_oracle(processes, tmp_path):
 
 NETWORKS = """
 import sys
-import keras, numpy as np
-import kerasnas, tuners
+import numpy as np
+import tuners
+from tests.tuners.small import CLASSES, SHAPE, SPACE, VALIDATION, X, Y, eager, search, supernet_tuner
 
-space = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-rng = np.random.default_rng(0)
-x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
-data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
-
-def compile(model, hp):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True)
-
-oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
-hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
+oracle = tuners.EvolutionOracle(SPACE, "val_accuracy", max_trials=4, lease=20)
+hypermodel = tuners.GenotypeHyperModel(SPACE, SHAPE, CLASSES, eager)
 first = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=sys.argv[1], project_name="first")
-first.search(**data, epochs=1)
-hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
-second = tuners.SupernetTuner(
-    hypermodel, max_trials=4, training=tuners.TrainingRecipe(1, compile=lambda model: compile(model, None)),
-    directory=sys.argv[1], project_name="second",
-)
-second.search(**data, epochs=1, batch_size=12)
+first.search(X, Y, validation_data=VALIDATION, epochs=1, verbose=0)
+second = search(supernet_tuner(sys.argv[1], max_trials=4, project_name="second", report=True))
 for tuner in (first, second):
     assert tuner.remaining_trials == 0
-    print("found", np.round(tuner.get_best_models(1)[0].predict(x[:2], verbose=0), 3).tolist())
+    print("found", np.round(tuner.get_best_models(1)[0].predict(X[:2], verbose=0), 3).tolist())
 """
 
 

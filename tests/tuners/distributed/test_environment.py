@@ -37,9 +37,9 @@ def test_roles(variables, distributed, chief, monkeypatch):
         ("localhost", "08000", "localhost:8000"),
     ],
 )
-def test_addresses(host, port, expected, monkeypatch):
+def test_addresses(host, port, expected, become, monkeypatch):
+    become("worker", port)
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", host)
-    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
     assert address() == expected
 
 
@@ -60,10 +60,11 @@ def test_addresses(host, port, expected, monkeypatch):
         ),
     ],
 )
-def test_a_wrong_variable_is_named_with_its_value_when_a_tuner_is_made(name, values, words, monkeypatch, tmp_path):
+def test_a_wrong_variable_is_named_with_its_value_when_a_tuner_is_made(
+    name, values, words, become, monkeypatch, tmp_path
+):
     """gRPC listens at port 34463 where 99999 is asked for."""
-    for variable, value in {"ORACLE_IP": "127.0.0.1", "ORACLE_PORT": "8000", "TUNER_ID": "worker"}.items():
-        monkeypatch.setenv(f"KERASTUNER_{variable}", value)
+    become("worker")
     for value in values:
         monkeypatch.setenv(f"KERASTUNER_{name}", value)
         with pytest.raises(ValueError, match=f"environment variable `KERASTUNER_{name}`. Expected {words}") as raised:

@@ -120,8 +120,6 @@ def test_workers_are_there_for_a_lease_or_while_they_hold_a_trial(leases, clock)
     leases.accept("0", succeeded=True)  # who ends a trial is there for another lease
     clock.wait(9)
     assert leases.workers == {"a"}
-    leases.forget_workers(["d"])
-    assert leases.workers == {"d"}
 
 
 # Late reports --------------------------------------------------------------------------------------------

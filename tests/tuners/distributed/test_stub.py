@@ -9,7 +9,6 @@ from keras_tuner.engine.trial import Trial
 
 from tests.tuners.distributed.peers import BAD_IDS
 from tuners.distributed.certificate import require_certificate
-from tuners.distributed.worker import WorkerOracle
 
 
 class LostError(grpc.RpcError):
@@ -71,20 +70,17 @@ def test_no_trial_of_a_chief_has_a_path_as_its_number(search, worker, monkeypatc
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_worker_without_a_chief_says_so_once(oracle_of, tmp_path, monkeypatch):
+def test_a_worker_without_a_chief_says_so_once(worker_of, tmp_path, monkeypatch):
     monkeypatch.setattr("tuners.distributed.stub._SILENCE", 0.1)
-    own = oracle_of()
-    own._set_project_dir(str(tmp_path), "project")
     for reason in (
         "there is no .*certificate.json yet, which a chief makes",
         "no chief with the certificate in .*certificate.json answers there: UNAVAILABLE, .*Connection refused",
     ):
-        client = WorkerOracle(own, "worker", tmp_path / "project", patience=0.5)
         error = pytest.raises(
             keras_tuner.errors.FatalRuntimeError, match=r"There was no chief at 127.0.0.1:\d+ for 0 s"
         )
         with pytest.warns(UserWarning, match="has waited") as caught, error:
-            client.create_trial("worker")
+            worker_of(patience=0.5).create_trial("worker")
         (said,) = [str(one.message) for one in caught]
         assert re.fullmatch(
             rf"Worker 'worker' has waited 0 s for the chief at 127.0.0.1:\d+: {reason}. It continues for 0 s.", said

@@ -85,12 +85,9 @@ def test_batch_size_and_epochs_are_tuned():
 @pytest.mark.parametrize(
     ("argument", "wrong", "error"),
     [
-        *(("space", wrong, TypeError) for wrong in (None, "darts", DARTSSpace)),
-        *(
-            ("input_shape", wrong, ValueError)
-            for wrong in (None, (), 8, "8,8,1", (8, 8), (8, 8, None), (8, 8, 0), (8, 8, 0.5))
-        ),
-        *(("num_classes", wrong, ValueError) for wrong in (None, 0, "3", 2.0)),
+        ("space", DARTSSpace, TypeError),
+        *(("input_shape", wrong, ValueError) for wrong in ((), (8, 8), (8, 8, 0))),
+        ("num_classes", 0, ValueError),
     ],
 )
 def test_no_hypermodel_is_made_of_what_is_no_space_or_no_shape(kind, argument, wrong, error):
@@ -101,7 +98,7 @@ def test_no_hypermodel_is_made_of_what_is_no_space_or_no_shape(kind, argument, w
         kind(**{**right, argument: wrong})
 
 
-@pytest.mark.parametrize("wrong", [None, (), "12", (0,), (None,)])
+@pytest.mark.parametrize("wrong", [(), (0,)])
 def test_a_space_without_a_skeleton_has_a_shape_too(wrong):
     GenotypeHyperModel(GridSpace((2, 2)), (12,), 3)
     with pytest.raises(ValueError, match="argument `input_shape`"):

@@ -1,7 +1,7 @@
 """HyperParameterSpace: oracles over any `build(hp)`, with conditional scopes and hyperparameters that appear later."""
 
-import contextlib
 import math
+from functools import partial
 
 import keras_tuner
 import numpy as np
@@ -38,20 +38,17 @@ def value(hp):
     return 1 - sum(distance**2 for distance in distances) + kinds + layers
 
 
-class Formula(keras_tuner.Tuner):
-    """A trial is a formula of its values; the search is killed after `stop_after` of them."""
+@pytest.fixture
+def formula(run, tmp_path):
+    """Search by a formula of the values of each trial, until it is killed after `stop_after` of them."""
 
-    def __init__(self, oracle, folder, hypermodel=build, answer=value, stop_after=None):
-        self.asked, self.answer, self.stop_after = [], answer, stop_after
-        super().__init__(oracle, hypermodel, directory=str(folder), project_name="project")
-        self.search(verbose=0)
+    def search(oracle, folder="", hypermodel=build, answer=value, stop_after=None):
+        def result(genotype, trial):
+            return {"val_accuracy": answer(trial.hyperparameters)}
 
-    def run_trial(self, trial, **kwargs):
-        if len(self.asked) == self.stop_after:
-            raise KeyboardInterrupt
-        score = self.answer(trial.hyperparameters)
-        self.asked.append(dict(trial.hyperparameters.values))
-        return {"val_accuracy": score}
+        return run(oracle, tmp_path / folder, result, stop_after, hypermodel)
+
+    return search
 
 
 def parameters(declare=build):
@@ -161,27 +158,26 @@ def over(name, trials):
 
 
 @pytest.mark.parametrize("name", ["evolution", "nsga2"])  # all: test_strategy_oracle.py
-def test_strategies_search_it_and_continue_after_a_kill(name, tmp_path):
-    whole = Formula(over(name, 24), tmp_path / "whole").asked
+def test_strategies_search_it_and_continue_after_a_kill(name, formula):
+    whole = formula(over(name, 24), "whole").values
     assert len(whole) == 24 and {type(one) for values in whole for one in values.values()} == {int, float, str, bool}
-    with contextlib.suppress(KeyboardInterrupt):
-        Formula(over(name, 24), tmp_path, stop_after=17)
-    assert Formula(over(name, 24), tmp_path).asked == whole[17:]
+    formula(over(name, 24), stop_after=17)
+    assert formula(over(name, 24)).values == whole[17:]
 
 
 @pytest.mark.parametrize(
     "oracle", [tuners.HyperbandOracle, tuners.SuccessiveHalvingOracle, tuners.ASHAOracle, tuners.BOHBOracle]
 )
-def test_searches_with_budgets(oracle, tmp_path):
-    tuner = Formula(oracle(objective=OBJECTIVE, budgets=(1, 3), seed=0), tmp_path)
-    assert len(tuner.asked) == tuner.oracle.max_trials == len(tuner.oracle.trials) > 3
-    assert {values["tuner/epochs"] for values in tuner.asked} == {1, 3}
+def test_searches_with_budgets(oracle, formula):
+    tuner = formula(oracle(objective=OBJECTIVE, budgets=(1, 3), seed=0))
+    assert len(tuner.values) == tuner.oracle.max_trials == len(tuner.oracle.trials) > 3
+    assert {values["tuner/epochs"] for values in tuner.values} == {1, 3}
     assert tuner.oracle.get_best_trials()[0].hyperparameters["tuner/epochs"] == 3
 
 
-def test_the_front_of_several_objectives(tmp_path):
+def test_the_front_of_several_objectives(formula):
     cost = {"layers": lambda genotype: len(genotype["values"])}
-    oracle = Formula(tuners.ParetoOracle(objective=OBJECTIVE, max_trials=12, costs=cost), tmp_path).oracle
+    oracle = formula(tuners.ParetoOracle(objective=OBJECTIVE, max_trials=12, costs=cost)).oracle
     assert {one.values["layers"] for one in oracle.front()} <= {8, 9}
 
 
@@ -204,59 +200,55 @@ def growing(hp):
     return both(hp) if first(hp) == 0.2 else first(hp)
 
 
-def test_new_hyperparameters_are_searched_and_results_are_kept(tmp_path):
+def test_new_hyperparameters_are_searched_and_results_are_kept(formula):
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=30)
-    tuner = Formula(oracle, tmp_path / "whole", first, growing)
-    early = [values for values in tuner.asked if "b" not in values]
-    assert early and tuner.asked[: len(early) + 1] == [*early, {"a": 2, "b": 2}]
-    assert {values["b"] for values in tuner.asked[len(early) :]} == {*range(1, 9)}
+    asked = formula(oracle, "whole", first, growing).values
+    early = [values for values in asked if "b" not in values]
+    assert early and asked[: len(early) + 1] == [*early, {"a": 2, "b": 2}]
+    assert {values["b"] for values in asked[len(early) :]} == {*range(1, 9)}
     assert oracle.get_best_trials()[0].score == pytest.approx(1.0)
-    assert len(oracle.strategy.observations) == 30 and len({tuple(values.items()) for values in tuner.asked}) == 30
-    with contextlib.suppress(KeyboardInterrupt):
-        Formula(PredictorOracle(objective=OBJECTIVE, max_trials=30), tmp_path, first, growing, stop_after=14)
-    again = Formula(PredictorOracle(objective=OBJECTIVE, max_trials=30), tmp_path, first, growing)
-    assert again.asked == tuner.asked[14:]
+    assert len(oracle.strategy.observations) == 30 and len({tuple(values.items()) for values in asked}) == 30
+    formula(PredictorOracle(objective=OBJECTIVE, max_trials=30), "", first, growing, stop_after=14)
+    again = formula(PredictorOracle(objective=OBJECTIVE, max_trials=30), "", first, growing)
+    assert again.values == asked[14:]
 
 
-def test_a_search_without_a_hypermodel_declares_in_its_first_trial(tmp_path):
-    tuner = Formula(PredictorOracle(objective=OBJECTIVE, max_trials=6), tmp_path, None, both)
-    assert tuner.asked[0] == {"a": 1, "b": 2} and len({tuple(values.items()) for values in tuner.asked}) == 6
+def test_a_search_without_a_hypermodel_declares_in_its_first_trial(formula):
+    asked = formula(PredictorOracle(objective=OBJECTIVE, max_trials=6), "", lambda hp: None, both).values
+    assert asked[0] == {"a": 1, "b": 2} and len({tuple(values.items()) for values in asked}) == 6
 
 
-def test_nothing_to_choose(tmp_path):
+def test_nothing_to_choose(formula):
     for number, declare in enumerate([lambda hp: None, lambda hp: hp.Fixed("a", 3) and None]):
-        tuner = Formula(
-            PredictorOracle(objective=OBJECTIVE, max_trials=6), tmp_path / str(number), declare, lambda _: 1.0
-        )
-        assert tuner.asked == [parameters(declare).values]
+        tuner = formula(PredictorOracle(objective=OBJECTIVE, max_trials=6), str(number), declare, lambda _: 1.0)
+        assert tuner.values == [parameters(declare).values]
 
 
 @pytest.mark.parametrize("given", [{"tune_new_entries": False}, {"allow_new_entries": False}])
-def test_hyperparameters_that_are_given(given, tmp_path):
+def test_hyperparameters_that_are_given(given, formula):
     """KerasTuner's words: others are not tuned, or are an error."""
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=3, hyperparameters=parameters(first), **given)
     if "allow_new_entries" in given:
         with pytest.raises(RuntimeError, match="`allow_new_entries` is `False`, but found new entries"):
-            Formula(oracle, tmp_path, both, both)
+            formula(oracle, "", both, both)
     else:
-        tuner = Formula(oracle, tmp_path, both, both)
-        assert [values["b"] for values in tuner.asked] == [2, 2, 2] and list(oracle.space.choices) == ["a"]
+        tuner = formula(oracle, "", both, both)
+        assert [values["b"] for values in tuner.values] == [2, 2, 2] and list(oracle.space.choices) == ["a"]
 
 
-def test_states_that_are_lost_are_rebuilt_from_the_trials(tmp_path):
+def test_states_that_are_lost_are_rebuilt_from_the_trials(formula, tmp_path):
     def make():
         return PredictorOracle(objective=OBJECTIVE, max_trials=20)
 
-    whole = Formula(make(), tmp_path / "whole").asked
-    with contextlib.suppress(KeyboardInterrupt):
-        Formula(make(), tmp_path, stop_after=13)
+    whole = formula(make(), "whole").values
+    formula(make(), stop_after=13)
     for path in (tmp_path / "project").glob("oracle*.json"):
         path.write_text("")
     with pytest.warns(UserWarning, match="rebuilt from its 14 trials"):
-        assert Formula(make(), tmp_path).asked == whole[13:]
+        assert formula(make()).values == whole[13:]
 
 
-def test_results_come_back_from_the_wire(tmp_path):
+def test_results_come_back_from_the_wire(finish):
     """KerasTuner's messages have numbers in single precision, and hyperparameters in another order."""
     oracle = PredictorOracle(objective=OBJECTIVE, max_trials=3, hyperparameters=parameters())
     oracle.verbose = 0
@@ -264,9 +256,7 @@ def test_results_come_back_from_the_wire(tmp_path):
         trial = oracle.create_trial("worker")
         proposal = oracle.proposals.pending()
         trial = Trial.from_proto(trial.to_proto())
-        oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
+        finish(oracle, trial)
         assert [oracle.space.assignment(oracle.genotype(trial))] == proposal and not oracle.proposals.pending()
     assert oracle.space.cardinalities == HyperParameterSpace(parameters()).cardinalities
 
@@ -278,15 +268,15 @@ def test_a_function_that_makes_no_search():
 
 
 @pytest.mark.slow
-def test_better_than_random_search(tmp_path):
+def test_better_than_random_search(formula):
     def best(oracle, folder):
-        return Formula(oracle, folder).oracle.get_best_trials()[0].score
+        return formula(oracle, folder).oracle.get_best_trials()[0].score
 
     seeds = range(2)
     found = {
-        name: np.mean([best(make(seed), tmp_path / f"{name}{seed}") for seed in seeds])
+        name: np.mean([best(make(seed), f"{name}{seed}") for seed in seeds])
         for name, make in {
-            "random": lambda seed: keras_tuner.oracles.RandomSearchOracle(OBJECTIVE, 40, seed=seed + 1),
+            "random": lambda seed: StrategyOracle(partial(RandomSearch, seed=seed), OBJECTIVE, 40),
             "predictor": lambda seed: PredictorOracle(objective=OBJECTIVE, max_trials=40, seed=seed),
         }.items()
     }

@@ -4,7 +4,7 @@ import keras_tuner
 import pytest
 
 from kerasnas.cost import COSTS
-from kerasnas.search import NSGA2, EHVISearch
+from kerasnas.search import NSGA2
 from kerasnas.spaces import NASBench201Space
 from tests.tuners.small import GRID as SPACE
 from tests.tuners.small import OBJECTIVE
@@ -44,13 +44,10 @@ def test_front_is_that_of_the_bare_search(run, tmp_path):
     )
 
 
-def test_ehvi_by_name(run, tmp_path):
-    cost = {"latency": COST["latency"]}
-    strategy, asked = EHVISearch(SPACE, seed=0), []
-    for _ in range(20):
-        asked.append(strategy.ask())
-        strategy.tell(asked[-1], (accuracy(asked[-1]), -cost["latency"](asked[-1])))
-    assert run(ParetoOracle(SPACE, OBJECTIVE, 20, costs=cost, strategy="ehvi"), tmp_path).asked == asked
+def test_ehvi_by_name(bare, run, tmp_path):
+    cost = {"first": lambda genotype: SPACE.encode(genotype)[0]}
+    oracle = ParetoOracle(SPACE, OBJECTIVE, 20, costs=cost, strategy="ehvi")
+    assert run(oracle, tmp_path).asked == bare("ehvi", SPACE, 0, 20)
     with pytest.raises(ValueError, match=r"`objectives`\. Expected 2, .*Received: 3"):
         ParetoOracle(SPACE, OBJECTIVE, 20, costs=COST, strategy="ehvi")
 
@@ -70,15 +67,13 @@ def test_a_dict_with_all_objectives_is_a_result(run, tmp_path):
         run(missing, tmp_path / "missing")
 
 
-def test_cost_models_of_the_space_are_costs():
+def test_cost_models_of_the_space_are_costs(finish):
     space = NASBench201Space(filters=2, num_cells=1)
     model = COSTS["parameters"](space, (8, 8, 3), 10)
     oracle = ParetoOracle(space, "val_accuracy", 3, costs={"parameters": model})
     for value in (0.5, 0.6, 0.7):
         trial = oracle.create_trial("tuner0")
-        oracle.update_trial(trial.trial_id, {"val_accuracy": value})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
+        finish(oracle, trial, value)
         assert oracle.trials[trial.trial_id].metrics.get_best_value("parameters") == model.cost(oracle.genotype(trial))
 
 

@@ -32,12 +32,6 @@ def clock():
 
 
 # Trials --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("max_trials", [0, -1, 2.5, None, True])
-def test_max_trials(max_trials):
-    with pytest.raises(ValueError, match=r"argument `max_trials`. Expected an integer of at least 1. Received: "):
-        PredictorOracle(SPACE, OBJECTIVE, max_trials)
-
-
 def test_hyperparameters_that_nobody_chose_have_their_defaults_if_they_are_active():
     hp = keras_tuner.HyperParameters()
     for name, options in SPACE.choices.items():
@@ -210,9 +204,8 @@ def test_a_promotion_is_waited_for_without_asking_thousands_of_times(finish, mon
     assert oracle.create_trial("c").hyperparameters.values["tuner/epochs"] == 3
 
 
-def test_workers_that_ask_at_once(finish, tmp_path):
-    oracle = make(40)
-    oracle._set_project_dir(str(tmp_path), "project")
+def test_workers_that_ask_at_once(finish, project):
+    oracle = project(make(40))
     same = oracle.create_trial("a")
     assert oracle.create_trial("a") is same  # a worker that asks again gets what it has
     finish(oracle, same, 0.1)

@@ -40,12 +40,9 @@ def test_values_repeat_only_when_no_others_are_found(finish):
     assert sorted(seen[:3]) == ["a", "b", "c"]
 
 
-def test_a_search_of_another_seed_is_refused(finish, tmp_path):
+def test_a_search_of_another_seed_is_refused(finish, project):
     def make(seed):
-        oracle = RandomOracle(max_trials=2, hyperparameters=space(), seed=seed)
-        oracle.verbose = 0
-        oracle._set_project_dir(str(tmp_path), "project")
-        return oracle
+        return project(RandomOracle(max_trials=2, hyperparameters=space(), seed=seed))
 
     first = make(0)
     finish(first, first.create_trial("a"), 0.75)

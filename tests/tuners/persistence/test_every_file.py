@@ -9,13 +9,12 @@ import re
 import shutil
 import warnings
 
-import keras
 import pytest
 
 import tuners
 from kerasnas.testing.strategies import GridSpace
-from tests.tuners.small import CHILDREN as ENAS
-from tests.tuners.small import EAGER, OBJECTIVE, X, Y, eager
+from tests.tuners.persistence.damages import DAMAGES, flip
+from tests.tuners.small import OBJECTIVE, Epochs, X, Y, eager, one_shot_tuner, supernet_tuner
 from tests.tuners.small import SPACE as DARTS
 from tuners import DistributedTuner, TrainingRecipe
 
@@ -23,12 +22,9 @@ DATA = {"x": X, "y": Y, "validation_data": (X[::2], Y[::2]), "verbose": 0}
 RECIPE = TrainingRecipe(epochs=2, batch_size=12, compile=eager)
 
 
-class Killed(keras.callbacks.Callback):
-    """Interrupts the training of a network in its second epoch."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1 and type(self.model).__name__ == "Functional":
-            raise KeyboardInterrupt
+def interrupting():
+    """Callbacks that interrupt the training of a network in its second epoch."""
+    return [Epochs([], ("Functional", 1))]
 
 
 class Formula(DistributedTuner):
@@ -45,57 +41,42 @@ def formula(folder):
     return Formula(oracle, None, folder, "project"), lambda tuner, killed: tuner.search(killed=killed, verbose=0)
 
 
+class Third(tuners.GenotypeTuner):
+    """Only the third training has callbacks."""
+
+    def run_trial(self, trial, *data, callbacks, **options):
+        return super().run_trial(trial, *data, callbacks=callbacks if trial.trial_id == "2" else [], **options)
+
+
 def genotype(folder):
     oracle = tuners.EvolutionOracle(DARTS, "val_accuracy", 3)
     hypermodel = tuners.GenotypeHyperModel(DARTS, (8, 8, 1), 3, eager)
-    tuner = tuners.GenotypeTuner(hypermodel, oracle=oracle, directory=folder, project_name="project")
+    tuner = Third(hypermodel, oracle=oracle, directory=folder, project_name="project")
 
     def search(tuner, killed):
-        last = killed and len(tuner.oracle.get_best_trials(9)) == 0
-        tuner.search(**DATA, epochs=2, callbacks=[KilledInThird()] if last else [])
+        tuner.search(**DATA, epochs=2, callbacks=interrupting() if killed else [])
 
     return tuner, search
-
-
-class KilledInThird(Killed):
-    """Interrupts the third training; it is copied for each."""
-
-    trainings = 0
-
-    def on_train_begin(self, logs=None):
-        KilledInThird.trainings += 1
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if KilledInThird.trainings == 3:
-            super().on_epoch_begin(epoch, logs)
 
 
 def supernet(folder):
-    hypermodel = tuners.SupernetHyperModel(DARTS, (8, 8, 1), 3, filters=[2, 4], compile_options=EAGER)
-    options = {"max_trials": 2, "training": RECIPE, "report": False}
-    tuner = tuners.SupernetTuner(hypermodel, **options, directory=folder, project_name="project")
-
     def search(tuner, killed):
         def callbacks():
-            return [Killed()] if killed and tuner.oracle.get_best_trials(1) else []
+            return interrupting() if killed and tuner.oracle.get_best_trials(1) else []
 
         tuner.search(**DATA, epochs=1, batch_size=12, callbacks=callbacks)
 
-    return tuner, search
+    return supernet_tuner(folder, training=RECIPE), search
 
 
 def one_shot(folder):
-    options = {"max_trials": 4, "retrain_best": 2, "training": RECIPE, "report": False}
-    options["shared_weights"] = tuners.SharedWeights(compile_options=EAGER)
-    tuner = tuners.OneShotTuner(ENAS, (8, 8, 1), 3, **options, directory=folder, project_name="project")
-
     def search(tuner, killed):
         def callbacks():
-            return [Killed()] if killed and (folder / "project" / "trial_0" / "result.json").exists() else []
+            return interrupting() if killed and (folder / "project" / "trial_0" / "result.json").exists() else []
 
         tuner.search(**DATA, epochs=1, batch_size=12, callbacks=callbacks)
 
-    return tuner, search
+    return one_shot_tuner(folder, max_trials=4, training=RECIPE), search
 
 
 KINDS = {"formula": formula, "genotype": genotype, "supernet": supernet, "one_shot": one_shot}
@@ -104,7 +85,6 @@ KINDS = {"formula": formula, "genotype": genotype, "supernet": supernet, "one_sh
 def original(kind, killed, parent):
     """The folder of a project that was searched to its end, or killed."""
     folder = parent / f"{kind}-{killed}"
-    KilledInThird.trainings = 0
     tuner, search = KINDS[kind](folder)
     with contextlib.suppress(KeyboardInterrupt):
         search(tuner, killed)
@@ -141,38 +121,34 @@ def everything(kind, tuner):
     return found
 
 
-def flip(share):
-    def damage(path):
-        content = bytearray(path.read_bytes())
-        content[int(share * len(content))] ^= 1
-        path.write_bytes(bytes(content))
-
-    return damage
-
-
-DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_bytes(b""),
-    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    **{f"byte at {share}": flip(share) for share in (0.35, 0.65)},
-}
+DAMAGES = {**DAMAGES, **{f"byte at {share}": flip(share) for share in (0.35, 0.65)}}
 
 
 def cases(folder, right):
-    """All damages of all files of a project, of one trial of each kind: the best, and the one that has not ended."""
+    """All damages of all files of a project, of one trial of each kind: the best, and the one that has not ended.
+
+    Where the state of the tuner is missing, stock KerasTuner starts another search over the first.
+    """
     (found, ran), project = right, folder / "project"
     of = {f"trial_{number}" for number in (found["best"][0], *ran[:1])}
     files = sorted(path.relative_to(project) for path in project.rglob("*") if path.is_file())
     files = [str(path) for path in files if path.parts[0] in of or not path.parts[0].startswith("trial_")]
     return [
-        (name, damage) for name in files for damage in DAMAGES if (project / name).stat().st_size or damage == "missing"
+        *(("tuner0*", "missing"), ("*.*", "missing")),
+        *(
+            (name, damage)
+            for name in files
+            for damage in DAMAGES
+            if (project / name).stat().st_size or damage == "missing"
+        ),
     ]
 
 
 def outcome(kind, folder, name, damage, right):
     """What comes of a damage: "the same", "the same, with a warning", "an error" with its words, or what is wrong."""
     path = folder / "project" / name
-    DAMAGES[damage](path)
+    for one in list(path.parent.glob(path.name)):
+        DAMAGES[damage](one)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -235,4 +211,4 @@ def test_no_damaged_file_costs_a_finished_trial(kind, killed, tmp_path, tmp_path
     assert not wrong, "\n".join(f"{name}, {damage}: {what}" for (name, damage), what in wrong.items())
     # Nothing is lost with it, but it is said.
     said = {found["tuner0.json", damage] for damage in ("missing", "empty", "half")}
-    assert said == {"the same, with a warning"}
+    assert said | {found["tuner0*", "missing"], found["*.*", "missing"]} == {"the same, with a warning"}

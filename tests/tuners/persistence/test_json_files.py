@@ -6,12 +6,10 @@ import random
 import signal
 import sys
 
-import keras_tuner
 import pytest
 
 from kerasnas.files import leftovers
-from kerasnas.testing.strategies import GridSpace
-from tuners import DistributedTuner, PredictorOracle
+from tests.tuners.persistence.damages import DAMAGES
 from tuners.persistence import json_files
 
 VALUE = {"name": "größer", "score": 0.1, "values": [1, None, True, 1e300], "nothing": {}}
@@ -56,9 +54,7 @@ def test_the_version_before_is_kept(path, durable):
 
 
 DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_text(""),
-    "half": lambda path: path.write_text(path.read_text()[:20]),
+    **DAMAGES,
     "no object": lambda path: path.write_text("[1]"),
     "no text": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
     "too deep": lambda path: path.write_text('{"step": ' + "[" * 50_000),
@@ -132,18 +128,6 @@ def test_lines(path):
 
 
 # What killed writers leave -----------------------------------------------------------------------------
-DEAD = 2**22 + 1  # above the largest number of a process
-
-
-def left(folder):
-    """A temporary file of a process that is gone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mine = leftovers.name_temporary(folder, "oracle", ".json")
-    path = mine.with_name(mine.name.replace(f".{os.getpid()}.", f".{DEAD}."))
-    path.write_text("{")
-    return path
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 @pytest.mark.parametrize("durable", [True, False])
@@ -159,10 +143,3 @@ def test_what_a_killed_writer_leaves_is_known_as_such(path, durable):
     leftovers.remove(path.parent)
     assert [one.name for one in path.parent.iterdir()] == ["state.json"]
     assert json_files.read(path) == {"step": 1}
-
-
-def test_opening_a_project_removes_them(tmp_path):
-    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
-    gone = left(tmp_path / "project")
-    DistributedTuner(oracle, None, str(tmp_path), "project")
-    assert not gone.exists()

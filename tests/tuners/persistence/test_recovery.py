@@ -9,6 +9,7 @@ import keras_tuner
 import pytest
 
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.persistence.damages import DAMAGES
 from tests.tuners.small import GRID as SPACE
 from tests.tuners.small import OBJECTIVE
 from tuners import EvolutionOracle, HyperbandOracle, PredictorOracle
@@ -24,56 +25,34 @@ def expected(run, tmp_path_factory):
     return run(make(), tmp_path_factory.mktemp("whole")).asked
 
 
-def truncate(path):
-    text = path.read_text()
-    path.write_text(text[: len(text) // 2])
+DAMAGES = {**DAMAGES, "an older object": lambda path: path.write_text("{}")}
 
 
-DAMAGES = {
-    "truncated": truncate,
-    "empty": lambda path: path.write_text(""),
-    "missing": lambda path: path.unlink(),
-    "an older object": lambda path: path.write_text("{}"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_state_is_recovered(damage, run, tmp_path, expected):
-    """A kill while stock KerasTuner writes `oracle.json` leaves a part of it, which no later start can read."""
+@pytest.mark.parametrize(
+    ("files", "damage", "warning"),
+    [
+        *(("oracle.json", damage, "oracle.json cannot be used .*from the last good version") for damage in DAMAGES),
+        ("oracle*.json", "half", "rebuilt from its 14 trials"),
+        *(
+            (f"trial_{trial}/{files}", "half", f"trial_{trial}.*cannot be used")
+            for trial in ("04", "12", "13")  # finished, the last finished, running
+            for files in ("trial.json", "trial*.json")
+        ),
+    ],
+)
+def test_a_damaged_project_is_recovered(files, damage, warning, run, tmp_path, expected):
+    """A kill while stock KerasTuner writes a file leaves a part of it, which no later start can read."""
     run(make(), tmp_path, stop_after=13)
-    DAMAGES[damage](tmp_path / "project" / "oracle.json")
-    with pytest.warns(UserWarning, match=r"oracle.json cannot be used .*Resuming from the last good version"):
+    for path in list((tmp_path / "project").glob(files)):
+        DAMAGES[damage](path)
+    with pytest.warns(UserWarning, match=warning):
         tuner = run(make(), tmp_path)
     assert tuner.asked == expected[13:]
-    assert len(tuner.oracle.get_best_trials(50)) == 20
-
-
-def test_a_state_without_a_good_version_is_rebuilt_from_the_trials(run, tmp_path, expected):
-    run(make(), tmp_path, stop_after=13)
-    for path in (tmp_path / "project").glob("oracle*.json"):
-        truncate(path)
-    with pytest.warns(UserWarning, match="rebuilt from its 14 trials"):
-        tuner = run(make(), tmp_path)
-    assert tuner.asked == expected[13:]
+    trials = sorted(tuner.oracle.trials.items())
+    scores = [trial.score for _, trial in trials]
+    assert scores == [value for _, value in tuner.oracle.strategy.observations] and len(scores) == 20
+    assert scores == [trial.metrics.get_best_value("val_accuracy") for _, trial in trials]
     assert tuner.oracle.leases.runs == dict.fromkeys(tuner.oracle.trials, 1)
-
-
-@pytest.mark.parametrize("trial", ["04", "12", "13"], ids=["finished", "last finished", "running"])
-@pytest.mark.parametrize("both", [False, True], ids=["file", "file and version before"])
-def test_a_damaged_trial_is_recovered(trial, both, run, tmp_path, expected):
-    run(make(), tmp_path, stop_after=13)
-    folder = tmp_path / "project" / f"trial_{trial}"
-    paths = sorted(folder.glob("trial*.json"))
-    assert folder / "trial.json" in paths
-    for path in paths if both else [folder / "trial.json"]:
-        truncate(path)
-    with pytest.warns(UserWarning, match=f"trial_{trial}.*cannot be used"):
-        tuner = run(make(), tmp_path)
-    assert tuner.asked == expected[13:]
-    scores = [tuner.oracle.trials[name].score for name in sorted(tuner.oracle.trials)]
-    rewards = [value for _, value in tuner.oracle.strategy.observations]
-    assert scores == rewards and len(scores) == 20
-    assert tuner.oracle.trials[trial].metrics.get_best_value("val_accuracy") == scores[int(trial)]
 
 
 def test_a_result_that_the_state_does_not_know_is_not_run_again(run, tmp_path, expected):
@@ -92,7 +71,7 @@ def test_hyperband_is_recovered(run, tmp_path):
     whole = run(oracle(), tmp_path / "whole").asked
     assert len(whole) == 22
     run(oracle(), tmp_path / "part", stop_after=11)
-    truncate(tmp_path / "part" / "project" / "oracle.json")
+    DAMAGES["half"](tmp_path / "part" / "project" / "oracle.json")
     with pytest.warns(UserWarning, match="Resuming from"):
         assert run(oracle(), tmp_path / "part").asked == whole[11:]
 
@@ -101,7 +80,7 @@ def test_results_of_before_a_restart_are_still_known_after_the_next(run, tmp_pat
     run(make(), tmp_path, stop_after=13)
     run(make(), tmp_path, stop_after=3)
     for path in (tmp_path / "project" / "trial_04").glob("trial*.json"):
-        truncate(path)
+        DAMAGES["half"](path)
     with pytest.warns(UserWarning, match="Trial 04 is recovered"):
         tuner = run(make(), tmp_path)
     assert tuner.asked == expected[16:]
@@ -146,18 +125,15 @@ def test_a_project_of_another_search_is_refused(other, message, run, tmp_path):
     assert (tmp_path / "project" / "oracle.json").read_text() == before
 
 
-def test_a_workers_seed_chooses_nothing(run, tmp_path, monkeypatch):
+def test_a_workers_seed_chooses_nothing(run, project, become, tmp_path):
     """It learns from the folder what the chief has found."""
     run(make(), tmp_path, stop_after=2)
-    for name, value in (("IP", "127.0.0.1"), ("PORT", "8000")):
-        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
-    for role in ("worker", "chief"):
-        monkeypatch.setenv("KERASTUNER_TUNER_ID", role)
-        oracle = make(seed=1)
-        oracle._set_project_dir(str(tmp_path), "project")
-        with contextlib.nullcontext() if role == "worker" else pytest.raises(ValueError, match="seed: 0 there, 1 here"):
+    for name in ("worker", "chief"):
+        become(name)
+        oracle = project(make(seed=1))
+        with contextlib.nullcontext() if name == "worker" else pytest.raises(ValueError, match="seed: 0 there, 1 here"):
             oracle.reload()
-        assert len(oracle.trials) == (3 if role == "worker" else 0)
+        assert len(oracle.trials) == (3 if name == "worker" else 0)
 
 
 def test_a_project_of_a_stock_oracle_is_refused(run, tmp_path):
@@ -174,14 +150,14 @@ def test_a_file_system_without_hard_links(run, tmp_path, monkeypatch, expected):
 
     monkeypatch.setattr(os, "link", link)
     run(make(), tmp_path, stop_after=13)
-    truncate(tmp_path / "project" / "oracle.json")
+    DAMAGES["half"](tmp_path / "project" / "oracle.json")
     with pytest.warns(UserWarning, match="Resuming from the last good version"):
         assert run(make(), tmp_path).asked == expected[13:]
 
 
-def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, monkeypatch):
+def test_several_workers_resume_as_if_nothing_had_happened(finish, project, become, monkeypatch):
     """Proposals and reports since the state was written are done again in the same order."""
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    become("chief")
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
     def work(oracle, steps, running):
@@ -192,20 +168,14 @@ def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, mon
             running[name] = oracle.create_trial(name)
         return {name: trial.trial_id for name, trial in running.items()}
 
-    def begin(folder):
-        oracle = make(60)
-        oracle.verbose = 0
-        oracle._set_project_dir(str(tmp_path / folder), "project")
-        return oracle
-
-    whole, running = begin("whole"), {}
+    whole, running = project(make(60), "whole"), {}
     work(whole, range(25), running)
     holders = work(whole, range(25, 40), running)
 
-    killed = begin("killed")
+    killed = project(make(60), "killed")
     work(killed, range(25), {})
     assert killed.store.journal.length > 0  # the state on the disk is older than the search
-    again = begin("killed")
+    again = project(make(60), "killed")
     again.reload()
     assert again.get_state()["search"] == killed.get_state()["search"]
     assert again.end_order == killed.end_order and again.start_order == killed.start_order
@@ -218,31 +188,26 @@ def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, mon
     assert values[0] == values[1]
 
 
-def test_a_distributed_search_resumed_alone_runs_all_that_was_at_work(tmp_path, monkeypatch):
+def test_a_distributed_search_resumed_alone_runs_all_that_was_at_work(project, become, monkeypatch):
     """The workers of before are gone: their trials wait, in their order."""
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    oracle = make()
-    oracle.verbose = 0
-    oracle._set_project_dir(str(tmp_path), "project")
+    become("chief")
+    oracle = project(make())
     for name in "abc":
         oracle.create_trial(name)
     oracle.save(whole=True)
     monkeypatch.delenv("KERASTUNER_ORACLE_IP")
-    alone = make()
-    alone._set_project_dir(str(tmp_path), "project")
+    alone = project(make())
     alone.reload()
     assert alone.leases.waiting == ["00", "01", "02"] and not alone.ongoing_trials
 
 
-def test_lost_workers_are_counted_across_restarts(tmp_path, monkeypatch):
+def test_lost_workers_are_counted_across_restarts(project, become):
     """A trial that needs too much memory may end the chief on the same machine as well."""
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    become("chief")
     now = [1000.0]
     for number in range(3):
-        oracle = make(lease=10)
-        oracle.verbose = 0
+        oracle = project(make(lease=10))
         oracle.leases.clock = lambda: now[0]
-        oracle._set_project_dir(str(tmp_path), "project")
         if number:
             oracle.reload()
         trial = oracle.create_trial("worker")

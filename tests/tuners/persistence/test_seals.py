@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from tests.tuners.persistence.damages import DAMAGES, flip
 from tuners.persistence import json_files
 from tuners.persistence.seals import NAME, DamagedFileError, seal, sealed_names, whole
 
@@ -19,13 +20,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_bytes(b""),
-    "half": lambda path: path.write_bytes(path.read_bytes()[:7]),
-    "a byte": lambda path: path.write_bytes(path.read_bytes()[:3] + b"?" + path.read_bytes()[4:]),
-    "a byte more": lambda path: path.write_bytes(path.read_bytes() + b"?"),
-}
+DAMAGES = {**DAMAGES, "a byte": flip(0.5), "a byte more": lambda path: path.write_bytes(path.read_bytes() + b"?")}
 
 
 def test_what_is_whole_is_left_alone(folder):

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from tests.tuners.persistence.damages import DAMAGES, flip
 from tuners.persistence import json_files
 from tuners.persistence.trial_store import TrialStore
 
@@ -118,21 +119,6 @@ def test_the_end_of_a_search_is_written_whole(search):
     assert not search.store.save(search.state, whole=True)  # nothing has happened since
 
 
-DAMAGES = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_text(""),
-    "half": lambda path: path.write_text(path.read_text()[: len(path.read_text()) // 2]),
-    "a byte": lambda path: path.write_bytes(flip(path.read_bytes())),
-}
-
-
-def flip(content):
-    """Another digit in the middle, which leaves valid JSON."""
-    digits = [index for index, byte in enumerate(content) if chr(byte).isdigit()]
-    middle = min(digits, key=lambda index: abs(index - len(content) // 2))
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A search that was killed in its 25th trial: state, journal, and a version before each."""
@@ -145,7 +131,7 @@ def project(tmp_path_factory):
     return search.store.folder
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), flip(0.5)], ids=[*DAMAGES, "a byte"])
 @pytest.mark.parametrize(
     "names",
     [
@@ -168,7 +154,7 @@ def test_no_result_is_lost_by_damage(names, damage, project, tmp_path):
     """Each result stands in two files at least, of which each has a version before."""
     folder = shutil.copytree(project, tmp_path / "project")
     for name in names:
-        DAMAGES[damage](folder / name)
+        damage(folder / name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         saved = TrialStore(folder).read()

@@ -1,27 +1,24 @@
 """What a user of KerasTuner expects of `search`: datasets, a split, logs for TensorBoard, output inside a trial."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tuners.small import CHILDREN, EAGER, RECIPE, SPACE, VALIDATION, X_VAL, Y_VAL, X, Y
-from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner
+from tests.tuners.small import RECIPE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, one_shot_tuner, search, supernet_tuner
 from tuners.tuners.trial_inputs import arrays_of, make_data
 
 SHAPES = {"input_shape": (8, 8, 1), "num_classes": 3, "seed": 0}
 
 
 def supernets(folder, **options):
-    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, compile_options=EAGER)
-    settings = {"max_trials": 1, "training": RECIPE, "report": False, "directory": folder}
-    return SupernetTuner(hypermodel, **{**settings, **options})
+    return supernet_tuner(folder, max_trials=1, **options)
 
 
 def children(folder, **options):
-    settings = {"max_trials": 2, "retrain_best": 1, "training": RECIPE, "report": False, "directory": folder}
-    shared = SharedWeights(compile_options=EAGER)
-    return OneShotTuner(CHILDREN, (8, 8, 1), 3, shared_weights=shared, **{**settings, **options})
+    return one_shot_tuner(folder, retrain_best=1, **options)
 
 
 def batches(x, y, size=5):
@@ -96,6 +93,26 @@ def test_bytes_are_searched_and_trained_on_alike():
     with pytest.warns(UserWarning, match="x / 255"):
         (part,) = make_data((X * 255).astype("uint8"), Y, VALIDATION, None, (8, 8, 1), 3, seed=0)
     assert part.x.dtype == "float32" and part.x.max() <= 1
+
+
+# Interrupted ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "kind"), [(supernets, "BilevelTrainer"), (children, "ENASTrainer")])
+def test_an_interrupted_search_resumes_where_it_was_and_ends_as_if_uninterrupted(make, kind, tmp_path):
+    """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
+    seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2)}
+    for stop in ((kind, 1), ("Functional", 1)):
+        with pytest.raises(KeyboardInterrupt):
+            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
+    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
+    assert seen == [(name, epoch) for name in (kind, "Functional") for epoch in (0, 1, 1)]
+    whole = search(make(tmp_path / "whole", **settings), epochs=2)
+    assert killed.get_best_genotypes(9) == whole.get_best_genotypes(9)
+    scores, metrics = [], []
+    for tuner in (killed, whole):
+        scores.append([trial.score for trial in tuner.best_trials(9)])
+        metrics.append(tuner.result(tuner.best_trials(1)[0])["metrics"])
+    assert scores[0] == pytest.approx(scores[1]) and metrics[0] == pytest.approx(metrics[1], rel=1e-4)
 
 
 # Logs and output ------------------------------------------------------------------------------------------

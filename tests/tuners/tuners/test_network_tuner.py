@@ -251,14 +251,7 @@ def test_objectives_are_those_that_a_network_reports(make):
         tuner.require_objective(DATA, ["search_val_loss"])
 
 
-def test_models_are_built_in_the_scope_of_the_distribution_strategy(make):
-    entered = []
-
-    @contextlib.contextmanager
-    def scope():
-        entered.append(True)
-        yield
-
-    for strategy in (SimpleNamespace(scope=scope), None):
+def test_models_are_built_in_the_scope_of_the_distribution_strategy(make, noted_scope):
+    for strategy in (SimpleNamespace(scope=noted_scope), None):
         with make(distribution_strategy=strategy).scope():
-            assert entered == [True]
+            assert noted_scope.notes == ["entered", *["left"] * (strategy is None)]

@@ -1,7 +1,6 @@
 """OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones resume."""
 
 import contextlib
-import dataclasses
 import io
 import shutil
 
@@ -14,21 +13,10 @@ from kerasnas.search import Controller
 from kerasnas.spaces import DARTSSpace, ENASMicroSpace
 from kerasnas.tasks.splits import stratified_split
 from tests.tuners.small import CHILDREN as SPACE
-from tests.tuners.small import EAGER, RECIPE, VALIDATION, Epochs, X, Y
+from tests.tuners.small import EAGER, RECIPE, VALIDATION, Epochs, X, Y, search
+from tests.tuners.small import one_shot_tuner as make
 from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle
 from tuners.tuners.progress import primitives_in_words
-
-
-def make(folder, **options):
-    settings = {"max_trials": 6, "retrain_best": 2, "training": RECIPE, "report": False, "project_name": "project"}
-    settings |= {"shared_weights": SharedWeights(compile_options=EAGER), "directory": folder}
-    return OneShotTuner(SPACE, (8, 8, 1), 3, **{**settings, **options})
-
-
-def search(tuner, **options):
-    data = {} if tuner.folds else {"validation_data": VALIDATION}
-    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
-    return tuner
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +71,10 @@ def test_results_summary(searched, capsys):
     assert output.startswith("3 best of 6 trials") and output.count("val_loss") == 2 and "score" in output
     assert primitives_in_words(searched.get_best_genotypes()[0]) in output
     assert searched.output.startswith("Shared weights trained for 1 epochs") and "from scratch" in searched.output
+    rows = [line.split()[0] for line in searched.output.splitlines()]
+    scores = [trial.score for trial in searched.oracle.trials.values()]
+    better = [str(place + 1) for place, score in enumerate(scores) if score > max(scores[:place], default=-1)]
+    assert [number for number in rows if number.isdigit()] == better != list("123456")  # each better child has a row
 
 
 def test_more_trials_continue_with_the_same_shared_weights(tmp_path, searched):
@@ -145,20 +137,3 @@ def test_bad_arguments(tmp_path):
         search(OneShotTuner(darts, (8, 8, 1), 3, training=RECIPE, directory=tmp_path / "darts"))
     with pytest.raises(keras_tuner.errors.FatalValueError, match=r"objective 'val_acc'. Did you mean 'val_accuracy'"):
         search(make(tmp_path, objective=keras_tuner.Objective("val_acc", "max")))
-
-
-@pytest.mark.slow
-def test_an_interrupted_search_resumes_where_it_was(tmp_path, searched):
-    seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2), "retrain_best": 1}
-    for stop in (("ENASTrainer", 1), ("Functional", 1)):
-        with pytest.raises(KeyboardInterrupt):
-            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
-    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
-    begun = [("ENASTrainer", 0), ("ENASTrainer", 1), ("ENASTrainer", 1)]
-    assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
-    whole = search(make(tmp_path / "whole", **settings), epochs=2)
-    for name, trial in whole.oracle.trials.items():
-        assert killed.oracle.trials[name].score == trial.score
-        assert killed.genotype(killed.oracle.trials[name]) == whole.genotype(trial)
-    metrics = [tuner.result(tuner.trained_trials()[0])["metrics"] for tuner in (killed, whole)]
-    assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)

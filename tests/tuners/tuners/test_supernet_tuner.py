@@ -13,21 +13,9 @@ import pytest
 import kerasnas
 from kerasnas import BilevelTrainer
 from kerasnas.tasks.splits import stratified_split
-from tests.tuners.small import EAGER, RECIPE, RNG, SPACE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, eager
-from tuners import SupernetHyperModel, SupernetTuner
-
-
-def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
-    if hypermodel is None:
-        hypermodel = SupernetHyperModel(space, (8, 8, 1), 3, filters=list(filters), compile_options=EAGER)
-    settings = {"max_trials": 2, "training": RECIPE, "report": False, "directory": folder, "project_name": "project"}
-    return SupernetTuner(hypermodel, **{**settings, **options})
-
-
-def search(tuner, **options):
-    data = {} if tuner.folds else {"validation_data": VALIDATION}
-    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
-    return tuner
+from tests.tuners.small import EAGER, RECIPE, RNG, SPACE, VALIDATION, X_VAL, Y_VAL, Epochs, X, Y, eager, search
+from tests.tuners.small import supernet_tuner as make
+from tuners import SupernetHyperModel
 
 
 class Reads:
@@ -212,22 +200,6 @@ def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_
 
 
 # Interrupted -------------------------------------------------------------------------------------
-@pytest.mark.slow
-def test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted(tmp_path):
-    """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
-    seen, settings = [], {"max_trials": 1, "training": dataclasses.replace(RECIPE, epochs=2)}
-    for stop in (("BilevelTrainer", 1), ("Functional", 1)):
-        with pytest.raises(KeyboardInterrupt):
-            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
-    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
-    begun = [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1)]
-    assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
-    whole = search(make(tmp_path / "whole", **settings), epochs=2)
-    assert killed.get_best_genotypes() == whole.get_best_genotypes()
-    metrics = [tuner.result("0")["metrics"] for tuner in (killed, whole)]
-    assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
-
-
 @pytest.mark.slow
 def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     tuner = make(tmp_path, max_trials=1)

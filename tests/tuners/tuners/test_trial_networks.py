@@ -48,17 +48,11 @@ def test_more_is_better_and_what_is_not_finite_is_worst(objective, value, expect
 
 
 @pytest.mark.slow
-def test_a_network_is_trained_once_and_its_metrics_are_those_of_the_saved_one(tmp_path):
-    seen, entered = [], []
-
-    @contextlib.contextmanager
-    def scope():
-        entered.append(True)
-        yield
-
-    networks, stages = make(scope=scope), Stages(tmp_path)
+def test_a_network_is_trained_once_and_its_metrics_are_those_of_the_saved_one(noted_scope, tmp_path):
+    seen, networks, stages = [], make(scope=noted_scope), Stages(tmp_path)
     metrics = train(networks, stages, seen)
-    assert seen == [0, 1] and entered == [True] and Genotype.load(tmp_path / "genotype.json") == GENOTYPES[0]
+    assert seen == [0, 1] and noted_scope.notes == ["entered", "left"]
+    assert Genotype.load(tmp_path / "genotype.json") == GENOTYPES[0]
     model = keras.models.load_model(tmp_path / "model.keras")
     loss, accuracy = model.evaluate(*DATA.validation, verbose=0)
     assert metrics["val_loss"] == pytest.approx(loss, rel=1e-5) and metrics["val_accuracy"] == pytest.approx(accuracy)

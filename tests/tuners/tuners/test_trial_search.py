@@ -1,6 +1,5 @@
 """TrialSearch: the search of a trial in a worker, and folds there, as here."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -26,25 +25,18 @@ def hypermodel():
     return SupernetHyperModel(SPACE, (8, 8, 1), 3, filters=[2], compile_options=EAGER)
 
 
-def test_a_copy_in_a_worker_is_the_same_search_and_silent(tmp_path):
-    entered = []
-
-    @contextlib.contextmanager
-    def scope():
-        entered.append(True)
-        yield
-
+def test_a_copy_in_a_worker_is_the_same_search_and_silent(noted_scope, tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Fixed("filters", 2)
-    networks = TrialNetworks(NetworkTraining(SPACE, (8, 8, 1), 3, RECIPE), 2, False, scope, [].append)
+    networks = TrialNetworks(NetworkTraining(SPACE, (8, 8, 1), 3, RECIPE), 2, False, noted_scope, [].append)
     search = TrialSearch(hypermodel(), hp, None, networks, tmp_path, "0", 7, {"epochs": 1}, None, lambda line: None)
     there = ForkingPickler.loads(ForkingPickler.dumps(search))
     assert there.taken_over is there.networks.say is silent
     with there.networks.scope():
-        assert not entered
+        assert not noted_scope.notes
     assert there.hyperparameters.values == {"filters": 2} and (there.seed, there.folder) == (7, tmp_path)
     assert [own.shape for own in there._build().variables] == [own.shape for own in search._build().variables]
-    assert entered == [True]
+    assert noted_scope.notes == ["entered", "left"]
 
 
 @pytest.mark.slow

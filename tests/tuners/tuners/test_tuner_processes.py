@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,17 +17,12 @@ pytestmark = pytest.mark.slow
 HEAD = """
 import pathlib, sys, time
 import keras, keras_tuner, numpy as np
-import kerasnas, tuners
+import tuners
+from tests.tuners.small import CHILDREN, SPACE, VALIDATION, X, Y
 
-folder = pathlib.Path(sys.argv[1])
-darts = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-enas = kerasnas.spaces.ENASMicroSpace(
-    filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"]
-)
-rng = np.random.default_rng(0)
-x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
-data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
+folder, data = pathlib.Path(sys.argv[1]), {"x": X, "y": Y, "validation_data": VALIDATION, "verbose": 0}
 """
+PYTHON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 KILLED = (
     HEAD
     + """
@@ -48,11 +44,11 @@ training = tuners.TrainingRecipe(epochs=12, batch_size=8)
 settings = {"training": training, "directory": folder, "project_name": "project"}
 if sys.argv[2] == "supernet":
     hypermodel = tuners.SupernetHyperModel(
-        darts, (8, 8, 1), 3, filters=[2, 4], trainer_options={"curvature_ratio": None}
+        SPACE, (8, 8, 1), 3, filters=[2, 4], trainer_options={"curvature_ratio": None}
     )
     tuner = tuners.SupernetTuner(hypermodel, max_trials=1, **settings)
 else:
-    tuner = LoggedOneShotTuner(enas, (8, 8, 1), 3, max_trials=12, retrain_best=1, **settings)
+    tuner = LoggedOneShotTuner(CHILDREN, (8, 8, 1), 3, max_trials=12, retrain_best=1, **settings)
 tuner.search(**data, epochs=12, batch_size=4, callbacks=[Log()])
 """
 )
@@ -65,7 +61,7 @@ def start(folder, which, one_order):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **one_order, "KERASTUNER_TUNER_ID": "tuner0"},
+        env={**PYTHON, **one_order, "KERASTUNER_TUNER_ID": "tuner0"},
     )
 
 
@@ -152,14 +148,14 @@ class Replicas(keras.callbacks.Callback):
 
 training = tuners.TrainingRecipe(epochs=1, batch_size=8)
 settings = {"training": training, "distribution_strategy": strategy, "directory": folder}
-hypermodel = tuners.SupernetHyperModel(darts, (8, 8, 1), 3, filters=2)
+hypermodel = tuners.SupernetHyperModel(SPACE, (8, 8, 1), 3, filters=2)
 supernet = tuners.SupernetTuner(hypermodel, max_trials=1, project_name="supernet", **settings)
 one_shot = tuners.OneShotTuner(
-    enas, (8, 8, 1), 3, max_trials=2, retrain_best=1, project_name="one_shot", **settings
+    CHILDREN, (8, 8, 1), 3, max_trials=2, retrain_best=1, project_name="one_shot", **settings
 )
-oracle = tuners.EvolutionOracle(darts, "val_accuracy", max_trials=1)
+oracle = tuners.EvolutionOracle(SPACE, "val_accuracy", max_trials=1)
 stock = keras_tuner.Tuner(
-    oracle, tuners.GenotypeHyperModel(darts, (8, 8, 1), 3), distribution_strategy=strategy, directory=folder,
+    oracle, tuners.GenotypeHyperModel(SPACE, (8, 8, 1), 3), distribution_strategy=strategy, directory=folder,
     project_name="stock",
 )
 for tuner in (supernet, one_shot, stock):
@@ -175,7 +171,7 @@ for tuner in (supernet, one_shot, stock):
 
 
 def test_on_two_devices_with_a_mirrored_strategy(tmp_path):
-    done = subprocess.run([sys.executable, "-c", MIRRORED, str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", MIRRORED, str(tmp_path)], capture_output=True, text=True, env=PYTHON)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line.split() for line in done.stdout.splitlines()]
     fits = [line[1:] for line in lines if line and line[0] == "FIT"]
