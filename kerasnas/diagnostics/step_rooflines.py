@@ -87,12 +87,8 @@ def rooflines(config: TimingConfig, data: Dataset, peaks: Peaks) -> Iterator[tup
 
     def search(watch: keras.callbacks.Callback) -> None:
         searches.append(make_search(dataclasses.replace(config, architecture_warmup_epochs=0), space, data))
-        sizes: dict[str, Any] = {
-            "batch_size": batch_size,
-            "validation_split": config.validation_split,
-            "epochs": epochs,
-        }
-        searches[0].fit(x, y, callbacks=[watch], verbose=0, **sizes)
+        how: dict[str, Any] = {"validation_split": config.validation_split, "callbacks": [watch], "verbose": 0}
+        searches[0].fit(x, y, batch_size=batch_size, epochs=epochs, **how)
 
     yield "Search step", recorded_step(search, steps, peaks)
     training = NetworkTraining(space, data.input_shape, data.num_classes, TrainingRecipe(task=data.task))
@@ -116,7 +112,6 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     """
     backend.use_one_core()
     data = checked_data(config)
-    make_space(config, data)  # before the core is measured
     log(f"Rooflines of one core: {in_words(config, data, search_batch_size(config, data))}.")
     peaks = measure_peaks()
     log(
