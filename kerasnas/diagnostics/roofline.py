@@ -118,7 +118,7 @@ def _row(kind: Kind, step: Roofline, peaks: Peaks) -> dict[str, Any]:
     seconds = max(kind.seconds, 1e-12)
     speed, bandwidth = kind.flops / seconds, kind.bytes / seconds
     values = (
-        *(kind.runs, 1e3 * kind.seconds, 100 * kind.seconds / step.recorded, kind.flops / 1e9, kind.bytes / 1e6),
+        *(round(kind.runs), 1e3 * kind.seconds, 100 * kind.seconds / step.recorded, kind.flops / 1e9, kind.bytes / 1e6),
         *(speed / 1e9, bandwidth / 1e9, 100 * speed / peaks.flops, 100 * bandwidth / peaks.bytes),
         100 * kind.limit / seconds,
     )
