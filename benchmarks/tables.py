@@ -77,6 +77,7 @@ PAGES = {
         (
             "compare_pytorch",
             "search_step",
+            "roofline",
             "training_speed",
             "proxyless_memory",
             "latency",

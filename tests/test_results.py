@@ -28,7 +28,13 @@ HELPERS |= {"skeleton.py", "tracked.py", "tracked_cells.py"}
 NO_TABLE = HELPERS | {"tables.py", "stale.py", "free_images.py", "pretrain_folds.py"}
 NO_TABLE |= {name for name in SCRIPTS if name.startswith("convert_")}
 MODULES = ("tracked", "tracked_cells", "skeleton", "tables", "stale")
-TIMINGS = {"search_step", "executors_overhead", "executors_throughput", "executors_kill"}  # a row is a measurement
+TIMINGS = {
+    "search_step",
+    "roofline",
+    "executors_overhead",
+    "executors_throughput",
+    "executors_kill",
+}  # a row is a measurement
 KEYS = {"question", "command", "commit", "dirty", "date", "versions", "machine", "seeds", "settings", "code"}
 KEYS |= {"intervals", "columns", "rows", "note", "runs"}
 

@@ -21,6 +21,7 @@ if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow_fused import folded_calls, fused_call
     from kerasnas.backend.tensorflow_internals import traced_once
     from kerasnas.backend.tensorflow_lite import lite_call
+    from kerasnas.backend.tensorflow_recording import recorded_operations, use_one_core
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
@@ -47,6 +48,7 @@ elif keras.backend.backend() == "jax":
         split_cpu,
         traced_once,
         unscaled,
+        use_one_core,
         value_and_grad,
         values,
     )

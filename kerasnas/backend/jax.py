@@ -123,6 +123,11 @@ def lite_call(model: keras.Model, inputs: Sequence[Any]) -> None:
     return None
 
 
+def use_one_core() -> None:
+    """Raise ValueError: XLA leaves no operations; see `kerasnas.backend.tensorflow_recording.recorded_operations`."""
+    raise ValueError("A roofline needs Keras' TensorFlow backend: on JAX, XLA makes one program of all operations.")
+
+
 def map_tasks(function: Callable, elements: Any) -> Any:
     """Vectorize `function` over tasks and stack the results; see `kerasnas.backend.tensorflow.map_tasks`.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +18,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.ops import gen_resource_variable_ops
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 _PASSES = (
     "arithmetic_optimization",
@@ -33,6 +35,8 @@ _PASSES = (
     "use_plugin_optimizers",
 )
 """Passes of the graph optimizer that `pruned_only` disables, by their names in `RewriterConfig`."""
+
+_all_inlined: list[bool] = []  # one entry per open context of `all_inlined`
 
 
 def gradient_registry() -> MutableMapping[str, Any]:
@@ -96,7 +100,20 @@ def traced_once(function: Callable) -> Any:
 
     With the public API the graph optimizer may inline it.
     """
-    return inlined(function, experimental_attributes={"_noinline": True})
+    return inlined(function, **({} if _all_inlined else {"experimental_attributes": {"_noinline": True}}))
+
+
+@contextlib.contextmanager
+def all_inlined() -> Iterator[None]:
+    """A context in which `traced_once` makes functions that are inlined, as the public `tf.function` does.
+
+    `executed_graphs` has no graphs of functions that are not.
+    """
+    _all_inlined.append(True)
+    try:
+        yield
+    finally:
+        _all_inlined.pop()
 
 
 def inlined(function: Callable, **options: Any) -> Any:
@@ -153,3 +170,40 @@ def frozen(function: Any) -> Any:
     The public converters of LiteRT do this after they have written a model to disk, in several times the time.
     """
     return convert_variables_to_constants_v2(function)
+
+
+@contextlib.contextmanager
+def executed_graphs() -> Iterator[list[Any]]:
+    """A context whose end fills a list with the graphs of functions first called in it, as they are executed.
+
+    The public `tf.function` shows its graph as traced, before operations are removed, replaced and fused.
+    """
+    eager, graphs = context.context(), list[Any]()
+    eager.enable_graph_collection()
+    try:
+        yield graphs
+        graphs.extend(eager.export_run_metadata().partition_graphs)
+    finally:
+        eager.disable_graph_collection()
+
+
+def profiled_operations(folder: Path) -> Iterator[tuple[str, str, float]]:
+    """Yield node, kind and seconds of each operation that `tf.profiler` recorded in `folder`.
+
+    The seconds are its own, without those of operations that ran inside it. The public API writes the file, for
+    TensorBoard, and does not read it.
+    """
+    for file in folder.rglob("*.xplane.pb"):
+        for plane in xplane_pb2.XSpace.FromString(file.read_bytes()).planes:
+            kinds = {key: one.display_name for key, one in plane.event_metadata.items() if one.display_name}
+            names = {key: plane.event_metadata[key].name for key in kinds}
+            for line in plane.lines:
+                events = [(e.offset_ps, -e.duration_ps, e.metadata_id) for e in line.events if e.metadata_id in kinds]
+                inside: list[list[Any]] = []  # end, key and own time of operations that are running
+                for begin, minus, key in [*sorted(events), (float("inf"), 0, 0)]:
+                    while inside and inside[-1][0] <= begin:
+                        _, done, own = inside.pop()
+                        yield names[done].removesuffix(f":{kinds[done]}"), kinds[done], 1e-12 * own
+                    if inside:
+                        inside[-1][2] += minus
+                    inside.append([begin - minus, key, -minus])

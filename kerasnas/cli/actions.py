@@ -223,10 +223,11 @@ def plot(values: flags.FlagValues) -> None:
 
 
 def time(values: flags.FlagValues) -> None:
-    """Time a search step."""
-    from kerasnas.diagnostics import step_timing
+    """Time a search step, or its operations."""
+    from kerasnas.diagnostics import step_rooflines, step_timing
 
-    step_timing.measure(settings(step_timing.TimingConfig, values))
+    config = settings(step_timing.TimingConfig, values)
+    (step_rooflines if config.roofline else step_timing).measure(config)
 
 
 def benchmark(values: flags.FlagValues) -> None:

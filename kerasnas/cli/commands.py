@@ -333,14 +333,17 @@ COMMANDS: dict[str, Command] = {
             "time a search step on this machine, and estimate the time of a search.",
             "    kerasnas time\n"
             "    kerasnas time --filters=16 --num_cells=8 --dataset=my_images/ --epochs=50\n"
+            "    kerasnas time --roofline\n"
             "\n"
             "Takes about a minute on an idle machine. Only the size and number of the images and the number of\n"
-            "classes matter. Writes no file.",
+            "classes matter. Writes no file. --roofline prints the operations of a search step, and of a training\n"
+            "step of a derived network, in place of the estimate: time, arithmetic and memory traffic of each kind,\n"
+            "beside what one core of this machine can do.",
             actions.time,
             diagnostic="step_timing:TimingConfig",
             shown=(
                 *("dataset", "space", "filters", "num_cells", "num_nodes", "primitives", "batch_size", "epochs"),
-                *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "config"),
+                *("hypergradient", "relaxation", "partial_channels", "image_size", "steps", "roofline", "config"),
             ),
         ),
         Command(

@@ -1,4 +1,4 @@
-"""Diagnostics: strategies compared on tables, the time of a search step, and an examination of the machine.
+"""Diagnostics: strategies compared on tables, the time of a search step and its operations, a machine examined.
 
 Internal: `kerasnas benchmark`, `kerasnas time` and `kerasnas doctor` are the face.
 """

@@ -15,12 +15,14 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend.memory import peak_memory_gib
 from kerasnas.cost.counting import macs
+from kerasnas.datasets import Dataset
 from kerasnas.methods.assembly import checked_data, make_space
 from kerasnas.methods.gradient.settings import StepConfig
 from kerasnas.methods.gradient.supernet import make_supernet, search_batch_size
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.runs.settings import setting
 from kerasnas.search import BilevelTrainer
+from kerasnas.spaces import SearchSpace
 from kerasnas.trainers.data_split import pair_halves
 
 WEIGHT_STEP = 3
@@ -41,6 +43,11 @@ class TimingConfig(StepConfig):
     """Settings of `kerasnas time`: a measurement of the search step."""
 
     steps: int = setting(10, "Number of steps that are timed, after a first one that is not like the others.", least=1)
+    roofline: bool = setting(
+        False,
+        "Print the operations of a search step, and of a training step of a derived network, in place of the estimate: "
+        "their time, arithmetic and memory traffic, beside what one core can do. TensorFlow only.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +163,27 @@ def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup
     return seconds + (frozen * statistics.median(timing.warmup_s) if frozen else 0.0)
 
 
+def make_search(config: TimingConfig, space: SearchSpace, data: Dataset) -> BilevelTrainer:
+    """Return the compiled search whose step is timed."""
+    search = BilevelTrainer(
+        make_supernet(config, space, data),
+        hypergradient=config.hypergradient,
+        architecture_warmup_epochs=config.architecture_warmup_epochs,
+        auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in config.changed() else "auto",
+    )
+    search.compile(loss=data.task.loss(), metrics=data.task.metrics())
+    return search
+
+
+def in_words(config: TimingConfig, data: Dataset, batch_size: int) -> str:
+    """Return what decides the time of a step."""
+    return (
+        f"{config.space} space, {config.filters} filters, {config.num_cells} cells, "
+        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} "
+        f"{data.modality.plural} of {data.name}, batches of 2 x {batch_size}"
+    )
+
+
 @checks.arguments(config=TimingConfig, log=checks.function)
 def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     """Measure the search step of these settings on this machine, and tell what a whole search would take.
@@ -172,26 +200,15 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     steps_per_epoch = len(
         pair_halves(data.x_train, data.y_train, None, config.validation_split, batch_size=batch_size, task=data.task)
     )
-    supernets = []
+    searches = []
 
     def build() -> BilevelTrainer:
-        supernets.append(make_supernet(config, space, data))
-        search = BilevelTrainer(
-            supernets[0],
-            hypergradient=config.hypergradient,
-            architecture_warmup_epochs=config.architecture_warmup_epochs,
-            auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in config.changed() else "auto",
-        )
-        search.compile(loss=data.task.loss(), metrics=data.task.metrics())
-        return search
+        searches.append(make_search(config, space, data))
+        return searches[0]
 
-    log(
-        f"Measuring a search step: {config.space} space, {config.filters} filters, {config.num_cells} cells, "
-        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} "
-        f"{data.modality.plural} of {data.name}, batches of 2 x {batch_size}."
-    )
+    log(f"Measuring a search step: {in_words(config, data, batch_size)}.")
     timing = measure_step(build, data.x_train, data.y_train, batch_size, config.steps, config.validation_split)
-    peak, flops = matmul_peak(), step_flops(supernets[0], batch_size, config.hypergradient)
+    peak, flops = matmul_peak(), step_flops(searches[0].supernet, batch_size, config.hypergradient)
     for name, value in _rows(config, batch_size, timing, peak, flops):
         log(f"  {name:<28}  {value}")
     seconds = search_seconds(timing, steps_per_epoch, config.epochs, config.architecture_warmup_epochs)

@@ -11,6 +11,7 @@ from keras.src.backend.tensorflow import trainer as tensorflow_trainer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.eager import context
 from tensorflow.python.framework import op_callbacks
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from kerasnas.backend import keras_internals, tensorflow_internals
 from kerasnas.backend.keras_internals import (
@@ -29,10 +30,13 @@ from kerasnas.backend.keras_internals import (
 from kerasnas.backend.tensorflow_internals import (
     _PASSES,
     ConverterError,
+    all_inlined,
+    executed_graphs,
     frozen,
     gradient_registry,
     gradients_of_their_graphs,
     in_multi_worker_mode,
+    profiled_operations,
     pruned_only,
     traced_once,
 )
@@ -183,6 +187,9 @@ def test_tensorflow_var_handle_op():
 def test_tensorflow_noinline():
     concrete = traced_once(lambda x: x + 1).get_concrete_function(tf.TensorSpec((), tf.float32))
     assert concrete.function_def.attr["_noinline"].b, "`tf.function` drops the attribute `_noinline`"
+    with all_inlined():
+        concrete = traced_once(lambda x: x + 1).get_concrete_function(tf.TensorSpec((), tf.float32))
+    assert "_noinline" not in concrete.function_def.attr
 
 
 def test_tensorflow_omit_frequent_tracing_warning():
@@ -233,3 +240,40 @@ def test_converter_error():
     traced = tf.function(tf.linalg.eigh, input_signature=[tf.TensorSpec((2, 2))]).get_concrete_function()
     with pytest.raises(ConverterError):
         tf.lite.TFLiteConverter.from_concrete_functions([frozen(traced)]).convert()
+
+
+def test_context_graph_collection():
+    function = tf.function(lambda x: tf.matmul(x, x) + tf.matmul(x, x), input_signature=[tf.TensorSpec((2, 2))])
+    with executed_graphs() as graphs:
+        function(tf.eye(2))
+    tf.function(lambda x: tf.nn.softplus(x))(tf.eye(2))
+    kinds = [node.op.removeprefix("_Mkl") for graph in graphs for node in graph.node]
+    assert kinds.count("MatMul") == 1, f"`Context.export_run_metadata` has graphs that are not optimized: {kinds}"
+    with executed_graphs() as graphs:
+        pass
+    assert not graphs, "`Context.disable_graph_collection` does not end it"
+
+
+def test_xplane(tmp_path):
+    function = tf.function(lambda x: tf.matmul(x, x), input_signature=[tf.TensorSpec((64, 64))])
+    function(tf.eye(64))
+    with tf.profiler.experimental.Profile(str(tmp_path)):
+        function(tf.eye(64))
+    found = {node: (kind, seconds) for node, kind, seconds in profiled_operations(tmp_path)}
+    assert found["MatMul"][0].endswith("MatMul"), f"`XSpace` names operations otherwise: {found}"
+    assert 1e-7 < found["MatMul"][1] < 0.1, f"`XSpace` has no times in picoseconds: {found}"
+
+
+def test_time_of_an_operation_is_without_those_inside_it(tmp_path):
+    space = xplane_pb2.XSpace()
+    plane = space.planes.add()
+    for key, name in enumerate(("call:PartitionedCall", "a/MatMul:MatMul", "a/Relu:Relu"), 1):
+        plane.event_metadata[key].name, plane.event_metadata[key].display_name = name, name.partition(":")[2]
+    plane.event_metadata[9].name = "ExecutorState::Process"
+    line = plane.lines.add()
+    for key, begin, end in ((3, 70, 90), (9, 0, 100), (1, 10, 100), (2, 20, 60), (3, 100, 101)):
+        line.events.add(metadata_id=key, offset_ps=begin, duration_ps=end - begin)
+    (tmp_path / "host.xplane.pb").write_bytes(space.SerializeToString())
+    found = [(node, kind, round(1e12 * seconds)) for node, kind, seconds in profiled_operations(tmp_path)]
+    call = ("call", "PartitionedCall", 90 - 40 - 20)
+    assert found == [("a/MatMul", "MatMul", 40), ("a/Relu", "Relu", 20), call, ("a/Relu", "Relu", 1)]

@@ -219,6 +219,23 @@ def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_roofline_of_one_core(dataset):
+    """In a process of its own, whose threads it sets: the operations take no more than the step, and most of it."""
+    flags = ["--filters=32", "--num_cells=1", "--num_nodes=2", "--batch_size=8", "--steps=3", "--stem_strides=1"]
+    environment = {name: value for name, value in os.environ.items() if "NUM_" not in name}
+    command = [sys.executable, "-m", "kerasnas", "time", "--roofline", f"--dataset={dataset}", *flags]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    tables = done.stdout.split("\n\n")[1:3]
+    assert [words.split(" step")[0] for words in tables] == ["Search", "Training"]
+    for title, header, *lines in map(str.splitlines, tables):
+        found = {line.split("  ")[0]: line for line in lines}
+        lost = float(found["no operation"].split()[-1])
+        times = [float(line.split()[header.split().index("ms")]) for name, line in found.items() if " " not in name]
+        whole = float(found["whole step"].split()[3])
+        assert 0 < lost < 50 and 0.5 * whole < sum(times) < whole, title
+
+
 # Help ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_at_most_15_flags_and_all_of_them_when_asked(command, capsys):

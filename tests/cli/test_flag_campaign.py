@@ -17,7 +17,7 @@ from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
 from kerasnas.constraints import Interval
 from kerasnas.deployment import serving
-from kerasnas.diagnostics import comparison, doctor, step_timing
+from kerasnas.diagnostics import comparison, doctor, step_rooflines, step_timing
 from kerasnas.export.classifier import save_classifier
 from kerasnas.methods import pretraining
 from kerasnas.methods.gradient import method as gradient
@@ -97,6 +97,7 @@ def place(tmp_path, monkeypatch):
         (pretraining, ("JointBatches",)),
         (comparison, ("run_searches",)),
         (step_timing, ("measure_step", "matmul_peak")),
+        (step_rooflines, ("measure_peaks",)),
         (doctor, ("_in_own_process",)),
         (serving, ("_listening",)),
     ):
