@@ -1,5 +1,6 @@
 """Values and batches of searches, and comparisons of them, for the tests of this folder."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -26,6 +27,12 @@ def state_of(search):
 def halves(data, validation, count=8, dtype="float32"):
     """A pair of batches of the first samples of either half."""
     return tuple((tf.constant(x[:count].astype(dtype)), tf.constant(y[:count])) for x, y in (data, validation))
+
+
+def noting(read, when="on_epoch_end"):
+    """A list, and a callback that adds to it what `read()` returns at each such moment."""
+    seen = []
+    return seen, keras.callbacks.LambdaCallback(**{when: lambda at, logs=None: seen.append(read())})
 
 
 def still(search):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas import BilevelTrainer
+from kerasnas import BilevelTrainer, MixedOp
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import NASBench201Space
@@ -16,7 +16,7 @@ from kerasnas.trainers import gradients
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.data_split import pair_halves
 from tests.trainers.conftest import CLASSES, SHAPE, SPACE
-from tests.trainers.kit import arrays, same, same_state, still
+from tests.trainers.kit import arrays, noting, same, same_state, still
 
 KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
 
@@ -323,12 +323,9 @@ def test_defaults_are_the_papers(space):
 
 
 def test_default_rate_is_annealed_by_a_cosine(make_search, plain_rates, data):
-    rates = []
     search = still(make_search())
-    read = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate))
-    )
-    search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[read])
+    rates, note = noting(lambda: float(search.optimizer.learning_rate))
+    search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[note])
     expected = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
     assert rates == pytest.approx(expected)
     search.compile(**plain_rates(0.1, 0.2), run_eagerly=True)  # given ones keep their rates
@@ -353,8 +350,6 @@ def test_functional_model_with_mixed_ops(user_model, make_search, data):
 
 
 def test_model_with_two_inputs(make_search):
-    from kerasnas import MixedOp
-
     inputs = [keras.Input((8, 8, 1)), keras.Input((2,))]
     x = keras.layers.Flatten()(MixedOp(["skip_connect", "max_pool_3x3"], filters=1)(inputs[0]))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()([x, inputs[1]])))

@@ -11,6 +11,7 @@ from kerasnas.callbacks.state import snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
+from tests.trainers.kit import noting
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
 
@@ -129,8 +130,8 @@ class SpoiledBatches(ArrayBatches):
 def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_path, half, eager):
     kinds = {"training": ArrayBatches, "validation": ArrayBatches, half: SpoiledBatches}
     search = make_search(compile={"run_eagerly": eager})
-    states = [snapshot(search)]
-    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: states.append(snapshot(search)))
+    states, note = noting(lambda: snapshot(search))
+    first = snapshot(search)
     checkpoint = SearchCheckpoint(tmp_path)
     with pytest.raises(NonFiniteError, match=f"{half} loss.*epoch 2, step 3.*start of epoch 2 was restored") as caught:
         search.fit(
@@ -138,16 +139,16 @@ def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_
             validation_data=kinds["validation"](*data, batch_size=8),
             epochs=3,
             verbose=0,
-            callbacks=[follow, checkpoint],
+            callbacks=[note, checkpoint],
         )
     assert "learning rate" in str(caught.value)
     if half == "training":
         assert "validation loss" not in str(caught.value)
-    assert len(states) == 2
+    (ended,) = states
     state = snapshot(search)
     assert all(np.isfinite(array).all() for array in state.values())
-    assert all(np.array_equal(state[name], states[1][name]) for name in state)
-    assert any(not np.array_equal(state[name], states[0][name]) for name in state)
+    assert all(np.array_equal(state[name], ended[name]) for name in state)
+    assert any(not np.array_equal(state[name], first[name]) for name in state)
 
     fresh = make_search(seed=5)
     assert SearchCheckpoint(tmp_path).restore(fresh) == 1
