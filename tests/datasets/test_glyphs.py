@@ -76,9 +76,9 @@ def test_another_size_is_the_same_character():
         assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.95
 
 
-def nearest_neighbor(data, shots=1):
+def nearest_neighbor(data):
     """The share of 5-way queries that the nearest support image, in pixels, answers right."""
-    sampler, right = EpisodeSampler(data.x, data.y, shots=shots), []
+    sampler, right = EpisodeSampler(data.x, data.y), []
     for index in range(150):
         episode = sampler.episode(index)
         support, query = (part[0].reshape(len(part[0]), -1) for part in (episode.support, episode.query))

@@ -41,10 +41,9 @@ def test_fit_anneals_it_over_the_epochs_in_which_the_alphas_learn(make_search, d
     assert fitted_rates(again, *data, batch_size=8, epochs=2, steps_per_epoch=3)[-1] == cosine(0.2 / 3, 0)
 
 
-def test_a_rate_that_is_given_wins(make_search, data):
-    data = tuple(part[:16] for part in data)
+def test_a_rate_that_is_given_wins(make_search, few):
     search = still(make_search(compile={"architecture_optimizer": keras.optimizers.SGD(0.02)}))
-    assert fitted_rates(search, *data, batch_size=8, epochs=2) == pytest.approx([0.02, 0.02])
+    assert fitted_rates(search, *few, batch_size=8, epochs=2) == pytest.approx([0.02, 0.02])
 
 
 @pytest.mark.slow

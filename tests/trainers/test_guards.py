@@ -31,12 +31,6 @@ def tiny():
     return space, space.build_supernet((8, 8, 1), 3)
 
 
-@pytest.fixture(scope="module")
-def few(data):
-    """16 of the images: a step an epoch, of eight from either half."""
-    return tuple(part[:16] for part in data)
-
-
 # Curvature ---------------------------------------------------------------------------------------------------
 def test_hessian_vector_product_of_a_quadratic():
     rng = np.random.default_rng(0)

@@ -420,7 +420,7 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
     ("name", "eager"),
     [("finite_difference", True), ("first_order", False), ("first_order", True), ("unrolled", True)],
 )
-def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
+def test_a_step_draws_once_for_each_level(make_search, few, few_held_out, name, eager):
     """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
     space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
     supernet = space.build_supernet((8, 8, 1), 3, relaxation=Dirichlet(seed=7))
@@ -432,8 +432,7 @@ def test_a_step_draws_once_for_each_level(make_search, data, validation, name, e
     assert draws > 0
     generator.assign([7, 0])
     counts, note = noting(lambda: np.array(generator).tolist(), "on_train_batch_end")
-    data, validation = (tuple(part[:16] for part in half) for half in (data, validation))
-    search.fit(*data, validation_data=validation, batch_size=8, epochs=1, verbose=0, callbacks=[note])
+    search.fit(*few, validation_data=few_held_out, batch_size=8, epochs=1, verbose=0, callbacks=[note])
     assert counts == [[7, 2 * draws], [7, 4 * draws]]
 
 
