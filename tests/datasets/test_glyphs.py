@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets import EpisodeSampler, glyphs
+from kerasnas.datasets.pools import LabelledImages
 
 module = importlib.import_module("kerasnas.datasets.glyphs")  # the package's attribute is the function
 
@@ -53,6 +54,14 @@ def test_the_set_is_whole():
     border = np.concatenate([data.x[:, 0], data.x[:, -1], data.x[:, :, 0], data.x[:, :, -1]])
     assert border.mean() < 0.02  # within the image
     assert all(data.x.reshape(270, -1).sum(axis=1) > 10)  # no empty one
+
+
+@pytest.mark.parametrize("alphabets", [("Greek",), ("Greek", 2), ["Greek", "Latin"], "Greek"])
+def test_each_class_has_an_alphabet_or_none_has(alphabets):
+    x, y, classes = np.zeros((2, 8, 8, 1), "float32"), np.arange(2), ("alpha", "b")
+    assert LabelledImages(x, y, classes).alphabets == ()
+    with pytest.raises(ValueError, match=r"`alphabets`\. Expected a tuple of the alphabets of the 2 classes"):
+        LabelledImages(x, y, classes, alphabets)
 
 
 def test_a_character_is_the_same_in_any_set():

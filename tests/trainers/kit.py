@@ -50,6 +50,6 @@ def same(first, second):
 
 
 def same_state(first, second):
-    """Whether two trainers and their optimizers are equal, bit by bit."""
-    first, second = snapshot(first), snapshot(second)
+    """Whether two trainers and their optimizers, or what `snapshot` kept of them, are equal, bit by bit."""
+    first, second = (one if isinstance(one, dict) else snapshot(one) for one in (first, second))
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)

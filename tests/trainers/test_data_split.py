@@ -11,7 +11,7 @@ from kerasnas.callbacks.state import snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
-from tests.trainers.kit import noting
+from tests.trainers.kit import noting, same_state
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
 
@@ -49,8 +49,7 @@ def test_arrays_that_cannot_be_searched_on(search, x, y, options, words):
     before = snapshot(search)
     with pytest.raises(ValueError, match=words):
         search.fit(x, y, **{"batch_size": 4, "epochs": 1, "verbose": 0, **options})
-    after = snapshot(search)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert same_state(before, search)
 
 
 def test_datasets_that_cannot_be_paired(search):
@@ -143,15 +142,12 @@ def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_
     if half == "training":
         assert "validation loss" not in str(caught.value)
     (ended,) = states
-    state = snapshot(search)
-    assert all(np.isfinite(array).all() for array in state.values())
-    assert all(np.array_equal(state[name], ended[name]) for name in state)
-    assert any(not np.array_equal(state[name], first[name]) for name in state)
+    assert all(np.isfinite(array).all() for array in snapshot(search).values())
+    assert same_state(search, ended) and not same_state(search, first)
 
     fresh = make_search(seed=5)
     assert SearchCheckpoint(tmp_path).restore(fresh) == 1
-    restored = snapshot(fresh)
-    assert all(np.array_equal(state[name], restored[name]) for name in state)
+    assert same_state(search, fresh)
 
 
 def test_sample_weight_and_validation_data_of_the_wrong_form():

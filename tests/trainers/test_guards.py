@@ -13,7 +13,6 @@ from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad
 from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule
 from kerasnas.callbacks.schedules import ArchitectureWarmup
-from kerasnas.callbacks.state import snapshot
 from kerasnas.cost import COSTS
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.primitives import MixedOp
@@ -23,7 +22,7 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.tasks.splits import stratified_split
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
 from tests.trainers.conftest import CLASSES, SHAPE, SPACE
-from tests.trainers.kit import noting, state_of, still
+from tests.trainers.kit import noting, same_state, state_of, still
 
 
 def tiny():
@@ -165,8 +164,7 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, few, make_search,
     epoch = checkpoint.restore(again)
     again.fit(*few, batch_size=8, epochs=5, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert len(checkpoint.history["loss"]) == 3
-    for name, value in snapshot(search).items():
-        np.testing.assert_array_equal(value, snapshot(again)[name])
+    assert same_state(search, again)
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,17 @@ import tensorflow as tf
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities.images import unit_pixels
-from kerasnas.search import ENASTrainer, RandomSearch
-from kerasnas.spaces import ENASMicroSpace
+from kerasnas.search import RandomSearch
 from kerasnas.trainers.data_split import pair_halves, steps_of
+from tests.trainers.conftest import SHAPE
 from tests.trainers.kit import still
+from tests.trainers.test_one_shot import POOLS, make
 
-SHAPE = (8, 8, 1)
 QUICK = {"epochs": 1, "verbose": 0}
 
 
 def make_enas():
-    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-    search = ENASTrainer(space.build_supernet(SHAPE, 3), space, RandomSearch(space, unique=False))
-    search.compile(run_eagerly=True)
-    return search
+    return make(POOLS, RandomSearch(POOLS, unique=False))
 
 
 @pytest.fixture(params=["bilevel", "enas"])

@@ -15,6 +15,7 @@ from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 from kerasnas.tasks.splits import stratified_split
+from tests.trainers.kit import same_state
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_pool_3x3", "nor_conv_3x3"])
@@ -173,8 +174,7 @@ def test_a_loss_that_is_not_finite_stops_and_restores(data):
     weights, state = snapshot(search), search.controller.get_state()
     with pytest.raises(NonFiniteError, match=r"training loss stopped being finite at epoch 1, step \d"):
         search.fit(*data, **{**SETTINGS, "epochs": 9})
-    for name, value in snapshot(search).items():
-        np.testing.assert_array_equal(value, weights[name])
+    assert same_state(search, weights)
     assert search.controller.get_state() == state
 
 
