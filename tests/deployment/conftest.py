@@ -24,6 +24,17 @@ def fails(capsys):
 
 
 @pytest.fixture
+def told(capsys):
+    """A function that runs a command, and returns what it prints."""
+
+    def told(*arguments):
+        assert cli.main([*map(str, arguments)]) == 0
+        return capsys.readouterr().out
+
+    return told
+
+
+@pytest.fixture
 def solved(monkeypatch):
     """Estimators whose search is a linear model, and the settings and logs that it received."""
     received = []
