@@ -87,23 +87,20 @@ def test_the_halves_are_shuffled_independently(given):
 
 def test_models_that_cannot_be_searched_and_calls_out_of_order(space):
     supernet = space.build_supernet((8, 8, 1), 3)
-    with pytest.raises(ValueError, match=r"Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"):
-        BilevelTrainer(supernet, hypergradient="first_ordr")
-    with pytest.raises(
-        ValueError, match=r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"
-    ):
-        BilevelTrainer(supernet, hypergradient=None)
-    with pytest.raises(
-        ValueError, match=r"`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"
-    ):
-        BilevelTrainer(supernet, max_skips="few")
-    with pytest.raises(ValueError, match=r"`compile\(\)` before"):
-        BilevelTrainer(supernet).fit(X, Y)
     plain = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="plain")
-    with pytest.raises(ValueError, match=r"architecture parameters.*MixedOp.*plain"):
-        BilevelTrainer(plain)
-    with pytest.raises(ValueError, match="built"):
-        BilevelTrainer(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]))
+    skips = "`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"
+    known = r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"
+    nearest = "Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"
+    for call, words in (
+        (lambda: BilevelTrainer(supernet, hypergradient="first_ordr"), nearest),
+        (lambda: BilevelTrainer(supernet, hypergradient=None), known),
+        (lambda: BilevelTrainer(supernet, max_skips="few"), skips),
+        (lambda: BilevelTrainer(supernet).fit(X, Y), r"`compile\(\)` before"),
+        (lambda: BilevelTrainer(plain), r"architecture parameters.*MixedOp.*plain"),
+        (lambda: BilevelTrainer(keras.Sequential([keras.layers.Dense(3)])), "built"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
 
 
 # A loss that stops being finite ---------------------------------------------------------------------------
