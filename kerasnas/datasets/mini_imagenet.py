@@ -87,9 +87,10 @@ def _read_csv(folder: Path, split: str) -> list[tuple[str, str]]:
         raise _missing(file)
     with file.open(newline="", encoding="utf-8") as lines:
         header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
-    if header != _HEADER or not rows or any(len(row) != 2 or not all(row) for row in rows):
-        wrong = next((row for row in rows if len(row) != 2 or not all(row)), header)
-        raise ValueError(f"{file}: Expected lines `filename,label` below a header of that name. Received: {wrong}")
+    wrong = [row for row in rows if len(row) != 2 or not all(row)]
+    if header != _HEADER or not rows or wrong:
+        received = wrong[0] if wrong else header
+        raise ValueError(f"{file}: Expected lines `filename,label` below a header of that name. Received: {received}")
     unsafe = [name for name, label in rows for part in (name, label) if Path(part).name != part]
     if unsafe:
         raise ValueError(f"{file}: Expected names of files, without folders. Received: {unsafe[0]!r}")
@@ -100,11 +101,11 @@ def _files(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
     """Return the file of each image, in any of the three layouts of the folder."""
     if not folder.is_dir():
         raise _missing(folder)
-    name, label = names[0]
-    for parent in ("", label):
-        if (folder / parent / name).is_file():
-            files = [folder / (label if parent else "") / file for file, label in names]
-            break
+    first, first_label = names[0]
+    if (folder / first).is_file():
+        files = [folder / name for name, _ in names]
+    elif (folder / first_label / first).is_file():
+        files = [folder / label / name for name, label in names]
     else:
         files = _of_imagenet(folder, names)
     for file in files:

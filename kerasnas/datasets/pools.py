@@ -47,11 +47,10 @@ class LabelledImages:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x", self.x, "y", self.y, self.classes)
-        alphabets = self.alphabets
-        named = isinstance(alphabets, tuple) and list(map(type, alphabets)) == [str] * len(self.classes)
-        if not named and not (isinstance(alphabets, tuple) and not alphabets):
-            expected = f"a tuple of the alphabets of the {len(self.classes)} classes"
-            raise ValueError(checks.invalid("alphabets", expected, alphabets))
+        each = [str] * len(self.classes)
+        if not isinstance(self.alphabets, tuple) or list(map(type, self.alphabets)) not in ([], each):
+            expected = f"a tuple of the alphabets of the {len(each)} classes"
+            raise ValueError(checks.invalid("alphabets", expected, self.alphabets))
 
     @property
     def num_classes(self) -> int:

@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import values
-from kerasnas.relaxations.base import is_alphas
+from kerasnas.relaxations.base import is_alphas, split_variables
 from kerasnas.trainers import arguments
 from kerasnas.trainers.hypergradients import InnerStep
 
@@ -97,10 +97,9 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
     def build(self, variables: Iterable[Any]) -> None:
         if self.built:
             return
-        variables = list(variables)
-        self.inner[0].build([variable for variable in variables if not is_alphas(variable)])
-        self.inner[1].build([variable for variable in variables if is_alphas(variable)])
-        self._trainable_variables = variables
+        self._trainable_variables = list(variables)
+        for optimizer, level in zip(self.inner, split_variables(self._trainable_variables), strict=True):
+            optimizer.build(level)
         self.built = True
 
     def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:

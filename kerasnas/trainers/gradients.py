@@ -151,8 +151,7 @@ class BilevelGradients(keras.Model):
             if self._pass is not None:
                 (value, predictions, new_state), _, gradients = self._pass(w, a, state, validation)
             else:
-                once = first_order_only() if self._hypergradient is first_order else contextlib.nullcontext()
-                with once:
+                with first_order_only() if self._hypergradient is first_order else contextlib.nullcontext():
                     (_, (value, predictions, new_state)), gradients = self._hypergradient(
                         validation_loss, training_loss, w, a, inner_step
                     )

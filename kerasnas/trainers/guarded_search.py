@@ -41,24 +41,25 @@ class SearchGuards:
     ):
         self.supernet = supernet
         weight, edges = AUXILIARY_SKIP, None
-        if not _is_auto(auxiliary_skip):
+        skip_asked = not _is_auto(auxiliary_skip)
+        if skip_asked:
             weight = checks.number("auxiliary_skip", auxiliary_skip, least=0)
         if not _is_auto(max_skips) and max_skips is not None and (type(max_skips) is not int or max_skips < 0):
             raise ValueError(checks.invalid("max_skips", "'auto', None or an integer of at least 0", max_skips))
         self.max_skips = max_skips
         ratio: float | None = CURVATURE_RATIO
-        if not _is_auto(curvature_ratio):
+        self._asked = not _is_auto(curvature_ratio)
+        if self._asked:
             ratio = checks.optional(checks.number, "curvature_ratio", curvature_ratio, above=0, below=1)
         if weight:
             edges = supernet.add_auxiliary_skip(weight)
-            if edges == 0 and auxiliary_skip != "auto":
+            if edges == 0 and skip_asked:
                 _warn(f"auxiliary_skip={weight}", "the supernet has no edge of stride 1 for a skip")
         self.auxiliary_skip = 0.0 if edges == 0 else weight
         obstacle = self._obstacle()
-        if ratio and obstacle and curvature_ratio != "auto":
+        if ratio and obstacle and self._asked:
             _warn(f"curvature_ratio={ratio}", f"{obstacle}, so that no curvature is measured")
         self.ratio = None if obstacle else ratio
-        self._asked = curvature_ratio != "auto"
         self.memory: CurvatureMemory | None = None
         if self.ratio:
             self.memory = CurvatureMemory(supernet.architecture_parameters, capacity=2 * CURVATURE_WINDOW)

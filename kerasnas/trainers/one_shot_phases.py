@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -89,9 +88,7 @@ class ENASCheckpoint(TrainingCheckpoint):
         search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], object] = print):
-        super().__init__(folder, keep, log)
-        self._controller: dict[str, Any] | None = None
+    _controller: dict[str, Any] | None = None
 
     def restore(self, model: keras.Model) -> int:
         epoch = super().restore(model)

@@ -100,6 +100,16 @@ def test_images_from_keras_directories(folder, reach):
     assert reach(ImageClassifier(), two)[0].classes == ("lower", "upper")
 
 
+def test_arrays_of_which_a_share_or_others_are_the_test_data(reach):
+    numbers = [str(number) for number in range(3)]
+    for given in (X, X[..., None]):
+        data, _ = reach(ImageClassifier(), given, NUMBERS)
+        assert same_images(data, numbers) and len(data.x_test) == 6
+    data, _ = reach(ImageClassifier(), X, NAMES, test_data=(X[:9], NAMES[:9]))
+    assert len(data.x_train) == 60 and data.classes == tuple(CLASSES)
+    np.testing.assert_array_equal(np.array(data.classes)[data.y_test], NAMES[:9])
+
+
 def test_tensorflow_datasets(tmp_path, reach):
     builder = Rows(data_dir=str(tmp_path))
     builder.download_and_prepare()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets import EpisodeSampler, glyphs
+from kerasnas.datasets.pools import LabelledImages
 
 module = importlib.import_module("kerasnas.datasets.glyphs")  # the package's attribute is the function
 
@@ -55,6 +56,14 @@ def test_the_set_is_whole():
     assert all(data.x.reshape(270, -1).sum(axis=1) > 10)  # no empty one
 
 
+@pytest.mark.parametrize("alphabets", [("Greek",), ("Greek", 2), ["Greek", "Latin"], "Greek"])
+def test_each_class_has_an_alphabet_or_none_has(alphabets):
+    x, y, classes = np.zeros((2, 8, 8, 1), "float32"), np.arange(2), ("alpha", "b")
+    assert LabelledImages(x, y, classes).alphabets == ()
+    with pytest.raises(ValueError, match=r"`alphabets`\. Expected a tuple of the alphabets of the 2 classes"):
+        LabelledImages(x, y, classes, alphabets)
+
+
 def test_a_character_is_the_same_in_any_set():
     small, large = glyphs(classes=3, samples=4), glyphs(classes=25, samples=7)
     np.testing.assert_array_equal(small.x.reshape(3, 4, -1), large.x.reshape(25, 7, -1)[:3, :4])
@@ -76,9 +85,9 @@ def test_another_size_is_the_same_character():
         assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.95
 
 
-def nearest_neighbor(data, shots=1):
+def nearest_neighbor(data):
     """The share of 5-way queries that the nearest support image, in pixels, answers right."""
-    sampler, right = EpisodeSampler(data.x, data.y, shots=shots), []
+    sampler, right = EpisodeSampler(data.x, data.y), []
     for index in range(150):
         episode = sampler.episode(index)
         support, query = (part[0].reshape(len(part[0]), -1) for part in (episode.support, episode.query))

@@ -153,8 +153,6 @@ def test_generated_graphs():
     again, other = stochastic_blocks(nodes=600, degree=6.0, homophily=0.75), stochastic_blocks(nodes=600, seed=1)
     assert again.graph.edges.tolist() == data.graph.edges.tolist() and (again.x == data.x).all()
     assert other.graph.edges.tolist() != data.graph.edges.tolist()
-    with pytest.raises(ValueError, match="`nodes`"):
-        stochastic_blocks(nodes=30)
 
 
 def test_smoothing_solves_its_equation():

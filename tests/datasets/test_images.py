@@ -18,7 +18,6 @@ from kerasnas.files import untrusted
 from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import decoding
 from kerasnas.modalities.lookup import check_images
-from kerasnas.tasks.splits import stratified_split
 from tests.kit import save_image
 
 
@@ -107,7 +106,8 @@ def test_a_name_goes_before_a_path(tmp_path, monkeypatch):
 
 
 # Downloads ---------------------------------------------------------------------------------------
-def _serve(path, content):
+def served_file(path, content):
+    """A file to download, at a path that has this content."""
     path.write_bytes(content)
     return RemoteFile(path.as_uri(), hashlib.md5(content).hexdigest())
 
@@ -127,7 +127,7 @@ def served_fashion(tmp_path, monkeypatch, rng):
     }
     (tmp_path / "server").mkdir()
     files = {
-        key: _serve(tmp_path / "server" / file.address.rsplit("/", 1)[-1], _idx(arrays[key]))
+        key: served_file(tmp_path / "server" / file.address.rsplit("/", 1)[-1], _idx(arrays[key]))
         for key, file in published._FILES["fashion_mnist"].items()
     }
     monkeypatch.setitem(published._FILES, "fashion_mnist", files)
@@ -177,7 +177,7 @@ def test_cifar10_from_the_official_binary_archive(tmp_path, monkeypatch, rng):
         classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
         add("batches.meta.txt", ("\n".join(classes) + "\n\n").encode())
         add("readme.html", b"<html>")
-    served = _serve(tmp_path / "cifar-10-binary.tar.gz", buffer.getvalue())
+    served = served_file(tmp_path / "cifar-10-binary.tar.gz", buffer.getvalue())
     monkeypatch.setitem(published._FILES, "cifar10", {"archive": served})
 
     monkeypatch.setenv("KERASNAS_HOME", str(tmp_path / "home"))
@@ -519,61 +519,6 @@ def test_good_images_pass():
 def test_bad_images_are_refused_with_the_fix(x, y, options, words):
     with pytest.raises(ValueError, match="Invalid value received for argument .*" + words):
         check_images(x, y, **options)
-
-
-# stratified_split --------------------------------------------------------------------------------
-@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5, 0.57, 0.9])
-def test_split_keeps_the_proportion_of_every_class(rng, fraction):
-    y = rng.permutation(np.repeat([3, 5, 11, 12], [100, 50, 7, 2]))
-    first, second = stratified_split(y, fraction, seed=4)
-    np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.arange(len(y)))
-    assert (np.diff(first) > 0).all() and (np.diff(second) > 0).all()
-    for label, count in ((3, 100), (5, 50), (11, 7), (12, 2)):
-        taken = (y[second] == label).sum()
-        assert 1 <= taken <= count - 1
-        assert abs(taken - fraction * count) <= 1
-
-
-def test_split_has_the_right_total():
-    y = np.repeat(np.arange(10), 5)
-    first, second = stratified_split(y, 0.5, seed=0)
-    assert len(first) == len(second) == 25
-    assert set(np.bincount(y[second])) == {2, 3}
-    assert len(stratified_split(np.repeat([0, 1], 100), 0.57, seed=0)[1]) == 114
-
-
-def test_split_of_rare_classes():
-    first, second = stratified_split(np.array([0, 1, 1, 2, 2]), 0.01, seed=0)
-    y = np.array([0, 1, 1, 2, 2])
-    assert y[first].tolist() == [0, 1, 2] and y[second].tolist() == [1, 2]
-    first, second = stratified_split(y, 0.99, seed=0)
-    assert y[first].tolist() == [0, 1, 2]
-
-
-def test_split_is_a_function_of_the_seed_alone():
-    y = np.arange(100) % 4
-    one, other = stratified_split(y, 0.3, seed=1), stratified_split(y, 0.3, seed=2)
-    np.random.seed(123)  # noqa: NPY002 (the global generator has no say)
-    np.testing.assert_array_equal(one[1], stratified_split(y, 0.3, seed=1)[1])
-    assert not np.array_equal(one[1], other[1])
-
-
-@pytest.mark.parametrize("fraction", [0, 1, 0.0, 1.0, -0.2, 1.5, 20, True, None, "0.5", float("nan")])
-def test_split_refuses_a_fraction_outside(fraction):
-    with pytest.raises(
-        ValueError, match=r"`fraction`, or `validation_split`. Expected a number .* between 0 and 1.*Received: "
-    ):
-        stratified_split([0, 0, 1, 1], fraction, seed=0)
-
-
-def test_split_refuses_what_it_cannot_split():
-    for y, words in (
-        ([0, 1, 2], "at least one class with two samples.*3 samples of 3 classes"),
-        ([], "0 samples of 0 classes"),
-        (np.eye(2), r"Received: shape \(2, 2\)"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            stratified_split(y, 0.5, seed=0)
 
 
 def test_names_that_are_not_unicode_are_escaped(tmp_path):

@@ -22,14 +22,19 @@ def breadth_first(walls, goal):
     return found
 
 
+def lengths_of(image):
+    """Of the image of a world: lengths of the ways to its goal, the agent's place, and the lengths behind each move."""
+    goal, place = (tuple(map(int, np.argwhere(image[..., channel])[0])) for channel in (GOAL, AGENT))
+    lengths = breadth_first(image[..., WALL] > 0, goal)
+    return lengths, place, [lengths.get((place[0] + down, place[1] + right), 10**6) for down, right in MOVES.values()]
+
+
 @pytest.mark.parametrize("kind", ["maze", "obstacles"])
 def test_labels_are_first_moves_of_shortest_paths(kind):
     data = mazes(train_samples=60, test_samples=20, size=9, kind=kind)
     for image, label in zip(data.x_train, data.y_train, strict=True):
         assert image[..., GOAL].sum() == image[..., AGENT].sum() == 1
-        goal, place = (tuple(map(int, np.argwhere(image[..., one])[0])) for one in (GOAL, AGENT))
-        lengths = breadth_first(image[..., WALL] > 0, goal)
-        options = [lengths.get((place[0] + down, place[1] + right), 10**6) for down, right in MOVES.values()]
+        lengths, place, options = lengths_of(image)
         assert options[label] == min(options) == lengths[place] - 1 and label == options.index(min(options))
 
 

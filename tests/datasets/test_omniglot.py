@@ -1,6 +1,5 @@
 """Omniglot: the official archives in small, `.npz` files, alphabets, bad input; the real file where there is one."""
 
-import hashlib
 import importlib
 import io
 import math
@@ -13,6 +12,8 @@ from PIL import Image
 from kerasnas.datasets import EpisodeSampler, omniglot
 from kerasnas.datasets.downloads import RemoteFile
 from kerasnas.datasets.pools import LabelledImages
+from tests.datasets.test_glyphs import nearest_neighbor
+from tests.datasets.test_images import served_file
 
 module = importlib.import_module("kerasnas.datasets.omniglot")  # the package's attribute is the function
 ALPHABETS = {"background": {"Greek": 3, "Balinese": 2}, "evaluation": {"Manipuri": 2}}
@@ -54,8 +55,7 @@ def served(tmp_path, monkeypatch, ink):
     (tmp_path / "server").mkdir()
     for split in ALPHABETS:
         path, content = tmp_path / "server" / f"images_{split}.zip", archive_of(split, ink)
-        path.write_bytes(content)
-        monkeypatch.setitem(module._FILES, split, RemoteFile(path.as_uri(), hashlib.md5(content).hexdigest()))
+        monkeypatch.setitem(module._FILES, split, served_file(path, content))
     return tmp_path / "cache"
 
 
@@ -117,8 +117,7 @@ def test_other_archives_are_refused(tmp_path, monkeypatch, member, content, mess
     path = tmp_path / "images_background.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(member, content)
-    file = RemoteFile(path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest())
-    monkeypatch.setitem(module._FILES, "background", file)
+    monkeypatch.setitem(module._FILES, "background", served_file(path, path.read_bytes()))
     with pytest.raises(ValueError, match=message):
         omniglot(cache_dir=tmp_path / "cache")
 
@@ -224,11 +223,5 @@ def test_the_complete_omniglot(published):
         assert data.x.min() == 0 and data.x.max() == 1 and 0.05 < data.x.mean() < 0.1
     assert not set(background.alphabets) & set(evaluation.alphabets)
     assert len(background.of_alphabets(["Balinese", "Greek"])) == 24 + 24
-    # Matching Networks (1606.04080), table 1: 41.7 % by the cosine of pixels, on another split of the characters.
-    sampler, correct = EpisodeSampler(evaluation.x, evaluation.y), []
-    for index in range(200):
-        episode = sampler.episode(index)
-        support, query = (part[0].reshape(len(part[0]), -1) for part in (episode.support, episode.query))
-        similar = query @ support.T / np.linalg.norm(support, axis=1)
-        correct.append(episode.support[1][similar.argmax(axis=1)] == episode.query[1])
-    assert np.mean(correct) == pytest.approx(0.417, abs=0.1)
+    # `glyphs` says 0.44; Matching Networks (1606.04080), table 1: 41.7 % by the cosine, on another split.
+    assert 0.38 < nearest_neighbor(evaluation) < 0.5

@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas.datasets import mazes, roll_out
 from kerasnas.datasets.mazes import AGENT, GOAL, MOVES, WALL, World, image_of
-from tests.datasets.test_mazes import breadth_first
+from tests.datasets.test_mazes import lengths_of
 
 UP, RIGHT, DOWN, LEFT = range(4)
 WORLDS = {kind: mazes(1, 60, 9, kind).x_test for kind in ("maze", "obstacles")}
@@ -16,22 +16,12 @@ def places(image):
     return (tuple(map(int, np.argwhere(image[..., channel])[0])) for channel in (GOAL, AGENT))
 
 
-def lengths_of(image):
-    goal, place = places(image)
-    return breadth_first(image[..., WALL] > 0, goal), place
-
-
 def constant(move):
     return lambda images: np.eye(4)[np.full(len(images), move)]
 
 
 def oracle(images):
-    moves = []
-    for image in images:
-        lengths, (row, column) = lengths_of(image)
-        around = [lengths.get((row + down, column + right), 10**6) for down, right in MOVES.values()]
-        moves.append(int(np.argmin(around)))
-    return np.eye(4)[moves]
+    return np.eye(4)[[np.argmin(lengths_of(image)[2]) for image in images]]
 
 
 def ring():
@@ -53,7 +43,7 @@ def ring():
 def test_an_oracle_always_arrives_by_a_shortest_path(kind):
     found = roll_out(oracle, WORLDS[kind])
     assert found.success_rate == found.length_ratio == 1
-    expected = [lengths[place] for lengths, place in map(lengths_of, WORLDS[kind])]
+    expected = [lengths[place] for lengths, place, _ in map(lengths_of, WORLDS[kind])]
     assert found.moves.tolist() == found.shortest.tolist() == expected
 
 

@@ -1,15 +1,55 @@
-"""Splits of whole groups."""
+"""Splits of samples by their classes, and of whole groups."""
 
 import numpy as np
 import pytest
 
 from kerasnas import datasets
-from kerasnas.tasks.splits import grouped_split
+from kerasnas.tasks.splits import grouped_split, stratified_split
 from tests.kit import save_image
 
 RNG = np.random.default_rng(0)
 GROUPS = np.repeat(np.arange(20), RNG.integers(5, 30, 20))
 Y = RNG.integers(0, 4, len(GROUPS))
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5, 0.57, 0.9])
+def test_split_keeps_the_proportion_of_every_class(fraction):
+    y = np.random.default_rng(0).permutation(np.repeat([3, 5, 11, 12], [100, 50, 7, 2]))
+    first, second = stratified_split(y, fraction, seed=4)
+    np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.arange(len(y)))
+    assert (np.diff(first) > 0).all() and (np.diff(second) > 0).all()
+    for label, count in ((3, 100), (5, 50), (11, 7), (12, 2)):
+        taken = (y[second] == label).sum()
+        assert 1 <= taken <= count - 1
+        assert abs(taken - fraction * count) <= 1
+    np.testing.assert_array_equal(stratified_split(y, fraction, seed=4)[1], second)
+    assert not np.array_equal(stratified_split(y, fraction, seed=5)[1], second)
+
+
+def test_split_has_the_right_total():
+    y = np.repeat(np.arange(10), 5)
+    first, second = stratified_split(y, 0.5, seed=0)
+    assert len(first) == len(second) == 25
+    assert set(np.bincount(y[second])) == {2, 3}
+    assert len(stratified_split(np.repeat([0, 1], 100), 0.57, seed=0)[1]) == 114
+
+
+def test_split_of_rare_classes():
+    y = np.array([0, 1, 1, 2, 2])
+    first, second = stratified_split(y, 0.01, seed=0)
+    assert y[first].tolist() == [0, 1, 2] and y[second].tolist() == [1, 2]
+    first, second = stratified_split(y, 0.99, seed=0)
+    assert y[first].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fraction", [0, 1, 0.0, 1.0, -0.2, 1.5, 20, True, None, "0.5", float("nan")])
+def test_split_refuses_a_fraction_outside(fraction):
+    with pytest.raises(
+        ValueError, match=r"`fraction`, or `validation_split`. Expected a number .* between 0 and 1.*Received: "
+    ):
+        stratified_split([0, 0, 1, 1], fraction, seed=0)
+    with pytest.raises((TypeError, ValueError), match="`fraction`"):
+        grouped_split([0, 1, 0, 1], [0, 0, 1, 1], fraction, seed=0)
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
@@ -35,17 +75,19 @@ def test_every_class_can_still_be_learned():
 
 
 @pytest.mark.parametrize(
-    ("y", "groups", "fraction", "message"),
+    ("split", "given", "message"),
     [
-        ([0, 1], [0, 0], 0.5, "at least two groups"),
-        ([0, 1], [0, 1], 0.5, "every class is in at least two"),
-        ([0, 1], [0], 0.5, "a group for each of the 2 labels"),
-        ([0, 1], [0, 1], 1.0, "`fraction`"),
+        (stratified_split, ([0, 1, 2],), "at least one class with two samples.*3 samples of 3 classes"),
+        (stratified_split, ([],), "0 samples of 0 classes"),
+        (stratified_split, (np.eye(2),), r"Received: shape \(2, 2\)"),
+        (grouped_split, ([0, 1], [0, 0]), "at least two groups"),
+        (grouped_split, ([0, 1], [0, 1]), "every class is in at least two"),
+        (grouped_split, ([0, 1], [0]), "a group for each of the 2 labels"),
     ],
 )
-def test_bad_input(y, groups, fraction, message):
+def test_what_cannot_be_split_is_refused(split, given, message):
     with pytest.raises(ValueError, match=message):
-        grouped_split(np.array(y), np.array(groups), fraction, 0)
+        split(*given, 0.5, seed=0)
 
 
 def write(path, brightness):

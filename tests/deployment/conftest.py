@@ -1,8 +1,9 @@
 """Searches that take no time."""
 
 import keras
+import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from kerasnas import cli, datasets
 from kerasnas.deployment import estimator
@@ -23,18 +24,36 @@ def fails(capsys):
 
 
 @pytest.fixture
+def told(capsys):
+    """A function that runs a command, and returns what it prints."""
+
+    def told(*arguments):
+        assert cli.main([*map(str, arguments)]) == 0
+        return capsys.readouterr().out
+
+    return told
+
+
+@pytest.fixture
 def solved(monkeypatch):
-    """Estimators whose search is a logistic regression, and the settings and logs that it received."""
+    """Estimators whose search is a linear model, and the settings and logs that it received."""
     received = []
 
     def search(settings, folder, log):
         received.append((settings, log))
         data = datasets.load(settings.dataset, task=settings.task)
-        network = keras.Sequential([keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(3)])
-        learned = LogisticRegression().fit(data.x_train.reshape(len(data.x_train), -1), data.y_train)
-        network.set_weights([learned.coef_.T, learned.intercept_])
+        data = data.counted(data.task.metric, settings.class_weight)
+        x, outputs = np.nan_to_num(data.x_train).reshape(len(data.x_train), -1), len(data.classes)
+        network = keras.Sequential([keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs)])
+        kind = LogisticRegression(C=1e3, max_iter=999) if data.task.name == "classification" else LinearRegression()
+        learned = kind.fit(x, data.y_train, data.weights)
+        kernel, bias = learned.coef_.reshape(-1, x.shape[1]).T, np.ravel(learned.intercept_)
+        if kernel.shape[1] < outputs:  # of two classes
+            kernel, bias = kernel * [[-1, 1]] / 2, np.append(-bias, bias) / 2
+        network.set_weights([kernel, bias])
         folder.mkdir()
-        classifier.save_classifier(folder, network, data.classes, data.scale, front=data.front, modality=data.modality)
+        own = {"front": data.front, "task": data.task, "modality": data.modality}
+        classifier.save_classifier(folder, network, data.classes, data.scale, **own)
 
     monkeypatch.setattr(estimator, "search", search)
     return received

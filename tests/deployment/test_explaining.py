@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas import cli
 from kerasnas.deployment.explaining import explain
 from kerasnas.export.classifier import Classifier, with_preprocessing
 from kerasnas.modalities.fronts import Padding
@@ -43,10 +42,9 @@ def run(tmp_path):
     return folder
 
 
-def test_the_block_that_a_network_sees_is_shown(run, tmp_path, capsys):
+def test_the_block_that_a_network_sees_is_shown(run, tmp_path, told):
     page = tmp_path / "pages" / "why.html"
-    assert cli.main(["predict", str(run), str(tmp_path / "image.png"), f"--explain={page}"]) == 0
-    assert "bright  62.2 %" in capsys.readouterr().out
+    assert "bright  62.2 %" in told("predict", run, tmp_path / "image.png", f"--explain={page}")
     text = page.read_text()
     mean = 1 / (16 * 8)
     lower = softmax(0.5, 1)[1] - softmax(0.5, mean)[1]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import ImageClassifier, cli, deployment
+from kerasnas import ImageClassifier, deployment
 from kerasnas.deployment import exporting
 from kerasnas.export import formats
 from kerasnas.export.formats import FORMATS
@@ -62,9 +62,8 @@ def exports(run):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_command_and_later_exports_which_join_the_earlier_ones(run, capsys, monkeypatch):
-    assert cli.main(["export", str(run), "--format=litert"]) == 0
-    header, first, second, note = capsys.readouterr().out.splitlines()[1:]
+def test_command_and_later_exports_which_join_the_earlier_ones(run, told, monkeypatch):
+    header, first, second, note = told("export", run, "--format=litert").splitlines()[1:]
     assert header.split()[:4] == ["file", "format", "size", "latency"]
     assert [line.split()[0] for line in (first, second)] == ["model.keras", "model.tflite"]
     assert "on 20 samples of the test data" in note and "cores" in note
@@ -112,12 +111,12 @@ def test_what_was_written_before_a_failure_is_recorded(run, monkeypatch):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_another_folder(run, tmp_path, fails):
+def test_another_folder(run, tmp_path, fails, told):
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
     assert "data.npz" in fails("export", run, "--format=litert")
-    arguments = [f"--dataset={tmp_path / 'moved.npz'}", f"--output={tmp_path / 'new' / 'release'}"]
-    assert cli.main(["export", str(run), "--format=litert", *arguments]) == 0
-    assert [path.name for path in (tmp_path / "new" / "release").iterdir()] == ["model.tflite"]
+    release = tmp_path / "new" / "release"
+    told("export", run, "--format=litert", f"--dataset={tmp_path / 'moved.npz'}", f"--output={release}")
+    assert [path.name for path in release.iterdir()] == ["model.tflite"]
     assert not (run / "model.tflite").exists() and "model.tflite" in (run / "card.md").read_text()
 
 

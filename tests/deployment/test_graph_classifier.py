@@ -22,6 +22,7 @@ from kerasnas.methods.nodes.search import NodeSearch
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.running import report
 from kerasnas.modalities.graphs import is_graph_file
+from kerasnas.other_tools import silent
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing.budget import Budget
 from kerasnas.runs import Progress
@@ -29,11 +30,8 @@ from tests.deployment.test_serving import serving_of
 from tests.kit import untraced
 
 DATA = stochastic_blocks(nodes=150, train_per_class=8)
+LESS = {**DATA.parts, "test": DATA.parts["test"][1:]}  # a node without a class is in no part
 SETTINGS = {"evaluations": 3, "members": 1, "seed": 1}
-
-
-def silent(line):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +40,6 @@ def fitted(tmp_path_factory):
     data = dataclasses.replace(DATA, y=np.where(np.arange(150) == DATA.parts["test"][0], -1, DATA.y), parts=LESS)
     with untraced():
         return GraphClassifier(folder=folder, log=silent, **SETTINGS).fit(data)
-
-
-LESS = {**DATA.parts, "test": DATA.parts["test"][1:]}  # a node without a class is in no part
 
 
 def test_it_answers_for_every_node_and_is_loaded(fitted):

@@ -5,7 +5,6 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-import kerasnas
 from kerasnas import ImageClassifier
 from tests.kit import CLASSES as NAMES
 from tests.kit import count_steps
@@ -74,34 +73,6 @@ def test_fit_again_is_the_same_run_and_other_data_are_refused(fitted):
     assert fitted.fit(*images(240, 0)).result["searched"] == before["searched"]
     with pytest.raises(ValueError, match="holds a run on other data"):
         fitted.fit(*images(240, 5))
-
-
-def test_datasets_are_read(monkeypatch, tmp_path):
-    """Of what `fit` is given, what reaches the search."""
-    tf = pytest.importorskip("tensorflow")
-    from kerasnas.deployment import estimator
-
-    seen = []
-
-    def note(settings, folder, log):
-        seen.append(kerasnas.datasets.load(settings.dataset))
-        raise InterruptedError
-
-    monkeypatch.setattr(estimator, "search", note)
-    x, y = images(60, 0)
-    numbers = np.searchsorted(sorted(NAMES), y)
-    rows = tf.data.Dataset.from_tensor_slices((x, numbers))
-    for given in (rows, rows.batch(7), x[..., None]):
-        with pytest.raises(InterruptedError):
-            ImageClassifier().fit(given, numbers if given is not rows and hasattr(given, "shape") else None)
-    first = seen[0]
-    for data in seen:
-        np.testing.assert_array_equal(data.x_train, first.x_train)
-        assert data.scale == 255 and data.input_shape == (12, 12, 1) and len(data.x_test) == 6
-    with pytest.raises(InterruptedError):
-        ImageClassifier().fit(x, y, test_data=(x[:9], y[:9]))
-    assert len(seen[-1].x_train) == 60 and seen[-1].classes == tuple(sorted(NAMES))
-    np.testing.assert_array_equal(np.array(seen[-1].classes)[seen[-1].y_test], y[:9])
 
 
 def test_bad_input(fitted):

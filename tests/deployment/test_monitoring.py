@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import cli, deployment
+from kerasnas import deployment
 from kerasnas.deployment import monitoring
 from kerasnas.drift import DriftMonitor
 from kerasnas.export.classifier import load_classifier
@@ -61,43 +61,40 @@ def photos(folder, x, y=None):
     return folder
 
 
-def test_usual_images_are_no_drift_and_nothing_is_adapted(run, tmp_path, capsys):
+def test_usual_images_are_no_drift_and_nothing_is_adapted(run, tmp_path, told):
     folder = photos(tmp_path / "photos", *images(60, 1))  # classes are folders: no labels without --labels
-    assert cli.main(["monitor", str(run), str(folder), "--adapt"]) == 0
-    out = capsys.readouterr().out
+    out = told("monitor", run, folder, "--adapt")
     assert out.startswith("60 images. No drift: inputs and outputs look as before.")
     assert "the network is not adapted" in out and not list(run.glob("adapted-*"))
     assert {"drift.json", "drift.npz"} <= {path.name for path in run.iterdir()}
 
 
-def test_the_reference_is_of_test_samples_and_outlives_the_data(run, tmp_path, capsys):
+def test_the_reference_is_of_test_samples_and_outlives_the_data(run, tmp_path, told):
     new = photos(tmp_path / "photos", *images(60, 1))
-    assert cli.main(["monitor", str(run), str(new)]) == 0
+    told("monitor", run, new)
     with np.load(run / "drift.npz") as found, np.load(tmp_path / "data.npz") as data:
         model = load_classifier(run).model
         expected = DriftMonitor(model, data["x_test"].astype("float32"), data["y_test"], classes=CLASSES)
         np.testing.assert_array_equal(found["reference"], expected._reference)
     (tmp_path / "data.npz").unlink()
-    assert cli.main(["monitor", str(run), str(new), "--format=json"]) == 0
-    found = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))
+    found = json.loads(told("monitor", run, new, "--format=json"))
     assert found["drift"] is False and found["samples"] == 60
 
 
-def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, fails):
+def test_a_run_without_reference_and_data_says_what_to_do(run, tmp_path, fails, told):
     new = photos(tmp_path / "photos", *images(60, 1))
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
     error = fails("monitor", run, new)
     assert "has no drift.json" in error and "--dataset=PATH" in error
-    assert cli.main(["monitor", str(run), str(new), f"--dataset={tmp_path / 'moved.npz'}"]) == 0
+    assert "No drift" in told("monitor", run, new, f"--dataset={tmp_path / 'moved.npz'}")
 
 
-def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, capsys, monkeypatch):
+def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, told, monkeypatch):
     """All of them look dark to the network, until it knows how bright images are now."""
     monkeypatch.setattr(Images, "example", "photo.png")
     x, y = images(120, 1, 0, 100)
     before = (run / "model.keras").read_bytes()
-    assert cli.main(["monitor", str(run), str(photos(tmp_path / "photos", x, y)), "--adapt"]) == 0
-    out = capsys.readouterr().out
+    out = told("monitor", run, photos(tmp_path / "photos", x, y), "--adapt")
     assert "Drift: the inputs and the outputs of the model changed." in out and "  brightness: 1" in out
     adapted = run / "adapted-1"
     assert f"kerasnas predict {adapted} photo.png" in out and (run / "model.keras").read_bytes() == before
@@ -107,18 +104,15 @@ def test_darker_images_are_told_and_adapted_to_without_labels(run, tmp_path, cap
     assert record["samples"] == 120 and record["report"]["kinds"] == ["inputs", "outputs"]
     x_test, _ = images(60, 2, 0, 100)
     found = photos(tmp_path / "more", x_test)
-    assert cli.main(["predict", str(adapted), str(found / "000.png")]) == 0
-    assert cli.main(["monitor", str(adapted), str(found)]) == 0
-    assert "No drift" in capsys.readouterr().out  # its reference is how images are now
+    assert told("predict", adapted, found / "000.png")
+    assert "No drift" in told("monitor", adapted, found)  # its reference is how images are now
     assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
 
 
-def test_names_of_classes_that_were_swapped_are_learned(run, tmp_path, capsys, fast):
+def test_names_of_classes_that_were_swapped_are_learned(run, tmp_path, told, fast):
     x, y = images(240, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)
-    arguments = [str(run), str(new), "--labels", "--adapt"]
-    assert cli.main(["monitor", *arguments]) == 0
-    out = capsys.readouterr().out
+    out = told("monitor", run, new, "--labels", "--adapt")
     assert "Labels may mean something else now." in out and "accuracy 100.0 % before, 0.0 % now" in out
     assert "Adapted: it gains" in out
     x_test, y_test = images(100, 3)
@@ -178,11 +172,11 @@ def test_bad_input(run, tmp_path, fails):
 
 
 @pytest.mark.slow
-def test_too_few_held_out_images_leave_no_reference(run, tmp_path, fails, fast):
+def test_too_few_held_out_images_leave_no_reference(run, tmp_path, fails, told, fast):
     x, y = images(60, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)
     (run / "adapted-1").mkdir()  # an earlier one, which is not written over
-    assert cli.main(["monitor", str(run), str(new), "--labels", "--adapt"]) == 0
+    told("monitor", run, new, "--labels", "--adapt")
     assert not list((run / "adapted-1").iterdir())
     adapted = run / "adapted-2"
     assert (adapted / "model.keras").exists() and not (adapted / "drift.json").exists()

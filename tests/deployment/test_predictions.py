@@ -89,12 +89,10 @@ def test_classes_are_matched_by_name(run, tmp_path):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_commands(run, tmp_path, capsys):
+def test_commands(run, tmp_path, told, capsys):
     dark = photo(tmp_path / "a.png", 10)
-    assert cli.main(["predict", str(run), str(dark)]) == 0
-    assert re.fullmatch(rf"{dark}  dark  \d\d\.\d %\n", capsys.readouterr().out)
-    assert cli.main(["predict", str(run), str(dark), "--format=json"]) == 0
-    (record,) = json.loads(capsys.readouterr().out)
+    assert re.fullmatch(rf"{dark}  dark  \d\d\.\d %\n", told("predict", run, dark))
+    (record,) = json.loads(told("predict", run, dark, "--format=json"))
     assert record["class"] == "dark" and sum(record["probabilities"].values()) == pytest.approx(1)
     broken = tmp_path / "b.png"
     broken.write_text("no image")
@@ -103,8 +101,7 @@ def test_commands(run, tmp_path, capsys):
     (row,) = csv.DictReader(io.StringIO(out))
     assert row["class"] == "dark" and float(row["dark"]) == pytest.approx(float(row["probability"]))
     assert "1 of 2 files could not be read: b.png cannot be read" in err
-    assert cli.main(["evaluate", str(run)]) == 0
-    first, worst, *_ = capsys.readouterr().out.splitlines()
+    first, worst, *_ = told("evaluate", run).splitlines()
     assert first.startswith("data: 75.00 % of 4 samples (95 % interval ") and worst.split()[0] == "dark"
 
 

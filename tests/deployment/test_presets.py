@@ -12,7 +12,7 @@ from huggingface_hub.repocard import metadata_load
 from PIL import Image
 
 import kerasnas
-from kerasnas import cli, deployment, methods
+from kerasnas import deployment, methods
 from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
@@ -79,19 +79,18 @@ def contents(folder):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_commands_write_nothing_into_a_preset(copied, tmp_path, capsys, monkeypatch):
+def test_commands_write_nothing_into_a_preset(copied, tmp_path, told, monkeypatch):
     """Of those that export, `test_an_exported_preset_is_a_copy`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     for number in range(20):
         Image.new("L", (28, 28), 10 * number).save(f"photos/{number}.png")
     before = contents(copied)
-    for arguments in (["report", "copied"], ["monitor", "copied", "photos"], ["resume", str(copied)]):
-        assert cli.main(arguments) == 0, capsys.readouterr().err
+    said = told("report", "copied"), told("monitor", "copied", "photos"), told("resume", copied)
     assert contents(copied) == before and kerasnas.load(copied).classes
     assert (tmp_path / "copied-1" / "report.html").exists() and (tmp_path / "copied-2" / "drift.npz").exists()
-    assert "The preset is copied to copied-1, as a run." in capsys.readouterr().out
-    assert cli.main(["predict", str(tmp_path / "copied-1"), "photos/1.png"]) == 0
+    assert "The preset is copied to copied-1, as a run." in said[0]
+    assert told("predict", tmp_path / "copied-1", "photos/1.png")
 
 
 @pytest.mark.slow
@@ -235,11 +234,9 @@ def test_an_initialization_is_that_of_the_shelf():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
-def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
+def test_commands_take_a_preset(tmp_path, told, fails, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (28, 28), 90).save("one.png")
-    assert cli.main(["predict", NAME, "one.png"]) == 0
-    assert "one.png" in capsys.readouterr().out
-    assert cli.main(["predict", "fashion_mnst_mini", "one.png"]) == 2
-    assert f"Did you mean '{NAME}'?" in capsys.readouterr().err
-    assert cli.main(["push", NAME, "mine"]) == 0 and kerasnas.load("mine").classes == kerasnas.load(NAME).classes
+    assert "one.png" in told("predict", NAME, "one.png")
+    assert f"Did you mean '{NAME}'?" in fails("predict", "fashion_mnst_mini", "one.png")
+    assert told("push", NAME, "mine") and kerasnas.load("mine").classes == kerasnas.load(NAME).classes

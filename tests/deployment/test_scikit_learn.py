@@ -5,13 +5,11 @@ import io
 import shutil
 
 import joblib
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -19,9 +17,7 @@ from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 import kerasnas
-from kerasnas import ImageClassifier, TableClassifier, TableRegressor, TextClassifier, datasets
-from kerasnas.deployment import estimator
-from kerasnas.export.classifier import save_classifier
+from kerasnas import ImageClassifier, TableClassifier, TableRegressor, TextClassifier
 from kerasnas.other_tools import silent
 from tests.kit import CLASSES, stripes
 
@@ -92,27 +88,6 @@ CANNOT_HOLD = {
 }
 
 
-@pytest.fixture
-def linear(monkeypatch):
-    """Estimators whose search is a linear model of rows."""
-
-    def search(settings, folder, log):
-        data = datasets.load(settings.dataset, task=settings.task)
-        data = data.counted(data.task.metric, settings.class_weight)
-        x, outputs = np.nan_to_num(data.x_train), len(data.classes)
-        network = keras.Sequential([keras.Input(data.input_shape), keras.layers.Dense(outputs)])
-        kind = LogisticRegression(C=1e3, max_iter=999) if data.task.name == "classification" else LinearRegression()
-        learned = kind.fit(x, data.y_train, data.weights)
-        kernel, bias = learned.coef_.reshape(-1, x.shape[1]).T, np.ravel(learned.intercept_)
-        if kernel.shape[1] < outputs:  # of two classes
-            kernel, bias = kernel * [[-1, 1]] / 2, np.append(-bias, bias) / 2
-        network.set_weights([kernel, bias])
-        folder.mkdir()
-        save_classifier(folder, network, data.classes, front=data.front, task=data.task, modality=data.modality)
-
-    monkeypatch.setattr(estimator, "search", search)
-
-
 QUICK = (
     estimator_checks.check_no_attributes_set_in_init,
     estimator_checks.check_n_features_in_after_fitting,
@@ -127,7 +102,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize("check", QUICK, ids=lambda check: check.__name__)
-def test_a_part_of_the_contract_of_scikit_learn(check, linear):
+def test_a_part_of_the_contract_of_scikit_learn(check, solved):
     check("TableClassifier", TableClassifier(verbose=0))
 
 
@@ -135,12 +110,12 @@ def test_a_part_of_the_contract_of_scikit_learn(check, linear):
 @estimator_checks.parametrize_with_checks(
     [TableClassifier(verbose=0), TableRegressor(verbose=0)], expected_failed_checks=lambda made: CANNOT_HOLD
 )
-def test_the_contract_of_scikit_learn(estimator, check, linear):
+def test_the_contract_of_scikit_learn(estimator, check, solved):
     check(estimator)
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_predictions_are_of_the_columns_that_were_learned(linear):
+def test_predictions_are_of_the_columns_that_were_learned(solved):
     rows = pd.DataFrame({"length": np.arange(60.0), "width": np.arange(60.0)[::-1] ** 2})
     fitted = TableRegressor(verbose=0).fit(rows, 3 * rows["length"])
     assert fitted.feature_names_in_.tolist() == ["length", "width"] and fitted.predict(rows).dtype == float

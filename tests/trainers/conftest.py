@@ -28,6 +28,18 @@ def validation():
     return _images(24, seed=2)
 
 
+@pytest.fixture(scope="session")
+def few(data):
+    """16 of the training images: two batches of eight, or one from either half."""
+    return tuple(part[:16] for part in data)
+
+
+@pytest.fixture(scope="session")
+def few_held_out(validation):
+    """16 of the other images."""
+    return tuple(part[:16] for part in validation)
+
+
 @pytest.fixture
 def float64(dtype_policy):
     dtype_policy("float64")

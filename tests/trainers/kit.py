@@ -1,5 +1,6 @@
 """Values and batches of searches, and comparisons of them, for the tests of this folder."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -28,6 +29,12 @@ def halves(data, validation, count=8, dtype="float32"):
     return tuple((tf.constant(x[:count].astype(dtype)), tf.constant(y[:count])) for x, y in (data, validation))
 
 
+def noting(read, when="on_epoch_end"):
+    """A list, and a callback that adds to it what `read()` returns at each such moment."""
+    seen = []
+    return seen, keras.callbacks.LambdaCallback(**{when: lambda at, logs=None: seen.append(read())})
+
+
 def still(search):
     """The search, compiled, whose steps do nothing: callbacks alone act."""
     if not search.compiled:
@@ -43,6 +50,6 @@ def same(first, second):
 
 
 def same_state(first, second):
-    """Whether two trainers and their optimizers are equal, bit by bit."""
-    first, second = snapshot(first), snapshot(second)
+    """Whether two trainers and their optimizers, or what `snapshot` kept of them, are equal, bit by bit."""
+    first, second = (one if isinstance(one, dict) else snapshot(one) for one in (first, second))
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)

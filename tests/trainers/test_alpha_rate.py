@@ -6,19 +6,14 @@ import pytest
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
-from tests.trainers.kit import still
+from tests.trainers.kit import noting, still
 
 
-class Rates(keras.callbacks.Callback):
-    """Notes the rate of the alphas of each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.rates = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if batch == 0:
-            self.rates.append(float(self.model.optimizer.inner[1].learning_rate))
+def fitted_rates(search, *data, **options):
+    """The rate of the alphas at the end of each epoch of a `fit`."""
+    rates, note = noting(lambda: float(search.optimizer.inner[1].learning_rate))
+    search.fit(*data, verbose=0, callbacks=[note], **options)
+    return rates
 
 
 def cosine(initial, done):
@@ -39,24 +34,16 @@ def test_anchors():
 @pytest.mark.slow
 def test_fit_anneals_it_over_the_epochs_in_which_the_alphas_learn(make_search, data, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.alpha_rate.MOVEMENT", 0.2)
-    search, seen = make_search(architecture_warmup_epochs=1), Rates()
-    search.fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[seen])  # 3 epochs of 2 steps
-    assert seen.rates[1:] == [cosine(0.2 / 6, done / 3) for done in range(3)]
-    resumed = Rates()
-    again = make_search(architecture_warmup_epochs=1)
-    again.fit(*data, batch_size=8, epochs=4, initial_epoch=2, verbose=0, callbacks=[resumed])
-    assert resumed.rates == seen.rates[2:]
-    counted = Rates()
-    again.fit(*data, batch_size=8, epochs=2, steps_per_epoch=3, verbose=0, callbacks=[counted])
-    assert counted.rates[-1] == cosine(0.2 / 3, 0)
+    search, again = (make_search(architecture_warmup_epochs=1) for _ in range(2))
+    rates = fitted_rates(search, *data, batch_size=8, epochs=4)  # 3 epochs of 2 steps
+    assert rates[1:] == [cosine(0.2 / 6, done / 3) for done in range(3)]
+    assert fitted_rates(again, *data, batch_size=8, epochs=4, initial_epoch=2) == rates[2:]
+    assert fitted_rates(again, *data, batch_size=8, epochs=2, steps_per_epoch=3)[-1] == cosine(0.2 / 3, 0)
 
 
-def test_a_rate_that_is_given_wins(make_search, data):
-    data = tuple(part[:16] for part in data)
-    seen = Rates()
+def test_a_rate_that_is_given_wins(make_search, few):
     search = still(make_search(compile={"architecture_optimizer": keras.optimizers.SGD(0.02)}))
-    search.fit(*data, batch_size=8, epochs=2, verbose=0, callbacks=[seen])
-    assert seen.rates == pytest.approx([0.02, 0.02])
+    assert fitted_rates(search, *few, batch_size=8, epochs=2) == pytest.approx([0.02, 0.02])
 
 
 @pytest.mark.slow
@@ -66,10 +53,7 @@ def test_data_of_unknown_length_take_the_papers_rate_and_say_so(make_search, dat
         while True:
             yield from (pairs[index] for index in range(4))
 
-    seen = Rates()
-    make_search().fit(forever(), steps_per_epoch=2, epochs=1, verbose=0, callbacks=[seen])
-    assert seen.rates == pytest.approx([0.15])
+    assert fitted_rates(make_search(), forever(), steps_per_epoch=2, epochs=1) == pytest.approx([0.15])
     few = (pair for pair, _ in zip(forever(), range(3), strict=False))
     with pytest.warns(UserWarning, match="number of steps.*`steps_per_epoch`"):
-        make_search().fit(few, epochs=1, verbose=0, callbacks=[seen])
-    assert seen.rates[1:] == pytest.approx([3e-4])
+        assert fitted_rates(make_search(), few, epochs=1) == pytest.approx([3e-4])

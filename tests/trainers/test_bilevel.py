@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas import BilevelTrainer
+from kerasnas import BilevelTrainer, MixedOp
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import NASBench201Space
@@ -16,7 +16,7 @@ from kerasnas.trainers import gradients
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.data_split import pair_halves
 from tests.trainers.conftest import CLASSES, SHAPE, SPACE
-from tests.trainers.kit import arrays, same, same_state, still
+from tests.trainers.kit import arrays, noting, same, same_state, still
 
 KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
 
@@ -117,11 +117,11 @@ def test_evaluate_and_predict_are_those_of_the_supernet(fitted, validation):
 
 
 @pytest.mark.slow
-def test_another_seed_is_another_search(make_search, data):
+def test_another_seed_is_another_search(make_search, few):
     runs = []
     for seed in (0, 1):
         search = make_search()
-        search.fit(data[0][:16], data[1][:16], batch_size=4, epochs=1, steps_per_epoch=1, verbose=0, seed=seed)
+        search.fit(*few, batch_size=4, epochs=1, steps_per_epoch=1, verbose=0, seed=seed)
         runs.append(arrays(search.architecture_parameters))
     assert not same(*runs)
     other = make_search(seed=1)
@@ -170,9 +170,8 @@ def test_split_is_stratified_and_disjoint(data):
     assert len(seen[1]) == len(data[0]) / 4
 
 
-def test_augment_changes_training_images_only(make_search, data, validation):
-    data, validation = (tuple(part[:16] for part in one) for one in (data, validation))
-    arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
+def test_augment_changes_training_images_only(make_search, few, few_held_out):
+    arguments = {"validation_data": few_held_out, "batch_size": 8, "epochs": 1, "verbose": 0}
     shapes, results = [], []
 
     def darken(batch, rng):
@@ -181,8 +180,8 @@ def test_augment_changes_training_images_only(make_search, data, validation):
 
     for augment in (darken, None):
         search = make_search()
-        x = data[0] if augment else data[0] * 0.5
-        search.fit(x, data[1], augment=augment, **arguments)
+        x = few[0] if augment else few[0] * 0.5
+        search.fit(x, few[1], augment=augment, **arguments)
         results.append(arrays(search.variables))
     assert set(shapes) == {(8, 8, 8, 1)}
     assert same(*results)
@@ -219,20 +218,18 @@ def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation)
 
 # Keras' callbacks -----------------------------------------------------------------------------------
 @pytest.mark.slow
-def test_early_stopping_on_validation_accuracy(make_search, data):
+def test_early_stopping_on_validation_accuracy(make_search, few):
     stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0, min_delta=1.0)
-    data = tuple(part[:16] for part in data)
-    history = make_search().fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[stop])
+    history = make_search().fit(*few, batch_size=8, epochs=4, verbose=0, callbacks=[stop])
     assert len(history.history["val_accuracy"]) == 2  # Keras does not stop after the very first
     assert stop.monitor_op(2, 1)  # more is better
 
 
-def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_rates, data):
+def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_rates, few):
     search = make_search(compile=plain_rates(0.1, 0.1))
     weights, alphas = arrays(search.network_weights), arrays(search.architecture_parameters)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.0)
-    data = tuple(part[:16] for part in data)
-    history = search.fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[schedule])
+    history = search.fit(*few, batch_size=8, epochs=1, verbose=0, callbacks=[schedule])
     assert history.history["learning_rate"] == [0.0]
     assert same(weights, arrays(search.network_weights))
     assert not same(alphas, arrays(search.architecture_parameters))
@@ -240,11 +237,11 @@ def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_
 
 
 @pytest.mark.slow
-def test_backup_and_restore_resumes_bit_identically(make_search, data, tmp_path):
+def test_backup_and_restore_resumes_bit_identically(make_search, few, tmp_path):
     """As `SearchCheckpoint` does in tests/callbacks."""
-    data, arguments = tuple(part[:16] for part in data), {"batch_size": 8, "epochs": 2, "verbose": 0}
+    arguments = {"batch_size": 8, "epochs": 2, "verbose": 0}
     whole, first, second = make_search(), make_search(), make_search(seed=9)
-    whole.fit(*data, **arguments)
+    whole.fit(*few, **arguments)
 
     def interrupt(epoch, logs):
         if epoch == 1:
@@ -252,19 +249,19 @@ def test_backup_and_restore_resumes_bit_identically(make_search, data, tmp_path)
 
     stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        first.fit(*data, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path), stop])
-    second.fit(*data, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
+        first.fit(*few, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path), stop])
+    second.fit(*few, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
     assert same_state(whole, second)
 
 
 # Metrics ----------------------------------------------------------------------------------------------
-def test_metrics_by_name_object_and_function(make_search, data):
+def test_metrics_by_name_object_and_function(make_search, few):
     def confidence(y_true, y_pred):
         return keras.ops.max(keras.ops.softmax(y_pred), axis=-1)
 
     metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top_2"), confidence]
     search = make_search(compile={"metrics": metrics})
-    history = search.fit(data[0][:16], data[1][:16], batch_size=8, epochs=1, verbose=0).history
+    history = search.fit(*few, batch_size=8, epochs=1, verbose=0).history
     expected = {"accuracy", "val_accuracy", "top_2", "val_top_2", "confidence", "val_confidence"}
     assert expected <= set(history)
     assert history["top_2"][0] >= history["accuracy"][0]
@@ -274,20 +271,14 @@ def test_metrics_by_name_object_and_function(make_search, data):
 
 def test_metrics_are_of_their_own_half(make_search, plain_rates, data, validation):
     """With both rates at 0 every number has a closed form."""
+    data, validation = (tuple(part[:8] for part in one) for one in (data, validation))
     search = make_search(compile=plain_rates(0.0, 0.0))
-    history = search.fit(
-        data[0][:8],
-        data[1][:8],
-        validation_data=(validation[0][:8], validation[1][:8]),
-        batch_size=8,
-        epochs=1,
-        verbose=0,
-    ).history
+    history = search.fit(*data, validation_data=validation, batch_size=8, epochs=1, verbose=0).history
     for prefix, (x, y) in (("", data), ("val_", validation)):
-        logits = keras.ops.convert_to_numpy(search.supernet(x[:8], training=True))
-        loss = keras.losses.sparse_categorical_crossentropy(y[:8], logits, from_logits=True)
+        logits = keras.ops.convert_to_numpy(search.supernet(x, training=True))
+        loss = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
         assert history[f"{prefix}loss"][0] == pytest.approx(float(np.mean(loss)), rel=1e-5)
-        assert history[f"{prefix}accuracy"][0] == pytest.approx(np.mean(logits.argmax(-1) == y[:8]))
+        assert history[f"{prefix}accuracy"][0] == pytest.approx(np.mean(logits.argmax(-1) == y))
 
 
 @pytest.mark.parametrize(
@@ -323,12 +314,9 @@ def test_defaults_are_the_papers(space):
 
 
 def test_default_rate_is_annealed_by_a_cosine(make_search, plain_rates, data):
-    rates = []
     search = still(make_search())
-    read = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate))
-    )
-    search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[read])
+    rates, note = noting(lambda: float(search.optimizer.learning_rate))
+    search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[note])
     expected = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
     assert rates == pytest.approx(expected)
     search.compile(**plain_rates(0.1, 0.2), run_eagerly=True)  # given ones keep their rates
@@ -337,10 +325,10 @@ def test_default_rate_is_annealed_by_a_cosine(make_search, plain_rates, data):
 
 
 # A user's own model ------------------------------------------------------------------------------------
-def test_functional_model_with_mixed_ops(user_model, make_search, data):
+def test_functional_model_with_mixed_ops(user_model, make_search, few):
     search = make_search(supernet=user_model())
     before = arrays(search.architecture_parameters)
-    history = search.fit(*(part[:16] for part in data), batch_size=8, epochs=1, verbose=0).history
+    history = search.fit(*few, batch_size=8, epochs=1, verbose=0).history
     assert set(history) == KEYS - {"skips"}
     assert not same(before, arrays(search.architecture_parameters))
     weights = search.mixing_weights()
@@ -353,8 +341,6 @@ def test_functional_model_with_mixed_ops(user_model, make_search, data):
 
 
 def test_model_with_two_inputs(make_search):
-    from kerasnas import MixedOp
-
     inputs = [keras.Input((8, 8, 1)), keras.Input((2,))]
     x = keras.layers.Flatten()(MixedOp(["skip_connect", "max_pool_3x3"], filters=1)(inputs[0]))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()([x, inputs[1]])))

@@ -11,6 +11,7 @@ from kerasnas.callbacks.state import snapshot
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
+from tests.trainers.kit import noting, same_state
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
 
@@ -48,8 +49,7 @@ def test_arrays_that_cannot_be_searched_on(search, x, y, options, words):
     before = snapshot(search)
     with pytest.raises(ValueError, match=words):
         search.fit(x, y, **{"batch_size": 4, "epochs": 1, "verbose": 0, **options})
-    after = snapshot(search)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert same_state(before, search)
 
 
 def test_datasets_that_cannot_be_paired(search):
@@ -85,27 +85,22 @@ def test_the_halves_are_shuffled_independently(given):
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.12  # four deviations of 1,280 independent ones
 
 
-def test_models_that_cannot_be_searched_and_calls_out_of_order(space, make_search, data):
+def test_models_that_cannot_be_searched_and_calls_out_of_order(space):
     supernet = space.build_supernet((8, 8, 1), 3)
-    with pytest.raises(ValueError, match=r"Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"):
-        BilevelTrainer(supernet, hypergradient="first_ordr")
-    with pytest.raises(
-        ValueError, match=r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"
-    ):
-        BilevelTrainer(supernet, hypergradient=None)
-    with pytest.raises(
-        ValueError, match=r"`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"
-    ):
-        BilevelTrainer(supernet, max_skips="few")
-    with pytest.raises(ValueError, match=r"`compile\(\)` before"):
-        BilevelTrainer(supernet).fit(X, Y)
     plain = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="plain")
-    with pytest.raises(ValueError, match=r"architecture parameters.*MixedOp.*plain"):
-        BilevelTrainer(plain)
-    with pytest.raises(ValueError, match="built"):
-        BilevelTrainer(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]))
-    with pytest.raises(ValueError, match=r"`epochs`\. Expected a positive integer\. Received: 0"):
-        make_search().fit(*data, batch_size=8, epochs=0)
+    skips = "`max_skips`. Expected 'auto', None or an integer of at least 0. Received: 'few'"
+    known = r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"
+    nearest = "Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"
+    for call, words in (
+        (lambda: BilevelTrainer(supernet, hypergradient="first_ordr"), nearest),
+        (lambda: BilevelTrainer(supernet, hypergradient=None), known),
+        (lambda: BilevelTrainer(supernet, max_skips="few"), skips),
+        (lambda: BilevelTrainer(supernet).fit(X, Y), r"`compile\(\)` before"),
+        (lambda: BilevelTrainer(plain), r"architecture parameters.*MixedOp.*plain"),
+        (lambda: BilevelTrainer(keras.Sequential([keras.layers.Dense(3)])), "built"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
 
 
 # A loss that stops being finite ---------------------------------------------------------------------------
@@ -129,8 +124,8 @@ class SpoiledBatches(ArrayBatches):
 def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_path, half, eager):
     kinds = {"training": ArrayBatches, "validation": ArrayBatches, half: SpoiledBatches}
     search = make_search(compile={"run_eagerly": eager})
-    states = [snapshot(search)]
-    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: states.append(snapshot(search)))
+    states, note = noting(lambda: snapshot(search))
+    first = snapshot(search)
     checkpoint = SearchCheckpoint(tmp_path)
     with pytest.raises(NonFiniteError, match=f"{half} loss.*epoch 2, step 3.*start of epoch 2 was restored") as caught:
         search.fit(
@@ -138,21 +133,18 @@ def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_
             validation_data=kinds["validation"](*data, batch_size=8),
             epochs=3,
             verbose=0,
-            callbacks=[follow, checkpoint],
+            callbacks=[note, checkpoint],
         )
     assert "learning rate" in str(caught.value)
     if half == "training":
         assert "validation loss" not in str(caught.value)
-    assert len(states) == 2
-    state = snapshot(search)
-    assert all(np.isfinite(array).all() for array in state.values())
-    assert all(np.array_equal(state[name], states[1][name]) for name in state)
-    assert any(not np.array_equal(state[name], states[0][name]) for name in state)
+    (ended,) = states
+    assert all(np.isfinite(array).all() for array in snapshot(search).values())
+    assert same_state(search, ended) and not same_state(search, first)
 
     fresh = make_search(seed=5)
     assert SearchCheckpoint(tmp_path).restore(fresh) == 1
-    restored = snapshot(fresh)
-    assert all(np.array_equal(state[name], restored[name]) for name in state)
+    assert same_state(search, fresh)
 
 
 def test_sample_weight_and_validation_data_of_the_wrong_form():

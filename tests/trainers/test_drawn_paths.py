@@ -13,6 +13,7 @@ from kerasnas.relaxations import BinaryGates
 from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
+from tests.trainers.kit import noting
 
 SPACE = NASBench201Space(
     filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3"]
@@ -63,23 +64,6 @@ def test_gradient_within_the_pair_is_that_of_probabilities_of_which_only_its_own
     np.testing.assert_allclose(within_drawn([gates], [ops.convert_to_tensor(alphas)], [mask])[0], gates, atol=1e-15)
 
 
-class Watch(keras.callbacks.Callback):
-    """The probabilities before the first step and after each."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def look(self):
-        self.seen.append([softmax(np.array(alphas)) for alphas in self.model.architecture_parameters])
-
-    def on_train_begin(self, logs=None):
-        self.look()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.look()
-
-
 def own_model(primitives):
     inputs = keras.Input((4, 4, 1))
     x = keras.layers.Conv2D(2, 1)(inputs)
@@ -107,17 +91,21 @@ def test_a_step_of_the_alphas_leaves_what_was_not_drawn(monkeypatch, case):
     if case == "own model":
         supernet, objective = own_model(["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "nor_conv_1x1"]), None
     else:
-        space = NASBench201Space(2, 1, 1, SPACE.primitives)
-        supernet = space.build_supernet((4, 4, 1), 2, "binary_gates")
-        objective = CostObjective(COSTS["parameters"](space, (4, 4, 1), 2), weight=0.1) if case == "cost" else None
+        supernet = SPACE.build_supernet((4, 4, 1), 2, "binary_gates")
+        objective = CostObjective(COSTS["parameters"](SPACE, (4, 4, 1), 2), weight=0.1) if case == "cost" else None
     search = BilevelTrainer(supernet, objective=objective, architecture_warmup_epochs=0)
     search.compile(architecture_optimizer=keras.optimizers.Adam(0.05, beta_1=0.5), run_eagerly=case == "eager")
-    watch = Watch()
-    search.fit(X, Y, batch_size=8, epochs=4 if case != "eager" else 1, verbose=0, callbacks=[watch])
+
+    def probabilities():
+        return [softmax(np.array(alphas)) for alphas in search.architecture_parameters]
+
+    first = probabilities()
+    seen, note = noting(probabilities, "on_train_batch_end")
+    search.fit(X, Y, batch_size=8, epochs=4 if case != "eager" else 1, verbose=0, callbacks=[note])
     steps = [paths for paths, _ in itertools.groupby(drawn)]
     assert steps == [2, 1] * 4 if case == "eager" else set(steps) == {1, 2}
     moves = []
-    for old, new in zip(watch.seen, watch.seen[1:], strict=False):
+    for old, new in itertools.pairwise([first, *seen]):
         for before, after in zip(old, new, strict=True):
             changed = np.abs(after - before) > 1e-6
             moves += changed.sum(axis=1).tolist()

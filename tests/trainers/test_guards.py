@@ -13,7 +13,6 @@ from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad
 from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule
 from kerasnas.callbacks.schedules import ArchitectureWarmup
-from kerasnas.callbacks.state import snapshot
 from kerasnas.cost import COSTS
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.primitives import MixedOp
@@ -23,18 +22,12 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.tasks.splits import stratified_split
 from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
 from tests.trainers.conftest import CLASSES, SHAPE, SPACE
-from tests.trainers.kit import state_of, still
+from tests.trainers.kit import noting, same_state, state_of, still
 
 
-def tiny(relaxation="softmax", **kwargs):
+def tiny():
     space = NASBench201Space(2, 1, 2, ["none", "skip_connect", "nor_conv_1x1"])
-    return space, space.build_supernet((8, 8, 1), 3, relaxation=relaxation, **kwargs)
-
-
-@pytest.fixture(scope="module")
-def few(data):
-    """16 of the images: a step an epoch, of eight from either half."""
-    return tuple(part[:16] for part in data)
+    return space, space.build_supernet((8, 8, 1), 3)
 
 
 # Curvature ---------------------------------------------------------------------------------------------------
@@ -171,8 +164,7 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, few, make_search,
     epoch = checkpoint.restore(again)
     again.fit(*few, batch_size=8, epochs=5, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert len(checkpoint.history["loss"]) == 3
-    for name, value in snapshot(search).items():
-        np.testing.assert_array_equal(value, snapshot(again)[name])
+    assert same_state(search, again)
 
 
 @pytest.mark.parametrize(
@@ -321,14 +313,10 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
 
 
 def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
-    class Weights(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            seen.append(round(float(self.model.supernet.auxiliary_skip), 6))
-
-    expected = [0.5, 0.375, 0.25, 0.125, 0.0]
-    search, seen = still(BilevelTrainer(tiny()[1], auxiliary_skip=0.5, curvature_ratio=None)), []
-    search.fit(*few, batch_size=8, epochs=5, initial_epoch=2, verbose=0, callbacks=[Weights()])
-    assert seen == expected[2:]
+    search = still(BilevelTrainer(tiny()[1], auxiliary_skip=0.5, curvature_ratio=None))
+    seen, note = noting(lambda: float(search.supernet.auxiliary_skip))
+    search.fit(*few, batch_size=8, epochs=5, initial_epoch=2, verbose=0, callbacks=[note])
+    assert seen == pytest.approx([0.25, 0.125, 0.0], abs=1e-6)  # of 0.5, 0.375 and these
 
 
 @pytest.mark.parametrize(
@@ -336,9 +324,9 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
     [(4, None, 1), pytest.param(3, 2, 2, marks=pytest.mark.slow)],
 )
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
-    search, active = still(BilevelTrainer(SPACE.build_supernet(SHAPE, CLASSES), architecture_warmup_epochs=warmup)), []
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
-    search.fit(*few, batch_size=8, epochs=epochs, verbose=0, callbacks=[watch])
+    search = still(BilevelTrainer(SPACE.build_supernet(SHAPE, CLASSES), architecture_warmup_epochs=warmup))
+    active, note = noting(lambda: float(search.architecture_active))
+    search.fit(*few, batch_size=8, epochs=epochs, verbose=0, callbacks=[note])
     assert active == [0.0] * frozen + [1.0] * (epochs - frozen)
 
 
@@ -421,9 +409,9 @@ def test_search_with_a_target_never_exceeds_it(few):
 )
 def test_temperature_follows_its_schedule(few, relaxation):
     supernet = SPACE.build_supernet(SHAPE, CLASSES, relaxation=relaxation)
-    search, seen = still(BilevelTrainer(supernet)), []
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(supernet.relaxation.temperature)))
-    search.fit(*few, batch_size=8, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
+    seen, note = noting(lambda: float(supernet.relaxation.temperature))
+    search = still(BilevelTrainer(supernet))
+    search.fit(*few, batch_size=8, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), note])
     assert seen == [8.0, 5.0, 2.0]
 
 

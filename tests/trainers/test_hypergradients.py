@@ -17,7 +17,7 @@ from kerasnas.search import HYPERGRADIENTS
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
-from tests.trainers.kit import flat, halves, state_of
+from tests.trainers.kit import flat, halves, noting, state_of
 
 SECOND_ORDER = {"unrolled": unrolled, "finite_difference": finite_difference}
 PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "dil_conv_3x3"]
@@ -296,9 +296,8 @@ def make_both(float64):
     return make
 
 
-def build_supernet(num_cells=1):
-    space = DARTSSpace(filters=2, num_cells=num_cells, num_nodes=1, primitives=PRIMITIVES)
-    return space.build_supernet((8, 8, 1), 3)
+def supernet_of(num_cells, *primitives):
+    return DARTSSpace(2, num_cells, num_nodes=1, primitives=primitives).build_supernet((8, 8, 1), 3)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +332,7 @@ def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
 @pytest.mark.slow
 def test_published_radius_on_a_supernet(make_both, data, validation):
     """It is off by more than the whole second-order part; small enough a radius gives the exact gradient."""
-    search, _ = make_both(lambda: build_supernet(num_cells=3), rate=0.025)
+    search, _ = make_both(lambda: supernet_of(3, *PRIMITIVES), rate=0.025)
     data = halves(data, validation, dtype="float64")
 
     def at_weights_ahead(validation_loss, training_loss, w, a, inner_step):
@@ -353,16 +352,11 @@ def test_published_radius_on_a_supernet(make_both, data, validation):
 
 
 # The trainer's step -----------------------------------------------------------------------------------------
-def small_supernet():
-    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "dil_conv_3x3"])
-    return space.build_supernet((8, 8, 1), 3)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("warmup", [0, 1], ids=["plain", "in a cond"])
 def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warmup):
     """Alphas by the unrolled gradient, then the weights; in the second step SGD's buffers have their part in it."""
-    search, twin = make_both(small_supernet, architecture_warmup_epochs=warmup)
+    search, twin = make_both(lambda: supernet_of(1, "skip_connect", "dil_conv_3x3"), architecture_warmup_epochs=warmup)
     data = halves(data, validation, dtype="float64")
     start = flat(search.architecture_parameters)
     for _ in range(2):
@@ -426,7 +420,7 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
     ("name", "eager"),
     [("finite_difference", True), ("first_order", False), ("first_order", True), ("unrolled", True)],
 )
-def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
+def test_a_step_draws_once_for_each_level(make_search, few, few_held_out, name, eager):
     """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
     space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
     supernet = space.build_supernet((8, 8, 1), 3, relaxation=Dirichlet(seed=7))
@@ -437,14 +431,8 @@ def test_a_step_draws_once_for_each_level(make_search, data, validation, name, e
     draws = int(np.array(generator)[1]) - draws  # of one pass
     assert draws > 0
     generator.assign([7, 0])
-    counts = []
-
-    def count(batch, logs=None):
-        counts.append(np.array(generator).tolist())
-
-    noting = keras.callbacks.LambdaCallback(on_train_batch_end=count)
-    data, validation = (tuple(part[:16] for part in half) for half in (data, validation))
-    search.fit(*data, validation_data=validation, batch_size=8, epochs=1, verbose=0, callbacks=[noting])
+    counts, note = noting(lambda: np.array(generator).tolist(), "on_train_batch_end")
+    search.fit(*few, validation_data=few_held_out, batch_size=8, epochs=1, verbose=0, callbacks=[note])
     assert counts == [[7, 2 * draws], [7, 4 * draws]]
 
 

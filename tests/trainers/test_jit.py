@@ -1,12 +1,10 @@
 """The whole search step under XLA."""
 
-import keras
 import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace
-
-SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
+from tests.trainers.conftest import CLASSES, SHAPE, SPACE
+from tests.trainers.kit import noting
 
 
 @pytest.mark.slow
@@ -16,20 +14,18 @@ def test_search_step_compiles_and_computes_the_same(make_search, data, hypergrad
     histories, courses = [], []
     for options in ({"run_eagerly": True}, {"run_eagerly": False, "jit_compile": True}):
         search = make_search(
-            supernet=SPACE.build_supernet((8, 8, 1), 3),
+            supernet=SPACE.build_supernet(SHAPE, CLASSES),
             hypergradient=hypergradient,
             architecture_warmup_epochs=1,
             compile={**options, "learning_rate": 0.1},
         )
         assert search.jit_compile is options.get("jit_compile", False)
         (alphas,) = search.architecture_parameters
-        course = [alphas.numpy()]
-        follow = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs, course=course, alphas=alphas: course.append(alphas.numpy())
-        )
-        history = search.fit(*data, batch_size=8, epochs=2, verbose=0, callbacks=[follow]).history
-        assert np.array_equal(course[0], course[1])
-        assert not np.array_equal(course[1], course[2])
+        start = alphas.numpy()
+        course, note = noting(alphas.numpy)
+        history = search.fit(*data, batch_size=8, epochs=2, verbose=0, callbacks=[note]).history
+        assert np.array_equal(start, course[0])
+        assert not np.array_equal(course[0], course[1])
         histories.append(history)
         courses.append(course)
     for name in ("loss", "val_loss"):

@@ -9,34 +9,17 @@ import tensorflow as tf
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.modalities.images import unit_pixels
-from kerasnas.search import ENASTrainer, RandomSearch
-from kerasnas.spaces import ENASMicroSpace
+from kerasnas.search import RandomSearch
 from kerasnas.trainers.data_split import pair_halves, steps_of
+from tests.trainers.conftest import SHAPE
 from tests.trainers.kit import still
+from tests.trainers.test_one_shot import POOLS, make
 
-SHAPE = (8, 8, 1)
 QUICK = {"epochs": 1, "verbose": 0}
 
 
-class Seen(keras.callbacks.Callback):
-    """Counts the steps of each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.steps = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.steps.append(0)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.steps[-1] += 1
-
-
 def make_enas():
-    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
-    search = ENASTrainer(space.build_supernet(SHAPE, 3), space, RandomSearch(space, unique=False))
-    search.compile(run_eagerly=True)
-    return search
+    return make(POOLS, RandomSearch(POOLS, unique=False))
 
 
 @pytest.fixture(params=["bilevel", "enas"])
@@ -49,14 +32,14 @@ def search(request, make_search):
     ("batches", "steps", "epochs"),
     [pytest.param(2, 1, 3, id="fewer"), pytest.param(2, 3, 2, id="more", marks=pytest.mark.slow)],
 )
-def test_every_epoch_has_the_steps_that_were_asked_for(search, data, batches, steps, epochs):
-    seen = Seen()
+def test_every_epoch_has_the_steps_that_were_asked_for(search, few, batches, steps, epochs):
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: seen.append(step))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Your input ran out of data")
-        data = tuple(part[:16] for part in data)
-        options = {"steps_per_epoch": steps, "epochs": epochs, "verbose": 0, "callbacks": [seen], "validation_steps": 1}
-        still(search).fit(*data, batch_size=8 // batches, **options)
-    assert seen.steps == [steps] * epochs
+        options = {"steps_per_epoch": steps, "epochs": epochs, "verbose": 0, "callbacks": [note], "validation_steps": 1}
+        still(search).fit(*few, batch_size=8 // batches, **options)
+    assert seen == [*range(steps)] * epochs
 
 
 def test_epochs_of_few_steps_read_all_of_the_data_and_resume():
@@ -93,24 +76,22 @@ def test_validation_steps_are_the_batches_of_an_epoch_that_move_the_alphas():
     x, y = np.arange(64.0).reshape(64, 1, 1, 1), np.arange(64) % 2
     pairs = pair_halves(x, y, None, None, batch_size=4, validation_steps=2)
     assert len({float(pairs[i][1][0].min()) for i in range(8)}) == 2
-    datasets = [tf.data.Dataset.from_tensor_slices((x, y)).batch(4)] * 2
-    read = [float(pair[1][0].numpy().min()) for pair in pair_halves(datasets[0], None, datasets[1], None, **STEPS)]
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    pairs = pair_halves(dataset, None, dataset, None, validation_steps=2)
+    read = [float(pair[1][0].numpy().min()) for pair in pairs]
     assert len(read) == 16 and len(set(read)) == 2
 
 
-STEPS = {"validation_steps": 2}
-
-
 def test_steps_that_are_none(search, data):
-    for name in ("steps_per_epoch", "validation_steps"):
+    for name in ("epochs", "steps_per_epoch", "validation_steps"):
         for wrong in (0, -1, 2.5):
             with pytest.raises(ValueError, match=rf"`{name}`\. Expected a positive integer\. Received: {wrong}"):
-                search.fit(*data, **{name: wrong}, **QUICK)
+                search.fit(*data, **{**QUICK, name: wrong})
 
 
 # Kinds of data --------------------------------------------------------------------------------------------
-def test_bytes_are_searched_on_as_the_unit_range(make_search, data):
-    x, y = (part[:16] for part in data)
+def test_bytes_are_searched_on_as_the_unit_range(make_search, few):
+    x, y = few
     pixels = np.round(255 * (x - x.min()) / np.ptp(x)).astype("uint8")
     losses = []
     for images in (pixels, pixels.astype("float32") / 255):
@@ -202,11 +183,11 @@ def test_the_steps_of_an_epoch():
 
 
 # Metrics and the test set ---------------------------------------------------------------------------------
-def test_another_compile_leaves_no_metric_behind(make_search, data):
-    search, data = make_search(), tuple(part[:16] for part in data)
-    search.fit(*data, batch_size=8, **QUICK)
+def test_another_compile_leaves_no_metric_behind(make_search, few):
+    search = make_search()
+    search.fit(*few, batch_size=8, **QUICK)
     search.compile(metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")], run_eagerly=True)
-    names = set(search.fit(*data, batch_size=8, **QUICK).history)
+    names = set(search.fit(*few, batch_size=8, **QUICK).history)
     assert names == {"loss", "val_loss", "top", "val_top", "alpha_entropy"}
     own = [metric.name for metric in search.metrics]
     assert len(own) == len(set(own)) and "val_accuracy" not in own

@@ -6,10 +6,9 @@ import pytest
 
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks.schedules import CosineSchedule
-from kerasnas.callbacks.state import snapshot
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from tests.trainers.conftest import CLASSES, SHAPE, SPACE
-from tests.trainers.kit import flat, halves, state_of
+from tests.trainers.kit import flat, halves, same_state, state_of
 
 SGD, Adam, Scaled = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer
 ARGUMENTS = {"batch_size": 8, "epochs": 1, "verbose": 0}
@@ -143,8 +142,7 @@ def test_saved_search_resumes(make_search, dtype_policy, data, tmp_path):
         histories.append(one.fit(*data, **{**ARGUMENTS, "initial_epoch": 1, "epochs": 2}).history)
         assert float(one.optimizer.learning_rate) == pytest.approx(CosineSchedule(0.025, 0.001).rate(1, 2))
     assert histories[0] == histories[1]
-    first, second = snapshot(search), snapshot(loaded)
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert same_state(search, loaded)
 
 
 @pytest.mark.slow

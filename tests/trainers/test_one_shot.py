@@ -15,6 +15,7 @@ from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 from kerasnas.tasks.splits import stratified_split
+from tests.trainers.kit import same_state
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_pool_3x3", "nor_conv_3x3"])
@@ -93,13 +94,12 @@ def test_the_best_sampled_child_is_derived(searched, data):
 @pytest.mark.parametrize(
     "given", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["halves", "validation data"]
 )
-def test_rewards_and_derivation_read_the_held_out_images_alone(data, validation, monkeypatch, given):
+def test_rewards_and_derivation_read_the_held_out_images_alone(few, few_held_out, monkeypatch, given):
     """Images of one pixel value a part: 1 the training half, 2 the other one, 3 the validation data."""
-    data, validation = (tuple(part[:16] for part in one) for one in (data, validation))
-    x, y = np.empty_like(data[0]), data[1]
+    x, y = np.empty_like(few[0]), few[1]
     first, second = stratified_split(y, 0.5, seed=0)
     x[first], x[second] = 1, 2
-    x_val = np.full_like(validation[0], 3)
+    x_val = np.full_like(few_held_out[0], 3)
     search, read = make(POOLS, RandomSearch(POOLS, unique=False)), {"weights": set(), "rewards": set()}
     step, reward = search.train_step, search.reward
 
@@ -113,7 +113,7 @@ def test_rewards_and_derivation_read_the_held_out_images_alone(data, validation,
 
     monkeypatch.setattr(search, "train_step", train_step)
     monkeypatch.setattr(search, "reward", rewarded)
-    options = {"validation_data": (x_val, validation[1])} if given else {}
+    options = {"validation_data": (x_val, few_held_out[1])} if given else {}
     search.fit(x, y, **options, **{**SETTINGS, "epochs": 1})
     training, held_out = ({1, 2}, {3}) if given else ({1}, {2})
     assert read == {"weights": training, "rewards": held_out}
@@ -147,11 +147,9 @@ def test_the_controller_learns(data, monkeypatch):
     assert history["controller_entropy"][-1] < 0.7 * sum(map(math.log, SPACE.cardinalities))
 
 
-def test_searches_with_one_seed_are_alike_and_resume_alike(data, tmp_path):
-    data = tuple(part[:16] for part in data)
-
+def test_searches_with_one_seed_are_alike_and_resume_alike(few, tmp_path):
     def run(search, **changed):
-        return search.fit(*data, **{**SETTINGS, "seed": 4, "controller_steps": 1, **changed}).history
+        return search.fit(*few, **{**SETTINGS, "seed": 4, "controller_steps": 1, **changed}).history
 
     whole = make(POOLS, seed=2)
     kill = keras.callbacks.LambdaCallback(  # what is on the disk when the second epoch begins
@@ -176,8 +174,7 @@ def test_a_loss_that_is_not_finite_stops_and_restores(data):
     weights, state = snapshot(search), search.controller.get_state()
     with pytest.raises(NonFiniteError, match=r"training loss stopped being finite at epoch 1, step \d"):
         search.fit(*data, **{**SETTINGS, "epochs": 9})
-    for name, value in snapshot(search).items():
-        np.testing.assert_array_equal(value, weights[name])
+    assert same_state(search, weights)
     assert search.controller.get_state() == state
 
 
@@ -222,8 +219,6 @@ def test_calls_out_of_order_are_reported(data):
         search.derive()
     with pytest.raises(ValueError, match="controller_steps"):
         search.fit(*data, controller_steps=-1)
-    with pytest.raises(ValueError, match=r"epochs`\. Expected a positive integer\. Received: 0"):
-        search.fit(*data, epochs=0)
     with pytest.raises(ValueError, match="Expected labels"):
         search.fit(data[0], None)
     with pytest.raises(ValueError, match="not both"):

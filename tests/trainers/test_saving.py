@@ -10,21 +10,21 @@ from tests.trainers.kit import same_state
 
 
 @pytest.fixture(scope="module")
-def saved(make_search, data, tmp_path_factory):
+def saved(make_search, few, tmp_path_factory):
     search = make_search(
         supernet=SPACE.build_supernet(SHAPE, CLASSES),
         weight_decay=1e-4,
         architecture_weight_decay=2e-3,
         architecture_warmup_epochs=1,
     )
-    search.fit(*(part[:16] for part in data), batch_size=8, epochs=2, verbose=0)
+    search.fit(*few, batch_size=8, epochs=2, verbose=0)
     path = tmp_path_factory.mktemp("saved") / "search.keras"
     search.save(path)
     return search, path
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_load_restores_everything_and_training_continues(saved, data):
+def test_load_restores_everything_and_training_continues(saved, few):
     search, path = saved
     loaded = keras.models.load_model(path)
     assert type(loaded) is BilevelTrainer
@@ -41,22 +41,22 @@ def test_load_restores_everything_and_training_continues(saved, data):
     moments = [v.numpy() for v in loaded.optimizer.inner[1].variables if "velocity" in v.path]
     assert momenta and all(np.any(value) for value in momenta)
     assert moments and all(np.any(value) for value in moments)
-    assert np.array_equal(search.predict(data[0], verbose=0), loaded.predict(data[0], verbose=0))
+    assert np.array_equal(search.predict(few[0], verbose=0), loaded.predict(few[0], verbose=0))
     assert loaded.derive() == search.derive()
 
     arguments = {"batch_size": 8, "initial_epoch": 2, "epochs": 3, "verbose": 0}
-    histories = [trainer.fit(*(part[:16] for part in data), **arguments).history for trainer in (search, loaded)]
+    histories = [trainer.fit(*few, **arguments).history for trainer in (search, loaded)]
     assert histories[0] == histories[1]
     assert same_state(search, loaded)
 
 
 @pytest.mark.slow
-def test_default_cosine_survives_and_a_given_rate_stays(make_search, plain_rates, data, tmp_path):
+def test_default_cosine_survives_and_a_given_rate_stays(make_search, plain_rates, few, tmp_path):
     for compile_arguments, expected in (({"learning_rate": 0.5}, 0.001 + 0.499 / 2), (plain_rates(0.125, 0.1), 0.125)):
         search = make_search(compile=compile_arguments)
         search.save(tmp_path / "search.keras")
         loaded = keras.models.load_model(tmp_path / "search.keras")
-        loaded.fit(*(part[:16] for part in data), batch_size=8, initial_epoch=1, epochs=2, verbose=0)
+        loaded.fit(*few, batch_size=8, initial_epoch=1, epochs=2, verbose=0)
         assert float(loaded.optimizer.learning_rate) == pytest.approx(expected)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.callbacks.schedules import ArchitectureWarmup
-from kerasnas.callbacks.state import snapshot
+from tests.trainers.kit import same_state
 
 BATCH = 16  # one step an epoch
 
@@ -130,6 +130,5 @@ def test_phase_is_saved_and_restored(make, data, tmp_path):
     loaded = keras.models.load_model(tmp_path / "search.keras")
     assert loaded.architecture_warmup.frozen and loaded.architecture_warmup.epochs == 3
     courses = [fit(one, data, 4, initial_epoch=1) for one in (search, loaded)]
-    for first, second in zip(snapshot(search).values(), snapshot(loaded).values(), strict=True):
-        np.testing.assert_array_equal(first, second)
+    assert same_state(search, loaded)
     assert not courses[1].step(1).any() and courses[1].step(2).any()
