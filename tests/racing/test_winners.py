@@ -24,7 +24,7 @@ class Nothing:
     bias = np.zeros(kit.CLASSES)
 
     def apply(self, x):
-        # Networks of other tests are used again, built in threads that counted layers from 0: theirs could be the names.
+        # Networks of other tests are used again, and threads count layers from 0: names could be theirs.
         layer = keras.layers.Dense(kit.CLASSES, kernel_initializer="zeros", use_bias=False, name="nothing")
         return layer(keras.layers.Flatten(name="flat")(x))
 
