@@ -31,7 +31,7 @@ def nested(**options):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
     x = keras.layers.BatchNormalization(gamma_regularizer="l2", **options)(x)
-    x = Doubled()(inner(x))[:, ::2, ::2]
+    x = keras.layers.Cropping2D(((1, 0), (0, 2)))(Doubled()(inner(x)))[:, ::2, ::2]
     x = keras.layers.BatchNormalization(center=False)(x)
     x = keras.layers.BatchNormalization()(keras.layers.GlobalAveragePooling2D()(x))  # of features, not of images
     return trained(keras.Model(inputs, keras.layers.Dense(3, dtype="float32")(x)))
@@ -211,6 +211,7 @@ class Own(keras.layers.BatchNormalization):
     [
         *((keras.layers.BatchNormalization, {name: value}) for name, value in [("axis", 1), ("dtype", "float64")]),
         *((keras.layers.BatchNormalization, {name: True}) for name in ("renorm", "synchronized")),
+        (keras.layers.Cropping2D, {"data_format": "channels_first"}),
         (Own, {}),
     ],
 )
@@ -218,6 +219,28 @@ def test_what_the_kernel_cannot_compute_stays_as_it_is(kind, options):
     layer = kind(**options)
     with fused(keras.Sequential([keras.Input((8, 8, 3)), layer])):
         assert "call" not in vars(layer)
+
+
+def test_the_gradient_of_a_crop_pads():
+    layer = keras.layers.Cropping2D(((1, 2), (0, 3)))
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            cropped = layer(x)
+            assert cropped.shape == (8, 5, 5, 3)
+            loss = tf.reduce_sum(cropped**3)
+        return tape.gradient(loss, x)
+
+    def kinds():
+        graph = tf.function(lambda x: gradient(x), autograph=False).get_concrete_function(tf.constant(X)).graph
+        return {node.op for node in graph.as_graph_def().node}
+
+    expected = gradient(tf.constant(X))
+    assert "StridedSliceGrad" in kinds()
+    with fused(layer):
+        assert "StridedSliceGrad" not in kinds()
+        np.testing.assert_array_equal(gradient(tf.constant(X)), expected)
 
 
 def test_a_masked_batch_norm_is_kerass():
