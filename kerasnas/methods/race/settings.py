@@ -97,8 +97,8 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
     test_time_augmentation: bool = setting(
         True,
         "Whether the network answers the mean over two to eight views of each image: those flips and turns that the "
-        "augmentations have, and shifts by a pixel. It takes so many times as long to predict, and is some points more "
-        "accurate. With limits it never does.",
+        "augmentations have, and shifts by a pixel. It takes so many times as long to predict, and is about a point "
+        "more accurate. With limits it never does.",
     )
     validation_split: float = setting(
         0.2,
