@@ -160,7 +160,7 @@ class RaceComparison(Comparison):
                 how = f"The network adds nothing to the {words}. Handed over alone"
             sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
             if (views := record.searched.views) > 1:
-                sentences.append(f"Its answer is the mean over {views} views of each of the {race.samples}.")
+                sentences.append(f"Its answer is the mean over {views} views of each image.")
         return sentences
 
     def table(self, record: Record) -> Table:

@@ -81,6 +81,8 @@ class PredictorSearch(Batches, SearchStrategy):
     @property
     def best(self) -> tuple[Genotype, float] | None:
         """Genotype with the highest reward (within the cost limit), and that reward; None if there is none yet."""
+        if self.cost_limit is None:
+            return super().best  # kept, and not sought
         best = max(self._within(), key=lambda pair: pair[1], default=None)
         return None if best is None else (self.space.decode(best[0]), best[1])
 
