@@ -329,15 +329,16 @@ def main():
     runs = skeleton.Runs(arguments.output, "contender", "set", "cpu_minutes", "seed")
     words = [arguments.data, f"--cpu_minutes={minutes}", *([f"--autokeras_python={python}"] if python else [])]
     words += [f"--{name}={value}" for name in ("most", "shots") if (value := getattr(arguments, name))]
-    order = itertools.product(range(arguments.seeds), arguments.sets.split(","), names)
+    trained = [name for name in names if name != "one_view"]  # which is of a race among them
+    order = itertools.product(range(arguments.seeds), arguments.sets.split(","), trained)
     missing = [(one, name, seed) for seed, name, one in order if not runs.has(one, name, minutes, seed)]
-    race = next((one for one in names if one in RACES), "")
-    missing = [one for one in missing if one[0] != "one_view"]
     runs.measure(__file__, words, missing, arguments.processes)
     records = [r for r in runs.records if r["cpu_minutes"] == minutes]
-    of_race = [r for r in records if r["contender"] == race and "one_view" in r]
-    alone = [{**r, "contender": "one_view", "accuracy": r["one_view"]} for r in of_race]
-    report(arguments, [*records, *(alone if "one_view" in names else [])])
+    if "one_view" in names:
+        race = next((name for name in names if name in RACES), "")
+        alone = [r for r in records if r["contender"] == race and "one_view" in r]
+        records += [{**r, "contender": "one_view", "accuracy": r["one_view"]} for r in alone]
+    report(arguments, records)
 
 
 if __name__ == "__main__":
