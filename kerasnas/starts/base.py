@@ -163,7 +163,8 @@ def body_of(model: keras.Model, size: int, what: str) -> keras.Model:
     channels = [value.shape[-1] for value in model.inputs]
     if channels != [3]:
         raise StartError(f"{what} sees {', '.join(map(str, channels))} channels. Expected 3.")
-    found = keras.models.clone_model(model, input_tensors=[keras.Input((size, size, 3))])
+    single = keras.Model(model.inputs[0], model.outputs[0])
+    found = keras.models.clone_model(single, input_tensors=keras.Input((size, size, 3)))
     found.set_weights(model.get_weights())
     found.trainable = False
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from kerasnas import checks
+from kerasnas.backend.keras_internals import nodes_of
 from kerasnas.networks.saved import read_model
 from kerasnas.starts.base import STARTS, Start, StartError, body_of, map_shape, plain_name
 from kerasnas.starts.kerashub import PREFIX, KerasHubStart
@@ -43,11 +44,25 @@ class SavedStart(Start):
             model = read_model(self.path, compile=False)
         except (OSError, ValueError) as error:
             raise StartError(f"Cannot read a network from {self.path}: {error}") from None
-        layers = [layer for layer in getattr(model, "layers", ()) if not isinstance(layer, keras.layers.InputLayer)]
-        maps = [layer for layer in layers if map_shape(layer)]
-        if not maps or not isinstance(model, keras.Model) or len(model.inputs) != 1:
+        shape = getattr(model, "input_shape", ())
+        images = keras.Input((size, size, shape[-1])) if isinstance(shape, tuple) and len(shape) == 4 else None
+        features = None if images is None else _features(model, images)
+        if features is None or features is images:
             raise StartError(f"The network in {self.path} has no map of features of an image, and one input.")
-        return body_of(keras.Model(model.inputs, maps[-1].output), size, self.title)
+        return body_of(keras.Model(images, features), size, self.title)
+
+
+def _features(model: keras.Model, images: keras.KerasTensor) -> keras.KerasTensor | None:
+    """Return the last map of features of a network for images of another size, or None if it has none.
+
+    Of a network around others, as those of finished runs are, it is that of the first of these, without what is around.
+    """
+    calls = nodes_of(keras.Model(model.inputs, model.outputs))  # a sequential one has none itself
+    for operation, read, _ in calls:
+        if isinstance(operation, keras.Model) and not map_shape(operation):
+            return _features(operation, keras.Model(model.inputs[0], read[0]).call(images))
+    maps = [written[0] for _, _, written in calls if len(written[0].shape) == 4]
+    return keras.Model(model.inputs[0], maps[-1]).call(images) if maps else None
 
 
 def register_saved(name: str | os.PathLike) -> str:

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import testing
+from kerasnas.export.classifier import with_preprocessing
+from kerasnas.networks.ensemble import ensemble
+from kerasnas.networks.views import over_views
 from kerasnas.starts import available_starts
 from kerasnas.starts.base import StartError, stage_of, start
 from kerasnas.starts.efficientnet_lite import EfficientNetLite0, _tensors_of, load_weights, network
@@ -109,6 +112,17 @@ def test_a_network_of_the_users_is_a_start_of_any_size(saved):
     x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
     expected = keras.Model(model.inputs, model.layers[-3].output)(x)
     np.testing.assert_allclose(start(name).build(32)(x), expected, rtol=1e-6)
+
+
+def test_of_a_finished_run_the_first_network_is_a_start(saved, tmp_path):
+    model, _ = saved
+    other = keras.models.clone_model(model)
+    run = with_preprocessing(over_views(ensemble([model, other]), ("flip", "shift")), scale=255)
+    run.save(tmp_path / "run.keras")
+    x = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("float32")
+    view = np.pad(x / 255, ((0, 0), (1, 0), (1, 0), (0, 0)))[:, :64, :64]  # the first
+    expected = TinyStart().build(64)(view)
+    np.testing.assert_allclose(SavedStart(tmp_path / "run.keras").build(64)(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_files_that_are_no_start_are_refused(tmp_path, saved):
