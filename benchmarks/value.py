@@ -16,8 +16,9 @@ The contenders are
 - `random_networks`: three random networks of the race's space, each trained as the race trains its winner, for a third
   of the time; their accuracy is the mean of the three, the best of them has a line of its own;
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
-- `drawn`: the race without pretrained networks of other sources (`--starts=none`); `float32`: that one without bfloat16
-  (`--precision=float32`); `muon`, `sgd`: `drawn` by one optimizer (`--optimizer`), whatever the number of images;
+- `drawn`: the race without pretrained networks of other sources (`--starts=none`); `single`: that one with a single
+  training of the winner (`--ensemble=1`); `float32`: `drawn` without bfloat16 (`--precision=float32`); `muon`, `sgd`:
+  `drawn` by one optimizer (`--optimizer`), whatever the number of images;
   `plain_muon`, `plain_sgd`: `plain` likewise;
 - `probe`: ridge regression on last frozen features of EfficientNet-Lite0 (extra `photos`), images at 96 pixels, or at
   224 where they are larger than 96; `whole`: that network tuned whole from there for all of the time, with Adam at 3e-4
@@ -69,6 +70,7 @@ RACES = {
     "plain_muon": ["--initializer=none", "--optimizer=muon"],
     "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
     "drawn": ["--starts=none"],
+    "single": ["--starts=none", "--ensemble=1"],
     "float32": ["--starts=none", "--precision=float32"],
     "muon": ["--starts=none", "--optimizer=muon"],
     "sgd": ["--starts=none", "--optimizer=sgd"],
@@ -83,7 +85,7 @@ RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
-CONTENDERS += ["half_device", "resnet_8_recipe", "one_view"]
+CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 
 
@@ -142,12 +144,12 @@ def run_race(arrays, minutes, seed, *flags):
         for n, entry in race["contestants"].items()
         if "curve" in entry
     }
-    winners = race.get("winners") or [race["winner"]]
-    # The winners' seconds hold those of their steps in the race, which are in their costs as well.
-    twice = sum(race["contestants"][name]["rungs"][-1]["seconds"] for name in winners)
+    # The winner's seconds hold those of its steps in the race, which are in its cost as well.
+    twice = race["contestants"][race["winner"]]["rungs"][-1]["seconds"]
     training = sum(entry.get("cost", 0.0) for entry in race["contestants"].values()) + searched["seconds"] - twice
     return searched["test_accuracy"], {
-        "winner": " + ".join(winners),
+        "winner": race["winner"],
+        "trainings": searched.get("trainings", 1),
         "raced": raced,
         "curves": curves,
         "augment": race["augment"],

@@ -224,7 +224,7 @@ def advanced(model, recipe, name, x, y, seconds, clock, seed, most, warmup):
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.racing.entrants.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size
-    from kerasnas.racing.winners import annealed
+    from kerasnas.racing.winner import annealed
     from kerasnas.training.recipe import TrainingRecipe
 
     model = TrainingRecipe(**recipe).compile_network(model, None)
@@ -245,7 +245,7 @@ def train_as_winner(model, name, arrays, clock, end, seed):
     from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.making import RECIPE
     from kerasnas.racing.entrants.contestant import Contestant
-    from kerasnas.racing.winners import annealed
+    from kerasnas.racing.winner import annealed
 
     x, y, x_test, y_test, _, classes = scaled(arrays)
     batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))

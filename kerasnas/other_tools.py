@@ -51,7 +51,7 @@ _ROWS = (
     ("AutoKeras and fastai", "metrics", 'Write `metric="f1"`, one metric that fits the task.'),
     ("AutoKeras and AutoGluon", "loss multi_label problem_type", 'Write `task="multilabel"`, or another, or nothing.'),
     ("AutoKeras", "num_classes", "Leave it out: the labels have them; `task` says what labels are."),
-    ("AutoGluon", "auto_stack presets", "Write `minutes=60, ensemble=4`, or `max_parameters=20_000` to be small."),
+    ("AutoGluon", "auto_stack presets", "Write `minutes=60`, or `max_parameters=20_000` to be small."),
     ("AutoGluon", "label", 'Write `target=["price"]`, the columns of the labels.'),
     ("AutoGluon and scikit-learn", "n_jobs num_cpus", 'Write `executor="processes:4"`.'),
     ("FLAML, AutoGluon and AutoKeras", "estimator_list hyperparameters tuner", "Write `space` or `genotypes`."),
@@ -102,7 +102,7 @@ def answer_in_flags(word: str) -> str:
     Example:
 
     >>> answer_in_flags("presets")
-    '`presets` is a word of AutoGluon. Write `--minutes=60 --ensemble=4`, or `--max_parameters=20_000` to be small.'
+    '`presets` is a word of AutoGluon. Write `--minutes=60`, or `--max_parameters=20_000` to be small.'
     """
     seconds = f"`{word}` is in seconds. Write `minutes=5`."
     parts = (seconds if SAME.get(word) == "minutes" else ANSWERS.get(word, "")).split("`")

@@ -61,6 +61,7 @@ class Network(Part):
     confusion: Sequence[Sequence[int]] | None = None  # a row for each true class, a column for what it was taken for
     labels: Sequence[Entries] | None = None
     residuals: Entries | None = None
+    trainings: int = 1  # whose networks it is the mean of
     views: int = 1  # of each sample, over which its answers are means
     linear: Entries | None = None  # "words", "samples", "weights", "losses", "network": its losses
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -105,7 +106,6 @@ class Race(Part):
 
     winner: str
     contestants: Mapping[str, Contestant]
-    winners: Sequence[str] = ()
     rungs: Sequence[Sequence[int]] = ()
     validation_samples: int = 0
     augment: Sequence[str] = ()

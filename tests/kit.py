@@ -14,7 +14,7 @@ from PIL import Image
 from kerasnas.export.classifier import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, TrainingConfig
-from kerasnas.racing import portfolio, winners
+from kerasnas.racing import portfolio, winner
 from kerasnas.racing.budget import Budget
 from kerasnas.racing.race import stage
 from kerasnas.runs import method
@@ -102,7 +102,7 @@ def count_steps(patch, first=20, known=("vgg_halved", "conv_deep", "cnn")):
     And have them know few networks of three layers, and one of divided images, train by SGD, and take a millisecond for
     a sample: to count what all networks cost, to trace Muon, and to convert what is timed, takes longer than a race.
     """
-    for module in (method, winners):
+    for module in (method, winner):
         patch.setattr(module, "network_latency", lambda model: 1.0)
     patch.setitem(recipe.ALGORITHMS, "muon", recipe.ALGORITHMS["sgd"])
 

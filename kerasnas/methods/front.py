@@ -39,6 +39,9 @@ class FrontConfig(RaceConfig):
     test_time_augmentation: bool = setting(
         False, "Whether the largest network answers the mean over views of each image."
     )
+    ensemble: int = setting(
+        1, "Maximum number of trainings of the largest network, whose networks become one.", least=1
+    )
     networks: int = setting(5, "Number of networks, the best one among them, which share the budget equally.", least=2)
 
     def race(self, most: int = 0) -> RaceConfig:

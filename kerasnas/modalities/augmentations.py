@@ -1,4 +1,4 @@
-"""Augmentations in NumPy: shift, flips, quarter turns, cutout, color jitter, left-out lines; and their composition.
+"""Augmentations in NumPy: shift, zoom, flips, quarter turns, cutout, color jitter, left-out lines; their composition.
 
 Each takes a batch, images `(samples, height, width, channels)` unless it says otherwise, and a generator, and returns
 another batch. What is no generator is a TypeError; a batch of another kind, or an option out of range, a ValueError.
@@ -33,6 +33,33 @@ def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.nd
     if len(sizes) == 1:
         return padded[np.arange(samples)[:, None], moved[0]]
     return padded[np.arange(samples)[:, None, None], moved[0][:, :, None], moved[1][:, None, :]]
+
+
+def zoom(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.2, aspect: float = 0.1) -> np.ndarray:
+    """Enlarge or shrink every image about its center, to the nearest pixels, padded with zeros.
+
+    Height and width are multiplied by $e^{s + a}$ and $e^{s - a}$, with $s$ uniform in ±`amount` and $a$ in ±`aspect`.
+    """
+    amount, aspect = (checks.number(*given, least=0) for given in (("amount", amount), ("aspect", aspect)))
+    _check_batch("zoom", batch, rng)
+    samples, height, width, _ = batch.shape
+    scale, ratio = (rng.uniform(-most, most, size=(samples, 1)) for most in (amount, aspect))
+    rows, columns = resampled(height, np.exp(scale + ratio)), resampled(width, np.exp(scale - ratio))
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+    places = np.clip(rows, 0, height - 1)[:, :, None], np.clip(columns, 0, width - 1)[:, None]
+    return np.where(inside[..., None], batch[np.arange(samples)[:, None, None], *places], np.zeros((), batch.dtype))
+
+
+def resampled(size: int, factor: float | np.ndarray) -> np.ndarray:
+    """Return the pixels of a line that those of the line enlarged by `factor` show, the nearest; beyond it where none.
+
+    Example:
+
+    >>> resampled(4, 2.0), resampled(4, 0.5)
+    (array([1, 1, 2, 2]), array([-2,  0,  2,  4]))
+    """
+    center = (size - 1) / 2
+    return np.rint((np.arange(size) - center) / factor + center).astype(int)
 
 
 def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -155,7 +182,7 @@ def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: 
 
 AUGMENTATIONS = Registry("augmentation")
 """Augmentations by name; `Modality.augmentations` says which of them keep a sample what it is."""
-for _function in (shift, flip, flip_vertical, rotate):
+for _function in (shift, zoom, flip, flip_vertical, rotate):
     AUGMENTATIONS.register(_function.__name__, _function)
 AUGMENTATIONS.register("cutout", lambda batch, rng: cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
 AUGMENTATIONS.register("drop_rows", drop_lines)

@@ -61,7 +61,9 @@ class Images(Modality):
     columns = PATH_COLUMNS
     suffixes = SUFFIXES
     traits = TRAITS
-    augmentations = ("shift", "flip", "flip_vertical", "rotate", "cutout", "color_jitter", "drop_rows", "drop_columns")
+    augmentations = (
+        *("shift", "zoom", "flip", "flip_vertical", "rotate", "cutout", "color_jitter", "drop_rows", "drop_columns"),
+    )
     gradient_space, race_space = "darts", "macro"
     resizes = True
     near = 0.995  # in 19 sets those were copies, and letters of two fonts that look alike

@@ -1,34 +1,32 @@
-"""Several classifiers as one: the mean of their probabilities."""
+"""Several networks as one: the mean of their answers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import keras
-from keras import ops
 
 from kerasnas import checks
 
 
 def ensemble(models: Sequence[keras.Model]) -> keras.Model:
-    """Return a network whose probabilities are the mean of those of `models`.
+    """Return a network whose outputs are the means of those of `models`, or the model itself if it is one.
 
-    Its outputs are logits, like theirs: the logarithm of that mean. It shares their layers, and consists of standard
-    layers if they do. The models are functional classifiers of one input shape and of the same classes; ValueError
-    otherwise.
+    It shares their layers, and adds standard ones. The models are functional, of one input shape and of the same
+    outputs; ValueError otherwise.
 
     Reference:
         Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017
-        (arXiv 1612.01474), section 2.4, without adversarial training.
+        (arXiv 1612.01474), section 2.4, without adversarial training. There, probabilities are averaged; here, logits.
     """
     shapes = {(tuple(model.input_shape), tuple(model.output_shape)) for model in models}
     if len(shapes) != 1:
         found = sorted(map(str, shapes))
-        raise ValueError(checks.invalid("models", "classifiers of one input and output shape", found))
+        raise ValueError(checks.invalid("models", "networks of one input and output shape", found))
+    if len(models) == 1:
+        return models[0]
     inputs = keras.Input(models[0].input_shape[1:], name="inputs")
     members = [
         keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}") for i, model in enumerate(models, start=1)
     ]
-    logs = ops.stack([ops.log_softmax(member(inputs), axis=-1) for member in members], axis=-1)
-    return keras.Model(inputs, ops.logsumexp(logs, axis=-1) - math.log(len(models)), name="ensemble")
+    return keras.Model(inputs, keras.layers.Average()([member(inputs) for member in members]), name="ensemble")

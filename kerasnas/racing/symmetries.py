@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
+from kerasnas.modalities.augmentations import resampled
+
 KEPT = 0.85
 _SURE = 0.4  # of what a network knows of images that it has learned from: of few, it knows nothing of others
+_LARGER = 1.15  # times, after which the size of an image is seen to matter
 SYMMETRIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flip": lambda x: x[:, :, ::-1],
     "flip_vertical": lambda x: x[:, ::-1],
     "rotate": lambda x: np.rot90(x, axes=(1, 2)),
+    "zoom": lambda x: x[:, resampled(x.shape[1], _LARGER)][:, :, resampled(x.shape[2], _LARGER)],
 }
 """Name of an augmentation -> what it does to all images at once."""
 
@@ -23,6 +27,7 @@ def kept_accuracies(
     chance: Callable[..., float],
     known: tuple[Any, ...],
     held_out: tuple[Any, ...],
+    names: Collection[str] = tuple(SYMMETRIES),
 ) -> dict[str, float]:
     """Return how well a network recognizes images transformed by each of `SYMMETRIES`, beside new ones.
 
@@ -38,6 +43,7 @@ def kept_accuracies(
         chance: `(y)`, or `(y, weights)` -> the mean score of a network that has learned nothing.
         known: images `(samples, height, width, channels)` that it has learned from, and their labels, for both.
         held_out: others.
+        names: of which of `SYMMETRIES`. Defaults to all.
 
     Returns:
         name -> share; empty where the network is not clearly better than chance on the known images.
@@ -48,7 +54,7 @@ def kept_accuracies(
     ...     return (x[:, :2].mean(axis=(1, 2, 3)) > x[:, 2:].mean(axis=(1, 2, 3))) == y
     >>> x = np.random.default_rng(0).random((200, 4, 4, 1))
     >>> data = x, bright_above(x, True)
-    >>> kept = kept_accuracies(bright_above, lambda y: 0.5, data, data)
+    >>> kept = kept_accuracies(bright_above, lambda y: 0.5, data, data, ("flip", "flip_vertical", "rotate"))
     >>> {name: round(share, 1) for name, share in kept.items()}
     {'flip': 1.0, 'flip_vertical': -1.0, 'rotate': -0.1}
     """
@@ -65,9 +71,9 @@ def kept_accuracies(
     parts = [(np.asarray(x), *labels) for x, *labels in (known, held_out)]  # read once
     numbers, square = [len(x) for x, *_ in parts], known[0].shape[1] == known[0].shape[2]
     kept = {}
-    for name, transform in SYMMETRIES.items():
+    for name in names:
         if square or name != "rotate":
-            merits = [merit(transform(x), *labels) for x, *labels in parts]
+            merits = [merit(SYMMETRIES[name](x), *labels) for x, *labels in parts]
             kept[name] = float(np.average(merits, weights=numbers)) / usual
     return kept
 

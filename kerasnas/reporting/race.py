@@ -133,11 +133,6 @@ class RaceComparison(Comparison):
         task = task_in(record)
         gains = [gain_sentence(gain, task) for gain in race.initialization]
         sentences = [first, *map(_start_sentence, race.starts), *gains, *_lead(race, task)]
-        if len(winners := race.winners) > 1:
-            sentences.append(
-                f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the "
-                "rest of the time: the mean of their probabilities."
-            )
         if baseline := race.baseline:
             last = contestants[winner].rungs[-1]
             # The winner was at the start of its training then: what it reaches in the end counts.
@@ -159,6 +154,8 @@ class RaceComparison(Comparison):
             elif linear:
                 how = f"The network adds nothing to the {words}. Handed over alone"
             sentences.append(f"{how}, it reaches {task.show(accuracy)} test {task.words}{interval}.")
+            if (trainings := record.searched.trainings) > 1:
+                sentences.append(f"Its answer is the mean of the networks of {trainings} trainings.")
             if (views := record.searched.views) > 1:
                 sentences.append(f"Its answer is the mean over {views} views of each image.")
         return sentences

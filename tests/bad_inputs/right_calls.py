@@ -74,6 +74,7 @@ from kerasnas.modalities.augmentations import (
     flip_vertical,
     rotate,
     shift,
+    zoom,
 )
 from kerasnas.modalities.base import TextLimits
 from kerasnas.modalities.fronts import LogMel, Scaling, Vocabulary
@@ -325,7 +326,7 @@ call(ArrayBatches, batch_size=4, augment=flip, sample_weight=np.ones(24))
 of(lambda: BATCHES, "set_epoch")
 call(PairedBatches, training=BATCHES, validation=BATCHES)
 of(lambda: PairedBatches(BATCHES, BATCHES), "skip")
-call(shift, flip, flip_vertical, rotate, cutout, color_jitter)
+call(shift, zoom, flip, flip_vertical, rotate, cutout, color_jitter)
 call(drop_words, batch=np.ones((2, 3), int))
 call(named("compose", lambda functions: compose(functions)), functions=flip)
 call(Scaling, TextLimits, datasets.stochastic_blocks, datasets.waveforms, SinusoidTasks)

@@ -17,6 +17,7 @@ from kerasnas.modalities.augmentations import (
     flip_vertical,
     rotate,
     shift,
+    zoom,
 )
 
 
@@ -248,6 +249,7 @@ AUGMENTATIONS = {
     "rotate": rotate,
     "cutout": functools.partial(cutout, size=3),
     "color_jitter": color_jitter,
+    "zoom": zoom,
     "drop_columns": functools.partial(drop_lines, rows=False),
     "compose": compose(shift, flip, functools.partial(cutout, size=3)),
 }
@@ -290,6 +292,22 @@ def test_shift_moves_each_image_by_whole_pixels():
         found.add(fits[0])
     assert {top for top, _ in found} == {left for _, left in found} == set(range(5))
     assert len(found) > 5  # the two axes move on their own
+
+
+def test_zoom_shows_each_image_larger_or_smaller_about_its_center():
+    same = zoom(IMAGES, np.random.default_rng(0), amount=0, aspect=0)
+    np.testing.assert_array_equal(same, IMAGES)
+    square = np.zeros((200, 40, 60, 1))
+    square[:, 10:30, 20:40] = 1
+    made = zoom(square, np.random.default_rng(0))
+    heights, widths = made.any(axis=2).sum(axis=1)[:, 0], made.any(axis=1).sum(axis=1)[:, 0]
+    ratios, sizes = heights / widths, np.sqrt(heights * widths) / 20
+    assert 0.8 <= sizes.min() < 0.85 and 1.18 < sizes.max() <= 1.25  # e to the power of 0.2 either way
+    assert 0.78 <= ratios.min() < 0.86 and 1.16 < ratios.max() <= 1.31
+    for lines in (made.any(axis=2)[..., 0], made.any(axis=1)[..., 0]):
+        assert np.array_equal(lines, lines[:, ::-1])  # about the center
+    large = zoom(np.ones((64, 9, 9, 1)), np.random.default_rng(0))
+    assert (large[:, 4, 4] == 1).all() and not large[:, 0, 0].all()  # shrunk, there is nothing beyond
 
 
 def test_shift_beyond_the_image_is_allowed():

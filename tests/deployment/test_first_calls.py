@@ -66,7 +66,7 @@ FIRST = {  # tool -> command or call, and what it sets, or the answer
         "ak.TableClassifier().feature_importance(frame)": "--explain=rows.html",
         "kerasnas search --train_data=train.csv --label=class": {"dataset": "train.csv", "target": ("class",)},
         "kerasnas search train.csv --time_limit=60": "`--minutes=5`",
-        "kerasnas search train.csv --presets=best_quality": "`--minutes=60 --ensemble=4`",
+        "kerasnas search train.csv --presets=best_quality": "`--minutes=60`",
     },
     "fastai": {
         "ak.vision_learner([], 'resnet34', metrics='error_rate').fine_tune(1)": '`ImageClassifier(starts="auto")',
@@ -164,7 +164,7 @@ FURTHER = {  # tool -> calls, and our answer, or the arguments that result
         (lambda: AutoClassifier(eval_metric="balanced").fit(ROWS, Y), "Did you mean 'balanced_accuracy'?"),
         (lambda: AutoRegressor(problem_type="regression"), "`task="),
         (lambda: AutoClassifier(path="models"), "`folder="),
-        (lambda: TableClassifier(target=["class"]).fit(FRAME, presets="best_quality"), "`minutes=60, ensemble=4`"),
+        (lambda: TableClassifier(target=["class"]).fit(FRAME, presets="best_quality"), "`minutes=60`"),
         (lambda: TableClassifier(target=["class"]).fit(FRAME, tuning_data=FRAME), "`validation_split=0.2`"),
         (lambda: TableClassifier().fit(FRAME, hyperparameters={"GBM": {}}), "`space` or `genotypes`"),
         (lambda: TableClassifier(target=["class"]).fit(FRAME, holdout_frac=0.1), {"validation_split": 0.1}),

@@ -7,7 +7,7 @@ from kerasnas import AutoClassifier, AutoRegressor, ImageClassifier, SignalClass
 from kerasnas.companions import linear
 from kerasnas.cost.counting import macs
 from kerasnas.methods.rebuilding import read_network
-from kerasnas.racing import winners
+from kerasnas.racing import winner
 from tests.kit import count_steps
 
 WORDS = {"yes": ["good", "fine", "warm"], "no": ["bad", "dull", "cold"]}
@@ -25,18 +25,18 @@ def raced(tmp_path_factory):
     said, seen = [], {"fits": 0}
     with pytest.MonkeyPatch.context() as patch:
         count_steps(patch)
-        learn, train = linear.NGramCompanion.learn, winners._train
+        learn, train = linear.NGramCompanion.learn, winner._train
 
         def learning(self, x, y, parts, *options):
             seen.update(linear=(x, y), held_out=x[parts[1]], fits=seen["fits"] + 1)
             return learn(self, x, y, parts, *options)
 
-        def training(race, name, winner, stage):
-            seen.setdefault("network", winner.batches.x)  # of the training that is weighed
-            train(race, name, winner, stage)
+        def training(race, name, contestant, stage, data):
+            seen.setdefault("network", data[0])  # of the training that is weighed
+            train(race, name, contestant, stage, data)
 
         patch.setattr(linear.NGramCompanion, "learn", learning)
-        patch.setattr(winners, "_train", training)
+        patch.setattr(winner, "_train", training)
         folder = tmp_path_factory.mktemp("estimator") / "home"
         fitted = TextClassifier(3, folder, log=said.append, candidates=2).fit(*sentences(80))
     return fitted, said, seen

@@ -22,7 +22,9 @@ from tests.methods.race.test_running import images
 
 def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     config = FrontConfig(minutes=12.0, networks=4, max_ram_kb=64.0, seed=3, max_parameters=50_000)
-    one = RaceConfig(minutes=3.0, max_ram_kb=64.0, seed=3, max_parameters=50_000, test_time_augmentation=False)
+    one = RaceConfig(
+        minutes=3.0, max_ram_kb=64.0, seed=3, max_parameters=50_000, test_time_augmentation=False, ensemble=1
+    )
     assert config.race() == one and not config.test_time_augmentation
     assert config.race(900) == dataclasses.replace(one, max_parameters=900)
     assert config.budget().seconds == 180 and FrontConfig(networks=5).budget().seconds == 60

@@ -254,7 +254,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
 
     monkeypatch.setattr(race_method, "make_race", lambda *_: Mock(**{"run.return_value": record(WINNER, SECOND)}))
     monkeypatch.setattr(
-        race_method, "train_winners", lambda *_: {**SEARCHED, "genotype": json.loads(WINNER.genotype.to_json())}
+        race_method, "train_winner", lambda *_: {**SEARCHED, "genotype": json.loads(WINNER.genotype.to_json())}
     )
     monkeypatch.setattr(Context, "examined", lambda context, searched: searched)
     monkeypatch.setattr(Context, "finish", finish)

@@ -160,4 +160,4 @@ def test_a_candidate_that_is_too_slow_does_not_start(tmp_path, two_rungs, monkey
     monkeypatch.setattr(entrant, "pace", lambda: math.inf)
     found = entrant.run()
     assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
-    assert found["winners"] == ["conv"] and found["rungs"][0] == [1, 12]
+    assert found["winner"] == "conv" and found["rungs"][0] == [1, 12]

@@ -1,6 +1,7 @@
 """The race as a stage: on a clock that ticks with every look at it, so that equal seeds give equal results."""
 
 import dataclasses
+import itertools
 import json
 import re
 import threading
@@ -14,7 +15,7 @@ from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.modalities.lazy_images import LazyImages
-from kerasnas.racing import winners
+from kerasnas.racing import winner
 from kerasnas.racing.baseline import pixel_baseline
 from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants import contestants
@@ -23,7 +24,7 @@ from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race import field, stage
 from kerasnas.racing.race.stage import Race
 from kerasnas.racing.rungs import first_steps, race_share
-from kerasnas.racing.winners import train_winners
+from kerasnas.racing.winner import train_winner
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.evidence import evaluation_record
 from kerasnas.training.recipe import TrainingRecipe
@@ -83,7 +84,7 @@ def shorten(patch):
     patch.setattr(stage, "first_steps", lambda seconds: 12)
     patch.setattr(stage, "TIMED", 4)
     patch.setattr(stage, "race_share", lambda seconds: 0.4)
-    patch.setattr(winners, "network_latency", lambda model: 1.0)  # converting takes longer than training
+    patch.setattr(winner, "network_latency", lambda model: 1.0)  # converting takes longer than training
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +110,7 @@ def finish(entrant, test=None):
             measured.update(evaluated(entrant.task, model, *test))
 
     measured = {}
-    record = train_winners(entrant, keep)
+    record = train_winner(entrant, keep)
     return {**record, **measured}, kept[0] if kept else None
 
 
@@ -129,7 +130,7 @@ def uninterrupted(tmp_path_factory):
             models[0].set_weights(model.get_weights())
             rates.append(float(model.optimizer.learning_rate))
 
-        record = train_winners(entrant, keep)
+        record = train_winner(entrant, keep)
     return SimpleNamespace(
         folder=folder,
         record={**record, **evaluated(entrant.task, models[0], *images(30, 2))},
@@ -223,11 +224,16 @@ def test_symmetries_are_judged_by_known_images_and_by_others(tmp_path, monkeypat
     monkeypatch.setattr(field, "kept_accuracies", lambda scores, chance, *parts: judged.append(parts) or {})
     one = race(tmp_path, 2.0, most=1, candidates=lambda number: candidates(1))
     one.run()
-    ((known, held_out),) = judged
-    assert known is one.data and held_out is one.held_out
+    ((known, held_out, names),) = judged
+    assert known is one.data and held_out is one.held_out and "zoom" not in names  # of 8x8 pixels
     monkeypatch.setattr(field, "_JUDGES", 20)
     one.kept(one.begun("conv"))
-    assert [len(x) for x, _ in judged[-1]] == [20, 20]
+    assert [len(x) for x, _ in judged[-1][:2]] == [20, 20]
+    monkeypatch.setattr(field, "_ZOOMED", 8)
+    for tolerant, duel in itertools.product((True, False), repeat=2):
+        one.tolerant, one.duel = tolerant, duel
+        one.kept(one.begun("conv"))
+        assert ("zoom" in judged[-1][2]) == (tolerant and not duel)
 
 
 def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
@@ -257,7 +263,7 @@ class Interrupting:
 def resumes_to_the_same_end(make, at, monkeypatch, test=None, whole=None, kill=Interrupting):
     """Asserts that the race of `make(name)`, killed in its step `at`, ends as the one that nobody interrupted.
 
-    By default, that is in the last training, of the last one of several winners.
+    By default, that is in its last training.
     """
     expected, weights = whole or finish(make("whole"), test)
     with monkeypatch.context() as patch:
@@ -375,34 +381,6 @@ def test_the_shipped_lengths_of_rungs_are_those_of_the_budget(tmp_path, monkeypa
     with pytest.raises(StopIteration):
         entrant.run()
     assert entrant.progress["rungs"] == [[2, 150]]
-
-
-def race_of_two(folder):
-    return race(folder, winners=2, minutes=10.0, build=build)
-
-
-@pytest.mark.slow
-def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
-    models = []
-    record = train_winners(race_of_two(tmp_path), models.append)
-    model, found = models[0], Stages(tmp_path).stage("race")
-    first, second = found["winners"]
-    assert found["winner"] == first and found["contestants"][second]["outcome"] == "in the ensemble"
-    members = [found["contestants"][name] for name in (first, second)]
-    assert record["parameters"] == sum(entry["parameters"] for entry in members)
-    assert record["steps"] > 2 * found["rungs"][-1][1]
-    x, _ = images(30, 2)
-    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    mean = np.mean([keras.ops.softmax(part.predict(x, verbose=0)) for part in parts], axis=0)
-    np.testing.assert_allclose(keras.ops.softmax(model.predict(x, verbose=0)), mean, atol=1e-6)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
-
-
-@pytest.mark.slow
-def test_an_ensemble_killed_in_its_last_training_resumes_to_the_same_end(tmp_path, monkeypatch):
-    resumes_to_the_same_end(lambda name: race_of_two(tmp_path / name), None, monkeypatch)
 
 
 def failing(names, error):
@@ -546,7 +524,7 @@ def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeyp
     monkeypatch.setattr(Contestant, "seconds_in", lambda *given: 0.5)
     said, models, options = [], [], {"precision": "auto", "build": convolutional}
     entrant = race(tmp_path, 2.0, said=said, candidates=lambda number: candidates(1), **options)
-    record = train_winners(entrant, models.append)
+    record = train_winner(entrant, models.append)
     assert Stages(tmp_path).stage("race")["precision"] == "bfloat16"
     assert any("bfloat16: 500 ms a step" in line for line in said)
     x, _ = images(30, 2)

@@ -107,9 +107,11 @@ def test_classes_stand_with_their_accuracy_the_worst_first(result):
     assert class_table(Record({"searched": {}})).rows == []
 
 
-def test_verdict_names_the_networks_of_an_ensemble(result):
-    result["race"]["winners"] = ["wide", "cnn"]
-    assert "The result is the ensemble of the best 2, wide and cnn, which shared the rest" in verdict(result)
+def test_verdict_says_what_the_answers_are_means_of(result):
+    result["searched"] |= {"trainings": 3, "views": 4}
+    assert (
+        "Its answer is the mean of the networks of 3 trainings. Its answer is the mean over 4 views of each image."
+    ) in verdict(result)
 
 
 def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(result):

@@ -125,7 +125,7 @@ LIMITS = (
 
 
 def limits(config: RaceConfig) -> tuple[Limit, ...]:
-    """Return the limits that the settings set, or their board; each network of an ensemble has its share."""
+    """Return the limits that the settings set, or their board."""
     found, bounds = list(LIMITS), {one.setting: getattr(config, one.setting) or math.inf for one in LIMITS}
     if (board := config.on_board) is not None:
         bounds["max_flash_kb"] = min(bounds["max_flash_kb"], board.flash_kb)
@@ -134,7 +134,7 @@ def limits(config: RaceConfig) -> tuple[Limit, ...]:
         kinds = f" operators that it lacks ({', '.join(board.lacks)})"
         found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", *_by_operators(board.latency_ms))
         found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking)))
-    bounded = (dataclasses.replace(one, most=bounds[one.setting] / config.ensemble) for one in found)
+    bounded = (dataclasses.replace(one, most=bounds[one.setting]) for one in found)
     return tuple(one for one in bounded if one.most < math.inf)
 
 
@@ -143,14 +143,13 @@ def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
 
     It measures the latency of the first, and estimates those of others by it: they are alike but for their images.
     """
-    each = f" for each of {config.ensemble}" if config.ensemble > 1 else ""
     costs = [(limit, limit.of_networks()) for limit in limits(config)]
 
     def excess(model: keras.Model) -> str:
         for limit, cost in costs:
             if (needed := cost(model)) > limit.most:
                 words = f"{limit.verb} {amount(needed, limit.unit)}"
-                return f"{words}, which is above {_named(config, limit, limit.most)}{each}"
+                return f"{words}, which is above {_named(config, limit)}"
         return ""
 
     return excess
@@ -199,7 +198,7 @@ class Within:
         nearest = min(factors, key=lambda name: factors[name])
         needed = (f"{limit.verb} {amount(cost(known[nearest]), limit.unit)}" for limit, cost in self.costs)
         return (
-            f"No network is within {' and '.join(_bound(self.config, limit) for limit, _ in self.costs)} together. The "
+            f"No network is within {' and '.join(_named(self.config, limit) for limit, _ in self.costs)} together. The "
             f"nearest of the {len(factors)} smallest, {nearest}, {', '.join(needed)}."
         )
 
@@ -207,14 +206,12 @@ class Within:
         config, space = self.config, self.space
         costs = {name: cost(genotype) for name, genotype in _known(space, config.seed).items()}
         least, largest = (amount(one(costs.values()), limit.unit) for one in (min, max))
-        bound = _bound(config, limit)
+        bound = _named(config, limit)
         if not isinstance(space, MacroSpace):
             return (
                 f"No network of space '{config.space}' is within {bound}: of {_DRAWN} drawn at random the least "
                 f"{limit.verb} {least}, the largest {largest}."
             )
-        if config.ensemble > 1:
-            bound += f", shared by the {config.ensemble} of the ensemble"
         return (
             f"No network is within {bound}. The least there is {limit.verb} {least}: {min(space.stages)} stages of "
             f"{min(costs, key=lambda name: costs[name])}, {min(space.widths):g} times as wide as usual; with "
@@ -231,14 +228,10 @@ def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
     return min(map(cost, {space.narrowed(genotype)[-1] for genotype in known.values()}))
 
 
-def _bound(config: RaceConfig, limit: Limit) -> str:
-    return _named(config, limit, limit.most * config.ensemble)
-
-
-def _named(config: RaceConfig, limit: Limit, most: float) -> str:
+def _named(config: RaceConfig, limit: Limit) -> str:
     """Return a bound as the user set it, or the board."""
     own = getattr(config, limit.setting)
-    return f"{limit.setting}={amount(most, '')}" if own and own != config.board else f"board={config.board}"
+    return f"{limit.setting}={amount(limit.most, '')}" if own and own != config.board else f"board={config.board}"
 
 
 def _known(space: SearchSpace, seed: int) -> dict[str, Genotype]:

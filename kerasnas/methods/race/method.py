@@ -18,7 +18,7 @@ from kerasnas.racing.budget import Budget, spent_before
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race.heats import MOST_SHARE
 from kerasnas.racing.rungs import race_share
-from kerasnas.racing.winners import train_winners
+from kerasnas.racing.winner import train_winner
 from kerasnas.records import Record
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.method import Context, Method
@@ -63,7 +63,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
         with progress.following(context.state):
             progress.phase("training", race.contestants.at_work)
             beside = companion_of(context.settings, data)
-            searched = context.examined(train_winners(race, context.keep_classifier, beside))
+            searched = context.examined(train_winner(race, context.keep_classifier, beside))
             context.keep_genotype(of_entry(searched["genotype"]))
             progress(
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
@@ -102,10 +102,9 @@ def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str
         race = f"up to {most} candidates on {samples}{others}"
     else:
         race = f"none: one network on {samples}"
-    best = "the best one" if config.ensemble == 1 else f"the best {config.ensemble}, which share the time"
     return plan_text(
         f"{duration(round(budget.left()))} {'left ' if budget.spent() > 60 else ''}for everything, {clock}.",
         ("race", race),
-        ("training", f"{best}, on all {len(data.x_train):,} {data.modality.plural}, with the rest of the time"),
+        ("training", f"the best one, on all {len(data.x_train):,} {data.modality.plural}, with the rest of the time"),
         ("report", f"{report_words(data)}; about {FINISH_SECONDS:.0f} s"),
     )

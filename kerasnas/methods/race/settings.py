@@ -81,17 +81,18 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         least=1,
     )
     ensemble: int = setting(
-        1,
-        "Networks of the ensemble that results: the best of the race, which share the rest of the budget; fewer if the "
-        "others are far behind. Limits hold for all of them together. Default: 1, a single network.",
+        5,
+        "Maximum number of trainings of the winner, whose networks become one: a training more for each 2,500 steps, "
+        "or 20 epochs if these are more, that the budget has room for. The network takes so many times as long to "
+        "predict. 1 for a single network, as it always is with limits, and beside linear models or trees.",
         least=1,
     )
     augment: tuple[str, ...] = setting(
         ("auto",),
-        "Augmentations of the training data, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
-        "color_jitter, drop_rows, drop_columns. auto: shift, those of the flips and turns after which a network "
-        "recognizes images as well as new ones; of grids, those flips and turns alone; where rows or columns are "
-        "letters, drop_rows or drop_columns. Empty: none.",
+        "Augmentations of the training data, comma-separated: shift, zoom, flip, flip_vertical, rotate, cutout, "
+        "color_jitter, drop_rows, drop_columns. auto: shift, and those of the flips, turns and zoom (by up to a fifth) "
+        "after which a network recognizes images as well as new ones; of grids, flips and turns alone; where rows or "
+        "columns are letters, drop_rows or drop_columns. Empty: none.",
         known=(*AUGMENTATIONS, "auto"),
     )
     test_time_augmentation: bool = setting(
@@ -170,7 +171,6 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
         self._check("starts", alone, "none alone, or what takes part")
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
-        self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
         if self.board and not self.board.endswith(".json"):  # a file is read when a run begins
             Board.named(self.board)
         self._check("space", bool(of_space(SPACES[self.space]).race_space), "a space whose networks can be raced")

@@ -62,14 +62,14 @@ class Contestants:
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": as_entry(candidate.genotype)}
 
-    def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
+    def get(self, name: str, batches: ArrayBatches) -> Contestant:
         """A contestant as far as it has come: the living one, or from its checkpoint, or a new one."""
         if name in self._live:
             self._live[name].batches = batches
             return self._live[name]
         entry = self.entries[name]
         model = network_of(entry, self.build)
-        saved = self._load(name, stage)
+        saved = self._load(name, None)
         begin = None
         if self.initialize is not None and entry.get("initializer"):
             begin = functools.partial(self.initialize, entry["initializer"])
@@ -127,9 +127,9 @@ class Contestants:
         self.progress["saved"][_key(name, stage)] = contestant.steps
         self.write(spent)
 
-    def state_of(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    def state_of(self, name: str, stage: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Return the state that a contestant continues from, or None before its first checkpoint."""
-        found = self._load(name, None)
+        found = self._load(name, stage)
         return None if found is None else found[1:]
 
     def keep(self, name: str, state: tuple[Mapping[str, np.ndarray], Mapping[str, Any]], spent: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -23,11 +23,12 @@ from kerasnas.racing.entrants.contestants import Contestants, packed
 from kerasnas.racing.entrants.slices import batches_of
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.rungs import BATCH, MOST, fitting_batch_size
-from kerasnas.racing.symmetries import kept_accuracies
+from kerasnas.racing.symmetries import SYMMETRIES, kept_accuracies
 from kerasnas.starts.probes import Prober, spread
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
+_ZOOMED = 16  # pixels of the shorter side of images that may be enlarged, at least
 _JUDGES = 250  # images, at most, of each part that symmetries are judged by: of 224 pixels, 500 took four seconds
 
 Arrays = tuple[Any, ...]
@@ -65,7 +66,7 @@ class Field:
         tolerant: with `augment=None`: whether images are shifted. Defaults to True.
         seed: Defaults to 0.
         most: how many candidates take part at most. Defaults to `MOST`.
-        winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
+        trainings: of the winner at most, whose networks become one. Defaults to 1.
         log: called with each line of progress. Defaults to `print`.
         initialize: as for `Contestants`. Defaults to None.
         task: what the networks predict. Defaults to classification.
@@ -97,7 +98,7 @@ class Field:
     augment: tuple[str, ...] | None = None
     seed: int = 0
     most: int = MOST
-    winners: int = 1
+    trainings: int = 1
     log: Callable[[str], Any] = print
     initialize: Callable[..., Any] | None = None
     task: Task = CLASSIFICATION
@@ -156,7 +157,9 @@ class Field:
             return self.task.metric_chance(np.asarray(y), self.num_classes, *weights)
 
         known, held_out = (spread(part, _JUDGES) for part in (self.data, self.held_out))
-        return kept_accuracies(contestant.scores, chance, known, held_out)
+        large = self.tolerant and not self.duel and min(known[0].shape[1:3]) >= _ZOOMED
+        names = [name for name in SYMMETRIES if large or name != "zoom"]
+        return kept_accuracies(contestant.scores, chance, known, held_out, names)
 
     @staticmethod
     def _look(entry: dict[str, Any], steps: int, accuracy: float) -> None:
@@ -165,12 +168,12 @@ class Field:
         if not curve or curve[-1]["steps"] < steps:
             curve.append({"steps": steps, "accuracy": accuracy})
 
-    def starts_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what is known of the pretrained networks that contestants are made from."""
-        if self.prober is None:
+    def starts_of(self, name: str) -> list[dict[str, Any]]:
+        """Return what is known of the pretrained networks that a contestant is made from."""
+        genotype = of_entry(self.entries[name]["genotype"])
+        if self.prober is None or genotype.space != self.prober.space.name:
             return []
-        genotypes = [of_entry(self.entries[name]["genotype"]) for name in names]
-        return [self.prober.describe(one) for one in genotypes if one.space == self.prober.space.name]
+        return [self.prober.describe(genotype)]
 
     def scores(self, name: str, rung: int) -> np.ndarray:
         """Return the score of a contestant on each held-out sample, after a rung."""
@@ -191,10 +194,11 @@ class Field:
             return self.augment
         return ("shift",) if self.tolerant else ()
 
-    def batches(self, data: Arrays, name: str) -> ArrayBatches:
-        """Batches of `data` for a contestant's training, with the augmentations known so far."""
+    def batches(self, data: Arrays, name: str, order: int = 0) -> ArrayBatches:
+        """Batches of `data` for a contestant's training, with the augmentations known so far, in one of many orders."""
         size, augment = self.batch_size_for(len(data[0]), self.entries[name]), tuple(self.progress["augment"])
-        return batches_of(data, size, self.seed, augment)
+        seed = int(np.random.SeedSequence([self.seed, order]).generate_state(1)[0]) if order else self.seed
+        return batches_of(data, size, seed, augment)
 
     def batch_size_for(self, samples: int, entry: Mapping[str, Any] | None = None) -> int:
         """Return the batch size of a training on so many samples: the race's, or that of a contestant's entry."""

@@ -23,10 +23,10 @@ _FEWEST = 2  # others that the first rung has room for: one that would take more
 
 
 class Race(Field):
-    """A race, run until those candidates are left that are expected to end best; arguments as for `Field`.
+    """A race, run until the candidate is left that is expected to end best; arguments as for `Field`.
 
     Everything is saved after each slice of training: killed at any moment, it resumes and loses that slice.
-    `train_winners` trains those that are left.
+    `train_winner` trains the one that is left.
     """
 
     def run(self) -> dict[str, Any]:
@@ -38,27 +38,25 @@ class Race(Field):
             self._scout()
         if not self.duel:
             challenge(self)
-        while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
+        while len(self.progress["standing"]) > 1 or not self.progress["rungs"]:
             if not self._run_rung():
                 break
         if self.duel and len(self.progress["standing"]) == 1:
             self.progress["first"] = self.progress["standing"][0]
             challenge(self)
-        winners = self.progress["standing"]
+        winner = self.progress["standing"][0]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {} if self.samples == "images" else {"samples": self.samples}
         record |= {"precision": self.progress["precision"]} if "precision" in self.progress else {}
-        record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
-        for name in winners:
-            self.entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
-            # Its state is where its training as a stage of its own begins.
-            self.begun(name)
-            self.contestants.save(name, self.budget.spent(), "searched")
+        record |= {"winner": winner, "validation_samples": len(self.held_out[0])}
+        self.entries[winner]["outcome"] = "winner"
+        self.begun(winner)
+        self.contestants.save(winner, self.budget.spent())  # where its training as a stage of its own begins
         record |= {
-            "comparison": comparison(self, winners[0]),
+            "comparison": comparison(self, winner),
             "initialization": [lead for name in self.entries if (lead := gain(self, name))],
         }
-        if starts := self.starts_of(winners):
+        if starts := self.starts_of(winner):
             record |= {"starts": starts}
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         # A machine answers classes, by which not every metric can be told, and is fitted without weights.
@@ -155,13 +153,13 @@ class Race(Field):
             self.progress["waiting"] = []
         elif self.spent_on_others() + self._rung_seconds(steps) > allowance or steps > self._most_steps():
             standing = self.progress["standing"]
-            self._keep(standing, ranked(self, standing, index - 1, self.winners), index)
+            self._keep(standing, ranked(self, standing, index - 1, 1), index)
             return False
         self._train(self.progress["standing"], index, steps)
         standing = self._trained(self.progress["standing"])
         self.progress["rungs"].append([len(standing), steps])
-        # One more than is asked for is trained beside them as long as there is time, or until it is hopeless.
-        number = max(self.winners + 1, math.ceil(len(standing) / 2))
+        # The second is trained beside the first as long as there is time, or until it is hopeless.
+        number = max(2, math.ceil(len(standing) / 2))
         self._keep(standing, ranked(self, standing, index, number), index + 1)
         return True
 

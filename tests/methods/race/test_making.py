@@ -147,10 +147,16 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
 
 
 @pytest.mark.parametrize(
-    ("settings", "views"), [({}, True), ({"test_time_augmentation": False}, False), ({"max_parameters": 10**6}, False)]
+    ("settings", "views", "trainings"),
+    [
+        ({}, True, 5),
+        ({"test_time_augmentation": False, "ensemble": 2}, False, 2),
+        ({"max_parameters": 10**6}, False, 1),
+    ],
 )
-def test_answers_are_means_over_views_unless_something_is_limited(settings, views, tmp_path):
-    assert made(digits(unlike=False), tmp_path, **settings).views is views
+def test_answers_are_means_over_views_and_trainings_unless_something_is_limited(settings, views, trainings, tmp_path):
+    race = made(digits(unlike=False), tmp_path, **settings)
+    assert (race.views, race.trainings) == (views, trainings)
 
 
 @pytest.mark.slow

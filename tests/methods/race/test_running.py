@@ -187,7 +187,6 @@ def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
         ({"augment": ("auto", "flip")}, "`augment`"),
         ({"augment": ("flop",)}, "flip"),
         ({"candidates": 0}, "`candidates`"),
-        ({"candidates": 1, "ensemble": 2}, "`ensemble`.*at most as many as candidates=1"),
         ({"validation_split": 1.0}, "`validation_split`"),
         ({"executor": "processes:2", "cpu_minutes": 1.0}, r"`executor`\. Expected local, with --cpu_minutes"),
         *(

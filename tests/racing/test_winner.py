@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from kerasnas.companions.base import Companion
-from kerasnas.cost.counting import macs
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.files.stages import Stages
-from kerasnas.racing import winners
+from kerasnas.racing import winner
 from kerasnas.racing.entrants.contestant import Contestant
-from kerasnas.racing.winners import train_winners
+from kerasnas.racing.winner import train_winner
 from tests.racing import test_stage as kit
 
 pytestmark = pytest.mark.usefixtures("short")
@@ -47,14 +47,14 @@ def trained(folder, **options):
     said, kept = [], []
     entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), **options)
     beside = Beside()
-    record = train_winners(entrant, kept.append, beside)
+    record = train_winner(entrant, kept.append, beside)
     for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):
         np.testing.assert_array_equal(part, images)
     return record, kept[0].get_weights(), [line for line in said if "Training" in line]
 
 
 def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(winners, "_LEAST_PIECE", 3.0)
+    monkeypatch.setattr(winner, "_LEAST_PIECE", 3.0)
     record, weights, said = trained(tmp_path / "whole", most_epochs=10)
     assert record["linear"]["samples"] == 48 and record["linear"]["weights"][-1] > 0
     assert [line.split(" on ")[1] for line in said] == ["96 images.", "144 images."]
@@ -90,7 +90,7 @@ def test_the_answers_are_means_over_views_where_there_are_some_and_time_for_them
 ):
     options = {"views": views, "augment": augment, "test_samples": test_samples}
     entrant, kept = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), **options), []
-    record = train_winners(entrant, kept.append)
+    record = train_winner(entrant, kept.append)
     assert record.get("views", 1) == number and record["macs"] == number * macs(
         kit.build(kit.candidates(1)[0].genotype)
     )
@@ -101,7 +101,7 @@ def test_time_is_left_to_test_the_winner_by_all_of_its_views(tmp_path):
     def steps(views):
         options = {"views": views, "augment": ("flip", "shift"), "test_samples": 240}
         entrant = kit.race(tmp_path / str(views), candidates=lambda number: kit.candidates(1), **options)
-        return train_winners(entrant, lambda model: None)["steps"]
+        return train_winner(entrant, lambda model: None)["steps"]
 
     assert 12 <= steps(False) - steps(True) <= 18  # a look at 48 samples takes a second
 
@@ -109,10 +109,56 @@ def test_time_is_left_to_test_the_winner_by_all_of_its_views(tmp_path):
 def test_of_a_network_that_learns_in_closed_form_there_is_one_view(tmp_path, monkeypatch):
     monkeypatch.setattr(Contestant, "learns", False)
     entrant = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), views=True, augment=("flip",))
-    assert "views" not in train_winners(entrant, lambda model: None)
+    assert "views" not in train_winner(entrant, lambda model: None)
 
 
 def test_the_rate_falls_in_the_last_third_and_has_the_time_to():
-    assert [winners.annealed(part) for part in (0, 0.65, 0.825, 1)] == pytest.approx([1, 1, 0.5, 0])
+    assert [winner.annealed(part) for part in (0, 0.65, 0.825, 1)] == pytest.approx([1, 1, 0.5, 0])
     race = SimpleNamespace(most_epochs=10, contestants=SimpleNamespace(entries={"net": {"step_seconds": 0.5}}))
-    assert [winners._useful_seconds(race, "net", 5, steps) for steps in (0, 45, 60)] == [25, 5, 5]
+    assert [winner._useful_seconds(race, "net", 5, steps) for steps in (0, 45, 60)] == [25, 5, 5]
+
+
+def several(folder, **options):
+    settings = {"trainings": 3, "candidates": lambda number: kit.candidates(1), "build": kit.build, "minutes": 6.0}
+    return kit.race(folder, **settings | options)
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Trainings of 40 steps are long enough: a step takes a second of the clock, and the budget has 300 or so."""
+    monkeypatch.setattr(winner, "_STEPS", 40)
+    monkeypatch.setattr(winner, "_EPOCHS", 0)
+
+
+def test_several_trainings_from_where_the_race_ended_become_one_network(brief, tmp_path):
+    models, said = [], []
+    entrant = several(tmp_path, said=said)
+    record = train_winner(entrant, models.append)
+    model, x = models[0], kit.images(30, 2)[0]
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    answers = np.array([part.predict(x, verbose=0) for part in parts])
+    assert record["trainings"] == len(parts) == 3 and record["parameters"] == 3 * parameters(parts[0])
+    assert min(np.abs(one - other).max() for one, other in zip(answers, np.roll(answers, 1, 0), strict=True)) > 0.01
+    np.testing.assert_allclose(model.predict(x, verbose=0), answers.mean(axis=0), atol=1e-5)
+    lines = [line.split(" on ")[1] for line in said if "Training" in line]
+    assert lines == [f"144 images, {index} of 3." for index in (1, 2, 3)]
+    raced = Stages(tmp_path).stage("race")["rungs"][-1][1]
+    assert record["steps"] - raced == pytest.approx(3 * (record["history"]["steps"][-1] - raced), abs=6)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+
+
+def test_killed_in_its_second_training_it_resumes_to_the_same_end(brief, tmp_path, monkeypatch):
+    kit.resumes_to_the_same_end(lambda name: several(tmp_path / name), 150, monkeypatch)
+
+
+# Time for one; as many as asked for; a test of each that takes a fortieth, or more than a twentieth, of the budget.
+@pytest.mark.parametrize(
+    ("options", "trainings"),
+    [({"minutes": 1.5}, 1), ({}, 3), ({"test_samples": 432}, 2), ({"test_samples": 1000}, 1), ({"most_epochs": 1}, 3)],
+)
+def test_a_winner_is_trained_as_often_as_there_is_time_for(options, trainings, brief, tmp_path):
+    entrant = several(tmp_path, **options)
+    assert train_winner(entrant, lambda model: None).get("trainings", 1) == trainings
+    assert entrant.budget.spent() < entrant.budget.seconds
