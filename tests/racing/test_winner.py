@@ -45,7 +45,7 @@ class Beside(Companion):
 
 def trained(folder, **options):
     said, kept = [], []
-    entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), **options)
+    entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), trainings=3, **options)
     beside = Beside()
     record = train_winner(entrant, kept.append, beside)
     for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):
@@ -106,10 +106,10 @@ def test_time_is_left_to_test_the_winner_by_all_of_its_views(tmp_path):
     assert 12 <= steps(False) - steps(True) <= 18  # a look at 48 samples takes a second
 
 
-def test_of_a_network_that_learns_in_closed_form_there_is_one_view(tmp_path, monkeypatch):
+def test_a_network_that_learns_in_closed_form_is_trained_once_and_has_one_view(brief, tmp_path, monkeypatch):
     monkeypatch.setattr(Contestant, "learns", False)
-    entrant = kit.race(tmp_path, candidates=lambda number: kit.candidates(1), views=True, augment=("flip",))
-    assert "views" not in train_winner(entrant, lambda model: None)
+    record = train_winner(several(tmp_path, views=True, augment=("flip",)), lambda model: None)
+    assert "views" not in record and "trainings" not in record
 
 
 def test_the_rate_falls_in_the_last_third_and_has_the_time_to():
@@ -153,12 +153,20 @@ def test_killed_in_its_second_training_it_resumes_to_the_same_end(brief, tmp_pat
     kit.resumes_to_the_same_end(lambda name: several(tmp_path / name), 150, monkeypatch)
 
 
-# Time for one; as many as asked for; a test of each that takes a fortieth, or more than a twentieth, of the budget.
+# Time for one; as many as asked for; longer trainings; shorter ones; tests that would take a twentieth of the budget.
 @pytest.mark.parametrize(
-    ("options", "trainings"),
-    [({"minutes": 1.5}, 1), ({}, 3), ({"test_samples": 432}, 2), ({"test_samples": 1000}, 1), ({"most_epochs": 1}, 3)],
+    ("options", "epochs", "trainings"),
+    [
+        ({"minutes": 1.5}, 0, 1),
+        ({}, 0, 3),
+        ({}, 40, 1),
+        ({"minutes": 1.5, "most_epochs": 2}, 0, 3),
+        ({"test_samples": 432}, 0, 2),
+        ({"test_samples": 1000}, 0, 1),
+    ],
 )
-def test_a_winner_is_trained_as_often_as_there_is_time_for(options, trainings, brief, tmp_path):
+def test_a_winner_is_trained_as_often_as_there_is_time_for(options, epochs, trainings, brief, tmp_path, monkeypatch):
+    monkeypatch.setattr(winner, "_EPOCHS", epochs)
     entrant = several(tmp_path, **options)
     assert train_winner(entrant, lambda model: None).get("trainings", 1) == trainings
-    assert entrant.budget.spent() < entrant.budget.seconds
+    assert entrant.budget.left() > trainings * entrant.test_samples / 48  # a look at 48 samples takes a second
