@@ -130,20 +130,24 @@ def brief(monkeypatch):
     monkeypatch.setattr(winner, "_EPOCHS", 0)
 
 
-def test_several_trainings_from_where_the_race_ended_become_one_network(brief, tmp_path, monkeypatch):
-    models, said = [], []
+def test_several_trainings_from_where_the_race_ended_become_one_network(brief, tmp_path):
+    models, states, said = [], [], []
     entrant = several(tmp_path, said=said)
-    monkeypatch.setattr(entrant.contestants, "remove", lambda: None)
-    record = train_winner(entrant, models.append)
+
+    def keep(model):
+        models.append(model)
+        stages = ("searched", "searched/.2", "searched/.3")
+        states.extend(entrant.contestants.state_of("conv", stage)[0] for stage in stages)
+
+    record = train_winner(entrant, keep)
     model, x = models[0], kit.images(30, 2)[0]
     parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     answers = np.array([part.predict(x, verbose=0) for part in parts])
     assert record["trainings"] == len(parts) == 3 and record["parameters"] == 3 * parameters(parts[0])
     assert min(np.abs(one - other).max() for one, other in zip(answers, np.roll(answers, 1, 0), strict=True)) > 0.01
     np.testing.assert_allclose(model.predict(x, verbose=0), answers.mean(axis=0), atol=1e-5)
-    for part, stage in zip(parts, ("searched", "searched/.2", "searched/.3"), strict=True):
-        saved, _ = entrant.contestants.state_of("conv", stage)
-        averages = [saved[key] for key in sorted(saved) if key.startswith("average-")]
+    for part, state in zip(parts, states, strict=True):
+        averages = [state[key] for key in sorted(state) if key.startswith("average-")]
         for weights, average in zip(part.get_weights(), averages, strict=True):
             np.testing.assert_array_equal(weights, average)
     lines = [line.split(" on ")[1] for line in said if "Training" in line]
