@@ -26,6 +26,7 @@ _STEPS, _EPOCHS = 2500, 20  # of a training, after which another one is worth mo
 STAGE = "searched"
 AGAIN = f"{STAGE}/.again"  # in its folder, and no name of a network
 _ANSWERING = 0.05  # share of the budget that the answers to all views of all test samples may take
+_LAYER = 0.015  # seconds for each layer of a further call of the network: to trace, convert and write it
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
 
 
@@ -105,7 +106,8 @@ def _plan(race: Race, name: str, winner: Contestant, most: int) -> None:
     time = budget.seconds - FINISH_SECONDS - number * test - now
     room = min(time / (steps * entry["step_seconds"]), answering / (number * test or 1)) if winner.learns else 1
     trainings = max(1, min(most, int(room)))
-    reserve = FINISH_SECONDS + number * trainings * test
+    calls = number * trainings
+    reserve = FINISH_SECONDS + calls * test + (calls - 1) * len(winner.model.layers) * _LAYER
     each = min((budget.seconds - reserve - now) / trainings, _useful_seconds(race, name, batches, winner.steps))
     stages = [STAGE, *(f"{STAGE}/.{index}" for index in range(2, trainings + 1))]
     ends = {stage: float(now + index * each) for index, stage in enumerate(stages, start=1)}

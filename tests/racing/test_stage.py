@@ -518,6 +518,16 @@ def test_a_contestant_may_have_smaller_batches_than_the_others(tmp_path):
     assert one.batches(images(12, 0), few.name).batch_size == 3
 
 
+def test_each_training_of_each_seed_sees_the_samples_in_an_order_of_its_own(tmp_path):
+    seeds = []
+    for seed in (0, 1):
+        one = race(tmp_path / str(seed), seed=seed)
+        one.contestants.enter(candidates(1)[0])
+        one.progress["augment"] = []
+        seeds += [one.batches(images(40, 0), "conv", order).seed for order in range(3)]
+    assert len(set(seeds)) == 6 and seeds[::3] == [0, 1]
+
+
 @pytest.mark.slow
 def test_a_precision_in_which_a_step_takes_less_time_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "computes_bfloat16", lambda: True)
