@@ -12,7 +12,7 @@ from kerasnas.companions.base import Companion
 from kerasnas.companions.joining import Beside
 from kerasnas.cost import network_latency
 from kerasnas.cost.counting import macs, parameters
-from kerasnas.networks.ensemble import ensemble
+from kerasnas.networks.ensemble import mean
 from kerasnas.networks.views import number_of_views, over_views
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS, network_of
@@ -126,7 +126,7 @@ def _delivered(race: Race, name: str, winner: Contestant) -> keras.Model:
             models[-1].set_weights(winner.model.get_weights())
     winner.set_state(*_state(race, name, last))
     models.append(winner.delivered())
-    return over_views(ensemble(models), race.contestants.progress["views"])
+    return over_views(mean(models), race.contestants.progress["views"])
 
 
 def _state(race: Race, name: str, stage: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

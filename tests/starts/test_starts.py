@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas import testing
 from kerasnas.export.classifier import with_preprocessing
-from kerasnas.networks.ensemble import ensemble
+from kerasnas.networks.ensemble import mean
 from kerasnas.networks.views import over_views
 from kerasnas.starts import available_starts
 from kerasnas.starts.base import StartError, stage_of, start
@@ -117,7 +117,7 @@ def test_a_network_of_the_users_is_a_start_of_any_size(saved):
 def test_of_a_finished_run_the_first_network_is_a_start(saved, tmp_path):
     model, _ = saved
     other = keras.models.clone_model(model)
-    run = with_preprocessing(over_views(ensemble([model, other]), ("flip", "shift")), scale=255)
+    run = with_preprocessing(over_views(mean([model, other]), ("flip", "shift")), scale=255)
     run.save(tmp_path / "run.keras")
     x = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("float32")
     view = np.pad(x / 255, ((0, 0), (1, 0), (1, 0), (0, 0)))[:, :64, :64]  # the first
