@@ -227,13 +227,17 @@ def test_symmetries_are_judged_by_known_images_and_by_others(tmp_path, monkeypat
     ((known, held_out, names),) = judged
     assert known is one.data and held_out is one.held_out and "zoom" not in names  # of 8x8 pixels
     monkeypatch.setattr(field, "_JUDGES", 20)
-    one.kept(one.begun("conv"))
+    one.kept(one.begun("conv"), 0.01)
     assert [len(x) for x, _ in judged[-1][:2]] == [20, 20]
     monkeypatch.setattr(field, "_ZOOMED", 8)
     for tolerant, duel in itertools.product((True, False), repeat=2):
         one.tolerant, one.duel = tolerant, duel
-        one.kept(one.begun("conv"))
+        one.kept(one.begun("conv"), 0.01)
         assert ("zoom" in judged[-1][2]) == (tolerant and not duel)
+    one.tolerant, one.duel = True, False
+    for epochs in (41, 39):  # that there is time for
+        one.kept(one.begun("conv"), one.budget.left() / len(one.begun("conv").batches) / epochs)
+        assert ("zoom" in judged[-1][2]) == (epochs > 40)
 
 
 def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):

@@ -28,7 +28,10 @@ from kerasnas.starts.probes import Prober, spread
 from kerasnas.tasks import Task
 from kerasnas.tasks.known import CLASSIFICATION
 
-_ZOOMED = 16  # pixels of the shorter side of images that may be enlarged, at least
+_ZOOMED, _EPOCHS = (
+    16,
+    40,
+)  # pixels of the shorter side of images that are zoomed, and epochs that they are seen, at least
 _JUDGES = 250  # images, at most, of each part that symmetries are judged by: of 224 pixels, 500 took four seconds
 
 Arrays = tuple[Any, ...]
@@ -150,15 +153,19 @@ class Field:
         self._look(self.entries[name], contestant.steps, float(scores.mean()))
         return scores
 
-    def kept(self, contestant: Contestant) -> dict[str, float]:
-        """Return how well a contestant recognizes transformed images; see `kept_accuracies`."""
+    def kept(self, contestant: Contestant, step: float) -> dict[str, float]:
+        """Return how well a contestant recognizes transformed images; see `kept_accuracies`.
+
+        Of enlarged ones, not where parts of images are read, nor where `step`, seconds of one, allows for few epochs.
+        """
 
         def chance(y: Any, *weights: np.ndarray) -> float:
             return self.task.metric_chance(np.asarray(y), self.num_classes, *weights)
 
         known, held_out = (spread(part, _JUDGES) for part in (self.data, self.held_out))
-        large = self.tolerant and not self.duel and min(known[0].shape[1:3]) >= _ZOOMED
-        names = [name for name in SYMMETRIES if large or name != "zoom"]
+        often = self.budget.left() >= _EPOCHS * len(contestant.batches) * step
+        zoomed = often and self.tolerant and not self.duel and min(known[0].shape[1:3]) >= _ZOOMED
+        names = [name for name in SYMMETRIES if zoomed or name != "zoom"]
         return kept_accuracies(contestant.scores, chance, known, held_out, names)
 
     @staticmethod

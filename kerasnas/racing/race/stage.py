@@ -93,7 +93,7 @@ class Race(Field):
                     left = max(0.0, start + part * spare - self.budget.spent())
                     contestant.advance(self.budget.clock, left, max(0, int(part * steps) - contestant.steps))
                     self.trace(candidate.name, contestant)
-                kept = self.kept(contestant) if self.augment is None else {}
+                kept = self.kept(contestant, step) if self.augment is None else {}
                 break
             except FAILURES as error:
                 self.contestants.drop(candidate.name, error)
