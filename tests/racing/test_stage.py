@@ -235,9 +235,9 @@ def test_symmetries_are_judged_by_known_images_and_by_others(tmp_path, monkeypat
         one.kept(one.begun("conv"), 0.01)
         assert ("zoom" in judged[-1][2]) == (tolerant and not duel)
     one.tolerant, one.duel = True, False
-    for epochs in (41, 39):  # that there is time for
+    for epochs in (61, 59):  # that there is time for
         one.kept(one.begun("conv"), one.budget.left() / len(one.begun("conv").batches) / epochs)
-        assert ("zoom" in judged[-1][2]) == (epochs > 40)
+        assert ("zoom" in judged[-1][2]) == (epochs > 60)
 
 
 def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path, monkeypatch):
