@@ -35,7 +35,7 @@ PAGES = {
             *("value_muon_few", "value_muon", "value_muon_drawn", "value_muon_long", "value_precision", "value_starts"),
             *("value_photographs_minute", "value_photographs", "value_device", "devices"),
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
-            *("value_time", "value_regret"),
+            *("value_time", "value_trainings", "value_regret"),
             *("value_parts", "value_products", "value_lines", "value_tiles", "headroom", "headroom_batch"),
         ),
     ),
