@@ -58,13 +58,14 @@ def train_winner(
     winner, plan = contestants.get(name, race.batches(race.data, name)), contestants.progress
     begun = _state(race, name)[1]
     if "ends" not in plan:
-        _plan(race, name, winner, 1 if beside else race.trainings)
+        batches = len(race.batches(race.data if beside else data, name))
+        _plan(race, name, winner, batches, 1 if beside else race.trainings)
     for stage in plan["ends"]:
         _train(race, name, winner, stage, race.data if beside and stage != AGAIN else data)
     linear: Any = plan.get("linear")  # once the winner is trained again
     if beside is not None and linear is None:
         linear = beside.weigh(_delivered(race, name, winner), EVALUATION_BATCH, race.log)
-        if linear["weights"][-1] and _begin_again(race, name, winner, linear):
+        if linear["weights"][-1] and _begin_again(race, name, winner, linear, data):
             _train(race, name, winner, AGAIN, data)
     model = _delivered(race, name, winner)
     if beside is not None:
@@ -88,7 +89,7 @@ def train_winner(
     return record
 
 
-def _plan(race: Race, name: str, winner: Contestant, most: int) -> None:
+def _plan(race: Race, name: str, winner: Contestant, batches: int, most: int) -> None:
     """Plan how often the winner is trained, until when each time, and over which views it answers.
 
     Measured and planned once: a resumed training ends where it would have ended.
@@ -101,7 +102,7 @@ def _plan(race: Race, name: str, winner: Contestant, most: int) -> None:
     number, answering = number_of_views(views, winner.model.input_shape[1:]), _ANSWERING * budget.seconds
     if number * test > answering:
         views, number = (), 1
-    now, batches = budget.spent(), len(race.batches(_all_data(race) if most > 1 else race.data, name))
+    now = budget.spent()
     steps = min(race.most_epochs * batches, max(_STEPS, _EPOCHS * batches))
     time = budget.seconds - FINISH_SECONDS - number * test - now
     room = min(time / (steps * entry["step_seconds"]), answering / (number * test or 1)) if winner.learns else 1
@@ -147,7 +148,7 @@ def _beside(race: Race, kind: Companion, data: Arrays) -> Beside:
     return Beside(kind, data, (first, second), race.task, race.num_classes)
 
 
-def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, Any]) -> bool:
+def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, Any], data: Arrays) -> bool:
     """Let a winner begin again from where the race left it, on all data; False if there is no time for all its epochs.
 
     `linear` is kept, as what was held out cannot say it again.
@@ -155,7 +156,7 @@ def _begin_again(race: Race, name: str, winner: Contestant, linear: dict[str, An
     contestants, now = race.contestants, race.budget.spent()
     if not winner.learns:
         return False
-    batches, begun = len(race.batches(_all_data(race), name)), _state(race, name)[1]
+    batches, begun = len(race.batches(data, name)), _state(race, name)[1]
     needed = _useful_seconds(race, name, batches, begun["steps"])
     if now + needed > race.budget.seconds - contestants.progress["reserve"]:
         return False

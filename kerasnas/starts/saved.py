@@ -47,7 +47,7 @@ class SavedStart(Start):
         shape = getattr(model, "input_shape", ())
         images = keras.Input((size, size, shape[-1])) if isinstance(shape, tuple) and len(shape) == 4 else None
         features = None if images is None else _features(model, images)
-        if features is None or features is images:
+        if features is None:
             raise StartError(f"The network in {self.path} has no map of features of an image, and one input.")
         return body_of(keras.Model(images, features), size, self.title)
 
