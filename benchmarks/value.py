@@ -30,7 +30,10 @@ The contenders are
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
   of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
   `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
-- `svm`: PCA with a support vector machine.
+- `of_images`: `drawn` from the bundled weights that learned images; `shifted`: `drawn` without other augmentations than
+  shifts; `drawn_shifted`: that without a learned start;
+- `svm`: PCA with a support vector machine; `minirocket`: the linear model of random kernels that stands beside networks
+  of series, alone, of grey images as series of their rows.
 
 The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
 on the same arrays. The test set is used once, at the end of a run. Records hold the trainable parameters and the
@@ -71,6 +74,9 @@ RACES = {
     "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
     "drawn": ["--starts=none"],
     "single": ["--starts=none", "--ensemble=1"],
+    "of_images": ["--starts=none", "--initializer=images_vgg_3x3"],
+    "shifted": ["--starts=none", "--augment=shift"],
+    "drawn_shifted": ["--starts=none", "--augment=shift", "--initializer=none"],
     "float32": ["--starts=none", "--precision=float32"],
     "muon": ["--starts=none", "--optimizer=muon"],
     "sgd": ["--starts=none", "--optimizer=sgd"],
@@ -86,15 +92,17 @@ CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_sea
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
 CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single"]
+CONTENDERS += ["of_images", "shifted", "drawn_shifted", "minirocket"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 
 
 def load(data, name, most=None, shots=0, seed=0):
     """Return the four arrays of a set: uint8 images with channels, and labels.
 
-    To train on are the first `most`, and of these `shots` of each class that the seed draws.
+    To train on are the first `most`, and of these `shots` of each class that the seed draws. Of spoken words, it draws
+    a third of the speakers for testing.
     """
-    x, y, x_test, y_test = _photographs(data, name) if name in PHOTOGRAPHS else _arrays(data, name)
+    x, y, x_test, y_test = _photographs(data, name) if name in PHOTOGRAPHS else _arrays(data, name, seed)
     rows = draw(y[:most], shots, seed)
     return x[rows], y[rows], x_test, y_test
 
@@ -107,13 +115,17 @@ def _photographs(data, name):
     return x, found.y_train, x_test, found.y_test
 
 
-def _arrays(data, name):
+def _arrays(data, name, seed):
     file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:
             parts = [arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")]
         else:
-            test = arrays["split"] == arrays["split"].max()
+            if "speaker" in arrays:
+                speakers = np.random.default_rng(seed).permutation(np.unique(arrays["speaker"]))
+                test = np.isin(arrays["speaker"], speakers[::3])
+            else:
+                test = arrays["split"] == arrays["split"].max()
             parts = [arrays["x"][~test], arrays["y"][~test], arrays["x"][test], arrays["y"][test]]
     x, x_test = (part[..., None] if part.ndim == 3 else part for part in parts[::2])
     y, y_test = (part.astype("int64") for part in parts[1::2])
@@ -196,8 +208,8 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
         found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
     elif contender in ("probe", "whole", "two_phases"):
         found, more = contenders.run_start(contender, name, arrays, seconds, seed)
-    elif contender == "svm":
-        found, more = contenders.run_svm(arrays)
+    elif contender in ("svm", "minirocket"):
+        found, more = {"svm": contenders.run_svm, "minirocket": contenders.run_minirocket}[contender](arrays)
     elif contender == "resnet_8_recipe":
         found, more = contenders.run_recipe(name, arrays, seconds, seed)
     elif contender.startswith("scaled_"):

@@ -322,6 +322,21 @@ def run_svm(arrays):
     return float(make_pipeline(PCA(60, whiten=True, random_state=0), SVC(C=10)).fit(x, y).score(x_test, y_test)), {}
 
 
+def run_minirocket(arrays):
+    """The linear model of random kernels on grey images as series of rows."""
+    from kerasnas.companions.kernels import ridge, usual_features
+    from kerasnas.networks.random_kernels import RandomKernels
+
+    x, y, x_test, y_test, (*_, channels), classes = scaled(arrays)
+    if channels > 1:
+        raise SystemExit("minirocket reads grey images alone.")
+    x, x_test = ((part[..., 0] - x.mean()) / x.std() for part in (x, x_test))
+    kernels = RandomKernels.of(x, usual_features(len(x)), 0)
+    weights, bias, _ = ridge(kernels.features(x), np.eye(classes)[y])
+    answers = kernels.features(x_test) @ weights + bias
+    return float((answers.argmax(axis=1) == y_test).mean()), {"parameters": weights.size + bias.size}
+
+
 # Contenders in processes of their own -----------------------------------------------------------------------
 def run_autokeras(python, arrays, seconds, seed):
     """AutoKeras in the environment of the interpreter `python`."""

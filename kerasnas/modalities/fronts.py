@@ -20,6 +20,7 @@ _SHARE_UNSPACED = 0.5  # of texts without a space in so many characters
 _LONG = 12
 _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
 _BINS, _WINDOW, _STRIDE = 40, 0.032, 0.016  # of a spectrogram: frequency bands; seconds of a frame, and to the next
+_SPAN = 5  # deviations of the values of training data, between what becomes 0 and 1
 
 
 class Front(abc.ABC):
@@ -224,34 +225,35 @@ class Vocabulary(Front):
 
 
 class LogMel(Front):
-    """Sound as a log-mel spectrogram `(frames, bins)`: Keras' `MelSpectrogram`, then a fixed shift and scale.
+    """Sound as a picture, a log-mel spectrogram `(frames, bins, 1)`: Keras' `MelSpectrogram`, shifted and scaled.
 
     It has 40 frequency bands, and frames of 32 ms every 16 ms.
 
     Args:
         samples: number of samples of a recording.
         rate: samples a second.
-        mean, deviation: of the values in decibels of the training data, which are standardized by them.
+        low, span: decibels that become 0, and those above it that become 1. Default to decibels as they are.
 
     Example:
 
-    >>> front = LogMel(samples=8000, rate=8000, mean=0.0, deviation=1.0)
+    >>> front = LogMel(samples=8000, rate=8000)
     >>> front.frames(np.zeros((1, 8000), "float32")).shape
-    (1, 63, 40)
+    (1, 63, 40, 1)
     """
 
     name = "log_mel"
 
-    def __init__(self, samples: int, rate: int, mean: float = 0.0, deviation: float = 1.0):
+    def __init__(self, samples: int, rate: int, low: float = 0.0, span: float = 1.0):
         self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
-        self.mean, self.deviation = checks.number("mean", mean), checks.number("deviation", deviation, above=0)
+        self.low, self.span = checks.number("low", low), checks.number("span", span, above=0)
 
     @classmethod
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
-        """The front of training recordings `(recordings, samples)`, with the mean and deviation of their spectra."""
+        """The front of training recordings `(recordings, samples)`: their mean becomes 0.5, their deviation 0.2."""
         plain = cls(x.shape[1], rate)
         some = plain.frames(x[spread_rows(len(x), 500)])
-        return cls(x.shape[1], rate, float(some.mean()), float(some.std()) or 1.0)
+        span = _SPAN * (float(some.std()) or 1.0)
+        return cls(x.shape[1], rate, float(some.mean()) - span / 2, span)
 
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (self.samples,)
@@ -260,7 +262,7 @@ class LogMel(Front):
         return _through(self._layers(), x)
 
     def frames(self, x: np.ndarray) -> np.ndarray:
-        """The network's inputs of recordings `(recordings, samples)`, float32 `(recordings, frames, bins)`."""
+        """The network's inputs of recordings `(recordings, samples)`, float32 `(recordings, frames, bins, 1)`."""
         layers = self._layers()
         parts = (keras.ops.convert_to_tensor(part.astype("float32")) for part in in_parts(x, 100))
         return np.concatenate([keras.ops.convert_to_numpy(_through(layers, part)) for part in parts])
@@ -277,11 +279,12 @@ class LogMel(Front):
             top_db=1000.0,  # below the largest value of the whole batch: no answer may depend on other recordings
             name=self.name,
         )
-        scaling = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="standardization")
-        return [spectrogram, keras.layers.Permute((2, 1), name="time_first"), scaling]
+        scaling = keras.layers.Rescaling(1 / self.span, -self.low / self.span, name="scaling")
+        picture = keras.layers.Reshape((-1, _BINS, 1), name="picture")
+        return [spectrogram, keras.layers.Permute((2, 1), name="time_first"), scaling, picture]
 
     def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("samples", "rate", "mean", "deviation")}
+        own = {name: getattr(self, name) for name in ("samples", "rate", "low", "span")}
         return {"name": self.name, **own, "bins": _BINS, "window": _WINDOW, "stride": _STRIDE}
 
 

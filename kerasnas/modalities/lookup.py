@@ -63,14 +63,16 @@ def of_space(space: Any) -> Modality:
 def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
     """Return the modality of raw samples in a file: what its array `kind` says, or what they look like; else images.
 
+    Samples at a `rate` are recordings.
+
     Raises:
         ValueError: for an unknown kind; names the nearest.
     """
     x = as_array(arrays["x_train"])
     claimed = next((one for one in all_modalities() if one.claims(x)), MODALITIES["images"]())
-    if "kind" not in arrays:
+    if "kind" not in arrays and "rate" not in arrays:
         return claimed
-    kind = str(arrays["kind"])
+    kind = str(arrays["kind"]) if "kind" in arrays else "audio"
     if _ALIASES.get(kind, kind) not in MODALITIES:
         raise ValueError(
             f"Expected the array `kind`, if there is one, to name a modality. Received: {kind!r}. "

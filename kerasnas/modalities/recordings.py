@@ -1,4 +1,4 @@
-"""Recordings: sound, whose networks read log-mel spectrograms."""
+"""Recordings: sound, whose networks see log-mel spectrograms as images."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.fronts import LogMel
 from kerasnas.modalities.parts import WINDOWS, Parts, blocks
 from kerasnas.modalities.shapes import part_means
-from kerasnas.modalities.signals import Signals
 from kerasnas.modalities.sound_files import SUFFIXES, TRAITS, read_sounds
 from kerasnas.tasks import Task
 
 _STATISTICS = ("loudness", "sharpness", "the loudest tenth")
 _TENTHS, _SILENCE = 10, 1e-6
+_PARTS = 16  # of time and of frequency, on which the nearest spectrogram is found
 
 
-class Recordings(Signals):
-    """Recordings `(samples,)` at one rate; to networks they are signals, the frames of a spectrogram.
+class Recordings(Modality):
+    """Recordings `(samples,)` at one rate; to networks they are images, spectrograms `(frames, bands, 1)`.
 
     Args:
         rate: samples a second, which files are brought to. Defaults to 0: that of most.
@@ -35,7 +35,11 @@ class Recordings(Signals):
 
     name = "recordings"
     singular, plural = "recording", "recordings"
-    input_plural = "signals"
+    input_plural = "spectrograms"
+    inputs = "image"
+    axes = ("frames", "bands", "channels")
+    augmentations = ("shift", "zoom")
+    gradient_space, race_space = "darts", "macro"
     near = 0.995
     exact_layers = (LogMel.name,)
     suffixes = SUFFIXES
@@ -43,7 +47,7 @@ class Recordings(Signals):
     traits = TRAITS
     example = "recording.wav"
     hub_tasks = {"classification": "audio-classification"}
-    from_paths, samples = Modality.from_paths, Modality.samples
+    in_words = "{frames:g} frames of {bands} bands"
 
     def __init__(self, rate: int = 0, length: int = 0):
         self.rate = checks.integer("rate", rate, least=0)
@@ -64,7 +68,7 @@ class Recordings(Signals):
         if isinstance(files, list | tuple) and files and isinstance(files[0], str | os.PathLike):
             samples, more = self.decoded([*map(Path, files)], Path(), reading)
             return samples, {"kind": np.array(self.name), **more}
-        return super().gathered(x, reading)
+        return self.samples(x, reading), {"kind": np.array(self.name)}
 
     def queries(self, x: Any, reading: Reading) -> np.ndarray:
         x = self.column(x, reading)
@@ -77,6 +81,9 @@ class Recordings(Signals):
         change = np.abs(np.diff(x, axis=1, prepend=x[:, :1])).mean(axis=1)
         columns = [np.log10(level), change / level, energy.max(axis=1) / level**2]
         return np.stack(columns, axis=1).astype("float32"), _STATISTICS
+
+    def small(self, x: np.ndarray) -> np.ndarray:
+        return part_means(x, (_PARTS, _PARTS))
 
     def parts(self, raw: Any) -> Parts:
         rate = self.rate or len(raw)
@@ -99,7 +106,7 @@ class Recordings(Signals):
                 )
         front = LogMel.fitted(raw["train"], int(rate[0]))
         frames = {part: front.frames(x) for part, x in raw.items()}
-        number, bands = frames["train"].shape[1:]
+        number, bands, _ = frames["train"].shape[1:]
         note = f"Log-mel spectrograms: {number} frames of {bands} bands, at {front.rate:,} samples a second"
         bound = type(self)(front.rate, front.samples)
         return dataset_arguments(frames, y, task, raw, front=front, notes=(note,), modality=bound)

@@ -157,7 +157,7 @@ class RaceComparison(Comparison):
             if (trainings := record.searched.trainings) > 1:
                 sentences.append(f"Its answer is the mean of the networks of {trainings} trainings.")
             if (views := record.searched.views) > 1:
-                sentences.append(f"Its answer is the mean over {views} views of each image.")
+                sentences.append(f"Its answer is the mean over {views} views of each sample.")
         return sentences
 
     def table(self, record: Record) -> Table:

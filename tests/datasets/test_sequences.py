@@ -88,8 +88,8 @@ def test_recordings_become_spectrograms_inside_the_model(tmp_path):
     sound = np.sin(2 * np.pi * np.outer(rng.uniform(200, 900, 12), np.arange(1600) / 8000)).astype("float32")
     arrays = {"x_train": sound[:8], "x_test": sound[8:], "y_train": np.arange(8) % 2, "y_test": np.arange(4) % 2}
     data = datasets.load(npz(tmp_path, **arrays, kind="audio", rate=8000))
-    assert (data.modality.name, data.input_shape, data.raw_shape) == ("recordings", (13, 40), (1600,))
-    assert abs(data.x_train.mean()) < 1e-4 and abs(data.x_train.std() - 1) < 1e-4
+    assert (data.modality.name, data.input_shape, data.raw_shape) == ("recordings", (13, 40, 1), (1600,))
+    assert abs(data.x_train.mean() - 0.5) < 1e-4 and abs(data.x_train.std() - 0.2) < 1e-4
     inputs = data.front.input(data.input_shape)
     model = keras.Model(inputs, data.front.apply(inputs))
     np.testing.assert_allclose(model.predict(data.raw("test"), verbose=0), data.x_test, rtol=1e-4, atol=1e-4)

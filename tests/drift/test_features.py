@@ -48,7 +48,7 @@ def test_a_monitor_of_recordings_sees_noise_beneath_them():
     tones = (0.3 * np.sin(2 * np.pi * pitch * np.arange(2000) / 8000)).astype("float32")
     front = LogMel.fitted(tones, 8000)
     inputs = keras.Input(front.frames(tones[:2]).shape[1:])
-    network = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(inputs)))
+    network = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)))
     even, odd = tones[::2], tones[1::2]
     monitor = DriftMonitor(with_preprocessing(network, front=front), even)
     assert not monitor.examine(odd).drift

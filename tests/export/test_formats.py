@@ -73,7 +73,7 @@ def test_integers_of_8_bits_begin_behind_the_spectrogram_of_sound(tmp_path):
     x = (10.0 ** rng.uniform(-3, 0, (12, 1)) * x).astype("float32")  # some a thousand times as loud as others
     front = LogMel.fitted(x, 8000)
     inputs = keras.Input(front.frames(x).shape[1:])
-    hidden = keras.layers.Dense(200, "relu")(keras.layers.GlobalAveragePooling1D()(inputs))
+    hidden = keras.layers.Dense(200, "relu")(keras.layers.GlobalAveragePooling2D()(inputs))
     model = with_preprocessing(keras.Model(inputs, keras.layers.Dense(3)(hidden)), front=front)
     sound = Classifier(model, CLASSES, 1, modality=Recordings())
     rounded = export_classifier(sound, "litert-int8", tmp_path, x, x)

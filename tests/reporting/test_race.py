@@ -110,7 +110,7 @@ def test_classes_stand_with_their_accuracy_the_worst_first(result):
 def test_verdict_says_what_the_answers_are_means_of(result):
     result["searched"] |= {"trainings": 3, "views": 4}
     assert (
-        "Its answer is the mean of the networks of 3 trainings. Its answer is the mean over 4 views of each image."
+        "Its answer is the mean of the networks of 3 trainings. Its answer is the mean over 4 views of each sample."
     ) in verdict(result)
 
 

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasnas import datasets
 from kerasnas.genotypes import Genotype
+from kerasnas.intervals import paired_difference
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.shelf import initializer_names, initializer_record, load_initializer
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities.decoding import LONGEST
+from kerasnas.modalities.lazy_images import predicted
 from kerasnas.primitives.parts import QUARTERS
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.spaces import SearchSpace
 from kerasnas.starts import STARTS, AdaptationSpace, available_starts
 from kerasnas.starts.base import StartError, start
-from kerasnas.starts.heads import COMPARED, HEADS
+from kerasnas.starts.heads import COMPARED, HEADS, Head
 from kerasnas.starts.saved import is_saved, register_saved
 from kerasnas.starts.space import SIZES
+from kerasnas.tasks.splits import spread_rows
 
 AUTO, NONE = "auto", "none"
+IMAGES = "images"
+_LEAST, _MOST, _PIXELS = 60, 500, 1_250_000  # samples that a linear model is fitted to; pixels of all of them
+_SURE = 2.0  # standard errors by which it has to be ahead
+_BATCH = 100
 Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
@@ -39,12 +48,14 @@ def find_start(
 ) -> tuple[str, Genotype] | None:
     """Return the name of an initialization, or of its folder, and the network that begins from it; None without one.
 
-    Of the bundled initializations, the largest whose network is within the limits.
+    Of the bundled initializations, the largest whose network is within the limits, learned from such samples; or from
+    others, where a linear model of what it sees of these, frozen, is better beyond doubt: spectrograms come as
+    images, too.
     """
     asked = config.initializer not in (AUTO, NONE)
     name = Path(config.initializer).resolve().name if asked else config.initializer
     if name == AUTO:
-        name = _bundled(space, allowed)
+        name = _bundled(space, data, allowed, log)
     if name == NONE:
         return None
     initializer = initializer_of(config, name)
@@ -108,13 +119,38 @@ def find_adaptations(config: RaceConfig, data: datasets.Dataset, log: Log) -> Ad
     return AdaptationSpace.for_data(data.input_shape, data.num_classes, len(data.x_train), starts=names, heads=heads)
 
 
-def _bundled(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> str:
-    """Return the name of the largest bundled initialization of a network within the limits; `"none"` without one."""
-    records, known = {name: initializer_record(name) for name in initializer_names()}, named_networks(space)
+def _bundled(space: SearchSpace, data: datasets.Dataset, allowed: Callable[[Genotype], bool], log: Log) -> str:
+    """Return the name of the bundled initialization of `find_start`; `"none"` without one."""
+    known, fitting = named_networks(space), dict[str, str]()  # kind of samples that they learned -> the largest
+    records = {name: initializer_record(name) for name in initializer_names()}
     for name, made in sorted(records.items(), key=lambda one: -one[1]["parameters"]):
         if made["space"] == space.name and made["network"] in known and allowed(known[made["network"]]):
-            return name
-    return NONE
+            fitting.setdefault(made.get("modality", IMAGES), name)
+    own = fitting.pop(data.modality.name, fitting.pop(IMAGES, NONE))
+    if not fitting or data.input_shape[-1] > 1 or len(data.x_train) < _LEAST:  # spectrograms have no colors
+        return own
+    rows = spread_rows(len(data.x_train), max(_LEAST, min(_MOST, _PIXELS // math.prod(data.input_shape))))
+    names = [own, *fitting.values()]
+    scores = {name: _scores(space, known[records[name]["network"]], name, data, rows) for name in names}
+    merits = {name: float(scores[name].mean()) for name in names}
+    best = max(names, key=lambda name: merits[name])
+    ahead, error = paired_difference(scores[best], scores[own])
+    chosen = best if ahead > _SURE * error else own
+    others = ", ".join(f"{name} {data.task.show_score(merits[name])}" for name in names if name != chosen)
+    said = data.task.score_in_words(merits[chosen], f"{len(rows)} {data.modality.plural}, each left out")
+    log(f"Linear models of what pretrained weights see: {chosen} {said}; {others}.")
+    return chosen
+
+
+def _scores(space: SearchSpace, genotype: Genotype, start: str, data: datasets.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return the scores of some samples, each left out of ridge regression on the frozen features of a start."""
+    model = space.build_network(genotype, data.input_shape, data.num_classes)
+    warm_start(model, load_initializer(start))
+    reader = keras.Model(model.input, model.layers[-1].input)
+    reader.compile(jit_compile=False)
+    x, y, *weights = data.training(rows)
+    head = Head.fitted(predicted(reader, x, _BATCH), y, data.task, data.num_classes, *weights)
+    return data.task.metric_scores(head.left_out, y, *weights)
 
 
 def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
