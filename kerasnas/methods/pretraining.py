@@ -119,7 +119,7 @@ def pretrain_network(
     In bfloat16, steps of wide networks are faster on processors that have it, and those of narrow ones slower.
     """
     for one in data:
-        if not one.modality.fits(MacroSpace):
+        if not one.modality.resizes:
             raise ValueError(f"{one.name} holds {one.modality.plural}. Expected data sets of images.")
     space = MacroSpace.for_data((SIZE, SIZE, 3), 10, 1000)
     known = named_networks(space)

@@ -18,9 +18,9 @@ import kerasnas
 learner = kerasnas.meta.ReptileInitializer.load("FOLDER").learner()
 learner.compile()
 model = learner.adapt(episode)  # a Keras model for the classes of the episode's support set"""
-_APART = ("figures", "command", "settings", "note", "genotype", "datasets", "licences", "parameters")
+_APART = ("modality", "figures", "command", "settings", "note", "genotype", "datasets", "licences", "parameters")
 _BEGINNING = """\
-kerasnas search my_images/ --initializer=FOLDER"""
+kerasnas search my_SAMPLES/ --initializer=FOLDER"""
 
 
 def write_initializer_card(folder: str | os.PathLike) -> Path:
@@ -45,13 +45,14 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
     figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
     jointly = "network" in record  # learned by `kerasnas pretrain`
+    samples = record.get("modality", "images")
     licences = record.get("licences") or {}
     for one, accuracy in (record.get("datasets") or {}).items() if jointly else ():
         source = f"{one} ({licences[one]})" if one in licences else one
         figures.append([f"{escape(source)}, at most 500 of its test images", f"{100 * accuracy:.1f} %"])
     parts = [
         f"# {'Pre-trained' if jointly else 'Meta-learned'} initialization: {escape(name)}",
-        "Initial weights of a network that learned several data sets at once, for races on other images to begin from."
+        f"Initial weights of a network that learned several tasks at once, for races on other {samples} to begin from."
         if jointly
         else "Initial weights from which a few steps on a few samples of new classes make a classifier of them.",
         escape(str(record["note"])) if record.get("note") else "",
@@ -65,7 +66,7 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         "## Intended use and limits",
         "\n".join(
             [
-                "- Meant for tasks like those it was learned from. On other images it may be no better than random "
+                f"- Meant for tasks like those it was learned from. On other {samples} it may be no better than random "
                 "initial weights: measure.",
                 "- The results are on the data sets that it learned: what it gives on others, the race there says."
                 if jointly
@@ -75,6 +76,9 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
             ]
         ),
         "## How to load it",
-        fenced((_BEGINNING if jointly else LOADING).replace("FOLDER", name), "shell" if jointly else "python"),
+        fenced(
+            (_BEGINNING if jointly else LOADING).replace("FOLDER", name).replace("SAMPLES", samples),
+            "shell" if jointly else "python",
+        ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

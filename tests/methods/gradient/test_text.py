@@ -192,14 +192,14 @@ def test_recordings(tmp_path):
         path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
     )
     folder = tmp_path / "run"
-    flags = ["--space=signals", "--primitives=skip_connect,conv_3", *SEARCH, "--retrain_epochs=2"]
-    assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
+    flags = ["--space=nasbench201", "--primitives=skip_connect,nor_conv_3x3", *SEARCH, "--retrain_epochs=2"]
+    assert cli.main(["search", str(path), *flags, f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
     assert classifier.modality.name == "recordings" and classifier.input_shape == (800,)
     assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
     card = (folder / "card.md").read_text()
-    assert "A Keras recording classifier." in card and "84 random kernels | held-out loss (8 rec" in card
+    assert "A Keras recording classifier." in card
 
 
 @pytest.fixture
