@@ -54,9 +54,9 @@ def load(
       "signals"`, the samples are signals instead, `(samples, length, channels)` or `(samples, length)`, and their
       values are not scaled; shorter ones end in NaN, which become
       zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
-      `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
-      log-mel spectrograms. Labels are class numbers, or a table
-      `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or `(samples, numbers)`.
+      `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks see log-mel spectrograms.
+      Labels are class numbers, or a table `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or
+      `(samples, numbers)`.
     - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
       `path`, `file` or `filename`, or the first one; and of all others the labels of the image: names of classes or 0
       and 1 for each label, or numbers. Where there is a column `text`, `sentence`, `review`, `comment` or `message` and

@@ -19,7 +19,7 @@ _FIRST = 2  # ids of padding and of words that are not in the vocabulary
 _SHARE_UNSPACED = 0.5  # of texts without a space in so many characters
 _LONG = 12
 _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
-_BINS, _WINDOW, _STRIDE = 40, 0.032, 0.016  # of a spectrogram: frequency bands; seconds of a frame, and to the next
+_BINS, _STRIDE, _FRAMES = 40, 0.016, 200  # of a spectrogram: bands; seconds from frame to frame, unless of too many
 _SPAN = 5  # deviations of the values of training data, between what becomes 0 and 1
 
 
@@ -227,7 +227,8 @@ class Vocabulary(Front):
 class LogMel(Front):
     """Sound as a picture, a log-mel spectrogram `(frames, bins, 1)`: Keras' `MelSpectrogram`, shifted and scaled.
 
-    It has 40 frequency bands, and frames of 32 ms every 16 ms.
+    It has 40 frequency bands, and frames of 32 ms every 16 ms. Recordings above 3.2 s have 200 longer frames: training
+    takes the longer the more pixels there are.
 
     Args:
         samples: number of samples of a recording.
@@ -261,6 +262,11 @@ class LogMel(Front):
     def apply(self, x: Any) -> Any:
         return _through(self._layers(), x)
 
+    @property
+    def stride(self) -> float:
+        """Seconds from one frame to the next."""
+        return max(_STRIDE, self.samples / self.rate / _FRAMES)
+
     def frames(self, x: np.ndarray) -> np.ndarray:
         """The network's inputs of recordings `(recordings, samples)`, float32 `(recordings, frames, bins, 1)`."""
         layers = self._layers()
@@ -268,11 +274,12 @@ class LogMel(Front):
         return np.concatenate([keras.ops.convert_to_numpy(_through(layers, part)) for part in parts])
 
     def _layers(self) -> list[keras.layers.Layer]:
-        length = max(1, round(_WINDOW * self.rate))
+        stride = max(1, round(self.stride * self.rate))
+        length = 2 * stride
         spectrogram = keras.layers.MelSpectrogram(
             fft_length=1 << (length - 1).bit_length(),
             sequence_length=length,
-            sequence_stride=max(1, round(_STRIDE * self.rate)),
+            sequence_stride=stride,
             sampling_rate=self.rate,
             num_mel_bins=_BINS,
             min_freq=20.0,
@@ -285,7 +292,7 @@ class LogMel(Front):
 
     def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("samples", "rate", "low", "span")}
-        return {"name": self.name, **own, "bins": _BINS, "window": _WINDOW, "stride": _STRIDE}
+        return {"name": self.name, **own, "bins": _BINS, "stride": self.stride}
 
 
 def _through(layers: Sequence[keras.layers.Layer], x: Any) -> Any:

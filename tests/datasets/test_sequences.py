@@ -87,7 +87,7 @@ def test_recordings_become_spectrograms_inside_the_model(tmp_path):
     rng = np.random.default_rng(0)
     sound = np.sin(2 * np.pi * np.outer(rng.uniform(200, 900, 12), np.arange(1600) / 8000)).astype("float32")
     arrays = {"x_train": sound[:8], "x_test": sound[8:], "y_train": np.arange(8) % 2, "y_test": np.arange(4) % 2}
-    data = datasets.load(npz(tmp_path, **arrays, kind="audio", rate=8000))
+    data = datasets.load(npz(tmp_path, **arrays, rate=8000))
     assert (data.modality.name, data.input_shape, data.raw_shape) == ("recordings", (13, 40, 1), (1600,))
     assert abs(data.x_train.mean() - 0.5) < 1e-4 and abs(data.x_train.std() - 0.2) < 1e-4
     inputs = data.front.input(data.input_shape)
@@ -103,6 +103,11 @@ def test_a_low_tone_is_in_a_low_band():
     front = LogMel(samples=4000, rate=8000)
     low, high = front.frames(np.sin(2 * np.pi * np.array([[200.0], [3000.0]]) * time))
     assert low.mean(axis=0).argmax() < 6 and high.mean(axis=0).argmax() > 30
+
+
+def test_long_recordings_have_longer_frames():
+    front = LogMel(samples=80_000, rate=8000)
+    assert front.frames(np.zeros((1, 80_000), "float32")).shape == (1, 201, 40, 1) and front.stride == 0.05
 
 
 def test_a_loud_recording_leaves_a_quiet_one_of_its_batch_alone():
