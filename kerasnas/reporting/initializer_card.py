@@ -49,7 +49,7 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
     licences = record.get("licences") or {}
     for one, accuracy in (record.get("datasets") or {}).items() if jointly else ():
         source = f"{one} ({licences[one]})" if one in licences else one
-        figures.append([f"{escape(source)}, at most 500 of its test images", f"{100 * accuracy:.1f} %"])
+        figures.append([f"{escape(source)}, {samples} that are new to it", f"{100 * accuracy:.1f} %"])
     parts = [
         f"# {'Pre-trained' if jointly else 'Meta-learned'} initialization: {escape(name)}",
         f"Initial weights of a network that learned several tasks at once, for races on other {samples} to begin from."

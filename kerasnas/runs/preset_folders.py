@@ -45,6 +45,7 @@ def presets() -> dict[str, str]:
     images_vgg_narrow: an initialization, vgg_3x3_w0.25, learned from 7 data sets
     images_vgg_shallow: an initialization, vgg_shallow_w0.25, learned from 7 data sets
     images_vgg_small: an initialization, vgg_shallow_w0.1875, learned from 7 data sets
+    sounds_vgg_3x3: an initialization, vgg_3x3, learned from synthesized words
     """
     return {name: described(folder) for name, folder in sorted(_folders().items())}
 
@@ -60,8 +61,9 @@ def described(folder: Path) -> str:
     if (folder / INITIALIZATION).exists():
         record = untrusted.read_json(folder / INITIALIZATION)
         made = record.get("network") or record.get("learner") or "a network"
-        several = record.get("datasets")
-        return f"an initialization, {made}, learned from {f'{len(several)} data sets' if several else 'other data'}"
+        several = [*(record.get("datasets") or {})]
+        source = f"{len(several)} data sets" if len(several) > 1 else next(iter(several), "other data")
+        return f"an initialization, {made}, learned from {source}"
     record = read_result(folder)
     searched, task, data = record["searched"], task_in(record), record["dataset"]
     return (

@@ -126,12 +126,15 @@ def _bundled(space: SearchSpace, data: datasets.Dataset, allowed: Callable[[Geno
     for name, made in sorted(records.items(), key=lambda one: -one[1]["parameters"]):
         if made["space"] == space.name and made["network"] in known and allowed(known[made["network"]]):
             fitting.setdefault(made.get("modality", IMAGES), name)
-    own = fitting.pop(data.modality.name, fitting.pop(IMAGES, NONE))
+    own = fitting.pop(data.modality.name if data.modality.name in fitting else IMAGES, NONE)
     if not fitting or data.input_shape[-1] > 1 or len(data.x_train) < _LEAST:  # spectrograms have no colors
         return own
     rows = spread_rows(len(data.x_train), max(_LEAST, min(_MOST, _PIXELS // math.prod(data.input_shape))))
     names = [own, *fitting.values()]
-    scores = {name: _scores(space, known[records[name]["network"]], name, data, rows) for name in names}
+    try:
+        scores = {name: _scores(space, known[records[name]["network"]], name, data, rows) for name in names}
+    except ValueError:  # too small for its stages, as will be said of `own`
+        return own
     merits = {name: float(scores[name].mean()) for name in names}
     best = max(names, key=lambda name: merits[name])
     ahead, error = paired_difference(scores[best], scores[own])

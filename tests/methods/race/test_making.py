@@ -8,6 +8,7 @@ import pytest
 
 from kerasnas.datasets import Dataset, load
 from kerasnas.methods import RaceConfig
+from kerasnas.methods.pretraining import pretrain_network
 from kerasnas.methods.race import limits, making
 from kerasnas.methods.race.making import companion_of, make_race
 from kerasnas.methods.race.method import race_plan
@@ -144,6 +145,20 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     assert race.augment == ("shift",) and race.baseline == "values" and not race.views
     companion = companion_of(RaceConfig(), data)
     assert companion.padded == (space == "padded_signals")
+
+
+def test_recordings_race_as_pictures_that_are_shifted_and_zoomed(tmp_path):
+    sound = np.random.default_rng(0).standard_normal((20, 8000)).astype("float32")
+    y = np.arange(20) % 2
+    np.savez(tmp_path / "x.npz", x_train=sound, y_train=y, x_test=sound, y_test=y, rate=16000)
+    data = load(tmp_path / "x.npz")
+    race = made(data, tmp_path / "run")
+    first, drawn, *_ = race.candidates(3)
+    assert (first.name, drawn.name) == ("vgg_3x3@sounds_vgg_3x3", "vgg_3x3")
+    assert race.build(first.genotype).input_shape[1:] == data.input_shape == (32, 40, 1)
+    assert race.augment == ("shift", "zoom") and race.views and companion_of(RaceConfig(), data) is None
+    with pytest.raises(ValueError, match=r"x holds recordings\. Expected data sets of images"):
+        pretrain_network("cnn", [data], race.budget)
 
 
 @pytest.mark.parametrize(

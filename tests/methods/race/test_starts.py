@@ -1,12 +1,16 @@
 """Which initializations a race begins from, and what is said of those that do not fit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kerasnas.datasets import Dataset
 from kerasnas.meta.shelf import initializer_record
 from kerasnas.methods import RaceConfig
+from kerasnas.methods.race import starts
 from kerasnas.methods.race.starts import find_start
+from kerasnas.modalities.base import MODALITIES
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
@@ -61,3 +65,47 @@ def test_none_and_another_space_have_none_and_nothing_is_said():
     said = []
     assert start(MacroSpace(), dataset(), said, initializer="none") is None
     assert start(NASBench201Space(), dataset(), said) is None and said == []
+
+
+def grey(modality, samples=80, shape=(20, 16, 1)):
+    x, y = np.random.default_rng(0).random((samples, *shape)).astype("float32"), np.arange(samples) % 2
+    return Dataset("made", x, y, x, y, ("0", "1"), modality=MODALITIES[modality]())
+
+
+@pytest.mark.parametrize(
+    ("data", "known", "name"),
+    [
+        (grey("images"), {"images_vgg_3x3": 0.5, "sounds_vgg_3x3": 0.9}, "sounds_vgg_3x3"),
+        (grey("images"), {"images_vgg_3x3": 0.5, "sounds_vgg_3x3": 0.52}, "images_vgg_3x3"),
+        (grey("recordings"), {"images_vgg_3x3": 0.52, "sounds_vgg_3x3": 0.5}, "sounds_vgg_3x3"),
+        (grey("recordings"), {"images_vgg_3x3": 0.9, "sounds_vgg_3x3": 0.5}, "images_vgg_3x3"),
+        (grey("recordings", samples=40), {}, "sounds_vgg_3x3"),
+        (grey("images", samples=40), {}, "images_vgg_3x3"),
+        (grey("images", shape=(20, 16, 3)), {}, "images_vgg_3x3"),
+    ],
+)
+def test_what_others_learned_is_the_start_where_it_is_better_beyond_doubt(data, known, name, monkeypatch):
+    """What `known` does not have is not asked."""
+
+    def scores(space, genotype, start, data, rows):
+        return np.arange(len(rows)) < known[start] * len(rows)
+
+    monkeypatch.setattr(starts, "_scores", scores)
+    said = []
+    assert start(MacroSpace.for_data(data.input_shape, 2, 80), data, said)[0] == name
+    assert len(said) == bool(known) and all(name in line for line in said)
+
+
+def test_grey_images_that_are_too_small_have_none_however_many():
+    data, said = grey("images", shape=(6, 6, 1)), []
+    assert start(MacroSpace.for_data((6, 6, 1), 2, 80), data, said) is None
+    assert len(said) == 1 and "do not fit made" in said[0]
+
+
+def test_a_linear_model_of_what_weights_see_is_scored_on_samples_left_out():
+    space, data = MacroSpace.for_data((20, 16, 1), 2, 80), grey("images")
+    network = named_networks(space)["vgg_3x3"]
+    noise = starts._scores(space, network, "images_vgg_3x3", data, np.arange(80))
+    assert noise.shape == (80,) and 0.25 < noise.mean() < 0.75  # of pure noise, nothing is known
+    bright = dataclasses.replace(data, x_train=data.x_train * (1 + data.y_train[:, None, None, None]))
+    assert starts._scores(space, network, "images_vgg_3x3", bright, np.arange(80)).mean() > 0.75
