@@ -110,6 +110,13 @@ def test_long_recordings_have_longer_frames():
     assert front.frames(np.zeros((1, 80_000), "float32")).shape == (1, 201, 40, 1) and front.stride == 0.05
 
 
+def test_a_frame_hears_what_the_next_one_begins_with():
+    click = np.zeros((1, 8000), "float32")
+    click[:, 4096 + 64] = 1.0
+    heard = LogMel(samples=8000, rate=8000).frames(click)[0, ..., 0].max(axis=-1)
+    assert (heard > heard.min() + 1).sum() == 2
+
+
 def test_a_loud_recording_leaves_a_quiet_one_of_its_batch_alone():
     time = np.arange(4000) / 8000
     quiet = 1e-4 * np.sin(2 * np.pi * 440 * time)
