@@ -42,7 +42,7 @@ PAGES = {
     "texts_and_series": Page(
         "Texts, series, speech, tables",
         "Searches on texts, signals and rows compared with simple methods, which are hard to beat.",
-        ("text_race", "text_starts", "series_race", "experience", "rows"),
+        ("text_race", "text_starts", "series_race", "value_speech", "value_speech_few", "experience", "rows"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
