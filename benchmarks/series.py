@@ -102,12 +102,17 @@ def race(data, name, seed, seconds):
 
 def minirocket(data, name, seed, seconds):
     """Fit the linear model of random kernels, without a network."""
+    x, y, x_test, y_test, classes = read(data, name)
+    return random_kernels(x, y, x_test, y_test, len(classes), seed)
+
+
+def random_kernels(x, y, x_test, y_test, classes, seed):
+    """Return the accuracy of the linear model of random kernels of series, and its parameters."""
     from kerasnas.companions.kernels import ridge, usual_features
     from kerasnas.networks.random_kernels import RandomKernels
 
-    x, y, x_test, y_test, classes = read(data, name)
     kernels = RandomKernels.of(x, usual_features(len(x)), seed)
-    weights, bias, _ = ridge(kernels.features(x), np.eye(len(classes))[y])
+    weights, bias, _ = ridge(kernels.features(x), np.eye(classes)[y])
     found = (kernels.features(x_test) @ weights + bias).argmax(axis=1)
     return float((found == y_test).mean()), {"parameters": weights.size + bias.size}
 

@@ -1,6 +1,6 @@
 """Make the bundled weights for recordings: a network that tells synthesized words apart, by any of 100 voices.
 
-    python benchmarks/spoken_words.py /usr/share/dict/american-english-small WEIGHTS --cpu_minutes=45
+    python benchmarks/spoken_words.py /usr/share/dict/american-english-small WEIGHTS --precision=bfloat16
 
 Words are said by eSpeak NG (Debian's package `libespeak-ng1`; its voices are part of it, the words are those of
 `wamerican-small`), in several accents, at random speeds and pitches, through random microphones and rooms, with noise,
@@ -196,7 +196,7 @@ def main():
         record=False,
         voices=("/usr/lib/x86_64-linux-gnu/espeak-ng-data/voices/!v", "folder of eSpeak's variants"),
         clips=(CLIPS, "of each word"),
-        cpu_minutes=45.0,
+        cpu_minutes=25.0,
         precision=skeleton.one_of("float32", "bfloat16"),
         seed=0,
     )

@@ -121,15 +121,19 @@ def _arrays(data, name, seed):
         if "x_train" in arrays:
             parts = [arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")]
         else:
-            if "speaker" in arrays:
-                speakers = np.random.default_rng(seed).permutation(np.unique(arrays["speaker"]))
-                test = np.isin(arrays["speaker"], speakers[::3])
-            else:
-                test = arrays["split"] == arrays["split"].max()
+            test = _tested(arrays, seed)
             parts = [arrays["x"][~test], arrays["y"][~test], arrays["x"][test], arrays["y"][test]]
     x, x_test = (part[..., None] if part.ndim == 3 else part for part in parts[::2])
     y, y_test = (part.astype("int64") for part in parts[1::2])
     return x, y, x_test, y_test
+
+
+def _tested(arrays, seed):
+    """Return which samples of an undivided set are for testing."""
+    if "speaker" not in arrays:
+        return arrays["split"] == arrays["split"].max()
+    speakers = np.random.default_rng(seed).permutation(np.unique(arrays["speaker"]))
+    return np.isin(arrays["speaker"], speakers[::3])
 
 
 def draw(y, shots, seed):
@@ -209,7 +213,7 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
     elif contender in ("probe", "whole", "two_phases"):
         found, more = contenders.run_start(contender, name, arrays, seconds, seed)
     elif contender in ("svm", "minirocket"):
-        found, more = {"svm": contenders.run_svm, "minirocket": contenders.run_minirocket}[contender](arrays)
+        found, more = getattr(contenders, f"run_{contender}")(arrays)
     elif contender == "resnet_8_recipe":
         found, more = contenders.run_recipe(name, arrays, seconds, seed)
     elif contender.startswith("scaled_"):

@@ -324,17 +324,13 @@ def run_svm(arrays):
 
 def run_minirocket(arrays):
     """The linear model of random kernels on grey images as series of rows."""
-    from kerasnas.companions.kernels import ridge, usual_features
-    from kerasnas.networks.random_kernels import RandomKernels
+    import series
 
     x, y, x_test, y_test, (*_, channels), classes = scaled(arrays)
     if channels > 1:
         raise SystemExit("minirocket reads grey images alone.")
     x, x_test = ((part[..., 0] - x.mean()) / x.std() for part in (x, x_test))
-    kernels = RandomKernels.of(x, usual_features(len(x)), 0)
-    weights, bias, _ = ridge(kernels.features(x), np.eye(classes)[y])
-    answers = kernels.features(x_test) @ weights + bias
-    return float((answers.argmax(axis=1) == y_test).mean()), {"parameters": weights.size + bias.size}
+    return series.random_kernels(x, y, x_test, y_test, classes, seed=0)
 
 
 # Contenders in processes of their own -----------------------------------------------------------------------

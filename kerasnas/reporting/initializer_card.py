@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
+from kerasnas.modalities.lookup import of_record
 from kerasnas.reporting import tables
 from kerasnas.reporting.card import escape, fenced, markdown_table
 
@@ -45,7 +46,7 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
     figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
     jointly = "network" in record  # learned by `kerasnas pretrain`
-    samples = record.get("modality", "images")
+    samples = of_record(record).plural
     licences = record.get("licences") or {}
     for one, accuracy in (record.get("datasets") or {}).items() if jointly else ():
         source = f"{one} ({licences[one]})" if one in licences else one

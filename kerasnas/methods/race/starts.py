@@ -18,6 +18,7 @@ from kerasnas.meta.shelf import initializer_names, initializer_record, load_init
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities.decoding import LONGEST
 from kerasnas.modalities.lazy_images import predicted
+from kerasnas.modalities.lookup import of_record, of_space
 from kerasnas.primitives.parts import QUARTERS
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
@@ -30,7 +31,6 @@ from kerasnas.starts.space import SIZES
 from kerasnas.tasks.splits import spread_rows
 
 AUTO, NONE = "auto", "none"
-IMAGES = "images"
 _LEAST, _MOST, _PIXELS = 60, 500, 1_250_000  # samples that a linear model is fitted to; pixels of all of them
 _SURE = 2.0  # standard errors by which it has to be ahead
 _BATCH = 100
@@ -125,21 +125,27 @@ def _bundled(space: SearchSpace, data: datasets.Dataset, allowed: Callable[[Geno
     records = {name: initializer_record(name) for name in initializer_names()}
     for name, made in sorted(records.items(), key=lambda one: -one[1]["parameters"]):
         if made["space"] == space.name and made["network"] in known and allowed(known[made["network"]]):
-            fitting.setdefault(made.get("modality", IMAGES), name)
-    own = fitting.pop(data.modality.name if data.modality.name in fitting else IMAGES, NONE)
-    if not fitting or data.input_shape[-1] > 1 or len(data.x_train) < _LEAST:  # spectrograms have no colors
+            fitting.setdefault(of_record(made).name, name)
+    own = fitting.pop(data.modality.name if data.modality.name in fitting else of_space(space).name, NONE)
+    asked = own != NONE and fitting and data.input_shape[-1] == 1  # spectrograms have no colors
+    if not asked or len(data.x_train) < _LEAST:
         return own
-    rows = spread_rows(len(data.x_train), max(_LEAST, min(_MOST, _PIXELS // math.prod(data.input_shape))))
-    names = [own, *fitting.values()]
+    return _best({name: known[records[name]["network"]] for name in (own, *fitting.values())}, space, data, log)
+
+
+def _best(networks: dict[str, Genotype], space: SearchSpace, data: datasets.Dataset, log: Log) -> str:
+    """Return the name of the first of some initializations, each with its network, or of a surely better one."""
+    most = max(_LEAST, min(_MOST, _PIXELS // math.prod(data.input_shape)))  # fewer of large ones
+    own, rows = next(iter(networks)), spread_rows(len(data.x_train), most)
     try:
-        scores = {name: _scores(space, known[records[name]["network"]], name, data, rows) for name in names}
+        scores = {name: _scores(space, network, name, data, rows) for name, network in networks.items()}
     except ValueError:  # too small for its stages, as will be said of `own`
         return own
-    merits = {name: float(scores[name].mean()) for name in names}
-    best = max(names, key=lambda name: merits[name])
+    merits = {name: float(found.mean()) for name, found in scores.items()}
+    best = max(merits, key=lambda name: merits[name])
     ahead, error = paired_difference(scores[best], scores[own])
     chosen = best if ahead > _SURE * error else own
-    others = ", ".join(f"{name} {data.task.show_score(merits[name])}" for name in names if name != chosen)
+    others = ", ".join(f"{name} {data.task.show_score(merit)}" for name, merit in merits.items() if name != chosen)
     said = data.task.score_in_words(merits[chosen], f"{len(rows)} {data.modality.plural}, each left out")
     log(f"Linear models of what pretrained weights see: {chosen} {said}; {others}.")
     return chosen

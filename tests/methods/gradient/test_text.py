@@ -181,7 +181,19 @@ def test_the_longest_runs_are_those_of_the_vocabulary(asked, split, longest):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
-def test_recordings(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "flags", "shape", "said"),
+    [
+        ("recordings", ["--space=nasbench201", "--primitives=skip_connect,nor_conv_3x3"], (800,), ()),
+        (
+            "signals",
+            ["--space=signals", "--primitives=skip_connect,conv_3", "--kernels=84"],
+            (800, 1),
+            ("84 random kernels | held-out loss (8 sig",),
+        ),
+    ],
+)
+def test_recordings_and_series(kind, flags, shape, said, tmp_path):
     rng = np.random.default_rng(0)
     labels = np.arange(48) % 2
     pitch = np.where(labels, 300, 1500) * rng.uniform(0.9, 1.1, 48)
@@ -189,17 +201,16 @@ def test_recordings(tmp_path):
     path = tmp_path / "tones.npz"
     arrays = {"x_train": sound[:32], "y_train": labels[:32], "x_test": sound[32:], "y_test": labels[32:]}
     np.savez(
-        path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
+        path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind=kind, rate=4000
     )
     folder = tmp_path / "run"
-    flags = ["--space=nasbench201", "--primitives=skip_connect,nor_conv_3x3", *SEARCH, "--retrain_epochs=2"]
-    assert cli.main(["search", str(path), *flags, f"--output_dir={folder}"]) == 0
+    assert cli.main(["search", str(path), *flags, *SEARCH, "--retrain_epochs=2", f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
-    assert classifier.modality.name == "recordings" and classifier.input_shape == (800,)
-    assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
+    assert classifier.modality.name == kind and classifier.input_shape == shape
+    assert classifier.answers(arrays["x_test"].astype("float32").reshape(16, *shape)).shape == (16, 2)
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
     card = (folder / "card.md").read_text()
-    assert "A Keras recording classifier." in card
+    assert f"A Keras {classifier.modality.singular} classifier." in card and all(part in card for part in said)
 
 
 @pytest.fixture
