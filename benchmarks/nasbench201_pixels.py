@@ -4,22 +4,22 @@
     python benchmarks/nasbench201_pixels.py DATA --runs=softmax --seeds=0
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing          # what collapses without guards, with them
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
-    python benchmarks/nasbench201_pixels.py DATA --runs=none                # the random cells' statistics alone
-    python benchmarks/nasbench201_pixels.py DATA --runs=unsearched          # the shortlist around a random cell
+    python benchmarks/nasbench201_pixels.py DATA --runs=unsearched,random   # the controls
+    python benchmarks/nasbench201_pixels.py DATA --runs=                    # the random cells' statistics alone
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
 NAS-Bench-201 (`nasbench201/`; or --table=PATH). Three cells per stage and 4 filters, deep and thin: with one cell a
 stage the skip connection that makes the best cells shows nothing. The training images are halved between weights and
 alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official 200 epochs,
-of the cell that the shortlist of --shortlist=6 takes and of the derived cell, compared with random cells, with random
-cells trained and selected within the search's own budget, with the cell of the most parameters and with the best cell.
-Random cells are those that the search can return: without `none` (unless --allow_none) and, with guards, of one skip
-connection at most. The percentile is the percentage of them that the cell beats, ties counted as halves. CPU minutes
-are those of the search, and of the search with the shortlist.
+of the derived cell, and of the cell that a shortlist of --shortlist=6 takes. Controls: `unsearched`, the shortlist
+around a random cell; `random`, the best of --random cells that are trained and compared; the cell of the most
+parameters, and the best cell. Random cells are those that the search can return: without `none` (unless --allow_none)
+and, with guards, of one skip connection at most. The percentile is the percentage of them that the cell beats, ties
+counted as halves: chance has 50 on average. Single runs are kept in --raw, and not repeated.
 """
 
 import dataclasses
-import json
+import itertools
 import math
 import statistics
 import time
@@ -32,6 +32,7 @@ import tracked
 from kerasnas.tasks.splits import stratified_split
 
 STEPS = 100  # of an epoch
+CELLS = ("derived", "of the shortlist")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,8 @@ def main() -> None:
         "data",
         images=Path,
         table=Path,
-        runs=("tuned", "tuned, varied, collapsing, unsearched, none, or names of runs, comma-separated"),
+        runs=("tuned", "tuned, varied, collapsing, unsearched, random, or names of runs, comma-separated"),
+        raw=("runs/nasbench201_pixels.jsonl", "file of the single runs"),
         seeds=("0,1,2", "comma-separated"),
         guards=skeleton.one_of("on", "off"),
         auxiliary_skip=(float, "weight of it, instead of the default"),
@@ -92,7 +94,7 @@ def main() -> None:
         num_cells=(3, "of each stage"),
         shortlist=(6, "networks of the shortlist; 0 for the derived cell"),
         learning_rate=0.05,
-        random=(4, "random cells that the control trains; 0 for none"),
+        random=(4, "random cells that the control of this name trains"),
         threads=0,
     )
     skeleton.prepare(arguments.threads)
@@ -122,34 +124,42 @@ def main() -> None:
     drawn.add([f"of those that a search can return ({reachable})", *_described(controls)])
     drawn.add(["of all", *_described(np.sort(test))])
 
-    unsearched = {"unsearched": None}
-    sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING, "none": {}, "unsearched": unsearched}
-    every = {**TUNED, **VARIED, **COLLAPSING, **unsearched}
-    if arguments.runs in sets:
-        runs = sets[arguments.runs]
-    else:
-        runs = {name: every[name] for name in arguments.runs.split(",")}
-    code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/racing/shortlist", "kerasnas/proxies"]
-    if not runs:
-        return
+    sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING}
+    every = {**TUNED, **VARIED, **COLLAPSING}
+    known = [*every, "unsearched", "random"]
+    names = list(sets.get(arguments.runs, ())) or skeleton.names(arguments.runs, known)
     seeds = skeleton.numbers(arguments.seeds)
+    runs = skeleton.Runs(arguments.raw, "search", "seed", "guards")
+    for seed, name in itertools.product(seeds, names):
+        if runs.has(name, seed, arguments.guards):
+            continue
+        before = time.process_time()
+        if name in every:
+            record = _search(every[name], seed, x, y, table, arguments)
+        else:
+            control = _unsearched if name == "unsearched" else _random
+            record = control(seed, x, y, table, reachable, arguments)
+        record["percentiles"] = {key: round(_percentile(record[key], controls), 1) for key in CELLS if key in record}
+        minutes = round((time.process_time() - before) / 60, 2)
+        runs.add({"search": name, "seed": seed, "guards": arguments.guards, **record, "cpu_minutes": minutes})
     print(f"\nGuards {arguments.guards}.\n")
-    by_seed = ["percentile by seed", "CPU minutes of each", "derived, by seed"]
-    shown = tracked.Table(["search", "test accuracy by seed", "mean", "worst", *by_seed])
-    for name, run in runs.items():
-        found = []
-        for seed in seeds:
-            before = time.process_time()
-            if run is None:
-                found.append(_unsearched(seed, x, y, table, reachable, arguments, before))
-            else:
-                found.append(_search(name, run, seed, x, y, table, arguments, before))
-        shown.add(_row(name, found, controls))
-    if arguments.random:
-        title = f"control: of {arguments.random} random cells the best after training each with as many steps"
-        found = [_random(seed, x, y, table, reachable, arguments) for seed in seeds]
-        shown.add(_row(title, found, controls))
-    tracked.record(arguments, shown.rows, code=code, note=note, runs=shown.rows)
+    kept = [run for run in runs.records if run["guards"] == arguments.guards and run["seed"] in seeds]
+    columns = [f"{key}, {what}" for key in CELLS for what in ("by seed", "mean percentile")]
+    shown = tracked.Table(["search", *columns, "CPU minutes of each"])
+    for name in names:
+        found = [run for run in kept if run["search"] == name]
+        minutes = ", ".join(f"{run['cpu_minutes']:.1f}" for run in found)
+        shown.add([name, *(cell for key in CELLS for cell in _cells(key, found)), minutes])
+    code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/racing/shortlist", "kerasnas/proxies"]
+    tracked.record(arguments, shown.rows, code=code, note=note, runs=kept)
+
+
+def _cells(key: str, runs: list[dict[str, Any]]) -> list[str]:
+    """Format the accuracies of cells of the same kind, by seed, and the mean of their percentiles."""
+    own = [run for run in runs if key in run]
+    if not own:
+        return ["", ""]
+    return [", ".join(f"{run[key]:.2f}" for run in own), skeleton.spread([run["percentiles"][key] for run in own], 0)]
 
 
 def _described(accuracies: Any) -> list[str]:
@@ -167,20 +177,12 @@ def _percentile(accuracy: float, controls: Any) -> float:
     return 50 * below / len(controls)
 
 
-def _row(name: str, records: list[dict[str, Any]], controls: Any) -> list[str]:
-    accuracies = [record["test_200"] for record in records]
-    minutes = ", ".join(f"{record['cpu_minutes']:.1f}" for record in records)
-    percentiles = ", ".join(f"{_percentile(value, controls):.0f}" for value in accuracies)
-    each = ", ".join(f"{value:.2f}" for value in accuracies)
-    derived = ", ".join(str(record.get("derived", "-")) for record in records)
-    return [name, each, f"{statistics.mean(accuracies):.2f}", f"{min(accuracies):.2f}", percentiles, minutes, derived]
-
-
-def _search(name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any, before: float) -> dict:
+def _search(run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> dict[str, Any]:
     import keras
 
     import kerasnas
 
+    before = time.process_time()
     partial = {"partial_channels": run.partial_channels, "edge_normalization": True} if run.partial_channels > 1 else {}
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     relaxation: Any = run.relaxation
@@ -209,19 +211,22 @@ def _search(name: str, run: Run, seed: int, x: Any, y: Any, table: Any, argument
     options = {"batch_size": 64, "epochs": run.epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
     search.fit(x, y, validation_split=0.5, callbacks=[*callbacks, Watch()], **options)
     derived = search.derive(arguments.allow_none)
-    searched = round((time.process_time() - before) / 60, 2)
-    chosen = derived
+    history = search.history.history
+    found = {
+        **_found("derived", derived, table),
+        "search_cpu_minutes": round((time.process_time() - before) / 60, 2),
+        "by_epoch": by_epoch,
+        "accuracy": history["val_accuracy"][-1],
+        "curvature": [round(value, 3) for value in history.get("curvature", [])],
+    }
     if arguments.shortlist:
         settings = kerasnas.racing.Shortlist(arguments.shortlist)
         chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=skeleton.log)
-    history = search.history.history
-    more = {"derived": round(table.lookup(derived, "test_200"), 2), "derived_cell": table.space.to_string(derived)}
-    more |= {"search_cpu_minutes": searched, "by_epoch": by_epoch, "accuracy": history["val_accuracy"][-1]}
-    more["curvature"] = [round(value, 3) for value in history.get("curvature", [])]
-    return _record(name, seed, chosen, table, before, **more)
+        found |= _found("of the shortlist", chosen, table)
+    return found
 
 
-def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any, before: float) -> dict:
+def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any) -> dict[str, Any]:
     """Control: the shortlist around a random cell in place of a searched one."""
     import numpy as np
 
@@ -232,7 +237,7 @@ def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments
     shortlist = kerasnas.racing.Shortlist(arguments.shortlist)
     options = {"within": reachable, "seed": seed, "log": skeleton.log}
     chosen = kerasnas.racing.rerank_genotypes(space, [start], x, y, 10, shortlist, **options)
-    return _record("unsearched", seed, chosen, table, before, derived=round(table.lookup(start, "test_200"), 2))
+    return {**_found("derived", start, table), **_found("of the shortlist", chosen, table)}
 
 
 def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any) -> dict[str, Any]:
@@ -242,7 +247,7 @@ def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: An
 
     import kerasnas
 
-    before, steps = time.process_time(), TUNED["softmax"].epochs * STEPS
+    steps = TUNED["softmax"].epochs * STEPS
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     rng = np.random.default_rng(seed)
     first, second = stratified_split(y, 0.5, seed)
@@ -261,20 +266,12 @@ def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: An
         model.fit(batches, epochs=-(-steps // len(batches)), shuffle=False, verbose=0)
         accuracy = model.evaluate(x[second], y[second], batch_size=500, verbose=0)[1]
         best = max(best, (accuracy, genotype), key=lambda pair: pair[0])
-    return _record("random", seed, best[1], table, before, accuracy=best[0])
+    return {**_found("of the shortlist", best[1], table), "accuracy": best[0]}
 
 
-def _record(name: str, seed: int, genotype: Any, table: Any, before: float, **more: Any) -> dict[str, Any]:
-    record = {
-        "search": name,
-        "seed": seed,
-        "test_200": table.lookup(genotype, "test_200"),
-        "cell": table.space.to_string(genotype),
-        "cpu_minutes": round((time.process_time() - before) / 60, 2),
-        **more,
-    }
-    skeleton.log(json.dumps(record))
-    return record
+def _found(kind: str, genotype: Any, table: Any) -> dict[str, Any]:
+    """Return the test accuracy of a cell, in percent, and the cell."""
+    return {kind: round(table.lookup(genotype, "test_200"), 2), f"{kind}, cell": table.space.to_string(genotype)}
 
 
 if __name__ == "__main__":
