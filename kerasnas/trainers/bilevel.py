@@ -44,8 +44,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
             for none. Defaults to None: a quarter of the epochs of `fit`.
         auxiliary_skip: guard: weight of a skip connection alongside every edge of stride 1, as in DARTS-, so that the
             choice need not provide what training needs; it decays linearly to 0 over the epochs of `fit`, so that the
-            alphas learn the value of a skip as an operation. 0 for none. Defaults to `"auto"`: 1 wherever there is such
-            an edge. A number warns if there is none.
+            alphas learn the value of a skip as an operation, but stays with a relaxation that samples paths, whose
+            alphas would end at skips and pools. 0 for none. Defaults to `"auto"`: 1 wherever there is such an edge. A
+            number warns if there is none.
         max_skips: guard: maximum number of skip connections that `derive` leaves in each kind of cell; None for no
             limit. Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
         curvature_ratio: guard: the search ends, and the alphas are restored, once the curvature of the validation loss

@@ -69,8 +69,13 @@ class SearchGuards:
         """Return why no curvature can be measured, None if it can."""
         if isinstance(self.supernet, PlainSupernet):
             return "the supernet was not built by a space"
-        relaxation = self.supernet.relaxation
-        return None if relaxation.paths is None else f"the relaxation {type(relaxation).__name__} samples paths"
+        return f"the relaxation {type(self.supernet.relaxation).__name__} samples paths" if self._samples else None
+
+    @property
+    def _samples(self) -> bool:
+        """Whether paths are sampled. What needs no training carries the signal of these once an auxiliary skip fades,
+        and the alphas end at skips and pools; so it stays."""
+        return not isinstance(self.supernet, PlainSupernet) and self.supernet.relaxation.paths is not None
 
     @property
     def skip_limit(self) -> int | None:
@@ -92,7 +97,7 @@ class SearchGuards:
     ) -> tuple[list[keras.callbacks.Callback], int]:
         """Return the guards' callbacks for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
         guards: list[keras.callbacks.Callback] = []
-        if self.auxiliary_skip:
+        if self.auxiliary_skip and not self._samples:
             guards.append(AuxiliarySkipSchedule(self.auxiliary_skip))
         if self.memory is None or self.ratio is None:
             return guards, epochs

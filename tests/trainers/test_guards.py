@@ -312,11 +312,18 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
     assert float(remade.supernet.auxiliary_skip) == 0.5
 
 
-def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
-    search = still(BilevelTrainer(tiny()[1], auxiliary_skip=0.5, curvature_ratio=None))
+@pytest.mark.parametrize(
+    ("relaxation", "weights"),
+    [("softmax", [0.25, 0.125, 0.0]), ("gumbel", [0.5] * 3), ("binary_gates", [0.5] * 3)],  # of five epochs, the last
+)
+def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch_and_stays_where_paths_are_sampled(
+    few, relaxation, weights
+):
+    supernet = tiny()[0].build_supernet(SHAPE, CLASSES, relaxation)
+    search = still(BilevelTrainer(supernet, auxiliary_skip=0.5, curvature_ratio=None))
     seen, note = noting(lambda: float(search.supernet.auxiliary_skip))
     search.fit(*few, batch_size=8, epochs=5, initial_epoch=2, verbose=0, callbacks=[note])
-    assert seen == pytest.approx([0.25, 0.125, 0.0], abs=1e-6)  # of 0.5, 0.375 and these
+    assert seen == pytest.approx(weights, abs=1e-6)
 
 
 @pytest.mark.parametrize(

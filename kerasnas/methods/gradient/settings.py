@@ -52,7 +52,7 @@ class StepConfig(Settings, SpaceSettings, TextSettings, DataSettings, ImportSett
     auxiliary_skip: float = setting(
         1.0,
         "Guard: weight of a skip connection beside every edge at the start of the search, which decays to 0 over its "
-        "epochs; 0 for none.",
+        "epochs, but where paths are sampled; 0 for none.",
         least=0,
     )
 
