@@ -65,7 +65,7 @@ PAGES = {
     "meta_learning": Page(
         "Meta-learning",
         "Learned initializations on unseen tasks.",
-        ("few_shot_compared", "few_images"),
+        ("few_shot_compared", "few_shot_long", "few_images"),
     ),
     "drift_and_federated": Page(
         "Drift, and data that stay with their owners",
