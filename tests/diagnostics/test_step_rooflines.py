@@ -102,3 +102,16 @@ def test_long_measurements_are_cut(tiny, monkeypatch):
     data = step_rooflines.checked_data(tiny)
     next(step_rooflines.rooflines(dataclasses.replace(tiny, steps=1000), data, PEAKS))
     assert steps == [step_rooflines.MOST_STEPS]
+
+
+def test_work_of_a_step_has_not_grown(tmp_path):
+    """Time is noise; operations, arithmetic and traffic are not. Where they have fallen, lower the numbers."""
+    x, y = np.random.default_rng(0).random((64, 16, 16, 3)).astype("float32"), np.arange(64) % 4
+    file = tmp_path / "noise.npz"
+    np.savez(file, x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    sizes = {"filters": 4, "num_cells": 2, "num_nodes": 2, "batch_size": 8, "steps": 2}
+    config = TimingConfig(dataset=str(file), roofline=True, **sizes)
+    steps = step_rooflines.rooflines(config, step_rooflines.checked_data(config), PEAKS)
+    for (name, step), most in zip(steps, [(2970, 20.83e6, 22.24e6), (834, 2.40e6, 3.78e6)], strict=True):
+        found = step.operations
+        assert (np.array([found.runs, found.flops, found.bytes]) < 1.05 * np.array(most)).all(), (name, found)
