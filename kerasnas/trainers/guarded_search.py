@@ -73,8 +73,11 @@ class SearchGuards:
 
     @property
     def _samples(self) -> bool:
-        """Whether paths are sampled. What needs no training carries the signal of these once an auxiliary skip fades,
-        and the alphas end at skips and pools; so it stays."""
+        """Whether paths are sampled.
+
+        The auxiliary skip then stays: as it fades, what needs no training carries the signal, and the alphas end at
+        skips and pools.
+        """
         return not isinstance(self.supernet, PlainSupernet) and self.supernet.relaxation.paths is not None
 
     @property
