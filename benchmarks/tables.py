@@ -60,7 +60,7 @@ PAGES = {
     "shared_weights": Page(
         "Shared weights",
         "What searches whose candidates share weights find, beside random networks.",
-        ("enas",),
+        ("nasbench201_pixels", "enas"),
     ),
     "meta_learning": Page(
         "Meta-learning",
