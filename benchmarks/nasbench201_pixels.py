@@ -15,7 +15,8 @@ of the derived cell, and of the cell that a shortlist of --shortlist=6 takes. Co
 around a random cell; `random`, the best of --random cells that are trained and compared; the cell of the most
 parameters, and the best cell. Random cells are those that the search can return: without `none` (unless --allow_none)
 and, with guards, of one skip connection at most. The percentile is the percentage of them that the cell beats, ties
-counted as halves: chance has 50 on average. Single runs are kept in --raw, and not repeated.
+counted as halves: chance has 50 on average. Single runs are kept in --raw, and not repeated, whatever the settings
+beside --guards: take another file for others.
 """
 
 import dataclasses

@@ -73,11 +73,7 @@ class SearchGuards:
 
     @property
     def _samples(self) -> bool:
-        """Whether paths are sampled.
-
-        The auxiliary skip then stays: as it fades, what needs no training carries the signal, and the alphas end at
-        skips and pools.
-        """
+        """True if the supernet is of a space, and samples paths."""
         return not isinstance(self.supernet, PlainSupernet) and self.supernet.relaxation.paths is not None
 
     @property
@@ -100,6 +96,7 @@ class SearchGuards:
     ) -> tuple[list[keras.callbacks.Callback], int]:
         """Return the guards' callbacks for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
         guards: list[keras.callbacks.Callback] = []
+        # With sampled paths it stays: as it fades, skips and pools, which need no training, carry the signal and win.
         if self.auxiliary_skip and not self._samples:
             guards.append(AuxiliarySkipSchedule(self.auxiliary_skip))
         if self.memory is None or self.ratio is None:
