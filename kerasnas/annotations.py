@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
@@ -10,3 +10,6 @@ Tensor: TypeAlias = Any
 
 Tensors: TypeAlias = Sequence[Tensor]
 """The values of several variables, by position."""
+
+Log: TypeAlias = Callable[[str], Any]
+"""What lines for a person are passed to, such as `print`."""

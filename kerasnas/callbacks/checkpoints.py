@@ -8,13 +8,14 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.distribution.scope import is_chief, replicas_of, workers_of
 from kerasnas.files.storage import CheckpointStore
@@ -55,7 +56,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     """
 
     @checks.arguments(folder=checks.path, keep=checks.size, log=checks.function)
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Log = print):
         super().__init__()
         self.store = CheckpointStore(folder, keep, log)
         self._began, self._earlier = time.perf_counter(), 0.0
@@ -205,7 +206,7 @@ class SearchCheckpoint(TrainingCheckpoint):
         search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Log = print):
         super().__init__(folder, keep, log)
         self.mixing_weights: dict[str, np.ndarray] = {}
 

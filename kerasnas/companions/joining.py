@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasnas.annotations import Log
 from kerasnas.companions.base import Companion, Parts, rows_of
 from kerasnas.companions.mixing import shares_of
 from kerasnas.networks.initialization import number_layers
@@ -32,9 +33,7 @@ class Beside:
         self._weights = rows_of(rest[0], second) if rest else None
         self._held, self._whole = kind.learn(x, y, parts, task, outputs, *rest)
 
-    def weigh(
-        self, network: keras.Model, batch_size: int, log: Callable[[str], Any] = lambda line: None
-    ) -> dict[str, Any]:
+    def weigh(self, network: keras.Model, batch_size: int, log: Log = lambda line: None) -> dict[str, Any]:
         """Return how much each of the models and a network, which has not seen what is held out, count.
 
         The network counts where the linear models are not as good alone, within a standard error.

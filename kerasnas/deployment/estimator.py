@@ -8,7 +8,7 @@ import inspect
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
@@ -73,7 +74,7 @@ class Estimator(BaseEstimator):
         minutes: float = 0.0,
         folder: str | os.PathLike | None = None,
         test_split: float = 0.1,
-        log: Callable[[str], Any] = print,
+        log: Log = print,
         **settings: Any,
     ):
         given = {"minutes": minutes, "folder": folder, "test_split": test_split, "log": log}

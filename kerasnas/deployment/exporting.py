@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.cost.latency import device_name, keras_latency
 from kerasnas.deployment.predictions import labeled_data
 from kerasnas.export.classifier import MODEL, Classifier, load_classifier
@@ -22,7 +23,6 @@ from kerasnas.runs.record import RESULT, read_result, write_pages
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
 """Formats that need no further package."""
-Log = Callable[[str], Any]
 
 
 @checks.arguments(folder=checks.path, output=checks.path, dataset=checks.text, samples=checks.size, log=checks.function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.deployment.predictions import ADAPTATION, finished, labeled_data, run_of
 from kerasnas.deployment.readapting import readapt
@@ -22,7 +23,6 @@ from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
 from kerasnas.runs.preset_folders import as_run
 
-Log = Callable[[str], Any]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 

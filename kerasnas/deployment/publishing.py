@@ -6,11 +6,11 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kerasnas import __version__, checks
+from kerasnas.annotations import Log
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.deployment.predictions import finished
 from kerasnas.export.classifier import load_classifier
@@ -39,7 +39,7 @@ def push(
     target: str,
     license: str | None = None,
     private: bool = False,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
 ) -> str:
     """Publish a finished run as a preset, on the Hugging Face Hub or in a folder; `kerasnas.load` reads it there.
 

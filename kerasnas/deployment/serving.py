@@ -9,13 +9,14 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import __version__, checks
+from kerasnas.annotations import Log
 from kerasnas.deployment.predictions import Prediction, classify, finished, predictions_of
 from kerasnas.export.classifier import Classifier
 from kerasnas.files import storage, untrusted
@@ -95,7 +96,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     megabytes: int = 10,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
 ) -> None:
     """Answer predictions over HTTP until Ctrl-C. Needs the extra `kerasnas[serve]`.
 

@@ -6,13 +6,13 @@ import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks, tabular
+from kerasnas.annotations import Log
 from kerasnas.executors.base import cores
 from kerasnas.files import storage
 from kerasnas.reporting.plots import plot_regret
@@ -71,7 +71,7 @@ class Comparison:
 
 
 @checks.arguments(config=ComparisonConfig, output_dir=checks.path, log=checks.function)
-def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
+def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Log = print) -> Comparison:
     """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
 
     Raises:
@@ -127,7 +127,7 @@ def columns(table: Table, config: ComparisonConfig) -> tuple[str, str]:
     return signal, report
 
 
-def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], Any] = print) -> Comparison:
+def run_searches(config: ComparisonConfig, table: Table, log: Log = print) -> Comparison:
     """Run `config.seeds` searches of each strategy, spread over the workers of an executor."""
     signal, report = columns(table, config)
     processes = min(config.workers or cores(), config.seeds)

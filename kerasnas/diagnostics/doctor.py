@@ -13,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.backend import split_cpu
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.resolve import DISTRIBUTIONS
@@ -152,7 +152,7 @@ def _distance(received: list[float], expected: list[float]) -> float:
 
 
 @checks.arguments(config=DoctorConfig, log=checks.function)
-def examine(config: DoctorConfig, log: Callable[[str], Any] = print) -> None:
+def examine(config: DoctorConfig, log: Log = print) -> None:
     """Run all checks and print what a bug report needs; a check that kills its process is reported too.
 
     Raises:
@@ -173,7 +173,7 @@ def examine(config: DoctorConfig, log: Callable[[str], Any] = print) -> None:
     log(f"Verdict: all {len(CHECKS)} checks passed.")
 
 
-def _row(log: Callable[[str], Any], name: str, state: str, text: str) -> None:
+def _row(log: Log, name: str, state: str, text: str) -> None:
     log(f"  {name:<14}{state:<8}{text}")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Log
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets import Dataset
 from kerasnas.datasets.batches import ArrayBatches
@@ -100,7 +101,7 @@ def rooflines(config: TimingConfig, data: Dataset, peaks: Peaks) -> Iterator[tup
 
 
 @checks.arguments(config=TimingConfig, log=checks.function)
-def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
+def measure(config: TimingConfig, log: Log = print) -> None:
     """Print the rooflines of the search step of these settings, and of a training step of the network it derives.
 
     Args:

@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.backend.memory import peak_memory_gib
 from kerasnas.cost.counting import macs
 from kerasnas.datasets import Dataset
@@ -185,7 +186,7 @@ def in_words(config: TimingConfig, data: Dataset, batch_size: int) -> str:
 
 
 @checks.arguments(config=TimingConfig, log=checks.function)
-def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
+def measure(config: TimingConfig, log: Log = print) -> None:
     """Measure the search step of these settings on this machine, and tell what a whole search would take.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.distribution.cluster import await_peers, has_several_workers, read_cluster
 
 if keras.backend.backend() == "tensorflow":
@@ -17,9 +18,7 @@ if keras.backend.backend() == "tensorflow":
 DISTRIBUTIONS = ("auto", "cpu", "gpu", "tpu", "multi_worker")
 
 
-def resolve_strategy(
-    strategy: Any = "auto", timeout: float = 120.0, log: Callable[[str], Any] | None = print
-) -> tf.distribute.Strategy:
+def resolve_strategy(strategy: Any = "auto", timeout: float = 120.0, log: Log | None = print) -> tf.distribute.Strategy:
     """Return the named `tf.distribute` strategy. Build the supernet and the trainer, and compile, in its `scope()`.
 
     Call it before any other use of TensorFlow: devices and workers are set up once per process.

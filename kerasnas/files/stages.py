@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasnas.annotations import Log
 from kerasnas.files import storage, untrusted
 
 EXPERIENCE = "experience"
@@ -59,7 +60,7 @@ class Stages:
         """Return the folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name
 
-    def store(self, *names: str, log: Callable[[str], Any] = print) -> storage.CheckpointStore:
+    def store(self, *names: str, log: Log = print) -> storage.CheckpointStore:
         """Return the checkpoints of a stage, or of a part of it by further names."""
         return storage.CheckpointStore(Path(self.path, "checkpoints", *names), 2, log)
 

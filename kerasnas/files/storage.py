@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.files import leftovers, untrusted
 
 try:
@@ -166,7 +167,7 @@ class CheckpointStore:
 
     _RECORD = "__record__"
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Log = print):
         self.folder = checks.path("folder", folder)
         self.keep = checks.integer("keep", keep, 1)
         self.log = checks.function("log", log)

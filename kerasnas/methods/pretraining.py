@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks, datasets
+from kerasnas.annotations import Log
 from kerasnas.cost.counting import parameters
 from kerasnas.datasets.joint import JointBatches, as_color
 from kerasnas.files import storage
@@ -39,7 +40,6 @@ STAGE = "pretrained"
 _RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
 _MOST_TEST = 500  # images of each data set that the initialization is evaluated on
 _PIECE = 25.0  # seconds between two checkpoints, each with a line
-Log = Callable[[str], Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasnas import __version__, datasets
+from kerasnas.annotations import Log
 from kerasnas.cost.latency import device_name
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype, as_entry, of_entry
@@ -18,8 +19,6 @@ from kerasnas.racing.budget import Budget
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.runs.shared_settings import ExperienceSettings
 from kerasnas.spaces import SearchSpace
-
-Log = Callable[[str], Any]
 
 
 def consent(config: ExperienceSettings) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.pretraining import PretrainingConfig
@@ -18,8 +19,6 @@ from kerasnas.runs.progress import progress_of
 from kerasnas.runs.record import read_result, write_report
 from kerasnas.runs.settings import METHODS, Settings
 from kerasnas.runs.tracking import tracked
-
-Log = Callable[[str], Any]
 
 
 def search(settings: Settings, folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> Mapping[str, Any]:

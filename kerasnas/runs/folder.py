@@ -8,11 +8,12 @@ import os
 import secrets
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kerasnas import __version__, checks
+from kerasnas.annotations import Log
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
@@ -56,7 +57,7 @@ class RunFolder:
         return Stages(self.path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
+    def create(cls, path: str | os.PathLike, config: Settings, log: Log = print) -> RunFolder:
         """Begin a run in `path`, which is made when missing and must not hold another run.
 
         A run that failed by its settings or its data before a stage of it was finished is none: it is replaced.
@@ -86,7 +87,7 @@ class RunFolder:
         return cls(path, config)
 
     @classmethod
-    def open(cls, path: str | os.PathLike, log: Callable[[str], Any] | None = None) -> RunFolder:
+    def open(cls, path: str | os.PathLike, log: Log | None = None) -> RunFolder:
         """Open the run in `path`, and remove what killed processes left; `log` as for `read_config`."""
         path = checks.path("path", path)
         file = path / "config.json"
@@ -101,7 +102,7 @@ class RunFolder:
         return cls(path, read_config(file, log))
 
     @classmethod
-    def begin(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
+    def begin(cls, path: str | os.PathLike, config: Settings, log: Log = print) -> RunFolder:
         """Open the run of these settings in `path`, or create it; arguments as for `create`."""
         if not Path(path, "config.json").exists():
             return cls.create(path, config, log)
@@ -196,7 +197,7 @@ def write_config(path: Path, config: Settings, directory: str | None = None) -> 
     trust.write(path / trust.CONFIG, {**record, **own, "settings": config.to_dict()}, config.changed() if own else ())
 
 
-def read_config(file: str | os.PathLike, log: Callable[[str], Any] | None = None) -> Settings:
+def read_config(file: str | os.PathLike, log: Log | None = None) -> Settings:
     """Read the settings of a run from its `config.json`, as `trust.admit` does, which logs what it leaves out."""
     file = checks.path("file", file)
     record = untrusted.read_json(file, object)

@@ -6,11 +6,11 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.files import storage, untrusted
 from kerasnas.meta import shelf
 from kerasnas.meta.shelf import initializer_names
@@ -90,7 +90,7 @@ def preset_folder(name_or_folder: str | os.PathLike) -> Path:
     return folder
 
 
-def as_run(folder: str | os.PathLike, log: Callable[[str], Any], target: str | os.PathLike | None = None) -> Path:
+def as_run(folder: str | os.PathLike, log: Log, target: str | os.PathLike | None = None) -> Path:
     """Return the folder of a run, to be written to: a preset is copied to `target`, and its own files stay as they are.
 
     `target` must not exist. Defaults to None: the preset's name here, with a number if that is taken.

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import keras
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.constraints import Satisfies
 from kerasnas.reporting.tables import duration
 
@@ -176,7 +177,7 @@ class EpochCount:
     def __init__(
         self,
         epochs: Mapping[str, int],
-        log: Callable[[str], Any] = lambda line: None,
+        log: Log = lambda line: None,
         clock: Callable[[], float] = time.perf_counter,
         watch: Callable[[str, Mapping[str, Any], int], Any] = lambda name, logs, epoch: None,
     ):
@@ -243,7 +244,7 @@ class _Counting(keras.callbacks.Callback):
         self.count.watch(self.name, logs or {}, epoch)
 
 
-def progress_of(log: Callable[[str], Any]) -> Progress:
+def progress_of(log: Log) -> Progress:
     """`log` itself, if it is a `Progress`, else one that hands its lines on to it."""
     return log if isinstance(log, Progress) else _Lines(log)
 
@@ -251,7 +252,7 @@ def progress_of(log: Callable[[str], Any]) -> Progress:
 class _Lines(Progress):
     """Lines for any function, with Keras' own bars on a terminal."""
 
-    def __init__(self, log: Callable[[str], Any]):
+    def __init__(self, log: Log):
         super().__init__("lines")
         self._log = log
         self.verbosity = 1 if self.stream.isatty() else 2

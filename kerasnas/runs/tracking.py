@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kerasnas import __version__
+from kerasnas.annotations import Log
 from kerasnas.files import storage, untrusted
 from kerasnas.platforms import Tracker, load_tracker
 from kerasnas.runs import trust
@@ -22,7 +23,6 @@ _FILES = (
     *("config.json", "result.json", "genotype.json", "history.csv", "model.keras", "model.json", "card.md"),
     "report.html",
 )
-Log = Callable[[str], Any]
 
 
 class Tracking:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasnas.annotations import Log
 from kerasnas.files import storage, untrusted
 from kerasnas.runs import plugins
 
@@ -46,7 +47,7 @@ def owned(file: Path | None) -> bool:
         return False
 
 
-def admit(settings: Any, file: Path | None, log: Callable[[str], Any] | None = None) -> Any:
+def admit(settings: Any, file: Path | None, log: Log | None = None) -> Any:
     """Return the settings of a file as they may be used: `Settings.from_dict`, and all that reads, goes through this.
 
     The modules of an own run are imported. Those of another run have to be imported already, from wherever; where it

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.companions import base as companions
@@ -91,7 +92,7 @@ class NetworkTraining:
         verbose: int = 0,
         scope: contextlib.AbstractContextManager | None = None,
         keep: int = 2,
-        log: Callable[[str], Any] = print,
+        log: Log = print,
     ) -> dict[str, Any]:
         """Train the network of `genotype` as stage `name`, unless it is finished; return the stage's record.
 
@@ -170,7 +171,7 @@ class NetworkTraining:
         return stages.finish(name, record)
 
 
-def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Callable[[str], Any]) -> int:
+def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Log) -> int:
     """Restore `model` from its last checkpoint, and say so; return the epoch to continue with."""
     epoch = checkpoint.restore(model)
     if epoch:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.annotations import Log
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
@@ -24,7 +25,7 @@ def run_search(
     callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
     describe: Callable[[], Mapping[str, Any]] = dict,
     keep: int = 2,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
 ) -> dict[str, Any]:
     """Search as stage `search`, unless it is finished; return the stage's record.
 

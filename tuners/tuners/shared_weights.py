@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.reporting.tables import duration
 from kerasnas.search import ENASTrainer, SearchStrategy
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
@@ -59,7 +60,7 @@ class SharedWeights:
         fit: dict[str, Any],
         seed: int,
         warm: Callable[[Any], str | None],
-        say: Callable[[str], None],
+        say: Log,
         augment: Callable | None = None,
         callbacks: Callbacks = None,
         verbose: int = 0,

@@ -13,6 +13,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
+from kerasnas.annotations import Log
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
@@ -65,7 +66,7 @@ class TrialNetworks:
         folds: int | None,
         report: bool,
         scope: Callable[[], contextlib.AbstractContextManager],
-        say: Callable[[str], Any],
+        say: Log,
         executor: Executor | None = None,
     ):
         self.training, self.folds, self.report, self.scope, self.say = training, folds, report, scope, say

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from kerasnas import datasets, relaxations
+from kerasnas.annotations import Log
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.distribution import resolve_strategy
@@ -82,7 +82,7 @@ def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datas
     return COSTS[name](space, data.input_shape, data.num_classes, **sizes)
 
 
-def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> contextlib.AbstractContextManager:
+def distribution_scope(config: SearchConfig, log: Log) -> contextlib.AbstractContextManager:
     """Return the context in which the search is built, for the settings' distribution."""
     if keras.backend.backend() != "tensorflow" and config.distribution == "auto":
         return contextlib.nullcontext()
@@ -131,7 +131,7 @@ def build_search(
     space: SearchSpace,
     data: datasets.Dataset,
     objective: CostObjective | None,
-    log: Callable[[str], Any],
+    log: Log,
 ) -> BilevelTrainer:
     """Return the compiled search of the settings, in the scope of their distribution."""
     steps = max(int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data), 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import datasets
+from kerasnas.annotations import Log
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
 from kerasnas.meta import ReptileInitializer, warm_start
@@ -34,7 +34,6 @@ AUTO, NONE = "auto", "none"
 _LEAST, _MOST, _PIXELS = 60, 500, 1_250_000  # samples that a linear model is fitted to; pixels of all of them
 _SURE = 2.0  # standard errors by which it has to be ahead
 _BATCH = 100
-Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
 

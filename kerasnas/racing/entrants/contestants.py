@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.annotations import Log
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage
@@ -42,7 +43,7 @@ class Contestants:
         self,
         stages: Stages,
         build: Callable[[Genotype], keras.Model],
-        log: Callable[[str], Any],
+        log: Log,
         initialize: Callable[..., Any] | None = None,
         task: Task = CLASSIFICATION,
     ):

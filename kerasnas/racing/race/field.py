@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.annotations import Log
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
@@ -100,7 +101,7 @@ class Field:
     seed: int = 0
     most: int = MOST
     trainings: int = 1
-    log: Callable[[str], Any] = print
+    log: Log = print
     initialize: Callable[..., Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True

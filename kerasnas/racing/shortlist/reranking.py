@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype, of_entry
 from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
@@ -29,7 +30,7 @@ def rerank(
     recipe: TrainingRecipe | None = None,
     validation_split: float = 0.5,
     seed: int = 0,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
 ) -> Genotype:
     """The genotype of a finished gradient search, chosen on held-out data among the derived one and others near it.
 
@@ -82,7 +83,7 @@ def rerank_genotypes(
     within: Container[Genotype] | None = None,
     validation_split: float = 0.5,
     seed: int = 0,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
 ) -> Genotype:
     """Return the best of the genotypes that any search found, and of others near them, by short trainings from scratch.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Log
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.files.stages import Stages
@@ -103,7 +104,7 @@ def run_shortlist(
     held_out: Arrays,
     within: Container[Genotype] | None = None,
     seed: int = 0,
-    log: Callable[[str], Any] = print,
+    log: Log = print,
     name: str = "shortlist",
     executor: Executor | None = None,
     remembered: Sequence[Genotype] = (),
