@@ -36,7 +36,8 @@ PAGES = {
             *("value_photographs_minute", "value_photographs", "value_device", "devices"),
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
             *("value_time", "value_trainings", "value_regret"),
-            *("value_parts", "value_products", "value_lines", "value_tiles", "headroom", "headroom_batch"),
+            *("value_parts", "value_products", "value_lines", "value_tiles", "value_tiles_long"),
+            *("headroom", "headroom_batch"),
         ),
     ),
     "texts_and_series": Page(
