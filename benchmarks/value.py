@@ -7,8 +7,9 @@ The contenders are
 
 - `kerasnas`: the race, `kerasnas search --cpu_minutes`; `default`: the network it begins with, trained for all of the
   time (`--candidates=1`); `half`: the race within half of the parameters of `cnn` (`--max_parameters`);
-- `plain`: the race without a learned start (`--initializer=none`); `hybrid`: that of the space with self-attention
-  (`--space=hybrid`), for which there is no learned start;
+- `plain`: the race without a learned start (`--initializer=none`); `plain_first`: its first network alone
+  (`--candidates=1`); `hybrid`: the race of the space with self-attention (`--space=hybrid`), for which there is no
+  learned start;
 - `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
   Adam and a cosine for all of the time; `vgg`: the first, of 32, 64, 128 and 128 filters, with label smoothing;
 - `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
@@ -70,6 +71,7 @@ RACES = {
     "half": [],
     "half_device": ["--starts=none"],
     "plain": ["--initializer=none"],
+    "plain_first": ["--initializer=none", "--candidates=1"],
     "plain_muon": ["--initializer=none", "--optimizer=muon"],
     "plain_sgd": ["--initializer=none", "--optimizer=sgd"],
     "drawn": ["--starts=none"],
@@ -91,7 +93,7 @@ RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
-CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single"]
+CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single", "plain_first"]
 CONTENDERS += ["of_images", "shifted", "drawn_shifted", "minirocket"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 
