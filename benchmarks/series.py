@@ -69,26 +69,22 @@ def read(data, name):
     return x, labels[: len(y)], x_test, labels[len(y) :], names.astype(str)
 
 
+def sizes(number):
+    """Return the sizes of a search in the space of signals, on so many series: few make few steps in an epoch."""
+    epochs = int(np.clip(3000 * 16 // number, 20, 200))
+    batches = {"batch_size": 16, "retrain_batch_size": 16}
+    return {"num_cells": 1, "epochs": max(epochs // 4, 8), "retrain_cells": 1, "retrain_epochs": epochs, **batches}
+
+
 def search(data, name, seed, seconds):
     """Run the command; return the accuracy that its record has."""
     from kerasnas import methods
 
     parts = read(data, name)
     with tempfile.TemporaryDirectory() as folder:
-        epochs = int(np.clip(3000 * 16 // len(parts[0]), 20, 200))  # few samples make few steps in an epoch
-        settings = methods.SearchConfig.suited(
-            space="signals",
-            dataset=skeleton.save(Path(folder, f"{name}.npz"), parts, kind="signals"),
-            random_genotypes=0,
-            shortlist=0,
-            seed=seed,
-            num_cells=1,
-            epochs=max(epochs // 4, 8),
-            retrain_cells=1,
-            retrain_epochs=epochs,
-            retrain_batch_size=16,
-            batch_size=16,
-        )
+        file = skeleton.save(Path(folder, f"{name}.npz"), parts, kind="signals")
+        common = {"random_genotypes": 0, "shortlist": 0, "seed": seed, **sizes(len(parts[0]))}
+        settings = methods.SearchConfig.suited(space="signals", dataset=file, **common)
         result = methods.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     kept = {name: searched[name] for name in ("parameters", "linear")}
