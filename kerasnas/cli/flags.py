@@ -59,8 +59,9 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
         name = error.flagname.lstrip("-")
         answer = answer_in_flags(name) or nearest(name, values)
         raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {answer}") from None
+    taken = [name for name in places if values[name].present]
     for name in places:
-        if extra and not values[name].present:
+        if extra and name not in taken:
             several = isinstance(values[name], flags.MultiFlag)
             if several:
                 values[name].value = [*extra]
@@ -69,7 +70,8 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
             values[name].present = 1
             extra = [] if several else extra[1:]
     if extra:
-        raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+        what = f"It stands for --{taken[0]}, which is given too." if taken else "Flags are written --name=value."
+        raise ValueError(f"Unexpected argument '{extra[0]}'. {what}")
 
 
 def _as_flag(argument: str, values: flags.FlagValues, places: Sequence[str]) -> str:

@@ -335,6 +335,7 @@ def test_version(capsys):
         (["retrain", "--output_dir=x"], ["--genotype"]),
         (["resume"], ["--output_dir", "kerasnas resume runs/first"]),
         (["resume", "x", "y"], ["Unexpected argument 'y'"]),
+        (["resume", "x", "--output_dir=y"], ["Unexpected argument 'x'", "stands for --output_dir"]),
         (["predict", "x"], ["Expected image files"]),
         (["evaluate", "x"], ["x holds no run"]),
         (["search", "--cpu-minuts=1"], ["Unknown flag --cpu-minuts", "cpu_minutes"]),
