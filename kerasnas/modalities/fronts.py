@@ -76,6 +76,48 @@ class Scaling(Front):
         return {"name": self.name, "scale": self.scale}
 
 
+class Levels(Front):
+    """Values of any range, each channel shifted and scaled: Keras' `Rescaling`.
+
+    Args:
+        low, span: values of each channel that become 0, and those above them that become 1.
+
+    Raises:
+        ValueError: if there are not as many of both, or a span is not above 0.
+
+    Example:
+
+    >>> front = Levels.fitted(np.array([-3.0, 1.0]).reshape(2, 1, 1, 1))
+    >>> front.inputs(np.array([-6.0, -1.0, 4.0]).reshape(3, 1, 1, 1)).ravel().tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    name = "levels"
+
+    def __init__(self, low: Sequence[float], span: Sequence[float]):
+        self.low = tuple(checks.number("low", value) for value in low)
+        self.span = tuple(checks.number("span", value, above=0) for value in span)
+        if len(self.low) != len(self.span):
+            raise ValueError(checks.invalid("span", f"{len(self.low)} numbers", self.span))
+
+    @classmethod
+    def fitted(cls, x: np.ndarray) -> Levels:
+        """The front of training samples: the mean of a channel becomes 0.5, its deviation 0.2."""
+        some = np.asarray(x[spread_rows(len(x), 500)])
+        return cls(*(values.tolist() for values in _extent(some, tuple(range(some.ndim - 1)))))
+
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """The network's inputs of samples, float32."""
+        return ((x - np.array(self.low)) / np.array(self.span)).astype("float32")
+
+    def apply(self, x: Any) -> Any:
+        low, span = np.array(self.low), np.array(self.span)
+        return keras.layers.Rescaling((1 / span).tolist(), (-low / span).tolist(), dtype="float32", name="scaling")(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "low": list(self.low), "span": list(self.span)}
+
+
 class Padding(Front):
     """Signals whose ends are missing, NaN in all channels, with zeros in their place."""
 
@@ -252,9 +294,8 @@ class LogMel(Front):
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
         """The front of training recordings `(recordings, samples)`: their mean becomes 0.5, their deviation 0.2."""
         plain = cls(x.shape[1], rate)
-        some = plain.frames(x[spread_rows(len(x), 500)])
-        span = _SPAN * (float(some.std()) or 1.0)
-        return cls(x.shape[1], rate, float(some.mean()) - span / 2, span)
+        low, span = _extent(plain.frames(x[spread_rows(len(x), 500)]))
+        return cls(x.shape[1], rate, float(low), float(span))
 
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (self.samples,)
@@ -293,6 +334,13 @@ class LogMel(Front):
     def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("samples", "rate", "low", "span")}
         return {"name": self.name, **own, "bins": _BINS, "stride": self.stride}
+
+
+def _extent(x: np.ndarray, axes: tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return what becomes 0, and what above it becomes 1, so that the mean becomes 0.5 and the deviation 0.2."""
+    deviation = x.std(axes, dtype=float)
+    span = _SPAN * np.where(deviation > 0, deviation, 1.0)
+    return x.mean(axes, dtype=float) - span / 2, span
 
 
 def _through(layers: Sequence[keras.layers.Layer], x: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from PIL import Image
 from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.letters import LetterCompanion
-from kerasnas.modalities.base import PARTS, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import MODES, SUFFIXES, TRAITS, Decoded, pixels_of_images, read_pixels
-from kerasnas.modalities.fronts import Front
+from kerasnas.modalities.fronts import Front, Levels
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
@@ -30,6 +30,8 @@ _FEW, _SOME = 100, 400  # images whose parts are compared; whose lines are avera
 _ALIKE, _SEAM = 0.6, 3.0  # correlation from which two channels are; by how much a line between quarters stands out
 _UNORDERED = 0.8  # of the difference between any two lines, that neighbors differ by: pictures reach 0.75, letters 0.86
 _PERIODIC = 5.0  # F ratio of places within runs of lines: of random lines it is 1, of words of letters 30 and more
+_SCALES = (1.0, 16.0, 255.0)  # largest values of pixels: of masks and pieces, of digits in 17 levels, of 8 bits
+_UNIT = 1.5  # largest value of floats from 0 to 1
 _SIDE = 8  # pixels, on which the nearest image is found
 _IMAGES = """\
 import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
@@ -47,7 +49,11 @@ def letters_in(divisions: Sequence[str]) -> list[str]:
 
 
 class Images(Modality):
-    """Images `(height, width, channels)`, to networks from 0 to 1."""
+    """Images `(height, width, channels)`, to networks from 0 to 1.
+
+    Args:
+        pictures: whether their values are of a range that pictures in files have. Defaults to True.
+    """
 
     name = "images"
     singular, plural = "image", "images"
@@ -68,20 +74,27 @@ class Images(Modality):
     resizes = True
     near = 0.995  # in 19 sets those were copies, and letters of two fonts that look alike
     adaptable = True
-    example = "image.png"
     hub_tasks = {"classification": "image-classification"}
     in_words = "{height}x{width}x{channels}"
 
+    def __init__(self, pictures: bool = True):
+        self.pictures = checks.instance("pictures", pictures, bool)
+        self.example = "image.png" if pictures else ""
+
+    def restored(self, record: Mapping[str, Any]) -> Modality:
+        return type(self)((record.get("front") or {}).get("name") != Levels.name)
+
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         x, y = checked_parts(self, arrays, task)
-        for part, what in PARTS:
-            if x[part].min() < 0 or x[part].max() > 255:
-                raise ValueError(
-                    f"Expected {what} images with values in [0, 1] or 0..255. Received: values from {x[part].min()} "
-                    f"to {x[part].max()}"
-                )
-        wide_floats = any(images.dtype.kind == "f" and images.max() > 1.5 for images in x.values())
-        scales = {part: 255.0 if one.dtype.kind in "iu" or wide_floats else 1.0 for part, one in x.items()}
+        low, high = min(one.min() for one in x.values()), max(one.max() for one in x.values())
+        if low < 0 or high > _SCALES[-1]:
+            front = Levels.fitted(x["train"])
+            note = f"Values from {low:g} to {high:g}, of each channel brought to a mean of 0.5 and a deviation of 0.2"
+            inputs = {part: front.inputs(one) for part, one in x.items()}
+            raw = {part: one.astype(np.float32) for part, one in x.items()}
+            bound = type(self)(pictures=False)
+            return dataset_arguments(inputs, y, task, raw, front=front, notes=(note,), modality=bound)
+        scales = {part: _scale(one, x.values()) for part, one in x.items()}
         x = {part: np.divide(one, scales[part], dtype=np.float32, order="C") for part, one in x.items()}
         return dataset_arguments(x, y, task, scale=scales["train"])
 
@@ -90,7 +103,14 @@ class Images(Modality):
         return {"image_size": reading.shape[:2], "image_fit": reading.fit}
 
     def decode(self, paths: Sequence[Path], root: Path | None, reading: Reading, cache: Path | None = None) -> Decoded:
+        self._check_pictures()
         return read_pixels(paths, root, reading, cache)
+
+    def _check_pictures(self) -> None:
+        if not self.pictures:
+            raise ValueError(
+                "The network takes images of another range than pictures have, 0 to 255. Pass it an array."
+            )
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         x = as_list(x)
@@ -98,6 +118,7 @@ class Images(Modality):
         if isinstance(first, str | os.PathLike):
             return reading.scaled(self.decoded([*map(Path, x)], Path(), reading)[0])
         if hasattr(first, "getexif"):
+            self._check_pictures()
             return reading.scaled(pixels_of_images(x, reading))
         if reading.shape is None:
             for name, value, default in (("image_size", reading.size, None), ("image_fit", reading.fit, "stretch")):
@@ -130,7 +151,7 @@ class Images(Modality):
 
     def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
         shape, scale = tuple(record.get("input_shape") or (0,)), record.get("scale")
-        if scale is None or len(shape) != 3 or shape[-1] not in MODES:
+        if scale is None or len(shape) != 3 or shape[-1] not in MODES or not self.pictures:
             return super().usage(record, answers, shown)
         height, width, channels = shape
         scaled = "" if scale == 255 else f" / {255 / scale:g}"
@@ -191,12 +212,20 @@ class Images(Modality):
     def thumbnail(self, x: np.ndarray, side: int = 64) -> str | None:
         if x.ndim != 3 or x.shape[-1] not in MODES:
             return None
-        pixels = np.rint(255 * np.clip(x, 0, 1)).astype(np.uint8)
+        low, high = (0.0, 1.0) if self.pictures else (float(x.min()), float(x.max()))
+        pixels = np.rint(255 * np.clip((x - low) / (high - low or 1.0), 0, 1)).astype(np.uint8)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
         picture.thumbnail((side, side))
         file = io.BytesIO()
         picture.save(file, format="PNG", optimize=True)
         return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def _scale(x: np.ndarray, parts: Iterable[np.ndarray]) -> float:
+    """Return the largest value that pixels of the range of `x` have, by those of the parts with its kind of numbers."""
+    floats = x.dtype.kind == "f"
+    largest = max(one.max() for one in parts if (one.dtype.kind == "f") == floats)
+    return 1.0 if floats and largest <= _UNIT else next(scale for scale in _SCALES if largest <= scale)
 
 
 def unit_pixels(x: np.ndarray) -> np.ndarray:

@@ -107,7 +107,8 @@ def dataset_table(result: Record) -> Table:
         dataset["classes"] = f"{len(classes)}: {', '.join(map(str, classes))}"
     if "vectors" in (front := dataset.get("front") or {}):
         dataset["word vectors"] = f"{front['vectors']} ({front['license']}), made of {front['origin']}"
-    if (scale := dataset.pop("scale", None)) is not None and len(dataset.get("input_shape") or ()) == 3:
+    scale = dataset.pop("scale", None)
+    if scale is not None and len(dataset.get("input_shape") or ()) == 3 and not front:
         dataset["pixel values"] = f"0 to {scale:g}"
     return _records(dataset)
 

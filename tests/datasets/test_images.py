@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasnas import testing
 from kerasnas.datasets import Dataset, load, published
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.datasets.downloads import RemoteFile
@@ -257,6 +258,39 @@ def test_npz_of_wide_floats_is_divided(tmp_path):
     assert load(_npz(tmp_path / "data.npz", barely)).x_train.max() == 1.5
 
 
+@pytest.mark.parametrize(("largest", "scale"), [(1, 1), (2, 16), (16, 16), (17, 255), (255, 255)])
+def test_npz_of_few_levels_keeps_its_contrast(largest, scale, tmp_path):
+    x = np.zeros((4, 2, 2, 1), np.uint8)
+    x[1] = largest
+    for kind in (np.uint8, np.float64):
+        data = load(_npz(tmp_path / "data.npz", x.astype(kind), x_test=np.zeros((2, 2, 2, 1), kind)))
+        assert (data.scale, data.x_train.max()) == (scale, np.float32(largest / scale)), kind
+        np.testing.assert_allclose(data.raw("train"), x, rtol=1e-6)
+    data = load(_npz(tmp_path / "data.npz", np.full((4, 2, 2), 200, np.uint8), x_test=np.full((2, 2, 2), 0.5)))
+    assert data.x_test.max() == 0.5  # floats beside bytes
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.random.default_rng(0).normal([0, 5], [1, 3], (40, 6, 6, 2)),  # standardized, or measured
+        np.random.default_rng(0).uniform(-80, 0, (40, 6, 6)),  # decibels
+        np.random.default_rng(0).integers(0, 4096, (40, 6, 6), np.uint16),  # of 12 bits
+        np.full((40, 6, 6), -1.0),
+    ],
+)
+def test_npz_of_another_range_is_brought_to_that_of_pictures(x, tmp_path):
+    data = load(_npz(tmp_path / "data.npz", x, y_train=np.arange(40) % 3))
+    channels = data.x_train.reshape(-1, data.x_train.shape[-1])
+    np.testing.assert_allclose(channels.mean(axis=0), 0.5, atol=1e-5)
+    np.testing.assert_allclose(channels.std(axis=0), 0.2 * (x.std() > 0), atol=1e-5)
+    np.testing.assert_array_equal(data.raw("test"), x[:2].reshape(2, 6, 6, -1).astype("float32"))
+    assert any("a mean of 0.5" in note for note in data.notes)
+    testing.check_modality(
+        "images", {"x_train": x, "y_train": np.arange(40) % 3, "x_test": x[:2], "y_test": np.arange(2)}
+    )
+
+
 def test_npz_with_column_labels_and_byte_names(tmp_path):
     x = np.zeros((4, 2, 2), np.uint8)
     classes = np.array([b"ant", b"bee", b"cat"])
@@ -268,8 +302,6 @@ def test_npz_with_column_labels_and_byte_names(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"x_train": np.full((4, 2, 2), -1.0)}, r"\[0, 1\] or 0\.\.255.*from -1\.0"),
-        ({"x_train": np.full((4, 2, 2), 4096, np.uint16)}, r"to 4096"),
         ({"x_train": np.zeros((4, 2, 2)), "x_test": np.zeros((2, 3, 3))}, r"\(test data\).*\(2, 2, 1\)"),
         ({"x_train": np.zeros((4, 2, 2)), "y_train": [0, 1, 3, 0], "classes": ["a", "b", "c"]}, "largest 3"),
         ({"x_train": np.zeros((4, 2, 2)), "y_train": [0.0, 1.0, 1.0, 0.0]}, 'astype\\("int64"\\)'),

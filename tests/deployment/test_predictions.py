@@ -12,7 +12,9 @@ from PIL import Image
 
 from kerasnas import cli, deployment
 from kerasnas.deployment.samples import Samples
-from kerasnas.export.classifier import load_classifier, save_classifier
+from kerasnas.export.classifier import load_classifier, save_classifier, with_preprocessing
+from kerasnas.modalities.fronts import Levels
+from kerasnas.modalities.images import Images
 from tests.kit import finished_run
 
 CLASSES = ("dark", "middle", "bright")
@@ -121,6 +123,21 @@ def test_an_estimator_scales_files_as_the_command_does(run, tmp_path):
     answers = Samples().answers(load_classifier(run), tmp_path / "a.png")
     np.testing.assert_allclose(answers[0], list(found.probabilities.values()), rtol=1e-5)
     assert found.label == "middle"
+
+
+def test_images_of_another_range_are_arrays_and_no_files(run, tmp_path):
+    images, network, levels = Images(pictures=False), brightness_network(), Levels([-80.0] * 3, [160.0] * 3)
+    save_classifier(run, network, CLASSES, front=levels, modality=images)
+    classifier, x = load_classifier(run), np.linspace(-80, 80, 5).reshape(5, 1, 1, 1) * np.ones((4, 6, 3))
+    expected = with_preprocessing(network).predict((x + 80) / 160, verbose=0)
+    np.testing.assert_allclose(Samples().answers(classifier, x), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="another range than pictures have"):
+        deployment.predict(run, [photo(tmp_path / "a.png", 10)])
+    with pytest.raises(ValueError, match="another range than pictures have"):
+        Samples().answers(classifier, [Image.new("RGB", (6, 4))])
+    record = {"input_shape": [4, 6, 3], "scale": 1.0}
+    assert "PIL" in Images().usage(record, "answers", "") and "PIL" not in images.usage(record, "answers", "")
+    assert classifier.modality == images and images.thumbnail(x[0] - x[0]) != images.thumbnail(x[0] * [0, 0.5, 1])
 
 
 def test_signals_are_no_images(run, tmp_path):
