@@ -20,7 +20,7 @@ _SHARE_UNSPACED = 0.5  # of texts without a space in so many characters
 _LONG = 12
 _QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
 _BINS, _STRIDE, _FRAMES = 40, 0.016, 200  # of a spectrogram: bands; seconds from frame to frame, unless of too many
-_SPAN = 5  # deviations of the values of training data, between what becomes 0 and 1
+PICTURES = (0.5, 0.2)  # mean and deviation of pixels from 0 to 1
 
 
 class Front(abc.ABC):
@@ -77,7 +77,7 @@ class Scaling(Front):
 
 
 class Levels(Front):
-    """Values of any range, each channel shifted and scaled: Keras' `Rescaling`.
+    """Values of any range, each channel shifted and scaled: `(x - low) / span`, by two of Keras' `Rescaling`.
 
     Args:
         low, span: values of each channel that become 0, and those above them that become 1.
@@ -87,9 +87,9 @@ class Levels(Front):
 
     Example:
 
-    >>> front = Levels.fitted(np.array([-3.0, 1.0]).reshape(2, 1, 1, 1))
-    >>> front.inputs(np.array([-6.0, -1.0, 4.0]).reshape(3, 1, 1, 1)).ravel().tolist()
-    [0.0, 0.5, 1.0]
+    >>> front = Levels.fitted(np.array([-3.0, 1.0]).reshape(2, 1, 1), mean=0, deviation=1)
+    >>> front.inputs(np.array([-3.0, -1.0, 5.0]).reshape(3, 1, 1)).ravel().tolist()
+    [-1.0, 0.0, 3.0]
     """
 
     name = "levels"
@@ -101,30 +101,41 @@ class Levels(Front):
             raise ValueError(checks.invalid("span", f"{len(self.low)} numbers", self.span))
 
     @classmethod
-    def fitted(cls, x: np.ndarray) -> Levels:
-        """The front of training samples: the mean of a channel becomes 0.5, its deviation 0.2."""
-        some = np.asarray(x[spread_rows(len(x), 500)])
-        return cls(*(values.tolist() for values in _extent(some, tuple(range(some.ndim - 1)))))
+    def fitted(cls, x: np.ndarray, mean: float, deviation: float) -> Levels:
+        """The front that brings each channel of training samples, NaN left out, to a mean and a deviation."""
+        some = np.asarray(x[spread_rows(len(x), 500)], dtype=float)
+        axes = tuple(range(some.ndim - 1))
+        return cls(*map(np.ndarray.tolist, _extent(some, mean, deviation, axes)))
 
     def inputs(self, x: np.ndarray) -> np.ndarray:
         """The network's inputs of samples, float32."""
-        return ((x - np.array(self.low)) / np.array(self.span)).astype("float32")
+        return (x.astype("float32") - np.array(self.low, "float32")) * (1 / np.array(self.span)).astype("float32")
 
     def apply(self, x: Any) -> Any:
-        low, span = np.array(self.low), np.array(self.span)
-        return keras.layers.Rescaling((1 / span).tolist(), (-low / span).tolist(), dtype="float32", name="scaling")(x)
+        shifted = keras.layers.Rescaling(1.0, [-low for low in self.low], dtype="float32", name="shifting")(x)
+        return keras.layers.Rescaling([1 / span for span in self.span], dtype="float32", name="scaling")(shifted)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "low": list(self.low), "span": list(self.span)}
 
 
 class Padding(Front):
-    """Signals whose ends are missing, NaN in all channels, with zeros in their place."""
+    """Signals whose ends are missing, NaN in all channels, with zeros in their place.
+
+    Args:
+        levels: what their values go through before. Defaults to None: nothing.
+    """
 
     name = "padding"
 
+    def __init__(self, levels: Levels | None = None):
+        self.levels = checks.optional(checks.instance, "levels", levels, Levels)
+
     def apply(self, x: Any) -> Any:
-        return keras.ops.nan_to_num(x)
+        return keras.ops.nan_to_num(x if self.levels is None else self.levels.apply(x))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**({} if self.levels is None else self.levels.get_config()), "name": self.name}
 
 
 class Vocabulary(Front):
@@ -294,7 +305,7 @@ class LogMel(Front):
     def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
         """The front of training recordings `(recordings, samples)`: their mean becomes 0.5, their deviation 0.2."""
         plain = cls(x.shape[1], rate)
-        low, span = _extent(plain.frames(x[spread_rows(len(x), 500)]))
+        low, span = _extent(plain.frames(x[spread_rows(len(x), 500)]), *PICTURES)
         return cls(x.shape[1], rate, float(low), float(span))
 
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -336,11 +347,13 @@ class LogMel(Front):
         return {"name": self.name, **own, "bins": _BINS, "stride": self.stride}
 
 
-def _extent(x: np.ndarray, axes: tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return what becomes 0, and what above it becomes 1, so that the mean becomes 0.5 and the deviation 0.2."""
-    deviation = x.std(axes, dtype=float)
-    span = _SPAN * np.where(deviation > 0, deviation, 1.0)
-    return x.mean(axes, dtype=float) - span / 2, span
+def _extent(
+    x: np.ndarray, mean: float, deviation: float, axes: tuple[int, ...] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what becomes 0, and what above it becomes 1, where the mean and the deviation of `x` become these."""
+    own = np.nanstd(x, axes, dtype=float)
+    span = np.where(own > 0, own, 1.0) / deviation
+    return np.nanmean(x, axes, dtype=float) - mean * span, span
 
 
 def _through(layers: Sequence[keras.layers.Layer], x: Any) -> Any:

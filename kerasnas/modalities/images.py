@@ -19,7 +19,7 @@ from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLi
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
 from kerasnas.modalities.decoding import MODES, SUFFIXES, TRAITS, Decoded, pixels_of_images, read_pixels
-from kerasnas.modalities.fronts import Front, Levels
+from kerasnas.modalities.fronts import PICTURES, Front, Levels
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
@@ -74,12 +74,14 @@ class Images(Modality):
     resizes = True
     near = 0.995  # in 19 sets those were copies, and letters of two fonts that look alike
     adaptable = True
+    example = "image.png"
     hub_tasks = {"classification": "image-classification"}
     in_words = "{height}x{width}x{channels}"
 
     def __init__(self, pictures: bool = True):
         self.pictures = checks.instance("pictures", pictures, bool)
-        self.example = "image.png" if pictures else ""
+        if not pictures:
+            self.example = ""
 
     def restored(self, record: Mapping[str, Any]) -> Modality:
         return type(self)((record.get("front") or {}).get("name") != Levels.name)
@@ -88,7 +90,7 @@ class Images(Modality):
         x, y = checked_parts(self, arrays, task)
         low, high = min(one.min() for one in x.values()), max(one.max() for one in x.values())
         if low < 0 or high > _SCALES[-1]:
-            front = Levels.fitted(x["train"])
+            front = Levels.fitted(x["train"], *PICTURES)
             note = f"Values from {low:g} to {high:g}, of each channel brought to a mean of 0.5 and a deviation of 0.2"
             inputs = {part: front.inputs(one) for part, one in x.items()}
             raw = {part: one.astype(np.float32) for part, one in x.items()}

@@ -11,13 +11,14 @@ from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.kernels import KernelCompanion, usual_features
 from kerasnas.modalities.base import PARTS, ByPart, FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
-from kerasnas.modalities.fronts import Front, Padding
+from kerasnas.modalities.fronts import Front, Levels, Padding
 from kerasnas.modalities.lazy_images import as_array
 from kerasnas.modalities.parts import WINDOWS, Parts, blocks
 from kerasnas.modalities.series_files import read_series, read_unlabeled
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
 
+_NEAR, _RATIO = 0.5, 5.0  # deviations that means may be off 0; times that deviations may be off 1
 _PARTS = 32  # of the time axis, on which the nearest signal is found
 
 
@@ -50,7 +51,13 @@ class Signals(Modality):
         arrays, raw, notes = without_padding(arrays)
         x, y = checked_parts(self, arrays, task)
         x = {part: one.astype(np.float32, order="C") for part, one in x.items()}
-        return dataset_arguments(x, y, task, raw, front=Padding() if raw else None, notes=notes)
+        levels = _levels((raw or x)["train"])
+        front = Padding(levels) if raw else levels
+        if levels is not None:
+            notes += ("Values are brought to a mean of 0 and a deviation of 1 in each channel",)
+            raw = raw or x
+            x = {part: np.nan_to_num(levels.inputs(one)) for part, one in raw.items()}
+        return dataset_arguments(x, y, task, raw, front=front, notes=notes)
 
     def samples(self, x: Any, reading: Reading) -> np.ndarray:
         return with_channels(checks.array("x", x, finite=False), len(self.axes))  # shorter ones end in NaN
@@ -80,6 +87,19 @@ class Signals(Modality):
 
     def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         return channel_statistics(x)
+
+
+def _levels(x: np.ndarray) -> Levels | None:
+    """Return what brings signals near a mean of 0 and a deviation of 1; None where they are near those already.
+
+    Of values around 1,000, the zeros that convolutions pad with would be all that a network sees.
+    """
+    levels = Levels.fitted(x, mean=0, deviation=1)
+    near = all(
+        abs(low) < _NEAR * span and 1 / _RATIO < span < _RATIO
+        for low, span in zip(levels.low, levels.span, strict=True)
+    )
+    return None if near else levels
 
 
 def with_channels(x: Any, axes: int) -> Any:

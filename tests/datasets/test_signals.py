@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasnas import testing
 from kerasnas.datasets import load, waveforms
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.datasets.signals import WAVEFORMS
@@ -58,6 +59,32 @@ def test_signals_are_taken_as_they_are(tmp_path):
     wide = {f"x_{part}": getattr(made, f"x_{part}")[..., 0].astype(np.float64) for part in ("train", "test")}
     flat = load(save(tmp_path / "flat.npz", **wide))  # without a channel axis
     assert flat.x_train.dtype == np.float32 and flat.input_shape == (16, 1) and flat.classes == tuple("012345")
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(
+    ("units", "zero", "brought"),
+    [(1, 0, False), (4, 0, False), (1, 0.4, False), (1, 0.6, True), (1, 1e5, True), (1e-6, 0, True), (6, -2, True)],
+)
+def test_signals_of_any_units(units, zero, brought, padded, tmp_path):
+    """Deviations of 1 and means of 0 are left as they are, or nearly so."""
+    x = np.random.default_rng(0).standard_normal((24, 16, 2))
+    x = ((x - x.mean((0, 1))) / x.std((0, 1)) * units + zero).astype("float32")
+    x[:, 12:] = np.nan if padded else x[:, 12:]
+    y = np.arange(24) % 2
+    arrays = {"x_train": x, "y_train": y, "x_test": x[:4], "y_test": y[:4]}
+    data = load(save(tmp_path / "units.npz", **arrays))
+    seen, raw = data.x_train[:, :12] if padded else data.x_train, np.nan_to_num(x)
+    if brought:
+        np.testing.assert_allclose(seen.mean((0, 1)), 0, atol=0.01 * (1 + (zero > 1e4)))
+        np.testing.assert_allclose(seen.std((0, 1)), 1, atol=0.01)
+    else:
+        np.testing.assert_array_equal(data.x_train, raw)
+    assert not padded or not data.x_train[:, 12:].any()
+    np.testing.assert_array_equal(data.raw("train"), x)
+    assert any("a mean of 0" in note for note in data.notes) == brought
+    assert data.modality.suited_space(data.front) == ("padded_signals" if padded else "signals")
+    testing.check_modality("signals", arrays)
 
 
 @pytest.mark.parametrize(

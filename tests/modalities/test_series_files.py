@@ -25,7 +25,7 @@ def test_a_pair_of_files_is_a_split_whichever_is_named(tmp_path):
     for file in (train, test):
         data = load(file)
         assert data.modality.name == "signals" and data.classes == ("down", "up") and data.raw_shape == (4, 1)
-        assert (len(data.y_train), len(data.y_test)) == (12, 4) and data.x_train[2, :, 0].tolist() == [2, 3, 4, 5]
+        assert (len(data.y_train), len(data.y_test)) == (12, 4) and data.raw("train")[2, :, 0].tolist() == [2, 3, 4, 5]
         assert data.names("test")[0] == "Small_TEST.ts, line 7" and data.y_test.tolist() == [1, 0, 1, 0]
     test.unlink()
     data = load(train)
