@@ -49,12 +49,14 @@ def load(
 
     - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names), `weights` (how much each
       training sample counts) and `groups` (the group of each training sample). Images are `(samples, height, width)`
-      or `(samples, height, width, channels)`. Integers are read as 0..255 and divided by 255. Floats are assumed to
-      be in [0, 1], unless one of them is above 1.5: then they are read as 0..255 too. With a further array `kind =
-      "signals"`, the samples are signals instead, `(samples, length, channels)` or `(samples, length)`, and their
-      values are not scaled; shorter ones end in NaN, which become
-      zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
-      `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks see log-mel spectrograms.
+      or `(samples, height, width, channels)`. Pixels from 0 to 255 are divided by 255, those up to 16 by 16; integers
+      up to 1, and floats up to 1.5, stay. Those of any other range, as standardized images, decibels or 12 bits have,
+      are shifted and scaled, each channel to a mean of 0.5 and a deviation of 0.2. With a further array `kind =
+      "signals"`, the samples are signals instead, `(samples, length, channels)` or `(samples, length)`, brought to a
+      mean of 0 and a deviation of 1 in each channel unless they are near these; shorter ones end in NaN, which become
+      zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With `rate`, the
+      samples a second, they are recordings `(samples, steps)`, of which networks see log-mel spectrograms. Saved models
+      take all of them as they are in the file.
       Labels are class numbers, or a table `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or
       `(samples, numbers)`.
     - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
