@@ -31,12 +31,12 @@ PAGES = {
         "Images: what a search reaches",
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
-            *("initializations_free", "value_free", "value_first", "value_small", "value_limits"),
+            *("initializations_free", "value_free", "value_large", "value_first", "value_small", "value_limits"),
             *("value_muon_few", "value_muon", "value_muon_drawn", "value_muon_long", "value_precision", "value_starts"),
             *("value_photographs_minute", "value_photographs", "value_device", "devices"),
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
             *("value_time", "value_trainings", "value_regret"),
-            *("value_parts", "value_products", "value_lines", "value_tiles", "value_tiles_long"),
+            *("value_parts", "value_products", "value_lines", "value_tiles", "value_tiles_long", "value_random"),
             *("headroom", "headroom_batch"),
         ),
     ),
@@ -61,7 +61,7 @@ PAGES = {
     "shared_weights": Page(
         "Shared weights",
         "What searches whose candidates share weights find, beside random networks.",
-        ("nasbench201_pixels", "enas"),
+        ("nasbench201_pixels", "searches", "enas"),
     ),
     "meta_learning": Page(
         "Meta-learning",
