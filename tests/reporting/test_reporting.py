@@ -26,7 +26,7 @@ from kerasnas.reporting.comparisons import verdict
 from kerasnas.reporting.plots import cell_figure, plot_alphas, plot_cell
 from kerasnas.reporting.predictions import predictions_text, samples_csv
 from kerasnas.reporting.report import report_text
-from kerasnas.reporting.tables import usage
+from kerasnas.reporting.tables import dataset_table, usage
 from kerasnas.runs.record import write_pages
 from kerasnas.tasks.known import CLASSIFICATION
 
@@ -233,6 +233,13 @@ def test_plots_leave_no_global_trace(tmp_path):
     before = matplotlib.rcParams.copy()
     plot_cell(genotypes.DARTS_V2, "reduce", tmp_path / "a.png")
     assert matplotlib.rcParams.copy() == before
+
+
+@pytest.mark.parametrize(("more", "told"), [({}, "0 to 255"), ({"front": {"name": "levels", "low": [-80.0]}}, None)])
+def test_range_of_pixels_is_told_where_it_is_that_of_pictures(more, told):
+    dataset = {"input_shape": [4, 4, 1], "scale": 255.0, **more}
+    rows = dict(dataset_table(Record({"searched": {"parameters": 1}, "dataset": dataset})).rows)
+    assert rows.get("pixel values") == told and "scale" not in rows
 
 
 def test_matplotlib_is_imported_lazily_and_without_pyplot():
