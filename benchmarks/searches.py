@@ -22,6 +22,7 @@ averaged first. Runs that `--raw` holds are not repeated.
 """
 
 import dataclasses
+import itertools
 import json
 import tempfile
 import time
@@ -33,6 +34,7 @@ import skeleton
 import text
 import tracked
 import value
+from value_contenders import FLIPS
 
 SERIES = ("ItalyPowerDemand", "ArrowHead", "OSULeaf", "JapaneseVowels")
 TEXTS = ("trec6", "sst2")
@@ -49,10 +51,10 @@ def settings(data, name, seed, folder):
 
     common = {"seed": seed, "shortlist": 0, "random_genotypes": 0}
     if name in IMAGES:
-        parts, flips = value.load(data, name, _MOST, seed=seed), name == "cifar10_mini"
+        file = skeleton.save(Path(folder, f"{name}.npz"), value.load(data, name, _MOST, seed=seed))
         sizes = {"stem_strides": 2, "epochs": 10, "retrain_filters": 12, "retrain_epochs": 16}
-        own = {"space": "darts", "kernels": 0, "augment": ("shift", "flip") if flips else ("shift",), **sizes}
-        return methods.SearchConfig.suited(dataset=skeleton.save(Path(folder, f"{name}.npz"), parts), **common, **own)
+        augment = ("shift", *FLIPS.get(name, ()))
+        return methods.SearchConfig.suited(space="darts", dataset=file, augment=augment, **sizes, **common)
     if name in TEXTS:
         file = skeleton.save(Path(folder, f"{name}.npz"), text.read(data, name))
         return methods.SearchConfig.suited(space="text", dataset=file, ngrams=0, starts="none", **common)
@@ -169,14 +171,14 @@ def main():
         return
     names, arms = skeleton.names(arguments.sets, SETS), skeleton.names(arguments.arms, ARMS)
     runs, seeds = skeleton.Runs(arguments.raw, "arm", "set", "seed"), skeleton.numbers(arguments.seeds)
-    for seed in seeds:
-        for name in names:
-            for arm in sorted(arms, key=ARMS.index):  # the controls last: one of them takes as long as the searches
-                if not runs.has(arm, name, seed):
-                    same = [one for one in runs.records if (one["set"], one["seed"]) == (name, seed)]
-                    seconds = max([one["search_seconds"] for one in same if one["arm"] in SEARCHES], default=60.0)
-                    runs.measure(__file__, [arguments.data], [(arm, name, seed, seconds)], 1)
-    report(arguments, [one for one in runs.records if one["seed"] in seeds and one["arm"] in arms])
+    in_turn = sorted(arms, key=ARMS.index)  # the controls last: one of them takes as long as the searches
+    for seed, name, arm in itertools.product(seeds, names, in_turn):
+        if not runs.has(arm, name, seed):
+            same = [one for one in runs.records if (one["set"], one["seed"]) == (name, seed)]
+            seconds = max([one["search_seconds"] for one in same if one["arm"] in SEARCHES], default=60.0)
+            runs.measure(__file__, [arguments.data], [(arm, name, seed, seconds)], 1)
+    asked = {"seed": seeds, "arm": arms, "set": names}
+    report(arguments, [one for one in runs.records if all(one[key] in values for key, values in asked.items())])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ class Images(Modality):
 
     def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
         x, y = checked_parts(self, arrays, task)
-        low, high = min(one.min() for one in x.values()), max(one.max() for one in x.values())
+        low, highest = min(one.min() for one in x.values()), {part: one.max() for part, one in x.items()}
+        high = max(highest.values())
         if low < 0 or high > _SCALES[-1]:
             front = Levels.fitted(x["train"], *PICTURES)
             note = f"Values from {low:g} to {high:g}, of each channel brought to a mean of 0.5 and a deviation of 0.2"
@@ -96,7 +97,9 @@ class Images(Modality):
             raw = {part: one.astype(np.float32) for part, one in x.items()}
             bound = type(self)(pictures=False)
             return dataset_arguments(inputs, y, task, raw, front=front, notes=(note,), modality=bound)
-        scales = {part: _scale(one, x.values()) for part, one in x.items()}
+        floats = {part: one.dtype.kind == "f" for part, one in x.items()}
+        alike = {part: max(highest[other] for other in x if floats[other] == floats[part]) for part in x}
+        scales = {part: _scale(alike[part], floats[part]) for part in x}
         x = {part: np.divide(one, scales[part], dtype=np.float32, order="C") for part, one in x.items()}
         return dataset_arguments(x, y, task, scale=scales["train"])
 
@@ -223,10 +226,8 @@ class Images(Modality):
         return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def _scale(x: np.ndarray, parts: Iterable[np.ndarray]) -> float:
-    """Return the largest value that pixels of the range of `x` have, by those of the parts with its kind of numbers."""
-    floats = x.dtype.kind == "f"
-    largest = max(one.max() for one in parts if (one.dtype.kind == "f") == floats)
+def _scale(largest: float, floats: bool) -> float:
+    """Return the largest value that pixels of a range have, by the largest that there is, of floats or integers."""
     return 1.0 if floats and largest <= _UNIT else next(scale for scale in _SCALES if largest <= scale)
 
 
