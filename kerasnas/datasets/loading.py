@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from kerasnas import checks
 from kerasnas.constraints import Interval
@@ -24,6 +23,7 @@ from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+_FOUND = ("left_out", "traits")  # by whoever reads files of samples, and by no one else
 
 
 @checks.arguments(cache_dir=checks.path, limits=TextLimits, modality=Modality, longest=checks.size)
@@ -108,75 +108,116 @@ def load(
     >>> data.input_shape, data.num_classes, data.x_train.shape
     ((28, 28, 1), 10, (6000, 28, 28, 1))
     """
-    path = checks.path("name_or_path", name_or_path)
+    path, seed = checks.path("name_or_path", name_or_path), checks.seed(seed)
     sides = image_size if isinstance(image_size, (tuple, list)) else ()
     if image_size is not None and (len(sides) != 2 or not all(map(Interval(int, least=1).accepts, sides))):
         raise ValueError(checks.invalid("image_size", "(height, width), two positive integers", image_size))
     checks.one_of("image_fit", image_fit, FITS)
-    seed = checks.seed(seed)
     checks.one_of("task", task, TaskNames())
     target = checks.names("target", target, least=0)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
-    table = path.suffix == ".csv" and path.is_file() and not named
-    resized = not named and (path.is_dir() or table)
-    if image_size is not None and not resized:
+    source = None if named else _source_of(path)
+    if image_size is not None and not (source and source.resizes):
         raise ValueError(
             "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
             f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
         )
-    if target and not table:
+    if target and not (source and source.columns):
         raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
-    if text_column and not table:
+    if text_column and not (source and source.columns):
         raise ValueError(checks.invalid("text_column", "a column of a .csv file, or nothing", text_column))
-    if image_fit != FITS[0] and not resized:
+    if image_fit != FITS[0] and not (source and source.resizes):
         expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
         raise ValueError(checks.invalid("image_fit", expected, image_fit))
     if named:
-        data = DATASETS[str(name_or_path)](cache_dir)
-        if not isinstance(data, Dataset):
-            raise TypeError(f"The factory of dataset '{name_or_path}' must return an Dataset. Received: {data!r}")
-        if task not in ("auto", data.task.name):
-            raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
-        return data
-    archives = {suffix: read for one in all_modalities() for suffix, read in one.archives.items()}
-    archive = archives.get(path.suffix.lower()) if path.is_file() else None
-    if path.is_dir() or table or archive or (path.suffix == ".npz" and path.is_file()):
-        try:
-            arrays: dict[str, Any]
-            cache = cache_folder(cache_dir) / "decoded"
-            reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
-            classes: tuple[str, ...] | None
-            if table:
-                arrays, classes, notes = read_csv(path, target, task, reading, seed, cache)
-            elif archive:
-                arrays, classes, notes = archive(path, task, seed)
-            elif path.is_dir():
-                checks.one_of("task", task, ("auto", CLASSIFICATION.name))
-                arrays, classes, notes = read_folder(path, reading, seed, cache, modality)
-            else:
-                (arrays, classes), notes = _read_npz(path), ()
-            arrays, own = with_task(arrays, task)
-            name = path.resolve().name.removesuffix(".npz")
-            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
-            more: dict[str, Any] = {name: arrays[name].reshape(-1) for name in ("groups", "weights") if name in arrays}
-            read = {} if path.suffix == ".npz" and not path.is_dir() else arrays
-            more |= {name: read[name] for name in ("left_out", "traits") if name in read}
-            more["files"] = {part: tuple(read.get(f"files_{part}", ())) for part in ("train", "test")}
-            fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
-            return dataclasses.replace(data, notes=(*notes, *data.notes), image_fit=fit, **more)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-    raise ValueError(
-        "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
-        f".npz, .csv or .ts file, or of a folder of images or of .wav files. "
-        f"{checks.nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
-        f"{' (a file of another kind)' if path.is_file() else ''}"
-    )
+        return _registered(str(name_or_path), cache_dir, task)
+    if source is None:
+        raise ValueError(
+            "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
+            f".npz, .csv or .ts file, or of a folder of images or of .wav files. "
+            f"{checks.nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
+            f"{' (a file of another kind)' if path.is_file() else ''}"
+        )
+    reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
+    try:
+        asked = _Asked(path, task, target, reading, seed, cache_folder(cache_dir) / "decoded", modality)
+        arrays, classes, notes = source.read(asked)
+        arrays, own = with_task(arrays, task)
+        name = path.resolve().name.removesuffix(".npz")
+        data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
+        more: dict[str, Any] = {name: arrays[name].reshape(-1) for name in ("groups", "weights") if name in arrays}
+        more |= {name: arrays[name] for name in ("left_out", "traits") if name in arrays}
+        more["files"] = {part: tuple(arrays.get(f"files_{part}", ())) for part in ("train", "test")}
+        fit = checks.one_of("image_fit", str(arrays.get("image_fit", image_fit)), FITS)
+        return dataclasses.replace(data, notes=(*notes, *data.notes), image_fit=fit, **more)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
-def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
-    arrays = untrusted.read_arrays(path)
+class _Asked(NamedTuple):
+    """A path, and how it is to be read; see `load`."""
+
+    path: Path
+    task: str
+    target: tuple[str, ...]
+    reading: Reading
+    seed: int
+    cache: Path
+    modality: Modality | None
+
+
+class _Source(NamedTuple):
+    """What reads a kind of path.
+
+    Args:
+        read: what was asked -> arrays, names of classes if it has any, and notes.
+        resizes: whether it brings images to a size. Defaults to False.
+        columns: whether it has columns with names. Defaults to False.
+    """
+
+    read: Callable[[_Asked], tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]]
+    resizes: bool = False
+    columns: bool = False
+
+
+def _source_of(path: Path) -> _Source | None:
+    """Return what reads a path; None if nothing does."""
+    if path.is_dir():
+        return _Source(_read_folder, resizes=True)
+    sources = {".npz": _Source(_read_npz), ".csv": _Source(_read_csv, resizes=True, columns=True)}
+    for modality in all_modalities():
+        for suffix, read in modality.archives.items():
+            sources[suffix] = _Source(functools.partial(_read_archive, read))
+    return sources.get(path.suffix.lower()) if path.is_file() else None
+
+
+def _registered(name: str, cache_dir: str | os.PathLike | None, task: str) -> Dataset:
+    """Return a dataset of `DATASETS`."""
+    data = DATASETS[name](cache_dir)
+    if not isinstance(data, Dataset):
+        raise TypeError(f"The factory of dataset '{name}' must return an Dataset. Received: {data!r}")
+    if task not in ("auto", data.task.name):
+        raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
+    return data
+
+
+def _read_folder(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    checks.one_of("task", asked.task, ("auto", CLASSIFICATION.name))
+    return read_folder(asked.path, asked.reading, asked.seed, asked.cache, asked.modality)
+
+
+def _read_csv(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    return read_csv(asked.path, asked.target, asked.task, asked.reading, asked.seed, asked.cache)
+
+
+def _read_archive(read: Callable[..., Any], asked: _Asked) -> Any:
+    return read(asked.path, asked.task, asked.seed)
+
+
+def _read_npz(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]:
+    arrays = untrusted.read_arrays(asked.path)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
-    return arrays, tuple(arrays["classes"].reshape(-1).astype(str).tolist()) if "classes" in arrays else None
+    classes = tuple(arrays["classes"].reshape(-1).astype(str).tolist()) if "classes" in arrays else None
+    return {name: array for name, array in arrays.items() if name not in _FOUND}, classes, ()

@@ -156,7 +156,7 @@ def _new_samples(
     if not paths:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     alone = os.fspath(paths[0]) if len(paths) == 1 else ""
-    if labels or alone in DATASETS or alone.endswith((".npz", ".csv")):
+    if labels or alone in DATASETS or alone.lower().endswith((".npz", ".csv")):
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)

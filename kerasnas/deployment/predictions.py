@@ -114,9 +114,9 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> A
     read: dict[str, Any] = {}
     if name not in DATASETS:
         read["modality"] = modality
-        if Path(name).is_dir() or Path(name).suffix == ".csv":
+        if Path(name).is_dir() or Path(name).suffix.lower() == ".csv":
             read |= modality.load_options(classifier.reading)
-    if Path(name).suffix == ".csv":
+    if Path(name).suffix.lower() == ".csv":
         target = classifier.classes if classifier.task.outputs_are_columns else getattr(run.config, "target", ())
         read["target"] = target
         read["text_column"] = getattr(run.config, "text_column", "")

@@ -155,7 +155,7 @@ def is_graph_file(path: str | os.PathLike) -> bool:
         TypeError: if `path` is not a path.
     """
     file = checks.path("path", path)
-    if file.suffix != ".npz" or not file.is_file():
+    if file.suffix.lower() != ".npz" or not file.is_file():
         return False
     try:
         return {name.removesuffix(".npy") for name in untrusted.archive_names(file)} >= _MARKS

@@ -170,7 +170,7 @@ class Tables(Modality):
         names: list[str] = []
         parts = []
         for path in map(Path, paths):
-            if not path.is_file() or path.suffix != ".csv":
+            if not path.is_file() or path.suffix.lower() != ".csv":
                 raise FileNotFoundError(f"Expected .csv files of rows. Received: {path}, which is none.")
             try:
                 parts.append(self.coded({name: np.array(values) for name, values in read_columns(path).items()}))

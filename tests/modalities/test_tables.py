@@ -12,7 +12,7 @@ from kerasnas.cli import main
 from kerasnas.deployment.samples import Samples
 from kerasnas.export.classifier import Classifier, load_classifier, with_preprocessing
 from kerasnas.export.formats import export_classifier
-from kerasnas.modalities.base import TextLimits
+from kerasnas.modalities.base import Reading, TextLimits
 from kerasnas.modalities.lookup import modality
 from kerasnas.modalities.table_columns import Column
 from kerasnas.modalities.tables import TableFront, Tables
@@ -46,6 +46,9 @@ def test_a_csv_file_of_numbers_and_categories_is_a_table(tmp_path):
     assert data.raw_shape == (2,) and data.input_shape == (3,)  # a number, and one of two colors
     assert set(np.unique(data.raw("train")[:, 1])) == {0.0, 1.0} and "60 rows, 2 columns" in data.notes[0]
     assert datasets.load(csv(tmp_path / "rows.csv", label=None), target=["color"]).classes == ("blue", "red")
+    shouted = csv(tmp_path / "rows.csv").rename(tmp_path / "ROWS.CSV")
+    assert datasets.load(shouted).input_shape == (3,)
+    assert len(data.modality.from_paths([shouted], Reading((2,)))[0]) == ROWS
 
 
 def test_the_task_follows_from_the_target(tmp_path):
