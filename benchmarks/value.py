@@ -31,6 +31,7 @@ The contenders are
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
   of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
   `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
+- `alone_conv_deep` (or any network of the bundled portfolio): that network alone, from drawn weights;
 - `of_images`: `drawn` from the bundled weights that learned images; `shifted`: `drawn` without other augmentations than
   shifts; `drawn_shifted`: that without a learned start;
 - `svm`: PCA with a support vector machine; `minirocket`: the linear model of random kernels that stands beside networks
@@ -94,6 +95,7 @@ CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_sea
 CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
 CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single", "plain_first"]
+CONTENDERS += [f"alone_{name}" for name in contenders.PLANS]
 CONTENDERS += ["of_images", "shifted", "drawn_shifted", "minirocket"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
 
@@ -147,10 +149,13 @@ def draw(y, shots, seed):
 
 
 # One run ----------------------------------------------------------------------------------------------------
-def run_race(arrays, minutes, seed, *flags):
-    """`kerasnas search`: its test accuracy, and what its records say."""
+def run_race(arrays, minutes, seed, *flags, network=""):
+    """`kerasnas search`, of one network alone if it is named: its test accuracy, and what its records say."""
     with tempfile.TemporaryDirectory() as folder:
         data = skeleton.save(Path(folder, "data.npz"), arrays)
+        if network:
+            contenders.plan_of(network, arrays).save(Path(folder, f"{network}.json"))
+            flags = "--initializer=none", "--candidates=1", f"--genotypes={folder}/{network}.json"
         given = f"--dataset={data}", f"--cpu_minutes={minutes}", f"--seed={seed}"
         result = skeleton.search(Path(folder, "run"), *given, *flags)
         start = time.process_time()
@@ -207,9 +212,10 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
         flash, memory = (round(needed / 2, 3) for needed in contenders.device_needs(arrays))
         record |= {"max_flash_kb": flash, "max_ram_kb": memory}
         flags = [f"--max_flash_kb={flash}", f"--max_ram_kb={memory}", *flags]
-    before = clock() if contender in (*RACES, "autokeras") else 0.0  # they run in a process of their own
-    if contender in RACES:
-        found, more = run_race(arrays, minutes, seed, *flags)
+    alone = contender.removeprefix("alone_") if contender.startswith("alone_") else ""
+    before = clock() if contender in (*RACES, "autokeras") or alone else 0.0  # they run in a process of their own
+    if contender in RACES or alone:
+        found, more = run_race(arrays, minutes, seed, *flags, network=alone)
     elif contender == "autokeras":
         found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
     elif contender in ("probe", "whole", "two_phases"):

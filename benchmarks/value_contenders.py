@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import skeleton
 
+PLANS = ["vgg_3x3", "residual_pool", "conv_deep", "channels_vgg", "quarters_vgg"]  # that races compare most often
 FLIPS = {  # what a person who knows the data would do
     "ants_bees": ("flip",),
     "bccd_cells": ("flip", "flip_vertical"),
@@ -280,6 +281,16 @@ def run_random_networks(name, arrays, seconds, seed):
         for key, value in costs(model).items():
             found[key].append(value)
     return float(np.mean(found["each"])), {"best": max(found["each"]), **found}
+
+
+def plan_of(name, arrays):
+    """The genotype of a network of the bundled portfolio for data of this shape."""
+    from kerasnas.racing.portfolio import known_plans, named_networks
+    from kerasnas.spaces import MacroSpace
+
+    x, _, _, _, shape, classes = scaled(arrays)
+    division = known_plans()[name].get("division", "whole")
+    return named_networks(MacroSpace.for_data(shape, classes, len(x), divisions=(division,)))[name]
 
 
 def scaled_network(most, arrays, seed):

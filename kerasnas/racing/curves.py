@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-USUAL, _STRENGTH = 0.1, 1.0  # exponent of the power law on other data; in doublings of the time
+USUAL, BEGUN, TUNED = 0.13, 0.17, 0.15  # exponents of the power law on other data: weights drawn, learned, tuned
+_STRENGTH = 1.0  # of the usual exponent, in doublings of the time
 _MOST = 1.0
 _BENT = 0.5  # of the last exponent, that the next ones have: curves bend (with 0.75, ends were 1 to 4 points too high)
 _NOISE = 100.0  # samples with which the noise of a measured exponent is as large as what its curve's bends make of it
@@ -29,7 +30,7 @@ def extrapolated(
         early, late: scores, at best 1, the second after `doublings` more of the time.
         doublings: of the time, between both.
         doublings_left: of the time, from then to the end.
-        usual: exponent of such curves on other data. Defaults to 0.1.
+        usual: exponent of such curves on other data. Defaults to `USUAL`.
         samples: that the scores are means of. Defaults to infinity.
 
     Example:

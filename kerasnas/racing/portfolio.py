@@ -16,6 +16,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.parts import RUNS
+from kerasnas.racing.curves import BEGUN, USUAL
 from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.macro import WHOLE, MacroSpace
@@ -36,6 +37,7 @@ class Candidate:
         learning_rate: that it is trained with. Defaults to 0: the recipe's.
         warmup: steps in which its learning rate rises. Defaults to 50.
         batch_size: samples of its batches, at most. Defaults to 0: the race's.
+        exponent: of its learning curve on other data, see `kerasnas.racing.curves`. Defaults to that of most networks.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Candidate:
     learning_rate: float = 0.0
     warmup: int = WARMUP
     batch_size: int = 0
+    exponent: float = USUAL
 
 
 T = TypeVar("T")
@@ -97,7 +100,9 @@ def portfolio(
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
     known = [*(_initialized(*initialized, known) if initialized else []), *known[:place], *front, *known[place:]]
-    known = _distinct([*known[:1], *_known(space, allowed, divided=True), *known[1:]])
+    if divided := _known(space, allowed, divided=True):  # exponents were learned from other images than of parts
+        known = [dataclasses.replace(candidate, exponent=USUAL) for candidate in known]
+    known = _distinct([*known[:1], *divided, *known[1:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
     candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
@@ -145,17 +150,17 @@ def _initialized(start: str, genotype: Genotype, known: Sequence[Candidate]) -> 
     """The candidate that begins from an initialization, and the same network without."""
     drawn = Candidate(f"plain-{start}", genotype, "default")
     drawn = next((candidate for candidate in known if candidate.genotype == genotype), drawn)
-    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start), drawn]
+    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start, exponent=BEGUN), drawn]
 
 
 @functools.cache
 def known_plans() -> dict[str, dict[str, Any]]:
-    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, and division and place if any.
+    """Return the bundled portfolio: name -> stem, width, blocks, halving, depths, and what else is known, if anything.
 
     Example:
 
     >>> sorted(next(iter(known_plans().values())))
-    ['blocks', 'depths', 'halving', 'stem', 'width']
+    ['blocks', 'depths', 'exponent', 'halving', 'stem', 'width']
     """
     text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
     return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
@@ -206,7 +211,8 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
             if genotype is not None:
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                found.append(Candidate(own, genotype, "default" if narrow else kind))
+                exponent = plan.get("exponent", USUAL)
+                found.append(Candidate(own, genotype, "default" if narrow else kind, exponent=exponent))
     return candidates
 
 

@@ -10,7 +10,7 @@ import pytest
 from kerasnas.callbacks.stopping import NonFiniteError
 from kerasnas.intervals import paired_difference
 from kerasnas.modalities.lazy_images import even_batch
-from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.curves import TUNED, extrapolated
 from kerasnas.racing.entrants.contestant import Contestant
 from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race import challenge, stage
@@ -117,6 +117,7 @@ def test_a_start_that_sees_what_counts_wins_and_gets_the_rest_of_the_time(tmp_pa
     (start,) = found["starts"]
     assert start["licence"] == "MIT" and len(start["stages"]) == 5
     assert one.entries[found["winner"]]["batch_size"] == challenge.BATCH
+    assert one.entries[found["winner"]]["exponent"] == TUNED
     assert set(augmented[1:]) == {tuple(found["augment"])} and found["augment"][0] == "shift"  # but for the scout's
     (frozen,), (tuned,) = ([name for name in one.entries if name.endswith(end)] for end in ("_frozen", "_tuned"))
     error = paired_difference(one.scores(tuned, -1), one.scores(frozen, -1))[1]
@@ -433,6 +434,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
     )
     assert expected_end(one, entry) == pytest.approx(expected)
     assert expected_end(one, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
+    assert (expected_end(one, {**entry, "exponent": 0.4}) > expected + 0.01) is (doublings > 0)  # of other such curves
     assert (expected_end(one, {**entry, "batch_size": 32}) > expected) is (doublings < 5)  # epochs of more steps
 
 

@@ -1,8 +1,11 @@
 """Who takes part in a race, and in which order."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from kerasnas.racing.curves import BEGUN, USUAL
 from kerasnas.racing.portfolio import known_plans, portfolio
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
@@ -32,11 +35,19 @@ def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_s
     space, known = MacroSpace(divisions=("whole", *divisions)), portfolio(SPACE, 12)
     first, *others = portfolio(space, 12)
     divided, others = others[: len(names)], others[len(names) :]
-    assert first == known[0] and [one.name for one in divided] == names
+    assert first == dataclasses.replace(known[0], exponent=USUAL) and [one.name for one in divided] == names
     assert [space.assignment(one.genotype)["division"] for one in divided] == divisions
     assert others[:8] == known[1:9] and not set(names) & {candidate.name for candidate in known}
     begun = portfolio(space, 5, initialized=("start", first.genotype))
     assert [one.name for one in begun[: 2 + len(names)]] == ["vgg_3x3@start", *names, "vgg_3x3"]
+    assert {one.exponent for one in begun} == {USUAL}  # how curves go on was learned from other images
+
+
+def test_how_their_curves_go_on_was_learned_from_other_data():
+    begun, drawn, other, *_ = portfolio(SPACE, 5, initialized=("start", SPACE.references()["vgg_3x3"]))
+    assert [one.exponent for one in (begun, drawn, other)] == [BEGUN, 0.4, USUAL]
+    within = portfolio(SPACE, 12, allowed=lambda genotype: genotype != drawn.genotype)
+    assert [one.exponent for one in within if one.name.startswith("vgg_3x3_w")] == [0.4]
 
 
 def test_the_users_own_follow_the_best_known_and_are_never_cut():

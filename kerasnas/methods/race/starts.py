@@ -15,6 +15,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.shelf import initializer_names, initializer_record, load_initializer
+from kerasnas.methods.race.limits import Build
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities.decoding import LONGEST
 from kerasnas.modalities.lazy_images import predicted
@@ -34,7 +35,6 @@ AUTO, NONE = "auto", "none"
 _LEAST, _MOST, _PIXELS = 60, 500, 1_250_000  # samples that a linear model is fitted to; pixels of all of them
 _SURE = 2.0  # standard errors by which it has to be ahead
 _BATCH = 100
-Build = Callable[[Genotype], keras.Model]
 
 
 def find_start(

@@ -17,6 +17,7 @@ from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype, as_entry
 from kerasnas.networks.precision import FLOAT32
+from kerasnas.racing.curves import USUAL
 from kerasnas.racing.entrants.contestant import WARMUP, Contestant
 from kerasnas.racing.entrants.slices import network_of
 from kerasnas.racing.portfolio import Candidate
@@ -60,6 +61,7 @@ class Contestants:
         entry: dict[str, Any] = {"kind": candidate.kind, "rungs": [], "outcome": ""}
         recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
+        recipe |= {"exponent": candidate.exponent} if candidate.exponent != USUAL else {}
         entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": as_entry(candidate.genotype)}
 

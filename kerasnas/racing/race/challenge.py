@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas.intervals import paired_difference, standard_error
-from kerasnas.racing.curves import extrapolated
+from kerasnas.racing import curves
 from kerasnas.racing.entrants.contestant import TRACED
 from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS
@@ -164,9 +164,8 @@ def _enter(field: Field, probe: dict[str, Any], tuned: int) -> str:
     modes, name = (FROZEN,) * (STAGES - tuned) + (TUNED,) * tuned, _name(probe, tuned)
     if name not in field.entries:
         genotype = field.prober.space.network(probe["start"], probe["size"], modes, probe["head"])
-        start = probe["start"]
-        recipe: dict[str, Any] = {"initializer": start, "warmup": _WARMUP, "batch_size": BATCH}
-        field.contestants.enter(Candidate(name, genotype, "pretrained", **recipe))
+        recipe: dict[str, Any] = {"warmup": _WARMUP, "batch_size": BATCH, "exponent": curves.TUNED}
+        field.contestants.enter(Candidate(name, genotype, "pretrained", probe["start"], **recipe))
         field.entries[name]["curve"] = [{"steps": 0, "accuracy": probe["score"]}]
     return name
 
@@ -195,7 +194,7 @@ def _tunable(field: Field, probe: dict[str, Any]) -> int:
     if probe["head"] == COMPARED:
         return 0
     first = field.entries[field.progress["first"]]
-    hoped = extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
+    hoped = curves.extrapolated(probe["score"], probe["score"], 0, -math.log2(SLICE), usual=_HOPED)
     least = _LEAST_STEPS * BATCH * probe["pace"]  # for each pass
     left = field.budget.left() - FINISH_SECONDS - SLICE * field.budget.seconds
     if not first["outcome"] and hoped <= expected_end(field, first):

@@ -14,7 +14,6 @@ from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.rungs import advancing
 
-_TUNED = 0.15  # exponent of the curve of a pretrained network that is tuned
 _EPOCHS = 100  # after which few samples teach no more
 
 
@@ -33,7 +32,8 @@ def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]
 def expected_end(field: Field, entry: dict[str, Any]) -> float:
     """Return the score that a network is expected to end with, if it gets what is left of the budget.
 
-    By the last two looks at it; where there is one, by curves of other networks. Less its handicap, if it has one.
+    By the last two looks at it and its kind's curves on other data; by these alone where there is one. Less its
+    handicap, if it has one.
     """
     curve = entry["curve"]
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
@@ -42,11 +42,12 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     late = learned[-1]
     most = max(late["steps"], most_steps(field, entry))
     left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
+    usual = entry.get("exponent", USUAL)
     if len(learned) < 2:  # a tuned network is worse at first than as it was
-        end = extrapolated(best, best, 0, left, usual=_TUNED if curve[0]["steps"] == 0 else USUAL)
+        end = extrapolated(best, best, 0, left, usual)
     else:
-        doublings = math.log2(late["steps"] / learned[-2]["steps"])
-        end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, samples=len(field.held_out[0]))
+        doublings, samples = math.log2(late["steps"] / learned[-2]["steps"]), len(field.held_out[0])
+        end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, usual, samples)
     return end - entry.get("handicap", 0.0)
 
 
