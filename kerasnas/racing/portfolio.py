@@ -16,7 +16,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.parts import RUNS
-from kerasnas.racing.curves import BEGUN, USUAL
+from kerasnas.racing.curves import USUAL
 from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.macro import WHOLE, MacroSpace
@@ -150,7 +150,7 @@ def _initialized(start: str, genotype: Genotype, known: Sequence[Candidate]) -> 
     """The candidate that begins from an initialization, and the same network without."""
     drawn = Candidate(f"plain-{start}", genotype, "default")
     drawn = next((candidate for candidate in known if candidate.genotype == genotype), drawn)
-    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start, exponent=BEGUN), drawn]
+    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start), drawn]
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kerasnas.racing.curves import BEGUN, USUAL
+from kerasnas.racing.curves import USUAL
 from kerasnas.racing.portfolio import known_plans, portfolio
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
@@ -45,9 +45,9 @@ def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_s
 
 def test_how_their_curves_go_on_was_learned_from_other_data():
     begun, drawn, other, *_ = portfolio(SPACE, 5, initialized=("start", SPACE.references()["vgg_3x3"]))
-    assert [one.exponent for one in (begun, drawn, other)] == [BEGUN, 0.4, USUAL]
+    assert [one.exponent for one in (begun, drawn, other)] == [USUAL, 0.44, USUAL]
     within = portfolio(SPACE, 12, allowed=lambda genotype: genotype != drawn.genotype)
-    assert [one.exponent for one in within if one.name.startswith("vgg_3x3_w")] == [0.4]
+    assert [one.exponent for one in within if one.name.startswith("vgg_3x3_w")] == [0.44]
 
 
 def test_the_users_own_follow_the_best_known_and_are_never_cut():
