@@ -425,8 +425,9 @@ def test_curves_are_extrapolated_as_far_as_they_bend():
 
 
 @pytest.mark.parametrize(("samples", "doublings"), [(6400, 5), (640, 3), (64, 0)])
-def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samples, doublings):
-    entry = {"curve": [{"steps": 64, "accuracy": 0.5}, {"steps": 128, "accuracy": 0.6}], "step_seconds": 0.1}
+def test_a_network_that_began_from_learned_weights_and_saw_few_samples_often_learns_no_more(samples, doublings):
+    drawn = {"curve": [{"steps": 64, "accuracy": 0.5}, {"steps": 128, "accuracy": 0.6}], "step_seconds": 0.1}
+    entry = {**drawn, "initializer": "start"}
     left = 0.1 * 31 * 128 + FINISH_SECONDS
     one = field(samples=(samples, 100), batch_size=64, left=lambda: left, progress={})
     expected = extrapolated(
@@ -434,6 +435,7 @@ def test_a_network_that_has_seen_few_samples_often_learns_no_more_from_them(samp
     )
     assert expected_end(one, entry) == pytest.approx(expected)
     assert expected_end(one, {**entry, "handicap": 0.01}) == pytest.approx(expected - 0.01)
+    assert expected_end(one, drawn) == pytest.approx(extrapolated(0.5, 0.6, 1, 5, samples=100))
     assert (expected_end(one, {**entry, "exponent": 0.4}) > expected + 0.01) is (doublings > 0)  # of other such curves
     assert (expected_end(one, {**entry, "batch_size": 32}) > expected) is (doublings < 5)  # epochs of more steps
 

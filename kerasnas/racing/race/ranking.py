@@ -39,9 +39,10 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
     if not learned:
         return best
-    late = learned[-1]
-    most = max(late["steps"], most_steps(field, entry))
-    left = math.log2(min(late["steps"] + _steps_left(field, entry), most) / late["steps"])
+    late, last = learned[-1], learned[-1]["steps"] + _steps_left(field, entry)
+    if entry.get("initializer"):
+        last = min(last, max(late["steps"], most_steps(field, entry)))
+    left = math.log2(last / late["steps"])
     usual = entry.get("exponent", USUAL)
     if len(learned) < 2:  # a tuned network is worse at first than as it was
         end = extrapolated(best, best, 0, left, usual)
@@ -52,7 +53,7 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
 
 
 def most_steps(field: Field, entry: dict[str, Any]) -> int:
-    """Return the steps after which a network learns no more from the samples of a race."""
+    """Return the steps after which a network that begins from learned weights learns no more from a race's samples."""
     samples = len(field.data[0])
     return _EPOCHS * samples // field.batch_size_for(samples, entry)
 
