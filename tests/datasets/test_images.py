@@ -92,6 +92,18 @@ def test_unknown_name_says_the_nearest_and_that_a_path_would_do():
     assert "Received: 'cifar-10'" in str(error.value)
 
 
+def test_a_named_dataset_is_of_its_own_task():
+    with pytest.raises(ValueError, match=r"`task`. Expected 'classification', which this dataset is of"):
+        load("fashion_mnist_mini", task="regression")
+
+
+def test_arrays_do_not_say_what_was_found_in_files(tmp_path):
+    x, y = np.zeros((4, 8, 8, 1), np.uint8), np.arange(4) % 2
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, left_out=y, traits=np.arange(9))
+    data = load(tmp_path / "x.npz")
+    assert not data.left_out and data.traits is None
+
+
 def test_a_file_of_another_kind_is_no_dataset(tmp_path):
     (tmp_path / "data.txt").write_text("1,2")
     with pytest.raises(ValueError, match="a file of another kind"):
