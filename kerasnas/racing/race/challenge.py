@@ -14,7 +14,7 @@ from kerasnas.racing.entrants.contestants import packed
 from kerasnas.racing.entrants.slices import FAILURES, FINISH_SECONDS
 from kerasnas.racing.portfolio import Candidate
 from kerasnas.racing.race.field import Field
-from kerasnas.racing.race.ranking import expected_end, most_steps
+from kerasnas.racing.race.ranking import expected_end
 from kerasnas.starts.adapted import FROZEN, TUNED
 from kerasnas.starts.base import STAGES, StartError
 from kerasnas.starts.heads import COMPARED
@@ -30,6 +30,7 @@ _WHOLE = 0.25  # the same, where that teaches it all there is to learn
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _TIE = 0.005  # score by which the first candidate, thirty times smaller than a challenger, may be behind
+_EPOCHS = 100  # in which few samples teach what they can
 _DOUBT = 0.5  # standard errors by which it has to be ahead
 _FEW = 8  # images of each class, below which last stages alone are not tuned
 _WORSE = 2.0  # standard errors by which larger images have to be worse
@@ -213,7 +214,8 @@ def _continue(field: Field) -> None:
     entry = field.entries[name]
     if entry["outcome"]:
         return
-    share, step, most = _TWICE, entry["step_seconds"] / field.budget.seconds, most_steps(field, entry)
+    share, step, samples = _TWICE, entry["step_seconds"] / field.budget.seconds, len(field.data[0])
+    most = _EPOCHS * samples // field.batch_size_for(samples, entry)
     if most > steps and most * step <= _WHOLE:
         steps, share = most, _WHOLE
     try:

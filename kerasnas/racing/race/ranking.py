@@ -14,8 +14,6 @@ from kerasnas.racing.entrants.slices import FINISH_SECONDS
 from kerasnas.racing.race.field import Field
 from kerasnas.racing.rungs import advancing
 
-_EPOCHS = 100  # after which few samples teach no more
-
 
 def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]:
     """Return the best of `names`, at most `number`, as far as rung `index` tells; their expected ends are recorded."""
@@ -39,23 +37,14 @@ def expected_end(field: Field, entry: dict[str, Any]) -> float:
     best, learned = max(point["accuracy"] for point in curve), [point for point in curve if point["steps"]]
     if not learned:
         return best
-    late, last = learned[-1], learned[-1]["steps"] + _steps_left(field, entry)
-    if entry.get("initializer"):
-        last = min(last, max(late["steps"], most_steps(field, entry)))
-    left = math.log2(last / late["steps"])
-    usual = entry.get("exponent", USUAL)
+    late, usual = learned[-1], entry.get("exponent", USUAL)
+    left = math.log2(1 + _steps_left(field, entry) / late["steps"])
     if len(learned) < 2:  # a tuned network is worse at first than as it was
         end = extrapolated(best, best, 0, left, usual)
     else:
         doublings, samples = math.log2(late["steps"] / learned[-2]["steps"]), len(field.held_out[0])
         end = extrapolated(learned[-2]["accuracy"], late["accuracy"], doublings, left, usual, samples)
     return end - entry.get("handicap", 0.0)
-
-
-def most_steps(field: Field, entry: dict[str, Any]) -> int:
-    """Return the steps after which a network that begins from learned weights learns no more from a race's samples."""
-    samples = len(field.data[0])
-    return _EPOCHS * samples // field.batch_size_for(samples, entry)
 
 
 def _steps_left(field: Field, entry: dict[str, Any]) -> float:
