@@ -30,7 +30,7 @@ _WHOLE = 0.25  # the same, where that teaches it all there is to learn
 _LEAST_STEPS = 100  # of whole batches, also where few samples make small ones: before that, a network is worse
 _WARMUP = 10  # steps: these weights are no longer far from where they will be
 _TIE = 0.005  # score by which the first candidate, thirty times smaller than a challenger, may be behind
-_EPOCHS = 100  # in which few samples teach what they can
+_EPOCHS = 100  # in which few samples teach most of what they can
 _DOUBT = 0.5  # standard errors by which it has to be ahead
 _FEW = 8  # images of each class, below which last stages alone are not tuned
 _WORSE = 2.0  # standard errors by which larger images have to be worse
@@ -208,7 +208,7 @@ def _continue(field: Field) -> None:
     """Train the first candidate for twice as long as its scouting took, if that is no more than the others get.
 
     Its curve bends: from the last doubling of the time, and not from the one before, the next ones follow. Where it
-    learns all that few samples teach in little more time, it is trained to that end: nothing is extrapolated then.
+    learns most of what few samples teach in little more time, it is trained that far: little is extrapolated then.
     """
     name, steps = field.progress["first"], 2 * field.progress["steps"]
     entry = field.entries[name]
