@@ -37,7 +37,7 @@ PAGES = {
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
             *("value_time", "value_trainings", "value_regret"),
             *("value_parts", "value_products", "value_lines", "value_tiles", "value_tiles_long", "value_random"),
-            *("headroom", "headroom_batch"),
+            *("value_alone", "curves", "curves_choices", "headroom", "headroom_batch"),
         ),
     ),
     "texts_and_series": Page(
