@@ -128,7 +128,8 @@ def main():
         table.add([kind, len(domains), len(own), learned(own), spread, errors(own, lambda one: ONE), own_errors])
     code, runs = ["kerasnas/racing/curves.py"], [vars(one) for one in networks]
     arguments.runs = "benchmarks/results/value_*.json"
-    tracked.record(arguments, table.rows, code=code, runs=runs, question=__doc__.splitlines()[0])
+    question = "How do learning curves of a race go on, by kind of network?"
+    tracked.record(arguments, table.rows, code=code, runs=runs, question=question)
     print()
     table, kinds = (
         tracked.Table(["data", "trained alone", "early leader", "0.1 for all", "own where it pays"]),
@@ -147,7 +148,8 @@ def main():
         ends = ", ".join(f"{one.kind} {100 * one.end:.1f}" for one in sorted(own, key=lambda one: -one.end))
         table.add([name, ends, *regrets])
     alone = [vars(one) for one in networks if one.alone]
-    tracked.record(arguments, table.rows, code=code, runs=alone, part="choices", question="Whom would a race train?")
+    question = "And whom would a race train by that?"
+    tracked.record(arguments, table.rows, code=code, runs=alone, part="choices", question=question)
 
 
 if __name__ == "__main__":
