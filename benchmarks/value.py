@@ -31,7 +31,7 @@ The contenders are
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
   of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
   `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
-- `alone_conv_deep` (or any network of the bundled portfolio): that network alone, from drawn weights;
+- `alone_conv_deep`, and others of the bundled portfolio: that network alone, from drawn weights;
 - `of_images`: `drawn` from the bundled weights that learned images; `shifted`: `drawn` without other augmentations than
   shifts; `drawn_shifted`: that without a learned start;
 - `svm`: PCA with a support vector machine; `minirocket`: the linear model of random kernels that stands beside networks

@@ -23,7 +23,7 @@ from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_FOUND = ("left_out", "traits")  # by whoever reads files of samples, and by no one else
+_FOUND = ("files_train", "files_test", "left_out", "traits")  # by whoever reads files of samples, and by no one else
 
 
 @checks.arguments(cache_dir=checks.path, limits=TextLimits, modality=Modality, longest=checks.size)
@@ -195,7 +195,7 @@ def _registered(name: str, cache_dir: str | os.PathLike | None, task: str) -> Da
     """Return a dataset of `DATASETS`."""
     data = DATASETS[name](cache_dir)
     if not isinstance(data, Dataset):
-        raise TypeError(f"The factory of dataset '{name}' must return an Dataset. Received: {data!r}")
+        raise TypeError(f"The factory of dataset '{name}' must return a Dataset. Received: {data!r}")
     if task not in ("auto", data.task.name):
         raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
     return data

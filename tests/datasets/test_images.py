@@ -78,7 +78,7 @@ def test_users_register_their_own():
         DATASETS.unregister("mine")
     DATASETS.register("wrong", lambda cache_dir: None)
     try:
-        with pytest.raises(TypeError, match=r"dataset 'wrong' must return an Dataset. Received: None"):
+        with pytest.raises(TypeError, match=r"dataset 'wrong' must return a Dataset. Received: None"):
             load("wrong")
     finally:
         DATASETS.unregister("wrong")
@@ -99,9 +99,10 @@ def test_a_named_dataset_is_of_its_own_task():
 
 def test_arrays_do_not_say_what_was_found_in_files(tmp_path):
     x, y = np.zeros((4, 8, 8, 1), np.uint8), np.arange(4) % 2
-    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, left_out=y, traits=np.arange(9))
+    found = {"left_out": y, "traits": np.arange(9), "files_train": np.array(["a"] * 4)}
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, **found)
     data = load(tmp_path / "x.npz")
-    assert not data.left_out and data.traits is None
+    assert not data.left_out and data.traits is None and not data.files["train"]
 
 
 def test_a_file_of_another_kind_is_no_dataset(tmp_path):
