@@ -25,7 +25,7 @@ import numpy as np
 import skeleton
 import tracked
 
-from kerasnas.racing.curves import extrapolated
+from kerasnas.racing.curves import USUAL, extrapolated
 
 SAME = {  # sets of one domain
     **dict.fromkeys(("bccd_cells", "chula_rbc"), "cells"),
@@ -35,7 +35,7 @@ SAME = {  # sets of one domain
     **dict.fromkeys(("notmnist", "fashion_mnist_mini"), "grey images"),
 }
 OF_PARTS = {"addnist", "multnist", "cifartile", "language", "gutenberg"}
-ONE, HELD_OUT = 0.1, 400  # exponent of all; samples that early scores are means of, in most of these races
+HELD_OUT = 400  # samples that early scores are means of, in most of these races
 PAYING = 1.0  # point by which a kind's own exponent has to be nearer, to be used
 EXPONENTS = np.arange(0, 0.81, 0.01)
 
@@ -93,15 +93,15 @@ def learned(networks):
 def without(networks, domain):
     """Return the exponent learned from other domains; that of all where there are fewer than two."""
     others = [one for one in networks if one.domain != domain]
-    return learned(others) if len(by("domain", others)) > 1 else ONE
+    return learned(others) if len(by("domain", others)) > 1 else USUAL
 
 
 def paying(networks, domain):
     """Return the exponent learned from other domains if there, each left out in turn, it is nearer by a point."""
     others = [one for one in networks if one.domain != domain]
     left_out = {name: without(others, name) for name in by("domain", others)}
-    gain = errors(others, lambda one: ONE) - errors(others, lambda one: left_out[one.domain])
-    return without(others, domain) if gain >= PAYING else ONE
+    gain = errors(others, lambda one: USUAL) - errors(others, lambda one: left_out[one.domain])
+    return without(others, domain) if gain >= PAYING else USUAL
 
 
 def errors(networks, exponent):
@@ -125,22 +125,20 @@ def main():
         left_out = {domain: without(own, domain) for domain in domains}
         spread = f"{min(left_out.values()):.2f} to {max(left_out.values()):.2f}"
         own_errors = errors(own, lambda one, found=left_out: found[one.domain])
-        table.add([kind, len(domains), len(own), learned(own), spread, errors(own, lambda one: ONE), own_errors])
+        table.add([kind, len(domains), len(own), learned(own), spread, errors(own, lambda one: USUAL), own_errors])
     code, runs = ["kerasnas/racing/curves.py"], [vars(one) for one in networks]
     arguments.runs = "benchmarks/results/value_*.json"
     question = "How do learning curves of a race go on, by kind of network?"
     tracked.record(arguments, table.rows, code=code, runs=runs, question=question)
     print()
-    table, kinds = (
-        tracked.Table(["data", "trained alone", "early leader", "0.1 for all", "own where it pays"]),
-        by("kind", networks),
-    )
+    table = tracked.Table(["data", "trained alone", "early leader", "0.1 for all", "own where it pays"])
+    kinds = by("kind", networks)
     for name, own in by("set", [one for one in networks if one.alone]).items():
         if len(own) < 2:
             continue
         choices = {
             "leader": lambda one: one.looks[-1][1],
-            "one": lambda one: one.expected(ONE),
+            "one": lambda one: one.expected(USUAL),
             "own": lambda one: one.expected(paying(kinds[one.kind], one.domain)),
         }
         best = max(one.end for one in own)

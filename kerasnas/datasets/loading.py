@@ -22,6 +22,7 @@ from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import all_modalities, of_arrays
 from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
 
+_Found = tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FOUND = ("files_train", "files_test", "left_out", "traits")  # by whoever reads files of samples, and by no one else
 
@@ -117,16 +118,17 @@ def load(
     target = checks.names("target", target, least=0)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
     source = None if named else _source_of(path)
-    if image_size is not None and not (source and source.resizes):
+    resizes, columns = (False, False) if source is None else (source.resizes, source.columns)
+    if image_size is not None and not resizes:
         raise ValueError(
             "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
             f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
         )
-    if target and not (source and source.columns):
+    if target and not columns:
         raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
-    if text_column and not (source and source.columns):
+    if text_column and not columns:
         raise ValueError(checks.invalid("text_column", "a column of a .csv file, or nothing", text_column))
-    if image_fit != FITS[0] and not (source and source.resizes):
+    if image_fit != FITS[0] and not resizes:
         expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
         raise ValueError(checks.invalid("image_fit", expected, image_fit))
     if named:
@@ -167,7 +169,7 @@ class _Asked(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """What reads a kind of path.
+    """A reader of a kind of path.
 
     Args:
         read: what was asked -> arrays, names of classes if it has any, and notes.
@@ -175,7 +177,7 @@ class _Source(NamedTuple):
         columns: whether it has columns with names. Defaults to False.
     """
 
-    read: Callable[[_Asked], tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]]
+    read: Callable[[_Asked], _Found]
     resizes: bool = False
     columns: bool = False
 
@@ -201,20 +203,20 @@ def _registered(name: str, cache_dir: str | os.PathLike | None, task: str) -> Da
     return data
 
 
-def _read_folder(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+def _read_folder(asked: _Asked) -> _Found:
     checks.one_of("task", asked.task, ("auto", CLASSIFICATION.name))
     return read_folder(asked.path, asked.reading, asked.seed, asked.cache, asked.modality)
 
 
-def _read_csv(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+def _read_csv(asked: _Asked) -> _Found:
     return read_csv(asked.path, asked.target, asked.task, asked.reading, asked.seed, asked.cache)
 
 
-def _read_archive(read: Callable[..., Any], asked: _Asked) -> Any:
+def _read_archive(read: Callable[..., _Found], asked: _Asked) -> _Found:
     return read(asked.path, asked.task, asked.seed)
 
 
-def _read_npz(asked: _Asked) -> tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]:
+def _read_npz(asked: _Asked) -> _Found:
     arrays = untrusted.read_arrays(asked.path)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:

@@ -112,11 +112,12 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> A
     """
     modality, name = classifier.modality, dataset or getattr(run.config, "dataset", "")
     read: dict[str, Any] = {}
+    table = Path(name).suffix.lower() == ".csv"
     if name not in DATASETS:
         read["modality"] = modality
-        if Path(name).is_dir() or Path(name).suffix.lower() == ".csv":
+        if Path(name).is_dir() or table:
             read |= modality.load_options(classifier.reading)
-    if Path(name).suffix.lower() == ".csv":
+    if table:
         target = classifier.classes if classifier.task.outputs_are_columns else getattr(run.config, "target", ())
         read["target"] = target
         read["text_column"] = getattr(run.config, "text_column", "")
