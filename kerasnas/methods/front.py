@@ -44,12 +44,12 @@ class FrontConfig(RaceConfig):
     )
     networks: int = setting(5, "Number of networks, the best one among them, which share the budget equally.", least=2)
 
-    def race(self, most: int = 0) -> RaceConfig:
-        """Return the settings of the race for one network, of at most so many parameters; 0 for those of the front."""
+    def race(self, **limits: float) -> RaceConfig:
+        """Return the settings of the race for one network, within these limits in place of the front's own."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(RaceConfig)}
         clock = "cpu_minutes" if self.cpu_minutes else "minutes"
         given[clock] = (getattr(self, clock) or DEFAULT_MINUTES) / self.networks
-        return RaceConfig(**{**given, "max_parameters": most or self.max_parameters})
+        return RaceConfig(**{**given, **limits})
 
     def budget(self, spent: float = 0.0) -> Any:
         """Return the budget of one network."""
@@ -60,7 +60,8 @@ class FrontMethod(RaceMethod):
     """Networks from the best to the smallest useful one, each a run of its own, exported and measured.
 
     The first is the run itself: every command takes its folder. The others are in `front/PARAMETERS`: races of networks
-    of at most so many parameters, in equal ratios from half of the first one's down to the smallest that would race.
+    of at most so many parameters, in equal ratios from half of the first one's down to the smallest that would race,
+    and of no more flash and memory than the network before them.
     """
 
     name, words, settings, option = "front", "a front", FrontConfig, "front"
@@ -91,7 +92,7 @@ class FrontMethod(RaceMethod):
             context.progress(f"Front: the best network of at most {most:,} parameters.")
             place = f"{FRONT}/{most}"
             try:
-                context.keep(_raced, place, config.race(most), context.progress)
+                context.keep(_raced, place, config.race(max_parameters=most, **_device(found[-1])), context.progress)
             except ValueError as error:  # such as no network within all of the limits
                 context.progress(f"  None: {error}")
                 continue
@@ -139,6 +140,12 @@ def recommended(networks: list[dict[str, Any]]) -> int:
         return difference <= error
 
     return networks.index(min(filter(near, networks), key=lambda one: one["parameters"]))
+
+
+def _device(network: Mapping[str, Any]) -> dict[str, float]:
+    """Return as limits what a network takes of a device; none where that is not known."""
+    costs = {"max_flash_kb": "flash", "max_ram_kb": "memory"}
+    return {limit: network[cost] / 1000 for limit, cost in costs.items() if cost in network}
 
 
 def _raced(folder: Path, place: str, config: RaceConfig, log: Any) -> None:

@@ -26,7 +26,7 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
         minutes=3.0, max_ram_kb=64.0, seed=3, max_parameters=50_000, test_time_augmentation=False, ensemble=1
     )
     assert config.race() == one and not config.test_time_augmentation
-    assert config.race(900) == dataclasses.replace(one, max_parameters=900)
+    assert config.race(max_parameters=900) == dataclasses.replace(one, max_parameters=900)
     assert config.budget().seconds == 180 and FrontConfig(networks=5).budget().seconds == 60
     assert (
         FrontConfig(cpu_minutes=6.0, networks=3).race().cpu_minutes == 2 and FrontConfig(cpu_minutes=6.0).budget().cpu
@@ -82,6 +82,9 @@ def test_a_front_resumes_with_the_network_that_is_missing_and_ends_in_a_table_an
     first, second = Stages(folder).stage("front")["networks"]
     assert first["folder"] == "." and second["folder"] == f"front/{round(first['parameters'] / 2)}"
     assert second["parameters"] <= first["parameters"] / 2
+    settings = json.loads((folder / second["folder"] / "result.json").read_text())["settings"]
+    assert (settings["max_flash_kb"], settings["max_ram_kb"]) == (first["flash"] / 1000, first["memory"] / 1000)
+    assert second["flash"] <= first["flash"] and second["memory"] <= first["memory"]
     for one in (first, second):
         place = folder / one["folder"]
         result = json.loads((place / "result.json").read_text())

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
 import keras
 
 from kerasnas import checks, datasets
+from kerasnas.annotations import Log
 from kerasnas.companions.base import Companion
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Local
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import warm_start
-from kerasnas.methods import remembering
+from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.methods.assembly import divisions_of, make_space
+from kerasnas.methods.race.candidates import Candidates
 from kerasnas.methods.race.given import given_networks
 from kerasnas.methods.race.limits import Within, exceeding, limits
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import find_adaptations, find_start, initializer_of, seen_shape
+from kerasnas.methods.race.starts import find_adaptations, initializer_of, seen_shape
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.modalities.images import letters_in
 from kerasnas.networks.precision import AUTO
 from kerasnas.primitives.parts import LINES
-from kerasnas.racing.portfolio import Candidate, portfolio, widest
+from kerasnas.racing.portfolio import widest
 from kerasnas.racing.race.field import Small
 from kerasnas.racing.race.stage import Race
 from kerasnas.racing.symmetries import SYMMETRIES
 from kerasnas.runs.method import Context
 from kerasnas.spaces import SPACES, SearchSpace
-from kerasnas.starts import STARTS
+from kerasnas.starts import STARTS, AdaptationSpace
 from kerasnas.starts.adapted import resized
 from kerasnas.starts.probes import Prober
 from kerasnas.tasks.splits import split_samples
@@ -41,7 +42,6 @@ from kerasnas.training.recipe import TrainingRecipe
 # Chosen on CIFAR-10, traffic signs, blood cells and Fashion-MNIST, not on what docs/results/images.md reports.
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
 _MUON = 1000  # samples, below which networks learn by it: with more, in five minutes, it shows no gain over SGD
-_FEW, _FEW_RATE = 100, 0.02  # images, below which pretrained weights are trained at a rate of their own
 _SUITED = ("algorithm", "learning_rate", "weight_decay")  # of a recipe, that a space may have its own of
 _LETTER_EPOCHS = 100  # after which networks of letters learn no more: then they begin again, on all images
 _LEAST, _MOST_SMALL = 8, 16  # pixels of the sides of images in heats
@@ -95,67 +95,27 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     data, log = context.data, context.progress
     config = with_space(context.settings, data)
     assert context.budget is not None  # every race has one
-    budget = context.budget
     adaptations = find_adaptations(config, data, log)
     seen = seen_shape(config, data, adaptations)
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data, seen)
     given = given_networks(context, lambda model: exceeding(config)(model))
     own = {network.genotype: network for network in given.values()}
-    held_out = _held_out(config, len(data.x_train))
-    # With groups, the score has to be that of groups which the network has not seen.
-    first, second = split_samples(data.task, data.y_train, held_out, config.seed, data.groups)
-    learned, held = data.training(first), data.training(second)
-    if not all(part.any() for part in (*learned[2:], *held[2:])):
-        raise ValueError("The samples to learn from, or those held out, weigh nothing. Give more of them a weight.")
-    if line := data.task.unmeasured(data.y_train[second], data.classes, f"held-out {data.modality.plural}"):
-        log(line)
-    suited = "muon" if len(data.x_train) < _MUON else "sgd"
-    algorithm = suited if config.optimizer == AUTO else config.optimizer
-    recipe = dataclasses.replace(RECIPE, task=data.task, algorithm=algorithm)
+    learned, held = _split(config, data, log)
     most, share, parts = breadth(config, data)
     if parts:
         ways = " or ".join(parts).replace("_", " ")
         log(f"The {data.modality.plural} may better be read by {ways}: networks for that race first.")
     prober = None
-    if adaptations is not None:
-        prober = Prober(adaptations, data.input_shape, data.num_classes, data.task)
-        problem, adaptations = _limited(config, prober), prober.space
-        if problem:
-            prober = None
-            log(f"No pretrained network takes part: the smallest {problem}.")
+    if adaptations is not None and (prober := _prober(config, data, adaptations, log)):
+        adaptations = prober.space
     spaces = {one.name: one for one in (space, adaptations) if one is not None}
     space = spaces[space.name]  # with --space=adaptation, the one of the starts that were asked for
+    recipe = _recipe(config, data)
     build = Networks(spaces, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None, seen)
-    allowed, read = Within(config, space, data, build), cache(partial(initializer_of, config))
-
-    def initialize(name: str, model: keras.Model, *samples: Any) -> None:
-        if prober is not None and name in STARTS:
-            prober.begin(model, name, *samples)
-        else:
-            warm_start(model, read(name))
-
-    def candidates(number: int) -> list[Candidate]:
-        if not given and (problem := allowed.impossible()):
-            raise ValueError(problem)
-        genotypes = {name: network.genotype for name, network in given.items()}
-        earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
-        begun = find_start(config, space, data, build, log, allowed)
-        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
-        if not found:
-            raise ValueError(allowed.no_network())
-        if len(data.x_train) < _FEW:
-            found = [dataclasses.replace(one, learning_rate=_FEW_RATE) if one.initializer else one for one in found]
-        for one in found:
-            if one.initializer:
-                start = f"starts from the pretrained weights {one.initializer}"
-                log(f"{one.name} {start} (disable with --initializer=none).")
-        earlier.tell(found, log)
-        return found
-
     return Race(
         context.stages,
-        budget,
-        candidates,
+        context.budget,
+        Candidates(context, Within(config, space, data, build), build, given),
         build,
         learned,
         held,
@@ -165,7 +125,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         most=most + (len(given) if parts else 0),
         trainings=1 if limits(config) else config.ensemble,
         log=log,
-        initialize=initialize,
+        initialize=partial(_initialize, prober, cache(partial(initializer_of, config))),
         task=data.task,
         tolerant=space.tolerant and not set(parts) & set(LINES),  # a shifted line is another line
         executor=executor or Local(),
@@ -181,6 +141,45 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
         views=config.test_time_augmentation and not limits(config) and len(seen) == 3,
         test_samples=len(data.x_test),
     )
+
+
+def _initialize(
+    prober: Prober | None, read: Callable[[str], ReptileInitializer], name: str, model: keras.Model, *samples: Any
+) -> None:
+    """Begin a network with the weights of a name: of a pretrained network of other sources, or of an initializer."""
+    if prober is not None and name in STARTS:
+        prober.begin(model, name, *samples)
+    else:
+        warm_start(model, read(name))
+
+
+def _split(config: RaceConfig, data: datasets.Dataset, log: Log) -> tuple[Any, Any]:
+    """Return the training samples to learn from, and those that networks are compared on."""
+    held_out = _held_out(config, len(data.x_train))
+    # With groups, the score has to be that of groups which the network has not seen.
+    first, second = split_samples(data.task, data.y_train, held_out, config.seed, data.groups)
+    learned, held = data.training(first), data.training(second)
+    if not all(part.any() for part in (*learned[2:], *held[2:])):
+        raise ValueError("The samples to learn from, or those held out, weigh nothing. Give more of them a weight.")
+    if line := data.task.unmeasured(data.y_train[second], data.classes, f"held-out {data.modality.plural}"):
+        log(line)
+    return learned, held
+
+
+def _recipe(config: RaceConfig, data: datasets.Dataset) -> TrainingRecipe:
+    """Return how networks are compiled, by the optimizer of the settings or the one that suits so many samples."""
+    suited = "muon" if len(data.x_train) < _MUON else "sgd"
+    algorithm = suited if config.optimizer == AUTO else config.optimizer
+    return dataclasses.replace(RECIPE, task=data.task, algorithm=algorithm)
+
+
+def _prober(config: RaceConfig, data: datasets.Dataset, space: AdaptationSpace, log: Log) -> Prober | None:
+    """Return what tries pretrained networks, those within the limits; None where there are none, which is logged."""
+    prober = Prober(space, data.input_shape, data.num_classes, data.task)
+    if problem := _limited(config, prober):
+        log(f"No pretrained network takes part: the smallest {problem}.")
+        return None
+    return prober
 
 
 def _small(build: Networks) -> Small | None:
