@@ -16,7 +16,7 @@ from kerasnas.files import untrusted
 from kerasnas.files.storage import cache_folder
 from kerasnas.modalities import Modality
 from kerasnas.modalities.base import TextLimits
-from kerasnas.modalities.csv_labels import read_csv
+from kerasnas.modalities.csv_labels import CSV_FILES, read_csv
 from kerasnas.modalities.decoding import FITS, LONGEST, Reading
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import all_modalities, of_arrays
@@ -60,11 +60,11 @@ def load(
       take all of them as they are in the file.
       Labels are class numbers, or a table `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or
       `(samples, numbers)`.
-    - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
-      `path`, `file` or `filename`, or the first one; and of all others the labels of the image: names of classes or 0
-      and 1 for each label, or numbers. Where there is a column `text`, `sentence`, `review`, `comment` or `message` and
-      none of the former names, it holds texts, and no images are read. A column `split` says `train` or `test` (else
-      80/20), a column `group` what belongs together.
+    - a `.csv` or `.tsv` file whose first row has names, separated by commas, semicolons or tabs: a column of paths of
+      images, relative to the file, named `image`, `path`, `file` or `filename`, or the first one; and of all others the
+      labels of the image: names of classes or 0 and 1 for each label, or numbers. Where there is a column `text`,
+      `sentence`, `review`, `comment` or `message` and none of the former names, it holds texts, and no images are read.
+      A column `split` says `train` or `test` (else 80/20), a column `group` what belongs together.
     - a `.ts` file of series with classes (`@classLabel`) or numbers (`@targetLabel`), of one length or not. Of
       `NAME_TRAIN.ts` and `NAME_TEST.ts` in one folder, either names both, used as split; another one is split 80/20.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff|wav`, split 80/20, stratified, into training and test.
@@ -186,7 +186,8 @@ def _source_of(path: Path) -> _Source | None:
     """Return what reads a path; None if nothing does."""
     if path.is_dir():
         return _Source(_read_folder, resizes=True)
-    sources = {".npz": _Source(_read_npz), ".csv": _Source(_read_csv, resizes=True, columns=True)}
+    sources = {".npz": _Source(_read_npz)}
+    sources |= dict.fromkeys(CSV_FILES, _Source(_read_csv, resizes=True, columns=True))
     for modality in all_modalities():
         for suffix, read in modality.archives.items():
             sources[suffix] = _Source(functools.partial(_read_archive, read))

@@ -21,6 +21,7 @@ from kerasnas.drift.reference import check_watched, save_reference
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export.classifier import METADATA, Classifier, write_model
 from kerasnas.files import storage
+from kerasnas.modalities.csv_labels import CSV_FILES
 from kerasnas.runs.preset_folders import as_run
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -156,7 +157,7 @@ def _new_samples(
     if not paths:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     alone = os.fspath(paths[0]) if len(paths) == 1 else ""
-    if labels or alone in DATASETS or alone.lower().endswith((".npz", ".csv")):
+    if labels or alone in DATASETS or alone.lower().endswith((".npz", *CSV_FILES)):
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)

@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.datasets.dataset import DATASETS
 from kerasnas.export.classifier import METADATA, Classifier, load_classifier
+from kerasnas.modalities.csv_labels import CSV_FILES
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
 
@@ -112,7 +113,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> A
     """
     modality, name = classifier.modality, dataset or getattr(run.config, "dataset", "")
     read: dict[str, Any] = {}
-    table = Path(name).suffix.lower() == ".csv"
+    table = Path(name).suffix.lower() in CSV_FILES
     if name not in DATASETS:
         read["modality"] = modality
         if Path(name).is_dir() or table:

@@ -20,13 +20,14 @@ from kerasnas.annotations import Log
 from kerasnas.deployment.predictions import Prediction, classify, finished, predictions_of
 from kerasnas.export.classifier import Classifier
 from kerasnas.files import storage, untrusted
+from kerasnas.modalities.csv_labels import CSV_FILES
 from kerasnas.platforms import missing_extra
 from kerasnas.runs.preset_folders import preset_folder
 
 CARD, DOCKERFILE = "card.md", "Dockerfile"
 _MEGABYTE = 2**20
 _JSON = "application/json"
-_SUFFIXES = (".csv", ".npz", ".ts", ".txt")  # read by their name; what images and sounds are, their content says
+_SUFFIXES = (*CSV_FILES, ".npz", ".ts", ".txt")  # read by their name; what images and sounds are, their content says
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src blob:",

@@ -20,9 +20,12 @@ from kerasnas.tasks.base import recognizing, task_class
 from kerasnas.tasks.known import task_of
 from kerasnas.tasks.splits import split_samples
 
+CSV_FILES = (".csv", ".tsv")
+"""Suffixes of files of rows, whose values commas, semicolons or tabs separate."""
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
 PATH_COLUMNS = ("image", "path", "file", "filename")
 """Names of columns that hold texts, and paths of images."""
+_SEPARATORS = ",;\t"
 _DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4})([T ]\d{1,2}:\d{2}.*)?$")
 _SPLIT, _GROUP = "split", "group"
 _PARTS = ("train", "test")
@@ -172,12 +175,17 @@ def split_arrays(
 def read_columns(file: Path) -> dict[str, list[str]]:
     """Return the columns of a CSV file by the names in its first row.
 
+    Values are separated by commas, semicolons or tabs: by what the first row has most of. Where commas do not separate
+    them, they may be decimal points, which spreadsheets write so in many languages; such a column gets points.
+
     Raises:
         ValueError: for a file that is empty, not in UTF-8, or whose rows differ in length.
     """
     try:
         with open(file, encoding="utf-8-sig", newline="") as opened:
-            rows = [row for row in csv.reader(opened) if row]
+            separator = max(_SEPARATORS, key=opened.readline().count)
+            opened.seek(0)
+            rows = [row for row in csv.reader(opened, delimiter=separator) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"Expected a CSV file in UTF-8 ({error})") from None
     if len(rows) < 2:
@@ -187,7 +195,20 @@ def read_columns(file: Path) -> dict[str, list[str]]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise ValueError(f"Expected {len(header)} values in each row. Received: {len(row)} in row {number}")
-    return {name: [row[index].strip() for row in rows[1:]] for index, name in enumerate(header)}
+    columns = {name: [row[index].strip() for row in rows[1:]] for index, name in enumerate(header)}
+    return columns if separator == "," else {name: _with_points(values) for name, values in columns.items()}
+
+
+def _with_points(values: list[str]) -> list[str]:
+    """Return numbers with decimal commas as numbers with decimal points; other values as they are.
+
+    Example:
+
+    >>> _with_points(["1,5", "", "-2"]), _with_points(["1,5", "2, or 3"])
+    (['1.5', '', '-2'], ['1,5', '2, or 3'])
+    """
+    found = [value.replace(",", ".") for value in values]
+    return found if _numbers([value for value in found if value]) is not None else values
 
 
 def _labels(columns: Mapping[str, Sequence[str]], task: str) -> tuple[np.ndarray, tuple[str, ...], str]:

@@ -18,7 +18,7 @@ from kerasnas.companions.rows import BoostedRows, LinearRows, RowCompanion
 from kerasnas.modalities import table_columns
 from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import Columns, columns_of, label_names, labels_in
-from kerasnas.modalities.csv_labels import read_columns
+from kerasnas.modalities.csv_labels import CSV_FILES, read_columns
 from kerasnas.modalities.fronts import Front
 from kerasnas.modalities.parts import Parts
 from kerasnas.modalities.table_columns import CATEGORY, NUMBER, Column
@@ -170,7 +170,7 @@ class Tables(Modality):
         names: list[str] = []
         parts = []
         for path in map(Path, paths):
-            if not path.is_file() or path.suffix.lower() != ".csv":
+            if not path.is_file() or path.suffix.lower() not in CSV_FILES:
                 raise FileNotFoundError(f"Expected .csv files of rows. Received: {path}, which is none.")
             try:
                 parts.append(self.coded({name: np.array(values) for name, values in read_columns(path).items()}))

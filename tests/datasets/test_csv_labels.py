@@ -42,6 +42,19 @@ def test_rows_of_texts_are_numbered_as_in_the_file(tmp_path):
     assert data.names("test") == tuple(f"row {2 + int(text[4:])}" for text in data.raw_test)
 
 
+@pytest.mark.parametrize("suffix, separator", [("csv", ";"), ("csv", "\t"), ("tsv", "\t")])
+def test_a_spreadsheet_of_any_language_is_a_table(tmp_path, suffix, separator):
+    def table(name, separator, point):
+        rows = [("x", "note", "price"), *((f"{i}{point}5", f"a{point}{i % 3}", i % 2) for i in range(N))]
+        lines = [separator.join(f'"{value}"' for value in row) for row in rows]
+        (tmp_path / name).write_text("\n".join(lines))
+        return load(tmp_path / name, target=["price"])
+
+    expected, data = table("rows.csv", ",", "."), table(f"own.{suffix}", separator, ",")
+    np.testing.assert_array_equal(data.x_train, expected.x_train)
+    assert data.classes == expected.classes
+
+
 def test_class_numbers_are_in_their_order(tmp_path):
     file = write(tmp_path, ["image", "kind"], [(f"{i}.png", (2, 10, 1)[i % 3]) for i in range(N)])
     assert load(file).classes == ("1", "2", "10")
