@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas.modalities.base import Modality, Reading
+from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.grouping import grouped_files
 from kerasnas.modalities.lookup import all_modalities, of_files
 from kerasnas.tasks.splits import grouped_split, stratified_split
@@ -42,6 +43,48 @@ class _Split:
     train: tuple[Path, ...]
     test: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """The files of a part of a split, by the names of its classes."""
+
+    files: Classes
+
+    @classmethod
+    def joined(cls, classes: Iterable[str], folders: Sequence[Classes]) -> _Part:
+        """Return the files of each class in all of the folders."""
+        found = {label: [path for one in folders for path in one.get(label, ())] for label in classes}
+        return cls({label: files for label, files in found.items() if files})
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for files in self.files.values() for path in files]
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The name of the folder of each file."""
+        return np.array([path.parent.name for path in self.paths])
+
+    def labels(self, classes: Sequence[str]) -> np.ndarray:
+        return np.array([classes.index(label) for label, files in self.files.items() for _ in files], np.int64)
+
+    def is_grouped(self) -> bool:
+        """Return True if each class has several folders: of a single one there is nothing to tell apart."""
+        return all(len({path.parent.name for path in files}) > 1 for files in self.files.values())
+
+    def readable(self, decoded: Decoded, own: Modality) -> _Part:
+        """Return the files that could be read.
+
+        Raises:
+            ValueError: if a class is left with none.
+        """
+        read = set(decoded.paths)
+        found = {label: [path for path in files if path in read] for label, files in self.files.items()}
+        if empty := next((label for label in found if not found[label]), None):
+            reason = decoded.unreadable[self.files[empty][0]]
+            raise ValueError(f"No {own.singular} of class {empty} can be read: {reason}")
+        return _Part(found)
 
 
 def read_folder(
@@ -79,43 +122,35 @@ def read_folder(
     places = (*split.train, *split.test)
     inside = (path for place in places for depth in ("*/*", "*/*/*") for path in place.glob(depth))
     own = modality if modality is not None and modality.suffixes else of_files(inside)
-    train, test = ([_list_files(place, folder, others, own) for place in part] for part in (split.train, split.test))
-    classes = tuple(train[0])
-    for place, listed in zip(places, (*train, *test), strict=True):
-        _check_classes(place, listed, split.train[0], classes)
-    parts = [_merged(classes, part) for part in (train, test) if part]
+    listed = {place: _list_files(place, folder, others, own) for place in places}
+    classes = tuple(listed[split.train[0]])
+    for place, found in listed.items():
+        _check_classes(place, found, split.train[0], classes)
+    parts = [_Part.joined(classes, [listed[place] for place in part]) for part in (split.train, split.test) if part]
 
-    paths = [path for part in parts for files in part.values() for path in files]
+    paths = [path for part in parts for path in part.paths]
     decoded = own.decode(paths, folder, reading, cache)
-    read = set(decoded.paths)
-    x, y = [], []
-    for number, part in enumerate(parts):
-        parts[number] = part = {label: [path for path in files if path in read] for label, files in part.items()}
-        for label, files in part.items():
-            if not files and any(label in one for one in (train, test)[number]):
-                reason = next(iter(decoded.unreadable.values()))
-                raise ValueError(f"No {own.singular} of class {label} can be read: {reason}")
-        x.append(decoded.of(path for files in part.values() for path in files))
-        y.append(np.array([classes.index(label) for label, files in part.items() for _ in files], np.int64))
+    parts = [part.readable(decoded, own) for part in parts]
+    train = parts[0]
     sizes, *held = decoded.notes
-    notes = [f"Found {len(read):,} {own.plural}, {len(classes)} classes, {sizes}", *split.notes, *held]
+    notes = [f"Found {len(decoded.paths):,} {own.plural}, {len(classes)} classes, {sizes}", *split.notes, *held]
     notes += left_out(others, decoded.unreadable, len(paths), own)
-    names = [relative((path for files in part.values() for path in files), folder) for part in parts]
-    groups = np.array([path.parent.name for files in parts[0].values() for path in files])
-    # With a single folder in each class there is nothing to tell apart.
-    grouped = all(len({path.parent.name for path in files}) > 1 for files in parts[0].values())
+    groups, grouped = train.groups, train.is_grouped()
     if grouped:
         notes.append(f"Folders in the classes are groups, none of which is split: {_listed(sorted(set(groups)))}")
-    elif hint := grouped_files({label: [path.name for path in files] for label, files in parts[0].items()}):
+    elif hint := grouped_files({label: [path.name for path in files] for label, files in train.files.items()}):
         notes.append(hint)
-    if not test:
-        first, second = grouped_split(y[0], groups, 0.2, seed) if grouped else stratified_split(y[0], 0.2, seed)
-        x, y, names = ([one[0][first], one[0][second]] for one in (x, y, names))
-        groups = groups[first]
-    arrays = {"x_train": x[0], "y_train": y[0], "x_test": x[1], "y_test": y[1], "files_train": names[0]}
-    arrays |= {"files_test": names[1], "left_out": reasons(others, decoded.unreadable, folder, own)}
-    arrays |= {"kind": np.array(own.name), **decoded.more}
-    arrays["traits"] = np.array([decoded.traits[folder / name] for name in names[0]])
+    columns = [(decoded.of(part.paths), part.labels(classes), relative(part.paths, folder)) for part in parts]
+    if not split.test:
+        y = columns[0][1]
+        rows = grouped_split(y, groups, 0.2, seed) if grouped else stratified_split(y, 0.2, seed)
+        columns = [tuple(column[part] for column in columns[0]) for part in rows]
+        groups = groups[rows[0]]
+    (x, y, names), (x_test, y_test, names_test) = columns
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    arrays |= {"files_train": names, "files_test": names_test, "kind": np.array(own.name), **decoded.more}
+    arrays["left_out"] = reasons(others, decoded.unreadable, folder, own)
+    arrays["traits"] = np.array([decoded.traits[folder / name] for name in names])
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
 
 
@@ -214,12 +249,6 @@ def _are_numbered(names: Collection[str]) -> bool:
     """
     words = {re.sub(r"\d+", "", name).strip(" -_").lower() for name in names}
     return len(words) == 1 and words != {""} and all(re.search(r"\d", name) for name in names)
-
-
-def _merged(classes: Iterable[str], parts: Sequence[Classes]) -> Classes:
-    """Return the files of each class in all of the parts."""
-    found = {label: [path for part in parts for path in part.get(label, ())] for label in classes}
-    return {label: files for label, files in found.items() if files}
 
 
 def _listed(names: Sequence[str], end: str = "") -> str:
