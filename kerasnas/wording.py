@@ -121,3 +121,14 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def missing_extra(name: str, error: ImportError) -> ModuleNotFoundError:
+    """Return the error of a package that is missing, with the extra that installs it.
+
+    Example:
+
+    >>> missing_extra("optuna", ModuleNotFoundError("No module named 'optuna'"))
+    ModuleNotFoundError("This needs the extra: pip install 'kerasnas[optuna]' (No module named 'optuna')")
+    """
+    return ModuleNotFoundError(f"This needs the extra: pip install 'kerasnas[{name}]' ({error})", name=error.name)

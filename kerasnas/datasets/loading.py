@@ -67,8 +67,9 @@ def load(
       A column `split` says `train` or `test` (else 80/20), a column `group` what belongs together.
     - a `.ts` file of series with classes (`@classLabel`) or numbers (`@targetLabel`), of one length or not. Of
       `NAME_TRAIN.ts` and `NAME_TEST.ts` in one folder, either names both, used as split; another one is split 80/20.
-    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff|wav`, split 80/20, stratified, into training and test.
-      Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff|wav|flac|mp3|ogg`, split 80/20, stratified, into
+      training and test. Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of
+      which is split.
     - a folder of parts, `folder/train/<class>/...` with `folder/test/<class>/...`, used as split. Parts have these
       names in any capitals: `train`, `training`; `val`, `valid`, `validation`; `test`, `testing`. Without a test part,
       the validation part is the test part; with one, its samples join the training samples.
@@ -136,7 +137,7 @@ def load(
     if source is None:
         raise ValueError(
             "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
-            f".npz, .csv or .ts file, or of a folder of images or of .wav files. "
+            f".npz, .csv or .ts file, or of a folder of images or of sound. "
             f"{checks.nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
             f"{' (a file of another kind)' if path.is_file() else ''}"
         )

@@ -21,8 +21,8 @@ from kerasnas.deployment.predictions import Prediction, classify, finished, pred
 from kerasnas.export.classifier import Classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.modalities.csv_labels import CSV_FILES
-from kerasnas.platforms import missing_extra
 from kerasnas.runs.preset_folders import preset_folder
+from kerasnas.wording import missing_extra
 
 CARD, DOCKERFILE = "card.md", "Dockerfile"
 _MEGABYTE = 2**20

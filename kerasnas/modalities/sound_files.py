@@ -16,18 +16,20 @@ from scipy.signal import resample_poly
 from kerasnas import checks
 from kerasnas.files import untrusted
 from kerasnas.modalities.decoding import Decoded, readable, unreadable_file
+from kerasnas.wording import missing_extra
 
-SUFFIXES = (".wav", ".wave")
+SUFFIXES = (".wav", ".wave", ".flac", ".mp3", ".ogg")
 TRAITS = ("sample rate", "number of samples", "number of sound channels")
 _RATES = (1_000, 384_000)  # samples a second
 _SHORTEST = 0.032  # seconds: a frame of the spectrogram
 _UNCUT = 0.9  # share of the files
 _UNEQUAL = 4  # times the median length, from which on too much is cut
 _MOST_MEMORY, _BYTES = 0.7, 6  # share of the machine's; for each byte of a file, of 16 bits, and its copies of 32
+_COMPRESSED = b"fLaC", b"OggS", b"ID3"  # what such files begin with; mp3 files without a title with eleven bits of 1
 
 
 def read_sounds(paths: Sequence[Path], root: Path | None, rate: int = 0, length: int = 0) -> Decoded:
-    """Decode `.wav` files to one channel, one rate and one length: others are resampled, end in silence, or are cut.
+    """Decode files of sound to one channel, one rate and one length: others are resampled, end in silence, or are cut.
 
     A `rate` of 0 is that of most files, a `length` of 0 what nine of ten files have at most. Other arguments, result
     and errors as for `read_pixels`.
@@ -70,13 +72,9 @@ def _notes(rates: dict[Path, int], seconds: np.ndarray, rate: int, length: int) 
 
 
 def _read(path: Path, root: Path | None) -> tuple[int, np.ndarray]:
-    """Return rate and values, float32 `(samples, channels)` from -1 to 1, of a `.wav` file."""
+    """Return rate and values, float32 `(samples, channels)` from -1 to 1, of a file."""
     try:
-        content = untrusted.read_bytes(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs
-            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-            rate, values = wavfile.read(io.BytesIO(content))
+        rate, values = _decoded(untrusted.read_bytes(path))
         checks.integer("rate", rate, least=_RATES[0], most=_RATES[1])
         if len(values) < _SHORTEST * rate:
             raise ValueError(f"It has {len(values):,} samples. Expected at least {1000 * _SHORTEST:.0f} ms")
@@ -90,3 +88,20 @@ def _read(path: Path, root: Path | None) -> tuple[int, np.ndarray]:
     except Exception as error:  # of damaged bytes decoders raise nearly anything
         raise unreadable_file(path, root, error, "a recording") from error
     return rate, found
+
+
+def _decoded(content: bytes) -> tuple[int, np.ndarray]:
+    """Return rate and values of what a file holds, in the type that it holds them in, or float32 of compressed ones."""
+    if content.startswith(_COMPRESSED) or (content[:1] == b"\xff" and content[1:2] >= b"\xe0"):
+        try:
+            import soundfile
+        except ImportError as error:
+            raise missing_extra("sound", error) from None
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            if (needed := 8 * len(file) * file.channels) > _MOST_MEMORY * untrusted.memory():
+                raise ValueError(f"It takes {needed / 2**30:.1f} GiB. Cut it into pieces")
+            return file.samplerate, file.read(dtype="float32", always_2d=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs
+        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+        return wavfile.read(io.BytesIO(content))

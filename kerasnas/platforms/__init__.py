@@ -53,14 +53,3 @@ def load_tracker(name: str) -> type[Tracker]:
     """Return the class of a tracker; raises ModuleNotFoundError with the extra if its package is missing."""
     module, kind = TRACKERS[name]
     return getattr(importlib.import_module(f"{__name__}.{module}"), kind)
-
-
-def missing_extra(name: str, error: ImportError) -> ModuleNotFoundError:
-    """Return the error of an adapter whose package is missing.
-
-    Example:
-
-    >>> missing_extra("optuna", ModuleNotFoundError("No module named 'optuna'"))
-    ModuleNotFoundError("This needs the extra: pip install 'kerasnas[optuna]' (No module named 'optuna')")
-    """
-    return ModuleNotFoundError(f"This needs the extra: pip install 'kerasnas[{name}]' ({error})", name=error.name)

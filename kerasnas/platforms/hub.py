@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import __version__
-from kerasnas.platforms import missing_extra
-from kerasnas.wording import first_line
+from kerasnas.wording import first_line, missing_extra
 
 try:
     from huggingface_hub import EvalResult, HfApi, ModelCardData

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasnas.platforms import Tracker, missing_extra
+from kerasnas.platforms import Tracker
+from kerasnas.wording import missing_extra
 
 try:
     import sqlalchemy  # noqa: F401 (MLflow's own store, a file of SQLite, imports it late)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.platforms import missing_extra
 from kerasnas.search import SearchStrategy
+from kerasnas.wording import missing_extra
 
 try:
     import optuna

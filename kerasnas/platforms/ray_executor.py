@@ -12,7 +12,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Function, lost, sent_once
-from kerasnas.platforms import missing_extra
+from kerasnas.wording import missing_extra
 
 try:
     import grpc  # Ray's client speaks it

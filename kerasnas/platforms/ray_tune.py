@@ -10,9 +10,9 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
-from kerasnas.platforms import missing_extra
 from kerasnas.search import SearchStrategy
 from kerasnas.strategies.base import SpaceExhaustedError
+from kerasnas.wording import missing_extra
 
 try:
     from ray.tune.search import Searcher

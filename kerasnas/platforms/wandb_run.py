@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasnas.platforms import Tracker, missing_extra
+from kerasnas.platforms import Tracker
+from kerasnas.wording import missing_extra
 
 try:
     import wandb

@@ -1,10 +1,15 @@
 """Folders and tables of `.wav` files as recordings of one rate and length, and new files as the network takes them."""
 
+import sys
+
 import numpy as np
 import pytest
+import soundfile
 from scipy.io import wavfile
 
 from kerasnas.datasets import load
+from kerasnas.files import untrusted
+from kerasnas.modalities import sound_files
 from kerasnas.modalities.base import Reading
 from kerasnas.modalities.recordings import Recordings
 
@@ -50,6 +55,24 @@ def test_a_folder_of_classes_is_recordings_of_one_length_whose_files_are_named(f
     assert any("Cut long ones into pieces" in note for note in notes)
 
 
+@pytest.mark.parametrize("kind, near", [("flac", 1e-3), ("mp3", 0.1), ("ogg", 0.1)])
+def test_compressed_files_are_read_as_others(tmp_path, monkeypatch, kind, near):
+    rate, values = wavfile.read(write(tmp_path / "wanted.wav"))
+    soundfile.write(tmp_path / f"own.{kind}", np.column_stack([values, values]), rate)
+    wanted, found = OURS.queries([str(tmp_path / name) for name in ("wanted.wav", f"own.{kind}")], Reading())
+    np.testing.assert_allclose(found, wanted, atol=near)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(ValueError, match=rf"own\.{kind} cannot be read.*pip install 'kerasnas\[sound\]'"):
+        sound_files.read_sounds([tmp_path / f"own.{kind}"], tmp_path)
+
+
+def test_a_compressed_file_that_does_not_fit_into_memory_is_not_decoded(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "silence.flac", np.zeros((100_000, 2)), RATE)
+    monkeypatch.setattr(untrusted, "memory", lambda: 2**20)
+    with pytest.raises(ValueError, match=r"silence\.flac cannot be read as a recording: .*Cut it into pieces"):
+        sound_files.read_sounds([tmp_path / "silence.flac"], tmp_path)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_file_is_brought_to_the_rate_and_length_of_the_network(tmp_path, kind):
     wanted = OURS.queries(write(tmp_path / "wanted.wav"), Reading())[0]
@@ -72,5 +95,7 @@ def test_what_is_no_sound_is_left_out_with_its_reason(folder):
     wavfile.write(folder / "low" / "rate.wav", 100, np.zeros(800, "int16"))
     _, samples, failed = Recordings().from_paths([folder], Reading())
     assert len(samples) == 20 and {path.stem for path in failed} == {*bad, "short", "rate", "nan"}
-    with pytest.raises(ValueError, match=r"6 of 26 files are left out.*Recordings are \.wav, \.wave files"):
+    with pytest.raises(
+        ValueError, match=r"6 of 26 files are left out.*Recordings are \.wav, \.wave, \.flac, \.mp3, \.ogg files"
+    ):
         load(folder)

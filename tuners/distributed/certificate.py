@@ -12,7 +12,7 @@ from typing import NamedTuple
 import grpc
 
 from kerasnas.files import leftovers
-from kerasnas.platforms import missing_extra
+from kerasnas.wording import missing_extra
 from tuners.persistence import json_files
 
 NAME = "certificate.json"
