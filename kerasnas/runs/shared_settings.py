@@ -20,7 +20,7 @@ from kerasnas.wording import invalid
 DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
     "signals), the path of an .npz file with x_train, y_train, x_test, y_test (strings for texts; and kind, one of the "
-    "words signals and audio, for these), a folder with one sub-folder of images or .wav files for each class, or a "
+    "words signals and audio, for these), a folder with one sub-folder of images or sounds for each class, or a "
     ".csv file that names such files, or has a column of texts, and their labels; a .ts file of series; or an .npz "
     "file of a graph, whose nodes are classified."
 )
