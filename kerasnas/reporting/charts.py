@@ -5,6 +5,7 @@ The letters of a chart are 12 units of its 340 wide; a phone of 390 pixels shows
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,36 @@ STYLE = """
 Points = Sequence[tuple[float, float]]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Axes:
+    """The ranges of a chart: from left to right, and from low to high."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point is drawn."""
+        across = (x - self.left) / ((self.right - self.left) or 1.0)
+        up = (y - self.low) / ((self.high - self.low) or 1.0)
+        return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
+
+    def line(self, start: tuple[float, float], end: tuple[float, float]) -> str:
+        """Draw a line of the grid."""
+        (x1, y1), (x2, y2) = self.place(*start), self.place(*end)
+        return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+    def beside(self, y: float, words: str) -> str:
+        """Write the label of a height."""
+        return f'<text x="{_LEFT - 6}" y="{self.place(self.left, y)[1] + 4:.1f}" text-anchor="end">{words}</text>'
+
+    def below(self, x: float, words: str) -> str:
+        """Write the label of a place across."""
+        across = self.place(x, self.low)[0]
+        return f'<text x="{across:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{words}</text>'
+
+
 def line_chart(
     series: Mapping[str, Points],
     title: str,
@@ -62,39 +93,36 @@ def line_chart(
         return ""
     xs, ys = zip(*(point for points in clean.values() for point in points), strict=True)
     x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
-    left, right = min(xs), max(max(xs), min(xs) + 1e-9)
-    low, high = min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys))
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return _placed((x - left) / (right - left), (y - low) / ((high - low) or 1.0))
-
+    axes = _Axes(min(xs), max(max(xs), min(xs) + 1e-9), min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys)))
     parts = []
     for y in y_ticks:
-        height = place(left, y)[1]
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
-        label = f"{y:g}{' %' if percent else ''}"
-        parts.append(f'<text x="{_LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{label}</text>')
+        parts += [axes.line((axes.left, y), (axes.right, y)), axes.beside(y, f"{y:g}{' %' if percent else ''}")]
     for x in x_ticks:
-        if left <= x <= right:
-            parts.append(
-                f'<text x="{place(x, low)[0]:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">'
-                f"{float(f'{10**x:.2g}') if powers else x:,g}</text>"
-            )
+        if axes.left <= x <= axes.right:
+            parts.append(axes.below(x, f"{float(f'{10**x:.2g}') if powers else x:,g}"))
     middle = (WIDTH + _LEFT - _RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(across)}</text>')
     for number, (name, points) in enumerate(clean.items()):
-        placed = [place(x, y) for x, y in points]
-        path, color = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed), number % COLORS
-        more = (" won" if name == strong else "") + (" dashed" if number >= COLORS else "")
-        parts.append(f'<polyline class="curve s{color}{more}" points="{path}"/>')
-        if dots or len(placed) == 1:
-            parts += [f'<circle class="d{color}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in placed]
+        parts.append(_curve([axes.place(*point) for point in points], number, name == strong, dots))
+    return _figure(parts, title, _legend(list(clean)))
+
+
+def _curve(points: Points, number: int, strong: bool, dots: bool) -> str:
+    """Draw the curve of a number, which decides its color, through points that are placed."""
+    path, color = " ".join(f"{x:.1f},{y:.1f}" for x, y in points), number % COLORS
+    more = (" won" if strong else "") + (" dashed" if number >= COLORS else "")
+    marks = [f'<circle class="d{color}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points]
+    curve = f'<polyline class="curve s{color}{more}" points="{path}"/>'
+    return curve + "".join(marks if dots or len(points) == 1 else ())
+
+
+def _legend(names: Sequence[str]) -> str:
+    """Name the curves, if they are several."""
     items = ""
-    for number, name in enumerate(clean):
+    for number, name in enumerate(names):
         mark = f"f{number % COLORS}{' half' if number >= COLORS else ''}"
         items += f'<li><i class="{mark}"></i>{html.escape(name)}</li>'
-    legend = f'<ul class="legend">{items}</ul>' if len(clean) > 1 else ""
-    return _figure(parts, title, legend)
+    return f'<ul class="legend">{items}</ul>' if len(names) > 1 else ""
 
 
 def scatter_chart(points: Points, title: str) -> str:
@@ -110,23 +138,13 @@ def scatter_chart(points: Points, title: str) -> str:
         return ""
     marks = ticks(min(map(min, clean)), max(map(max, clean)))
     low, high = marks[0], max(marks[-1], marks[0] + 1e-9)
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return _placed((x - low) / (high - low), (y - low) / (high - low))
-
-    (left, bottom), (right, top) = place(low, low), place(high, high)
-    parts = [f'<line class="grid" x1="{left:.1f}" y1="{bottom:.1f}" x2="{right:.1f}" y2="{top:.1f}"/>']
+    axes = _Axes(low, high, low, high)
+    parts = [axes.line((low, low), (high, high))]
     for mark in marks:
-        x, y = place(mark, mark)
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{mark:g}</text>')
-    parts += [f'<circle class="d0" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(*point) for point in clean)]
+        parts += [axes.beside(mark, f"{mark:g}"), axes.below(mark, f"{mark:g}")]
+    dots = (axes.place(*point) for point in clean)
+    parts += [f'<circle class="d0" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in dots]
     return _figure(parts, title)
-
-
-def _placed(across: float, up: float) -> tuple[float, float]:
-    """Return the place of a point, by shares of the axes."""
-    return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
 
 
 def _figure(parts: Sequence[str], title: str, legend: str = "") -> str:

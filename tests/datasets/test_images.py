@@ -399,6 +399,7 @@ def test_folder_errors(tmp_path):
         load(folder)
     whole = (folder / "cat" / "00.png").read_bytes()
     (folder / "cow" / "0.png").write_bytes(whole[:45])
+    (folder / "cat" / "broken.png").write_bytes(whole[:45])  # the reason is that of the class
     with pytest.raises(
         ValueError, match=r"pets: No image of class cow can be read: cow/0\.png cannot be read as an image"
     ):

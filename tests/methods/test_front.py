@@ -33,6 +33,10 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     )
 
 
+def test_a_network_with_no_file_in_8_bit_integers_limits_no_other():
+    assert front._device({"parameters": 900}) == {}
+
+
 def test_the_smallest_network_of_a_front_is_one_that_races(monkeypatch):
     count_steps(monkeypatch)
     config = RaceConfig()
