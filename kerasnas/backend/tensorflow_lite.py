@@ -11,6 +11,7 @@ from typing import IO, Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 from kerasnas.backend.tensorflow_internals import ConverterError, frozen
 
@@ -40,12 +41,24 @@ def lite_call(model: keras.Model, inputs: Sequence[np.ndarray]) -> Callable[[], 
     return interpreter.invoke
 
 
-def interpreter_of(content: bytes, **options: Any) -> Any:
-    """Return LiteRT's interpreter of the content of a file, on one thread of the CPU, ready to compute."""
+def interpreter_of(content: bytes, kernels: Any = tf.lite.experimental.OpResolverType.AUTO) -> Any:
+    """Return LiteRT's interpreter of the content of a file, by these kernels, on one thread and ready to compute."""
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it will move to another package
-        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1, **options)
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
     interpreter.allocate_tensors()
     return interpreter
+
+
+def nameless(content: bytes) -> bytes:
+    """Return the content of a file without the names of its tensors, which are a third of a small one.
+
+    Those of its signature stay: `get_signature_runner` works as before.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    signatures = model.signatureDefs
+    flatbuffer_utils.strip_strings(model)
+    model.signatureDefs = signatures
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     Where the modality has layers that 8 bits are too coarse for, such as those that make a spectrogram, these compute
     in float32, and input and output are float32.
 
+    Tensors have no names in the file, which takes less of a device's flash for it.
+
     Args:
         classifier: raw samples -> probabilities.
         path: the file.
@@ -41,6 +43,8 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
         ValueError: if the model looks rows of tables up, as its linear models of letters do.
     """
     import tensorflow as tf
+
+    from kerasnas.backend.tensorflow_lite import nameless
 
     if any(isinstance(layer, keras.layers.Embedding) for layer in flatten_layers(classifier.model)):
         raise ValueError(
@@ -54,18 +58,19 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     one = [keras.InputSpec("float32", (1, *samples.shape[1:]))]
     if exact := classifier.modality.exact_layers:
         path.write_bytes(_partly_int8(classifier.model, one, calibration, exact))
-        return
-    classifier.model.export(
-        path,
-        format="litert",
-        verbose=False,
-        input_signature=one,
-        inference_input_type=tf.int8,
-        inference_output_type=tf.int8,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=calibration,
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-    )
+    else:
+        classifier.model.export(
+            path,
+            format="litert",
+            verbose=False,
+            input_signature=one,
+            inference_input_type=tf.int8,
+            inference_output_type=tf.int8,
+            optimizations=[tf.lite.Optimize.DEFAULT],
+            representative_dataset=calibration,
+            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        )
+    path.write_bytes(nameless(path.read_bytes()))
 
 
 def _partly_int8(model: keras.Model, signature: list[Any], calibration: Callable, exact: Sequence[str]) -> bytes:
@@ -109,15 +114,18 @@ def read(content: bytes, reference: bool = False) -> Loaded:
     Args:
         content: of the file.
         reference: whether its slow reference kernels compute, which round as those of TensorFlow Lite Micro do.
-            Defaults to False: those of XNNPACK.
+            Defaults to False: those of XNNPACK, or LiteRT's own where that refuses the file: a layer that is 0 for all
+            samples has a scale out of its range.
     """
     import tensorflow as tf
 
     from kerasnas.backend.tensorflow_lite import interpreter_of
 
     kinds = tf.lite.experimental.OpResolverType
-    kernels = kinds.BUILTIN_REF if reference else kinds.AUTO
-    interpreter = interpreter_of(content, experimental_op_resolver_type=kernels)
+    try:
+        interpreter = interpreter_of(content, kinds.BUILTIN_REF if reference else kinds.AUTO)
+    except RuntimeError:
+        interpreter = interpreter_of(content, kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     stored, answered = Quantization.of(inputs), Quantization.of(outputs)
 

@@ -103,6 +103,19 @@ def test_integers_go_in_and_come_out(exported):
     assert inputs["dtype"] == outputs["dtype"] == np.int8
     assert inputs["quantization"] == (1.0, -128) and outputs["quantization"] == (1 / 256, -128)
     assert list(inputs["shape_signature"]) == [1, 8, 8, 3]
+    assert not any(tensor["name"] for tensor in interpreter.get_tensor_details())  # they would take flash
+    (answer,) = interpreter.get_signature_runner()(args_0=np.zeros((1, 8, 8, 3), np.int8)).values()
+    assert answer.shape == (1, 3)
+
+
+def test_a_layer_that_is_0_for_all_samples_does_not_hinder_a_file(tmp_path):
+    """XNNPACK refuses its scale: in a network of few filters it may be a stage of one, whose shortcut goes on."""
+    inputs = keras.Input((8, 8, 3))
+    dead = keras.layers.Conv2D(1, 3, padding="same", bias_initializer=keras.initializers.Constant(-1e4))(inputs)
+    x = keras.layers.Add()([inputs, keras.layers.Conv2D(3, 1)(keras.layers.ReLU()(dead))])
+    network = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    classifier = Classifier(with_preprocessing(network, 255), CLASSES, 255)
+    assert export_classifier(classifier, "litert-int8", tmp_path, X, X).difference < 0.1
 
 
 def test_numbers_as_integers():
