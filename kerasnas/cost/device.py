@@ -17,9 +17,9 @@ _FOLDED = ("BatchNormalization", "ReLU", "Relu", "Dropout", "SpatialDropout2D", 
 CONVOLUTION, POINTWISE, DEPTHWISE, DENSE, OTHER = KINDS = ("convolution", "pointwise", "depthwise", "dense", "other")
 _ALIGNED = 16  # bytes, of which the interpreter's buffers are multiples
 # Bytes of a file beside its weights, and of an arena beside the activations, fitted to 40 networks of `MacroSpace`
-# (tests/cost/test_device.py has one): of each, a softmax at its end included, of each operator, of each convolution,
-# and of each of its channels, whose scales and zero points are stored with it.
-_FILE, _FILE_OPERATOR, _FILE_CONVOLUTION, _FILE_CHANNEL = 1194, 196, 85, 23
+# (tests/cost/test_device.py has one): of each, a softmax at its end included, of each operator, of each convolution and
+# dense layer, and of each of their channels, whose scales and zero points are stored with them.
+_FILE, _FILE_OPERATOR, _FILE_SCALED, _FILE_CHANNEL = 975, 143, 189, 23
 _ARENA, _ARENA_OPERATOR, _ARENA_CHANNEL = 883, 229, 8
 # While it starts, the interpreter plans the activations in the place that they will take.
 _PLAN, _PLAN_OPERATOR = 100, 139
@@ -89,10 +89,10 @@ class OperatorGraph:
     def cost(self) -> DeviceCost:
         """Return the flash and the memory of these operators."""
         operators = self.operators
-        convolutions = [one.channels for one in operators if one.channels]
+        scaled = [one for one in operators if one.kind != OTHER]
         flash = _FILE + _FILE_OPERATOR * len(operators) + sum(one.weights for one in operators)
-        flash += _FILE_CONVOLUTION * len(convolutions) + _FILE_CHANNEL * sum(convolutions)
-        structures = _ARENA + _ARENA_OPERATOR * len(operators) + _ARENA_CHANNEL * sum(convolutions)
+        flash += _FILE_SCALED * len(scaled) + _FILE_CHANNEL * sum(one.filters for one in scaled)
+        structures = _ARENA + _ARENA_OPERATOR * len(operators) + _ARENA_CHANNEL * sum(one.channels for one in operators)
         first, last = [0] * len(self.sizes), [0] * len(self.sizes)
         for step, one in enumerate(operators):
             first[one.output] = last[one.output] = step

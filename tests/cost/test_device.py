@@ -74,6 +74,8 @@ def test_prediction_and_the_interpreter(tmp_path):
     pytest.importorskip("tflite_micro")
     space = MacroSpace(filters=8)
     network = space.build_network(space.network("conv_3x3", 0.5, "inverted_3x3", "strides", (0, 1)), SHAPE, 10)
+    rng = np.random.default_rng(0)  # of a network that has learned nothing, equal numbers are stored once
+    network.set_weights([value + 0.1 * rng.random(value.shape) for value in network.get_weights()])
     classifier = Classifier(with_preprocessing(network, 255), tuple("abcdefghij"), 255)
     samples = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype("float32")
     litert.write_int8(classifier, tmp_path / "model.tflite", samples)
