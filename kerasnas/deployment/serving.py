@@ -101,10 +101,10 @@ def serve(
 ) -> None:
     """Answer predictions over HTTP until Ctrl-C. Needs the extra `kerasnas[serve]`.
 
-    Requests: `POST /predict` with an image or `.wav` file, the lines of a text file, or the rows of a CSV table as its
-    body (the last two with `?name=` and a name of their suffix), or with JSON, `{"samples": [...]}`, as the model takes
-    them; `GET /health`; `GET /card`, the model card; `GET /`, a page where files are dropped. Answers are JSON. What is
-    sent is kept nowhere, and read by the decoders of `kerasnas predict`; no code comes from it.
+    Requests: `POST /predict` with a file of an image or of sound, the lines of a text file, or the rows of a CSV table
+    as its body (the last two with `?name=` and a name of their suffix), or with JSON, `{"samples": [...]}`, as the
+    model takes them; `GET /health`; `GET /card`, the model card; `GET /`, a page where files are dropped. Answers are
+    JSON. What is sent is kept nowhere, and read by the decoders of `kerasnas predict`; no code comes from it.
 
     Args:
         folder: the run's folder; or a preset, as `kerasnas.load` takes it.
