@@ -232,7 +232,7 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
 
     off = RaceConfig(minutes=1.0, starts="none")
     before, nothing = candidates("before", off)
-    assert candidates("empty", ON) == (before, nothing) and ["starts from" in line for line in nothing] == [True]
+    assert candidates("empty", ON) == (before, nothing) and ["starts from" in line for line in nothing] == [False, True]
     remember(SECOND, WINNER)
     found, lines = candidates("remembered", ON)
     places = [one.genotype for one in found]

@@ -9,7 +9,7 @@ import pytest
 from kerasnas.datasets import Dataset, load
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.pretraining import pretrain_network
-from kerasnas.methods.race import limits, making
+from kerasnas.methods.race import candidates, limits
 from kerasnas.methods.race.making import companion_of, make_race
 from kerasnas.methods.race.method import race_plan
 from kerasnas.racing.budget import Budget
@@ -176,7 +176,7 @@ def test_answers_are_means_over_views_and_trainings_unless_something_is_limited(
 
 @pytest.mark.slow
 def test_an_impossible_limit_is_answered_before_candidates_are_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(making, "portfolio", None)
+    monkeypatch.setattr(candidates, "portfolio", None)
     race = made(digits(unlike=False), tmp_path / "run", max_ram_kb=1.0, initializer="none")
     with pytest.raises(ValueError, match=r"is within max_ram_kb=1\. The least there is takes .* kB of memory"):
         race.candidates(3)
