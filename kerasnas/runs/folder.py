@@ -87,6 +87,7 @@ class RunFolder:
         return cls(path, config)
 
     @classmethod
+    @checks.arguments(log=checks.function)
     def open(cls, path: str | os.PathLike, log: Log | None = None) -> RunFolder:
         """Open the run in `path`, and remove what killed processes left; `log` as for `read_config`."""
         path = checks.path("path", path)
@@ -197,6 +198,7 @@ def write_config(path: Path, config: Settings, directory: str | None = None) -> 
     trust.write(path / trust.CONFIG, {**record, **own, "settings": config.to_dict()}, config.changed() if own else ())
 
 
+@checks.arguments(log=checks.function)
 def read_config(file: str | os.PathLike, log: Log | None = None) -> Settings:
     """Read the settings of a run from its `config.json`, as `trust.admit` does, which logs what it leaves out."""
     file = checks.path("file", file)

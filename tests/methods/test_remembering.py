@@ -241,7 +241,7 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     assert places[2 * begun] == SECOND.genotype  # behind the initialized ones and their controls, before all others
     plain, _ = candidates("plain", dataclasses.replace(ON, initializer="none"))
     assert plain[0].genotype == SECOND.genotype
-    assert lines[1] == f"1 of the candidates won on similar data before: {SECOND.name}."
+    assert lines[2] == f"1 of the candidates won on similar data before: {SECOND.name}."
     assert candidates("off", off) == (before, nothing)
 
 
