@@ -45,11 +45,12 @@ class FrontConfig(RaceConfig):
     networks: int = setting(5, "Number of networks, the best one among them, which share the budget equally.", least=2)
 
     def race(self, **limits: float) -> RaceConfig:
-        """Return the settings of the race for one network, within these limits in place of the front's own."""
+        """Return the settings of the race for one network, within these limits and the front's own."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(RaceConfig)}
         clock = "cpu_minutes" if self.cpu_minutes else "minutes"
         given[clock] = (getattr(self, clock) or DEFAULT_MINUTES) / self.networks
-        return RaceConfig(**{**given, **limits})
+        tighter = {name: min(most, given[name] or most) for name, most in limits.items()}
+        return RaceConfig(**{**given, **tighter})
 
     def budget(self, spent: float = 0.0) -> Any:
         """Return the budget of one network."""

@@ -27,6 +27,10 @@ def test_each_network_has_an_equal_share_of_the_budget_and_all_other_settings():
     )
     assert config.race() == one and not config.test_time_augmentation
     assert config.race(max_parameters=900) == dataclasses.replace(one, max_parameters=900)
+    assert config.race(max_ram_kb=32.0, max_flash_kb=50.0) == dataclasses.replace(
+        one, max_ram_kb=32.0, max_flash_kb=50.0
+    )
+    assert config.race(max_ram_kb=65.0) == one  # as a file measures a little more than was predicted
     assert config.budget().seconds == 180 and FrontConfig(networks=5).budget().seconds == 60
     assert (
         FrontConfig(cpu_minutes=6.0, networks=3).race().cpu_minutes == 2 and FrontConfig(cpu_minutes=6.0).budget().cpu
