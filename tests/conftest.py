@@ -18,7 +18,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 gc.disable()  # until all is imported and collected
 
-import keras  # noqa: E402
 import pytest  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -38,6 +37,8 @@ def pytest_collection_finish(session):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Before a test and its fixtures: what it draws does not depend on the tests before it."""
+    import keras  # not above: the process that hands tests to others would import TensorFlow, too, for nothing
+
     keras.utils.set_random_seed(0)
 
 
@@ -74,6 +75,8 @@ def benchmark_script():
 @pytest.fixture
 def dtype_policy():
     """A function that sets Keras' precision; the test's end sets it back."""
+    import keras
+
     before = keras.config.dtype_policy(), keras.config.floatx()
 
     def use(name):

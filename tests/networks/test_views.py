@@ -19,7 +19,7 @@ def network(*shape):
 
 
 def answers(model, x):
-    return model.predict(x, verbose=0)
+    return np.array(model(x))
 
 
 NUMBERS = {(): 1, ("flip",): 2, ("flip_vertical",): 2, ("rotate",): 4, ("flip", "flip_vertical"): 4}
