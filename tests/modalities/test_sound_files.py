@@ -73,6 +73,20 @@ def test_a_compressed_file_that_does_not_fit_into_memory_is_not_decoded(tmp_path
         sound_files.read_sounds([tmp_path / "silence.flac"], tmp_path)
 
 
+def test_compressed_files_take_more_memory_than_others_of_their_size(tmp_path, monkeypatch):
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 40 * RATE)
+    paths = [tmp_path / f"noise.{kind}" for kind in ("wav", "MP3")]
+    for path in paths:
+        soundfile.write(path, wave, RATE)
+        memory = 50 * path.stat().st_size
+        monkeypatch.setattr(untrusted, "memory", lambda memory=memory: memory)
+        if path.suffix == ".wav":
+            assert sound_files.read_sounds([path], tmp_path).samples.shape == (1, len(wave))
+            continue
+        with pytest.raises(ValueError, match=r"Expected recordings that fit into 0\.0 GiB\. Received: 1 of about"):
+            sound_files.read_sounds([path], tmp_path)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_file_is_brought_to_the_rate_and_length_of_the_network(tmp_path, kind):
     wanted = OURS.queries(write(tmp_path / "wanted.wav"), Reading())[0]
