@@ -4,7 +4,7 @@
     python benchmarks/convert_unseen.py multnist digits.npz multnist.npz --train=5000 --test=2000
 
 Sets for which no one knows the right network, made after their published descriptions, smaller than the originals
-(45,000 + 15,000 + 10,000), with a test part of other digits, images, words or texts than the training part:
+(45,000 + 15,000 + 10,000), with a test part of other digits, images, words, texts or games than the training part:
 
 - `addnist`, `multnist`: three digits in three channels; the label is their sum, of 1 to 20, less one, or their product
   modulo 10;
@@ -12,7 +12,10 @@ Sets for which no one knows the right network, made after their published descri
 - `language`: WORDS is a folder with a list of words for each language, one a line, in UTF-8 or Latin-1; four words of
   six letters, without diacritics, y and z, are 24 one-hot rows of 24 letters; the label is the language;
 - `gutenberg`: a folder with a text for each author; three words in a row of three to six letters, filled up to six, are
-  18 one-hot columns of 27 signs; the label is the author.
+  18 one-hot columns of 27 signs; the label is the author;
+- `chesseract`: a folder of `.pgn` files of games (`pip install chess`); boards of the last 15 % of the moves, two of a
+  game, are 12 planes of 8x8, one for each kind of piece; the label is whether white loses, draws or wins, each as
+  often.
 
 Digits and images are an archive of arrays `x_train`, `y_train`, `x_test` and `y_test`, or `x`, `y` and `split`, whose
 last part is for testing. `python benchmarks/value.py FOLDER --sets=language` then measures races on the set.
@@ -35,7 +38,9 @@ import value
 
 LETTERS = [letter for letter in string.ascii_lowercase if letter not in "yz"]
 SIGNS = [*string.ascii_lowercase, "_"]
-HELD_OUT = 0.2  # of words and texts, for the test part
+HELD_OUT = 0.2  # of words, texts and games, for the test part
+LAST, OF_A_GAME = 0.15, 2  # share of the moves that boards are drawn from, and their number
+RESULTS = ("0-1", "1/2-1/2", "1-0")
 
 
 def digits(file, numbers, rng, label, classes):
@@ -117,7 +122,51 @@ def gutenberg(folder, numbers, rng):
     return parts
 
 
+def games(folder):
+    """Yield the boards of the end of each game, as planes, and its result as a label."""
+    import chess.pgn
+
+    for path in sorted(folder.glob("*.pgn")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            while (game := chess.pgn.read_game(file)) is not None:
+                result, moves, board = game.headers.get("Result"), list(game.mainline_moves()), game.board()
+                if result not in RESULTS or not moves:
+                    continue
+                boards, ending = [], int((1 - LAST) * len(moves))
+                for index, move in enumerate(moves):
+                    board.push(move)
+                    if index >= ending:
+                        boards.append(planes(board))
+                yield boards, RESULTS.index(result)
+
+
+def planes(board):
+    """Return a board `(8, 8, 12)`, white's first row the last one: pawn to king of white, then of black."""
+    found = np.zeros((8, 8, 12), "uint8")
+    for square, piece in board.piece_map().items():
+        found[7 - square // 8, square % 8, piece.piece_type - 1 + 6 * (not piece.color)] = 255
+    return found
+
+
+def chesseract(folder, numbers, rng):
+    """Return parts of boards, each result as often; the test part is of other games."""
+    drawn = [([boards[row] for row in rng.permutation(len(boards))[:OF_A_GAME]], y) for boards, y in games(folder)]
+    order = rng.permutation(len(drawn))
+    parts = []
+    for rows, number in zip(np.split(order, [round((1 - HELD_OUT) * len(order))]), numbers, strict=True):
+        boards = [(board, drawn[row][1]) for row in rows for board in drawn[row][0]]
+        labels, each = np.array([label for _, label in boards], int), -(-number // len(RESULTS))
+        least = np.bincount(labels, minlength=len(RESULTS)).min()
+        if least < each:
+            sys.exit(f"Of the rarest result are {least} boards, {each} needed for a part of {number}. Give more games.")
+        chosen = np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(len(RESULTS))])
+        chosen = rng.permutation(chosen)[:number]
+        parts.append((np.stack([boards[row][0] for row in chosen]), labels[chosen]))
+    return parts
+
+
 SETS = {
+    "chesseract": chesseract,
     "addnist": lambda *given: digits(*given, lambda y: y.sum(axis=1) - 1, 20),
     "multnist": lambda *given: digits(*given, lambda y: y.prod(axis=1) % 10, 10),
     "cifartile": tiles,

@@ -74,3 +74,21 @@ def test_three_words_of_an_author_are_columns(unseen, tmp_path):
         ("never_mind__that__", 1),
         ("soon__again_today_", 1),
     }
+
+
+def test_boards_are_planes_of_the_end_of_a_game_and_say_who_won(unseen, tmp_path):
+    moves = "1. f3 e5 2. g4 Qh4#"  # the fewest there are; a half of them is no part of the last 15 %
+    for name, result in (("a", "0-1"), ("b", "1/2-1/2"), ("c", "1-0"), ("d", "*")):
+        (tmp_path / f"{name}.pgn").write_text(f'[Result "{result}"]\n\n{moves} {result}\n\n' * 10)
+    arrays = unseen.make("chesseract", tmp_path, train=12, test=3)
+    x, y = arrays["x_train"], arrays["y_train"]
+    assert (
+        x.shape == (12, 8, 8, 12)
+        and np.bincount(y).tolist() == [4, 4, 4] == (4 * np.bincount(arrays["y_test"])).tolist()
+    )
+    white, black = x[0, ..., :6] // 255, x[0, ..., 6:] // 255
+    assert white.sum(axis=(0, 1)).tolist() == black.sum(axis=(0, 1)).tolist() == [8, 2, 2, 2, 1, 1]
+    assert white[5, 5, 0] == white[4, 6, 0] == white[7, 4, 5] == 1  # pawns on f3 and g4, the king on e1
+    assert black[3, 4, 0] == black[4, 7, 4] == 1 and not black[0, 3].any()  # a pawn on e5, the queen on h4
+    with pytest.raises(SystemExit, match="Of the rarest result are 7 boards, 9 needed"):
+        unseen.make("chesseract", tmp_path, train=27, test=3)

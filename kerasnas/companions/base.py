@@ -59,10 +59,13 @@ class Companion(abc.ABC):
         prior: of the mix: of each linear model, and of the network.
         pretrained: what the last linear model reads beside what the others do, in words: held-out samples decide
             whether it takes part. Defaults to "": nothing.
+        must_lead: whether they stand beside the winner of a race only where they are ahead of it beyond doubt when the
+            race ends. Defaults to False.
     """
 
     samples: str
     pretrained = ""
+    must_lead = False
     prior: tuple[float, ...]
 
     @abc.abstractmethod

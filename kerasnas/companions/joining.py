@@ -11,8 +11,11 @@ import numpy as np
 from kerasnas.annotations import Log
 from kerasnas.companions.base import Companion, Parts, rows_of
 from kerasnas.companions.mixing import shares_of
+from kerasnas.intervals import paired_difference
 from kerasnas.networks.initialization import number_layers
 from kerasnas.tasks import Task
+
+_BEYOND_DOUBT = 2.0  # standard errors
 
 
 class Beside:
@@ -28,10 +31,17 @@ class Beside:
 
     def __init__(self, kind: Companion, data: tuple[np.ndarray, ...], parts: Parts, task: Task, outputs: int):
         self._kind, self._task, (_, second) = kind, task, parts
-        x, y, *rest = (np.asarray(part) for part in data)
+        self.must_lead = kind.must_lead
+        x, (y, *rest) = data[0], map(np.asarray, data[1:])
         self._x, self._y = x[second], y[second]
         self._weights = rows_of(rest[0], second) if rest else None
         self._held, self._whole = kind.learn(x, y, parts, task, outputs, *rest)
+
+    def leads(self, scores: np.ndarray) -> bool:
+        """Return whether the linear models are ahead of these `metric_scores` of held-out samples beyond doubt."""
+        own = self._task.metric_scores(np.mean(self._held, axis=0), self._y, self._weights)
+        gain, error = paired_difference(own, scores)
+        return gain > _BEYOND_DOUBT * error
 
     def weigh(self, network: keras.Model, batch_size: int, log: Log = lambda line: None) -> dict[str, Any]:
         """Return how much each of the models and a network, which has not seen what is held out, count.
@@ -48,7 +58,7 @@ class Beside:
             much each model counts, and the mean loss of the linear models, of the network, and of both together.
         """
         kind, task, y = self._kind, self._task, self._y
-        found = [*self._held, network.predict(self._x, batch_size=batch_size, verbose=0)]
+        found = [*self._held, network.predict(np.asarray(self._x), batch_size=batch_size, verbose=0)]
         shares, parted = shares_of(task, found, y, kind, self._weights)
         targets = task.targets(y, found[-1].shape[1])
         alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,17 +32,27 @@ def usual_features(samples: int) -> int:
     return _USUAL if samples <= _FEW_SAMPLES else max(min(_FEWER, _VALUES // samples), KERNELS)
 
 
-@dataclasses.dataclass(frozen=True)
-class KernelModel:
-    """A linear model of the features of random kernels."""
+class Features(Protocol):
+    """Features of samples: `features` as an array; `linear`, times weights, in standard Keras layers."""
 
-    kernels: RandomKernels
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """`(samples, features)`."""
+
+    def linear(self, x: Any, weights: np.ndarray) -> Any:
+        """`(samples, outputs)`, for inputs of a network, a KerasTensor."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureModel:
+    """A linear model of features."""
+
+    reading: Features
     weights: np.ndarray
     bias: np.ndarray
 
     def apply(self, x: Any) -> Any:
         """See `kerasnas.companions.base.Linear`."""
-        return self.kernels.linear(x, self.weights)
+        return self.reading.linear(x, self.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +80,24 @@ class KernelCompanion(Companion):
         self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
     ) -> Learned:
         kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
-        targets = task.ridge_targets(task.targets(y, outputs))
-        kernel, bias, left_out = ridge(kernels.features(x), targets, weights)
-        scale = ridge_scale(left_out, y, task, weights)
-        return [scale * left_out[parts[1]]], lambda shares: KernelModel(
-            kernels, shares[0] * scale * kernel, shares[0] * scale * bias
-        )
+        return ridge_learned(kernels, x, y, parts, task, outputs, weights)
 
     def __str__(self) -> str:
         return f"linear model on {self.features // KERNELS * KERNELS:,} random kernels"
 
     def get_config(self) -> dict[str, Any]:
         return {"kernels": self.features // KERNELS * KERNELS}
+
+
+def ridge_learned(
+    features: Features, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
+) -> Learned:
+    """Return a ridge regression on features, as `Companion.learn` does."""
+    kernel, bias, left_out = ridge(features.features(x), task.ridge_targets(task.targets(y, outputs)), weights)
+    scale = ridge_scale(left_out, y, task, weights)
+    return [scale * left_out[parts[1]]], lambda shares: FeatureModel(
+        features, shares[0] * scale * kernel, shares[0] * scale * bias
+    )
 
 
 def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from PIL import Image
 from kerasnas import checks
 from kerasnas.companions.base import Companion
 from kerasnas.companions.letters import LetterCompanion
+from kerasnas.companions.means import MeansCompanion
 from kerasnas.modalities.base import FromPaths, Modality, Paths, Reading, TextLimits, dataset_arguments
 from kerasnas.modalities.columns import as_list
 from kerasnas.modalities.csv_labels import PATH_COLUMNS
@@ -202,8 +203,9 @@ class Images(Modality):
     def companion(
         self, size: int, seed: int, padded: bool, front: Front | None = None, divisions: Sequence[str] = ()
     ) -> Companion | None:
-        letters = letters_in(divisions)
-        return LetterCompanion(letters[0]) if letters else None
+        if letters := letters_in(divisions):
+            return LetterCompanion(letters[0])
+        return MeansCompanion() if CHANNELS in divisions else None
 
     def small(self, x: np.ndarray) -> np.ndarray:
         return part_means(x, (_SIDE, _SIDE))

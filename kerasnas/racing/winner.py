@@ -48,16 +48,19 @@ def train_winner(
         race: it is run first, unless it is finished.
         keep_model: called with the network at its end; its outputs are logits.
         companion: the kind of linear models that join the network, which learn first. Defaults to None: none do.
+            Those that must lead join it only where they are ahead of it at the end of the race.
     """
     found, finished = race.run(), race.stages.stage(STAGE)
     if finished is not None:
         race.contestants.remove()  # where a kill came between
         return finished
     name, contestants, data = found["winner"], race.contestants, _all_data(race)
-    beside = None if companion is None else _beside(race, companion, data)
     winner, plan = contestants.get(name, race.batches(race.data, name)), contestants.progress
     begun = _state(race, name)[1]
+    beside = None if companion is None or plan.get("alone") else _beside(race, companion, data)
     if "ends" not in plan:
+        if beside and beside.must_lead and not beside.leads(winner.scores(*race.held_out)):
+            plan["alone"], beside = True, None
         batches = len(race.batches(race.data if beside else data, name))
         _plan(race, name, winner, batches, 1 if beside else race.trainings)
     for stage in plan["ends"]:

@@ -7,6 +7,7 @@ import pytest
 from kerasnas.companions.kernels import KernelCompanion
 from kerasnas.companions.letters import LetterCompanion
 from kerasnas.companions.linear import NGramCompanion
+from kerasnas.companions.means import MeansCompanion
 from kerasnas.companions.rows import RowCompanion
 from kerasnas.companions.word_vectors import VectorCompanion
 from kerasnas.tasks.known import CLASSIFICATION
@@ -17,6 +18,8 @@ TEXTS = RNG.integers(4, 400, (240, 12)).astype("int32")
 TEXTS[:, 0] = 2 + Y
 ROWS, WAVES = (RNG.standard_normal(shape).astype("float32") for shape in ((240, 64), (240, 40, 1)))
 ROWS[:, 0] += 2 * Y
+BOARDS = RNG.standard_normal((240, 4, 4, 8)).astype("float32")
+BOARDS[:, 0, 0] += 2 * Y[:, None]
 WAVES[..., 0] += np.sin(np.arange(40) * np.where(Y, 0.4, 1.2)[:, None])
 LETTERS = np.eye(9, dtype="float32")[RNG.integers(2, 9, (240, 6))][..., None]
 LETTERS[:, 0] = np.eye(9, dtype="float32")[Y][..., None]
@@ -26,6 +29,7 @@ KINDS = {
     "vectors": (VectorCompanion(1, RNG.standard_normal((400, 8)), 400), TEXTS),
     "kernels": (KernelCompanion(420), WAVES),
     "rows": (RowCompanion(), ROWS),
+    "means": (MeansCompanion(), BOARDS),
 }
 
 

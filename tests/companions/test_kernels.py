@@ -65,7 +65,7 @@ def test_it_learns_every_task(task):
     parts = base.held_out(task, labels, seed=0)
     (held,), whole = KernelCompanion(168).learn(x, labels, parts, task, outputs)
     model = whole(np.ones(1))
-    found = task.answers(model.kernels.features(new) @ model.weights + model.bias)
+    found = task.answers(model.reading.features(new) @ model.weights + model.bias)
     assert task.evaluation(found, labels_of(task, hidden))[task.metric] > 0.85
     assert task.evaluation(task.answers(held), labels[parts[1]])[task.metric] > 0.85
     if task.name != "regression":
@@ -112,7 +112,7 @@ def test_both_models_add_up():
     shares = np.array(record["weights"])
     alone = whole(np.ones(1))
     expected = shares[1] * np.asarray(network(x, training=False))
-    expected += shares[0] * (alone.kernels.features(x) @ alone.weights + alone.bias)
+    expected += shares[0] * (alone.reading.features(x) @ alone.weights + alone.bias)
     np.testing.assert_allclose(model(x, training=False), expected, atol=1e-4)
     model.compile(keras.optimizers.SGD(0.1), CLASSIFICATION.loss(), jit_compile=False)  # as an adaptation to drift does
     found, noisy = [], np.arange(40) % 3 % 2

@@ -101,6 +101,7 @@ def test_what_a_network_of_nodes_cannot_do_is_reported(fitted, tmp_path, monkeyp
             call()
 
 
+@pytest.mark.slow
 def test_the_nodes_of_a_file_are_predicted_and_the_network_is_exported(fitted, tmp_path):
     """With other features of the same nodes: those that are read, not those of the training."""
     arrays = graph_arrays(DATA)

@@ -78,6 +78,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_commands_write_nothing_into_a_preset(copied, tmp_path, told, monkeypatch):
     """Of those that export, `test_an_exported_preset_is_a_copy`."""

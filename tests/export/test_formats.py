@@ -66,6 +66,7 @@ def test_what_a_file_answers(classifier, exported, name):
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_integers_of_8_bits_begin_behind_the_spectrogram_of_sound(tmp_path):
     keras.utils.set_random_seed(0)
     rng, pitch = np.random.default_rng(0), np.linspace(200, 1500, 12)[:, None]

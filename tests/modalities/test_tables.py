@@ -198,6 +198,7 @@ def test_a_table_is_raced_and_compared_from_the_command_line(tmp_path, capsys, m
         network.modality.from_paths([new], network.reading)
 
 
+@pytest.mark.slow
 def test_frames_are_searched_by_an_estimator_and_their_columns_are_told_by_name(tmp_path, monkeypatch):
     count_steps(monkeypatch)
     pandas = pytest.importorskip("pandas")

@@ -477,7 +477,7 @@ def test_photographs_are_read_in_parts_for_the_support_vector_machine(monkeypatc
     read, whole = [], LazyImages._values
     monkeypatch.setattr(LazyImages, "_values", lambda self, rows: read.append(len(rows)) or whole(self, rows))
     found = pixel_baseline((photographs[np.arange(400)], y[:400]), (photographs[np.arange(400, 600)], y[400:]))
-    assert found["accuracy"] > 0.8 and max(read) <= 64
+    assert found["accuracy"] > 0.9 and max(read) <= 64  # rounding errors beside three colors know nothing
 
 
 @pytest.mark.parametrize(("seconds", "starts"), [pytest.param(60.0, True, marks=pytest.mark.slow), (1000.0, False)])

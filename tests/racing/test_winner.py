@@ -32,9 +32,12 @@ class Nothing:
 class Beside(Companion):
     samples, prior = "images", (0.5, 0.5)
 
+    def __init__(self, right=0.0, must_lead=False):
+        self.right, self.must_lead, self.parts = right, must_lead, []
+
     def learn(self, x, y, parts, task, outputs, weights=None):
         self.parts = [x[rows] for rows in parts]
-        return [np.zeros((len(parts[1]), outputs))], lambda shares: Nothing()
+        return [self.right * np.eye(outputs)[y[parts[1]]]], lambda shares: Nothing()
 
     def __str__(self):
         return "nothing"
@@ -43,12 +46,11 @@ class Beside(Companion):
         return {}
 
 
-def trained(folder, **options):
-    said, kept = [], []
+def trained(folder, beside=None, **options):
+    said, kept, beside = [], [], beside or Beside()
     entrant = kit.race(folder, said=said, candidates=lambda number: kit.candidates(1), trainings=3, **options)
-    beside = Beside()
     record = train_winner(entrant, kept.append, beside)
-    for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=True):
+    for part, (images, _) in zip(beside.parts, (entrant.data, entrant.held_out), strict=bool(beside.parts)):
         np.testing.assert_array_equal(part, images)
     return record, kept[0].get_weights(), [line for line in said if "Training" in line]
 
@@ -68,6 +70,23 @@ def test_a_winner_is_trained_again_on_all_data_and_resumes_there(tmp_path, monke
     for one, other in zip(weights, resumed, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not (tmp_path / "killed" / "checkpoints" / "searched").exists()
+
+
+def test_linear_models_that_must_lead_join_a_network_only_where_they_are_ahead_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(winner, "_LEAST_PIECE", 3.0)
+    record, _, said = trained(tmp_path / "ahead", Beside(5.0, must_lead=True))
+    assert record["linear"]["weights"][0] > 0 and len(said) == 1 and "trainings" not in record
+    behind, options = Beside(must_lead=True), {"most_epochs": 10}
+    record, weights, said = trained(tmp_path / "behind", behind, **options)
+    assert "linear" not in record and record["trainings"] == 3 and said[0].split(" on ")[1].startswith("144 images")
+    with monkeypatch.context() as patch:
+        kit.Interrupting(patch, 50)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "killed", Beside(must_lead=True), **options)
+    again, resumed, _ = trained(tmp_path / "killed", later := Beside(5.0, must_lead=True), **options)
+    assert later.parts == [] and again["steps"] == record["steps"]  # what was decided stays
+    for one, other in zip(weights, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow

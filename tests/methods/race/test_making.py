@@ -48,6 +48,8 @@ def parts(race):
 def test_of_unlike_channels_one_network_that_they_share_races_the_first_for_longer(initializer, first, tmp_path):
     race = made(digits(unlike=True), tmp_path / "unlike", initializer=initializer)
     assert parts(race) == ["conv_3x3_w0.5", "channels"] and race.candidates(2)[0].name == first
+    assert companion_of(RaceConfig(), digits(unlike=True)).must_lead
+    assert companion_of(RaceConfig(), digits(unlike=False)) is None
     assert (race.share, race.small, race.duel) == (0.4, None, True) and race.test_samples == 9
     plan = race_plan(RaceConfig(cpu_minutes=3.0), digits(unlike=True), Budget(3.0, cpu=True))
     assert "up to 2 candidates" in plan and "up to 1 min 10 s" in plan

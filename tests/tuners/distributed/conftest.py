@@ -44,7 +44,9 @@ def environment(become, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         become("worker", free.getsockname()[1])
-    monkeypatch.setattr("tuners.distributed.worker._IDLE", 0.25)
+    for waits in ("chief._LOOK", "stub._AGAIN"):
+        monkeypatch.setattr(f"tuners.distributed.{waits}", 0.05)
+    monkeypatch.setattr("tuners.distributed.worker._IDLE", 0.1)
 
 
 @pytest.fixture

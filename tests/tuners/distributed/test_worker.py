@@ -33,7 +33,7 @@ def test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows(serv
     start = time.monotonic()
     while time.monotonic() - start < 0.5:
         assert client.create_trial("worker").status == "IDLE"
-    assert asked.count("worker") <= 4
+    assert asked.count("worker") <= 7  # a tenth of a second between two
     second.status, second.message = "INVALID", "Traceback of the worker"
     other.end_trial(second)
     assert oracle.trials["1"].message == "Traceback of the worker"  # a stock client drops it
@@ -52,19 +52,19 @@ def test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows(serv
 
 def test_a_worker_sends_heartbeats_while_its_trial_runs_and_none_after(served, oracle_of, finish):
     oracle = oracle_of(1)
-    oracle.leases.lease = 0.5
+    oracle.leases.lease = 0.25
     client = served(oracle)()
-    client.local.leases.lease = 0.5  # of which a fifth is between two heartbeats
+    client.local.leases.lease = 0.25  # of which a fifth is between two heartbeats
     trial = client.create_trial("worker")
     beats = []
     beat = oracle.leases.heartbeat
     oracle.leases.heartbeat = lambda worker, name: beats.append(worker) or beat(worker, name)
-    time.sleep(1.0)
+    time.sleep(0.5)
     assert len(beats) >= 4 and set(beats) == {"worker"}
     assert oracle.ongoing_trials["worker"].trial_id == trial.trial_id  # twice its lease later
     finish(client, trial)
     beats.clear()
-    time.sleep(0.3)
+    time.sleep(0.15)
     assert not beats
     assert client.create_trial("worker").status == "STOPPED"
 
