@@ -13,9 +13,8 @@ Sets for which no one knows the right network, made after their published descri
   six letters, without diacritics, y and z, are 24 one-hot rows of 24 letters; the label is the language;
 - `gutenberg`: a folder with a text for each author; three words in a row of three to six letters, filled up to six, are
   18 one-hot columns of 27 signs; the label is the author;
-- `chesseract`: a folder of `.pgn` files of games (`pip install chess`); boards of the last 15 % of the moves, two of a
-  game, are 12 planes of 8x8, one for each kind of piece; the label is whether white loses, draws or wins, each as
-  often.
+- `chesseract`: a folder of `.pgn` files of games (`pip install chess`); a board of the last 15 % of the moves of each
+  is 12 planes of 8x8, one for each kind of piece; the label is whether white loses, draws or wins, each as often.
 
 Digits and images are an archive of arrays `x_train`, `y_train`, `x_test` and `y_test`, or `x`, `y` and `split`, whose
 last part is for testing. `python benchmarks/value.py FOLDER --sets=language` then measures races on the set.
@@ -39,7 +38,7 @@ import value
 LETTERS = [letter for letter in string.ascii_lowercase if letter not in "yz"]
 SIGNS = [*string.ascii_lowercase, "_"]
 HELD_OUT = 0.2  # of words, texts and games, for the test part
-LAST, OF_A_GAME = 0.15, 2  # share of the moves that boards are drawn from, and their number
+LAST = 0.15  # share of the moves that the board of a game is drawn from
 RESULTS = ("0-1", "1/2-1/2", "1-0")
 
 
@@ -150,11 +149,10 @@ def planes(board):
 
 def chesseract(folder, numbers, rng):
     """Return parts of boards, each result as often; the test part is of other games."""
-    drawn = [([boards[row] for row in rng.permutation(len(boards))[:OF_A_GAME]], y) for boards, y in games(folder)]
-    order = rng.permutation(len(drawn))
-    parts = []
+    drawn = [(boards[rng.integers(len(boards))], label) for boards, label in games(folder)]  # two would be alike
+    order, parts = rng.permutation(len(drawn)), []
     for rows, number in zip(np.split(order, [round((1 - HELD_OUT) * len(order))]), numbers, strict=True):
-        boards = [(board, drawn[row][1]) for row in rows for board in drawn[row][0]]
+        boards = [drawn[row] for row in rows]
         labels, each = np.array([label for _, label in boards], int), -(-number // len(RESULTS))
         least = np.bincount(labels, minlength=len(RESULTS)).min()
         if least < each:
