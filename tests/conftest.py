@@ -50,6 +50,14 @@ def home(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cached_writes():
+    """No test cuts the power: what a killed process has written stays, and a busy disk takes half a minute for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def published():
     """A function from the name of a published file to its path below the folder that KERASNAS_DATA names."""
