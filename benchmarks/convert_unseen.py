@@ -164,12 +164,12 @@ def chesseract(folder, numbers, rng):
 
 
 SETS = {
-    "chesseract": chesseract,
     "addnist": lambda *given: digits(*given, lambda y: y.sum(axis=1) - 1, 20),
     "multnist": lambda *given: digits(*given, lambda y: y.prod(axis=1) % 10, 10),
     "cifartile": tiles,
     "language": language,
     "gutenberg": gutenberg,
+    "chesseract": chesseract,
 }
 
 

@@ -1,4 +1,4 @@
-"""A linear model of random convolutional kernels, beside a network of signals."""
+"""Ridge regressions on features; that of random convolutional kernels, beside a network of signals."""
 
 from __future__ import annotations
 
@@ -93,11 +93,18 @@ def ridge_learned(
     features: Features, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int, weights: Weights = None
 ) -> Learned:
     """Return a ridge regression on features, as `Companion.learn` does."""
-    kernel, bias, left_out = ridge(features.features(x), task.ridge_targets(task.targets(y, outputs)), weights)
-    scale = ridge_scale(left_out, y, task, weights)
-    return [scale * left_out[parts[1]]], lambda shares: FeatureModel(
-        features, shares[0] * scale * kernel, shares[0] * scale * bias
-    )
+    kernel, bias, left_out = ridge_logits(features.features(x), y, task, outputs, weights)
+    return [left_out[parts[1]]], lambda shares: FeatureModel(features, shares[0] * kernel, shares[0] * bias)
+
+
+def ridge_logits(
+    x: np.ndarray, y: np.ndarray, task: Task, outputs: int, weights: Weights = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `ridge` does, fitted to features and labels, times the factor that makes logits of its outputs."""
+    found = ridge(x, task.ridge_targets(task.targets(y, outputs)), weights)
+    scale = ridge_scale(found[-1], y, task, weights)
+    kernel, bias, left_out = (scale * part for part in found)
+    return kernel, bias, left_out
 
 
 def ridge(x: np.ndarray, y: np.ndarray, weights: Weights = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

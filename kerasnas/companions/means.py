@@ -16,8 +16,8 @@ from kerasnas.tasks import Task
 class MeansCompanion(Companion):
     """A ridge regression on means of parts of images, where it leads: as where planes of a board count pieces.
 
-    Of chess, the sums of its twelve planes tell who wins better than networks learn in minutes; of photographs they
-    tell next to nothing, and the network stands alone.
+    Of chess, the sums of its twelve planes tell who wins better than networks learn in minutes; of digits in channels
+    means tell next to nothing, and the network stands alone.
     """
 
     samples = "images"

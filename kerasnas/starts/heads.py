@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from kerasnas.companions.base import Weights
-from kerasnas.companions.kernels import ridge, ridge_scale
+from kerasnas.companions.kernels import ridge_logits
 from kerasnas.intervals import standard_error
 from kerasnas.tasks import Task
 
@@ -94,9 +94,7 @@ class Head:
     def fitted(cls, features: np.ndarray, y: np.ndarray, task: Task, outputs: int, weights: Weights = None) -> Head:
         """Return the head that is fitted to features `(samples, features)` and labels, which count by their weights."""
         mean, deviation = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float) + _FLOOR
-        kernel, bias, left_out = ridge(features, task.ridge_targets(task.targets(y, outputs)), weights)
-        scale = ridge_scale(left_out, y, task, weights)
-        return cls(mean, deviation, scale * kernel, scale * bias, scale * left_out)
+        return cls(mean, deviation, *ridge_logits(features, y, task, outputs, weights))
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
         """Return the outputs for features of other samples."""

@@ -46,7 +46,7 @@ def environment(become, monkeypatch):
         become("worker", free.getsockname()[1])
     for waits in ("chief._LOOK", "stub._AGAIN"):
         monkeypatch.setattr(f"tuners.distributed.{waits}", 0.05)
-    monkeypatch.setattr("tuners.distributed.worker._IDLE", 0.1)
+    monkeypatch.setattr("tuners.distributed.worker._IDLE", 0.25)
 
 
 @pytest.fixture
