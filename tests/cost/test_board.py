@@ -8,6 +8,7 @@ import pytest
 
 from kerasnas.cost.board import Board, bundled_boards
 from kerasnas.cost.device import OperatorGraph
+from tests.cost import mlperf_tiny
 
 NUMBERS = {"source": "measured", "flash_kb": 64, "ram_kb": 32, "clock_mhz": 100}
 CYCLES = {"convolution": 2.0, "depthwise": 3.0, "dense": 5.0, "other": 0.5, "operator": 100.0}
@@ -32,6 +33,27 @@ def test_latency_in_closed_form(graph):
     wide = Board("own", **NUMBERS, cycles=CYCLES, lanes=16)  # 8 channels take as long as 16, 24 as 32, 10 as 16
     cycles = 2 * 2 * 4608 + 3 * 2 * 1152 + 2 * 3072 * 32 / 24 + 0.5 * (384 + 24) + 5 * 240 * 1.6 + 5 * 100
     assert wide.latency_ms(graph) == pytest.approx(cycles / 100_000)
+
+
+@pytest.fixture(scope="module")
+def published():
+    return mlperf_tiny.networks()
+
+
+@pytest.mark.parametrize(
+    ("board", "a_second"),  # MLPerf Tiny 1.1, closed division, Krai, microTVM with CMSIS-NN
+    [("nucleo_l4r5zi", (3.324, 2.567, 10.019, 116.212)), ("nrf5340dk", (4.286, 3.146, 13.074, 159.020))],
+)
+def test_published_latencies(board, a_second, published):
+    for rate, (name, network) in zip(a_second, published.items(), strict=True):
+        assert network.count_params() == mlperf_tiny.PARAMETERS[name]
+        assert Board.named(board).latency_ms(OperatorGraph.of(network)) == pytest.approx(1000 / rate, rel=0.05)
+
+
+def test_published_latencies_of_a_cortex_m7():
+    """Of MobileNetV2 with CMSIS-NN (Plumerai, 2021)."""
+    network = keras.applications.MobileNetV2((80, 80, 3), alpha=0.3, weights=None, classes=1000)
+    assert Board.named("stm32f746").latency_ms(OperatorGraph.of(network)) == pytest.approx(129, rel=0.01)
 
 
 def test_what_a_board_lacks_or_says_nothing_of(graph):
