@@ -5,6 +5,7 @@ On each data set below `DATA` and for each seed, on one thread:
 - `search`: what `kerasnas search --space=signals` does, but for random networks beside it. The processor time that it
   takes, from the start of the process, is the budget of all others.
 - `race`: what `kerasnas search` does within a minute of processor time, with that linear model alongside.
+- `network`: that race without the linear model; `cells`: in the space of cells; `small`: of networks of 20 kB of flash.
 - `minirocket`: the linear model of random kernels that stands beside its network, alone, fitted to all training data.
 - `rocket`: 2000 random convolutional kernels in the manner of ROCKET (lengths 7, 9 and 11, random dilation, bias and
   padding; of each the maximum and the share of positive values), and ridge regression, whose strength is chosen by
@@ -35,6 +36,7 @@ UCR = ("GunPoint", "ItalyPowerDemand", "ArrowHead", "OSULeaf", "ACSF1", "BasicMo
 DATASETS = (*UCR, "speech_commands")
 TUNED = ("ArrowHead", "OSULeaf")
 _WORDS, _KERNELS = 10, 2000
+_ANY = 10**7  # parameters, which no network of the space has
 _NOTE = (
     "\\* Penalties, the number of features and the prior of the mix were chosen on folds of the training data of "
     "these sets only. `search` is the network combined with the linear model of random kernels, `minirocket` that "
@@ -93,7 +95,22 @@ def search(data, name, seed, seconds):
 
 def race(data, name, seed, seconds):
     """Run the command within a minute; return the accuracy that its record has."""
-    return text.raced(read(data, name), name, seed, kind="signals")
+    return text.raced(read(data, name), name, seed, "signals")
+
+
+def network(data, name, seed, seconds):
+    """The same without that linear model, which is not beside networks that are limited."""
+    return text.raced(read(data, name), name, seed, "signals", max_parameters=_ANY)
+
+
+def cells(data, name, seed, seconds):
+    """The same in the space of cells."""
+    return text.raced(read(data, name), name, seed, "signals", max_parameters=_ANY, space="signals")
+
+
+def small(data, name, seed, seconds):
+    """The same for networks of 20 kB of flash."""
+    return text.raced(read(data, name), name, seed, "signals", max_flash_kb=20)
 
 
 def minirocket(data, name, seed, seconds):
@@ -167,9 +184,10 @@ def inception(data, name, seed, seconds):
 
 
 if __name__ == "__main__":
-    CONTENDERS = {one.__name__: one for one in (search, race, minirocket, rocket, inception)}
+    CONTENDERS = {one.__name__: one for one in (search, race, network, cells, small, minirocket, rocket, inception)}
     CODE = (
-        *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py"),
+        *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/spaces/macro.py"),
+        "kerasnas/primitives/sequences.py",
         *("kerasnas/networks/random_kernels.py", "kerasnas/companions"),
     )
     text.main(__doc__, __file__, CONTENDERS, DATASETS, read, "series.jsonl", CODE, tuned=TUNED, note=_NOTE)

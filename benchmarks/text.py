@@ -69,15 +69,16 @@ def race(data, name, seed, seconds):
     return raced(read(data, name), name, seed)
 
 
-def raced(parts, name, seed, **kind):
-    """Race networks on arrays; return the accuracy of the result, and what its record says."""
+def raced(parts, name, seed, kind=None, **settings):
+    """Race networks on arrays, of a kind; return the accuracy of the result, and what its record says."""
     from kerasnas import methods
 
     with tempfile.TemporaryDirectory() as folder:
-        file = skeleton.save(Path(folder, f"{name}.npz"), parts, **kind)
-        settings = methods.RaceConfig(dataset=file, cpu_minutes=1, seed=seed)
-        result = methods.search(settings, Path(folder) / "run", lambda line: None)
-    kept = {name: result["searched"][name] for name in ("parameters", "linear")}
+        file = skeleton.save(Path(folder, f"{name}.npz"), parts, **({"kind": kind} if kind else {}))
+        config = methods.RaceConfig(dataset=file, cpu_minutes=1, seed=seed, **settings)
+        result = methods.search(config, Path(folder) / "run", lambda line: None)
+    searched = result["searched"]
+    kept = {name: searched[name] for name in ("parameters", "linear") if name in searched}
     return result["searched"]["test_accuracy"], {**kept, "winner": result["race"]["winner"]}
 
 

@@ -367,8 +367,8 @@ class Modality:
         return x[spread_rows(len(x), most)]
 
     def fits(self, space: Any) -> bool:
-        """Return True if networks of a search space, or of its class, take these samples."""
-        return getattr(space, "inputs", "image") == self.inputs
+        """Return True if networks of a class of search spaces take these samples."""
+        return self.inputs in getattr(space, "takes", (getattr(space, "inputs", "image"),))
 
     def suited_space(self, front: Front | None) -> str:
         """Return the space of a race by default, for data with such a front; empty if none fits."""

@@ -34,7 +34,7 @@ class Signals(Modality):
         4: "These are images: a space for images takes them",
     }
     augmentations = ("shift",)
-    gradient_space = race_space = "signals"
+    gradient_space, race_space = "signals", "macro"
     most_epochs = 300
     race_share = 0.3
     companion_setting = "kernels"

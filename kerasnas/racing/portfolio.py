@@ -64,6 +64,7 @@ def portfolio(
     remembered: Sequence[Genotype] = (),
     leads: bool = True,
     initialized: tuple[str, Genotype] | None = None,
+    patient: Callable[[], bool] = lambda: True,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
@@ -88,6 +89,7 @@ def portfolio(
             True.
         initialized: name of an initialization, and the network of `space`, within the limits, that begins from it. It
             is the first, followed by the same network with drawn weights: its control. Defaults to none.
+        patient: whether there is time to draw one more. Defaults to always.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
@@ -112,7 +114,7 @@ def portfolio(
         candidates.insert(0, candidates.pop(len(own)))
     rng, asked = np.random.default_rng([seed, 4]), set[Genotype]()
     for _ in range(20 * number):
-        if len(candidates) >= number:
+        if len(candidates) >= number or not patient():
             break
         sampled = space.sample(rng)
         genotype = None if sampled in asked else widest(space.narrowed(sampled), allowed)

@@ -30,7 +30,7 @@ class HybridSpace(MacroSpace):
     (`attention_4`) or within windows (`local_attention_4`).
 
     Args:
-        filters, widths, stems, stages, depths, max_halvings, head_filters, divisions: as for `MacroSpace`.
+        filters, widths, stems, stages, depths, max_halvings, head_filters, divisions, inputs: as for `MacroSpace`.
         primitives: options of the block. Defaults to None: `HYBRID_PRIMITIVES`; those of `MacroSpace` exist as well.
 
     Raises:
@@ -49,7 +49,8 @@ class HybridSpace(MacroSpace):
     """
 
     name = "hybrid"
-    divides = PARTS  # attention is of images alone
+    takes = ("image",)  # as attention does
+    divides = PARTS
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = {**BLOCKS, **_ATTENTION}
     usual_blocks = HYBRID_PRIMITIVES
     plans = {

@@ -1,9 +1,10 @@
-"""The macro space: whole networks for images, from stem to head."""
+"""The macro space: whole networks for images and signals, from stem to head."""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -59,12 +60,13 @@ REFERENCES = {
     "mobilenet_v2": ("conv_3x3_s2", 0.5, "inverted_3x3", "strides", (1, 2, 2)),
     "vgg_3x3": ("conv_3x3", 0.5, "conv_3x3", "pool", (3, 3, 3)),
 }
-_LARGE = 96  # pixels of the shorter side from which a stem that does not halve costs too much
+# Pixels of the shorter side, or steps, from which a stem that does not halve costs too much.
+_LARGE = {"image": 96, "signal": math.inf}
 
 
 @SPACES.register("macro")
 class MacroSpace(SkeletonSpace):
-    """Whole networks for images: a stem, stages of blocks between which the image is halved, and a head.
+    """Whole networks for images or signals: a stem, stages of blocks between which these are halved, and a head.
 
     The choices: the stem (windows of 3 or 5, strides 1 or 2); the width, a factor of all channels; the number of
     stages; and for each stage its block, its number of blocks, and, except for the first, how the image is halved
@@ -81,12 +83,15 @@ class MacroSpace(SkeletonSpace):
     one-dimensional: for images whose neighboring lines have nothing in common. `"rows_in_4"` are four signals of as
     many rows, which pass one shared network as parts of an image do: for words whose letters are lines.
 
+    Of signals `(length, channels)`, a window of 3x3 is one of three steps, and the length is halved.
+
     A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, starting
     with the division, unless it is `"whole"`, the stem and the width; `_s2` marks strides of 2.
 
     Attributes:
         blocks: name of a block -> its class and its options.
         plans: name of a reference -> arguments of `network`.
+        takes: options of `inputs`.
 
     Args:
         filters: channels of the first stage at width 1. Defaults to 32.
@@ -100,7 +105,8 @@ class MacroSpace(SkeletonSpace):
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
         head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
         divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`,
-            `"rows"`, `"columns"`, and runs of two to eight of these, as `"rows_in_4"`.
+            `"rows"`, `"columns"`, and runs of two to eight of these, as `"rows_in_4"`; of images alone.
+        inputs: `"image"` or `"signal"`. Defaults to `"image"`.
 
     Raises:
         ValueError: for a size that is not positive, for unknown, repeated or no options, for widths that come to the
@@ -130,6 +136,7 @@ class MacroSpace(SkeletonSpace):
     plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
+    takes: tuple[str, ...] = ("image", "signal")
     divides: tuple[str, ...] = DIVISIONS
     mixes_channels = False
 
@@ -144,6 +151,7 @@ class MacroSpace(SkeletonSpace):
         max_halvings: int = 4,
         head_filters: int | None = None,
         divisions: Sequence[str] = (WHOLE,),
+        inputs: str = "image",
     ):
         self.filters = checks.size("filters", filters)
         self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
@@ -156,7 +164,8 @@ class MacroSpace(SkeletonSpace):
         self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
-        self.divisions = checks.names("divisions", divisions, (WHOLE, *self.divides))
+        self.inputs = checks.one_of("inputs", inputs, self.takes)
+        self.divisions = checks.names("divisions", divisions, (WHOLE, *(self.divides if inputs == "image" else ())))
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
         least += set(self.divisions) == {QUARTERS}
         if least > self.max_halvings:
@@ -167,18 +176,18 @@ class MacroSpace(SkeletonSpace):
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
         """Return the space of networks whose sizes suit the data.
 
-        The last feature map has at least 2 x 2 pixels, if the image allows it. The stem always halves images of 96
-        pixels or more. From 100,000 samples on, networks are twice as wide; above 100 classes they have a head of 512
+        The last feature map has at least 2 x 2 pixels, or 2 steps, if the input allows it. The stem always halves
+        images of 96 pixels or more. From 100,000 samples on, networks are twice as wide; above 100 classes they have a head of 512
         filters.
 
         Args:
-            input_shape: `(height, width, channels)` of one image.
+            input_shape: `(height, width, channels)` of one image, or `(length, channels)` of one signal.
             num_classes: number of classes.
             samples: number of training samples.
             arguments: of the constructor; they take precedence over the data.
 
         Raises:
-            ValueError: for an image below 2 x 2 pixels, and as the constructor does.
+            ValueError: for an image below 2 x 2 pixels, a signal of one step, and as the constructor does.
 
         Example:
 
@@ -186,14 +195,16 @@ class MacroSpace(SkeletonSpace):
         >>> space.max_halvings, space.stages
         (2, (2, 3))
         """
-        side = min(check_input_shape(input_shape, halvings=1)[:2])
+        kind = "signal" if len(input_shape) == 2 and "signal" in cls.takes else "image"
+        side = min(check_input_shape(input_shape, halvings=1, kind=kind)[:-1])
         halvings = min(4, max(1, side.bit_length() - 2))
         sizes = {
             "filters": 64 if checks.size("samples", samples) >= 100_000 else 32,
-            "stems": tuple(stem for stem, (_, strides) in _STEMS.items() if side < _LARGE or strides == 2),
+            "stems": tuple(stem for stem, (_, strides) in _STEMS.items() if side < _LARGE[kind] or strides == 2),
             "stages": tuple(number for number in (2, 3, 4) if number - 1 <= halvings),
             "max_halvings": halvings,
             "head_filters": 512 if checks.size("num_classes", num_classes) > 100 else None,
+            "inputs": kind,
         }
         return cls(**{**sizes, **arguments})
 
@@ -270,7 +281,8 @@ class MacroSpace(SkeletonSpace):
     def _features(self, fill: Filler, x: Any) -> Any:
         """Write the network up to its last feature map."""
         kernel_size, strides = _STEMS[fill.option("stem")]
-        pooling = keras.layers.MaxPooling1D if fill.option("division") in SIGNALS else keras.layers.MaxPooling2D
+        signal = self.inputs == "signal" or fill.option("division") in SIGNALS
+        pooling = keras.layers.MaxPooling1D if signal else keras.layers.MaxPooling2D
         filters = self._filters(float(fill.option("width")))
         x = fill.block(x, ConvBlock, filters, strides, kernel_size=kernel_size)
         for stage in range(1, 1 + int(fill.option("stages"))):

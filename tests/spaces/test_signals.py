@@ -8,7 +8,7 @@ from kerasnas import BilevelTrainer
 from kerasnas.networks.initialization import initialize
 from kerasnas.primitives.blocks import ResidualReduction
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
-from kerasnas.spaces import NASBench201Space, SignalSpace
+from kerasnas.spaces import HybridSpace, MacroSpace, NASBench201Space, SignalSpace
 from tests.layers import layers_in_order
 
 SPACE = SignalSpace(filters=4, num_cells=1)
@@ -20,6 +20,30 @@ def test_network_has_one_dimension():
     pool = next(layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling1D))
     assert pool.input.shape == (None, 3, 16)
     assert model(np.ones((2, 12, 2), "float32"), training=True).shape == (2, 5)
+
+
+def test_whole_networks_of_signals_are_those_of_the_rows_of_an_image():
+    """`MacroSpace` reads those as the steps of a signal, whose channels are the pixels of a row."""
+    images = MacroSpace(filters=4, divisions=("rows",))
+    signals = MacroSpace(filters=4, inputs="signal")
+    x = np.random.default_rng(0).normal(size=(2, 16, 4)).astype("float32")
+    pooled = ("conv_5x5", 1.5, "inverted_3x3", "pool", (0, 1, 1))
+    strided = ("conv_3x3_s2", 1.0, "residual_3x3", "strides", (1, 2))
+    for plan in (pooled, strided):
+        first = images.build_network(images.network(*plan, "rows"), (16, 4, 1), 5, seed=0)
+        second = signals.build_network(signals.network(*plan), (16, 4), 5, seed=0)
+        second.set_weights(first.get_weights())
+        np.testing.assert_allclose(second(x), first(x[..., None]), rtol=1e-5, atol=1e-6)
+
+
+def test_sizes_of_networks_of_signals_suit_their_length():
+    long, short = (MacroSpace.for_data((length, 2), num_classes=3, samples=50) for length in (1000, 9))
+    assert "conv_3x3" in long.stems and (long.max_halvings, short.max_halvings) == (4, 2)
+    assert MacroSpace.from_config(long.get_config()).inputs == "signal"
+    with pytest.raises(ValueError, match="argument `divisions`"):
+        MacroSpace(divisions=("whole", "rows"), inputs="signal")
+    with pytest.raises(ValueError, match=r"argument `inputs`.*Received: 'signal'"):
+        HybridSpace(inputs="signal")
 
 
 def test_a_cell_that_nothing_leaves_is_zero():

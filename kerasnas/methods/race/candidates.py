@@ -15,6 +15,7 @@ from kerasnas.racing.portfolio import Candidate, portfolio
 from kerasnas.runs.method import Context
 
 _FEW, _FEW_RATE = 100, 0.02  # images, below which pretrained weights are trained at a rate of their own
+_DRAWING = 0.03  # share of the budget in which random networks are drawn: some limits are known of built ones alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +40,22 @@ class Candidates:
         if not self.given and (problem := allowed.impossible()):
             raise ValueError(problem)
         genotypes = {name: network.genotype for name, network in self.given.items()}
-        assert self.context.budget is not None  # every race has one
-        earlier = remembering.consult(self.context.stages, config, space, data, self.context.budget, allowed, log)
+        budget = self.context.budget
+        assert budget is not None  # every race has one
+        earlier = remembering.consult(self.context.stages, config, space, data, budget, allowed, log)
         begun = find_start(config, space, data, self.build, log, allowed)
-        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
+        end = budget.spent() + _DRAWING * budget.seconds
+        found = portfolio(
+            space,
+            number,
+            config.seed,
+            genotypes,
+            allowed,
+            earlier.genotypes,
+            earlier.leads,
+            begun,
+            patient=lambda: budget.spent() < end,
+        )
         if not found:
             raise ValueError(allowed.no_network())
         if len(data.x_train) < _FEW:

@@ -240,7 +240,7 @@ def breadth(config: RaceConfig, data: datasets.Dataset) -> tuple[int, float, tup
 def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
     """Return the settings with the space that suits the data, unless they name one."""
     own = data.modality
-    if "space" in config.changed() or own.fits(SPACES[config.space]) or not own.race_space:
+    if "space" in config.changed() or not own.race_space:
         return config
     return dataclasses.replace(config, space=own.suited_space(data.front))
 
