@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasnas import checks
 from kerasnas.backend.keras_internals import nodes_of
 
 # Layers that the converter folds into the operator before them: their output is that operator's.
 _FOLDED = ("BatchNormalization", "ReLU", "Relu", "Dropout", "SpatialDropout2D", "Rescaling", "Identity")
+_EACH = ("Add", "Multiply", "Activation")
 CONVOLUTION, POINTWISE, DEPTHWISE, DENSE, OTHER = KINDS = ("convolution", "pointwise", "depthwise", "dense", "other")
 _ALIGNED = 16  # bytes, of which the interpreter's buffers are multiples
 # Bytes of a file beside its weights, and of an arena beside the activations, fitted to 40 networks of `MacroSpace`
@@ -71,10 +73,9 @@ class OperatorGraph:
     @classmethod
     def of(cls, model: keras.Model) -> OperatorGraph:
         """Return the operators of a functional model."""
-        operators: list[Operator] = []
-        sizes: list[int] = []
-        output, *_ = _write(model, [_added(sizes, x) for x in model.inputs], operators, sizes)
-        return cls(tuple(operators), tuple(sizes), output)
+        file = _File()
+        output, *_ = file.write(model, [file.added(x) for x in model.inputs])
+        return cls(tuple(file.operators), tuple(file.sizes), file.seen(output, _wide(model.outputs[0])))
 
     def then(self, other: OperatorGraph) -> OperatorGraph:
         """Return these operators, followed by those of a model whose one input is what results of them."""
@@ -143,21 +144,66 @@ def device_cost(model: keras.Model) -> DeviceCost:
     return OperatorGraph.of(model).cost()
 
 
-def _write(model: keras.Model, given: Sequence[int], operators: list[Operator], sizes: list[int]) -> list[int]:
-    """Add the operators of a model, whose inputs are the tensors `given`; return the numbers of its outputs."""
-    numbers = {id(x): number for x, number in zip(model.inputs, given, strict=True)}
-    for operation, read, outputs in nodes_of(model):
-        inputs = tuple(numbers[id(x)] for x in read)
-        if isinstance(operation, keras.Model):
-            written = _write(operation, inputs, operators, sizes)
-        elif type(operation).__name__ in _FOLDED:
-            written = [inputs[0]]
-        else:
-            written = [_added(sizes, output) for output in outputs]
-            kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
-            operators.append(_operator(inputs, written[0], type(operation).__name__, kernels, read, outputs[0]))
-        numbers |= {id(output): number for output, number in zip(outputs, written, strict=True)}
-    return [numbers[id(output)] for output in model.outputs]
+class _File:
+    """The operators of a file as they are written, and the bytes of the tensors.
+
+    Operators along one axis are those of images of one row: tensors are reshaped where they meet others.
+    """
+
+    def __init__(self) -> None:
+        self.operators: list[Operator] = []
+        self.sizes: list[int] = []
+        self._shapes: list[bool] = []  # of each tensor, whether it is an image
+        self._reshaped: dict[int, int] = {}
+
+    def added(self, tensor: Any, image: bool | None = None) -> int:
+        """Add a tensor; return its number."""
+        self.sizes.append(_ALIGNED * math.ceil(math.prod(tensor.shape[1:]) / _ALIGNED))
+        self._shapes.append(_wide(tensor) if image is None else image)
+        return len(self.sizes) - 1
+
+    def seen(self, number: int, image: bool) -> int:
+        """Return the number of a tensor as an image, or not as one, for which it may have to be reshaped."""
+        if self._shapes[number] == image:
+            return number
+        if number not in self._reshaped:
+            self.sizes.append(self.sizes[number])
+            self._shapes.append(image)
+            self._reshaped[number] = len(self.sizes) - 1
+            self._reshaped[self._reshaped[number]] = number
+            self.operators.append(Operator((number,), self._reshaped[number], work=2 * self.sizes[number]))
+        return self._reshaped[number]
+
+    def write(self, model: keras.Model, given: Sequence[int]) -> list[int]:
+        """Add the operators of a model, whose inputs are the tensors `given`; return the numbers of its outputs."""
+        numbers = {id(x): number for x, number in zip(model.inputs, given, strict=True)}
+        for operation, read, outputs in nodes_of(model):
+            inputs = [numbers[id(x)] for x in read]
+            if isinstance(operation, keras.Model):
+                written = self.write(operation, inputs)
+            elif _folded(operation):
+                written = [inputs[0]]
+            else:
+                layer = type(operation).__name__
+                along = layer.endswith("1D") and not layer.startswith("Global")  # or each number by itself, of images
+                along |= layer in _EACH and all(self._shapes[number] for number in inputs)
+                inputs = [self.seen(number, along or _wide(x)) for number, x in zip(inputs, read, strict=True)]
+                written = [self.added(output, along or None) for output in outputs]
+                kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
+                self.operators.append(_operator(tuple(inputs), written[0], layer, kernels, read, outputs[0]))
+            numbers |= {id(output): number for output, number in zip(outputs, written, strict=True)}
+        return [numbers[id(output)] for output in model.outputs]
+
+
+def _wide(tensor: Any) -> bool:
+    """Return True for images."""
+    return len(tensor.shape) == 4
+
+
+def _folded(operation: Any) -> bool:
+    """Return True for what is folded into the operator before it, or after it; channels may have scales of their own."""
+    name = type(operation).__name__
+    return name in _FOLDED and not (name == "Rescaling" and np.ndim(operation.scale) + np.ndim(operation.offset))
 
 
 def _operator(
@@ -174,11 +220,6 @@ def _operator(
     weights = sum(math.prod(shape) + 4 * filters for shape in kernels)
     work = math.prod(places) * sum(map(math.prod, kernels)) // filters
     return Operator(inputs, number, weights, kind, filters, work)
-
-
-def _added(sizes: list[int], tensor: Any) -> int:
-    sizes.append(_ALIGNED * math.ceil(math.prod(tensor.shape[1:]) / _ALIGNED))
-    return len(sizes) - 1
 
 
 def planned(sizes: Sequence[int], lifetimes: Sequence[tuple[int, int]]) -> int:

@@ -102,7 +102,8 @@ def portfolio(
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
     known = [*(_initialized(*initialized, known) if initialized else []), *known[:place], *front, *known[place:]]
-    if divided := _known(space, allowed, divided=True):  # exponents were learned from other images than of parts
+    divided = _known(space, allowed, divided=True)
+    if divided or getattr(space, "inputs", "image") != "image":  # exponents were learned from whole images
         known = [dataclasses.replace(candidate, exponent=USUAL) for candidate in known]
     known = _distinct([*known[:1], *divided, *known[1:]])
     own = _given(given or {}, known)

@@ -177,8 +177,8 @@ class MacroSpace(SkeletonSpace):
         """Return the space of networks whose sizes suit the data.
 
         The last feature map has at least 2 x 2 pixels, or 2 steps, if the input allows it. The stem always halves
-        images of 96 pixels or more. From 100,000 samples on, networks are twice as wide; above 100 classes they have a head of 512
-        filters.
+        images of 96 pixels or more. From 100,000 samples on, networks are twice as wide; above 100 classes they have a
+        head of 512 filters.
 
         Args:
             input_shape: `(height, width, channels)` of one image, or `(length, channels)` of one signal.

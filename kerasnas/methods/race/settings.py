@@ -51,9 +51,9 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Text
 
     space: str = setting(
         "macro",
-        "The space whose networks are raced; by default the one that suits the data. With macro, of images, well-known "
-        "networks and variants of them take part; of others, their references and random networks. One that has a "
-        "supernet is raced with --method=race.",
+        "The space whose networks are raced; by default the one that suits the data. With macro, of images and "
+        "signals, well-known networks and variants of them take part; of others, their references and random networks. "
+        "One that has a supernet is raced with --method=race.",
         known=SPACES,
     )
     genotypes: tuple[str, ...] = setting(
