@@ -22,6 +22,7 @@ _ALIGNED = 16  # bytes, of which the interpreter's buffers are multiples
 # (tests/cost/test_device.py has one): of each, a softmax at its end included, of each operator, of each convolution and
 # dense layer, and of each of their channels, whose scales and zero points are stored with them.
 _FILE, _FILE_OPERATOR, _FILE_SCALED, _FILE_CHANNEL = 975, 143, 189, 23
+_FILE_CONSTANTS = 104  # of the numbers of each channel, where these are scaled apart
 _ARENA, _ARENA_OPERATOR, _ARENA_CHANNEL = 883, 229, 8
 # While it starts, the interpreter plans the activations in the place that they will take.
 _PLAN, _PLAN_OPERATOR = 100, 139
@@ -64,28 +65,39 @@ class OperatorGraph:
         operators: each writes a tensor of its own.
         sizes: bytes of each tensor; the first ones are the inputs.
         output: number of the tensor that results.
+        images: whether the first input, and what results, are images; signals are, of one row, between convolutions.
     """
 
     operators: tuple[Operator, ...]
     sizes: tuple[int, ...]
     output: int
+    images: tuple[bool, bool] = (True, True)
 
     @classmethod
-    def of(cls, model: keras.Model) -> OperatorGraph:
-        """Return the operators of a functional model."""
+    def of(cls, model: keras.Model, inside: bool = False) -> OperatorGraph:
+        """Return the operators of a functional model, or of one `inside` of others, whose signals are images."""
         file = _File()
-        output, *_ = file.write(model, [file.added(x) for x in model.inputs])
-        return cls(tuple(file.operators), tuple(file.sizes), file.seen(output, _wide(model.outputs[0])))
+        given = [file.added(x, _wide(x) or (inside and len(x.shape) == 3)) for x in model.inputs]
+        output, *_ = file.write(model, given)
+        output = output if inside else file.seen(output, _wide(model.outputs[0]))
+        images = file.images[given[0]], file.images[output]
+        return cls(tuple(file.operators), tuple(file.sizes), output, images)
 
     def then(self, other: OperatorGraph) -> OperatorGraph:
         """Return these operators, followed by those of a model whose one input is what results of them."""
+        if self.images[1] != other.images[0]:
+            size, number = self.sizes[self.output], len(self.sizes)
+            reshaped = (*self.operators, Operator((self.output,), number, work=2 * size))
+            same = (self.images[0], other.images[0])
+            return OperatorGraph(reshaped, (*self.sizes, size), number, same).then(other)
         offset = len(self.sizes) - 1
         numbers = [self.output, *range(offset + 1, offset + len(other.sizes))]
         moved = (
             dataclasses.replace(one, inputs=tuple(numbers[x] for x in one.inputs), output=numbers[one.output])
             for one in other.operators
         )
-        return OperatorGraph((*self.operators, *moved), (*self.sizes, *other.sizes[1:]), numbers[other.output])
+        sizes, images = (*self.sizes, *other.sizes[1:]), (self.images[0], other.images[1])
+        return OperatorGraph((*self.operators, *moved), sizes, numbers[other.output], images)
 
     def cost(self) -> DeviceCost:
         """Return the flash and the memory of these operators."""
@@ -153,22 +165,22 @@ class _File:
     def __init__(self) -> None:
         self.operators: list[Operator] = []
         self.sizes: list[int] = []
-        self._shapes: list[bool] = []  # of each tensor, whether it is an image
+        self.images: list[bool] = []
         self._reshaped: dict[int, int] = {}
 
     def added(self, tensor: Any, image: bool | None = None) -> int:
         """Add a tensor; return its number."""
         self.sizes.append(_ALIGNED * math.ceil(math.prod(tensor.shape[1:]) / _ALIGNED))
-        self._shapes.append(_wide(tensor) if image is None else image)
+        self.images.append(_wide(tensor) if image is None else image)
         return len(self.sizes) - 1
 
     def seen(self, number: int, image: bool) -> int:
         """Return the number of a tensor as an image, or not as one, for which it may have to be reshaped."""
-        if self._shapes[number] == image:
+        if self.images[number] == image:
             return number
         if number not in self._reshaped:
             self.sizes.append(self.sizes[number])
-            self._shapes.append(image)
+            self.images.append(image)
             self._reshaped[number] = len(self.sizes) - 1
             self._reshaped[self._reshaped[number]] = number
             self.operators.append(Operator((number,), self._reshaped[number], work=2 * self.sizes[number]))
@@ -186,7 +198,7 @@ class _File:
             else:
                 layer = type(operation).__name__
                 along = layer.endswith("1D") and not layer.startswith("Global")  # or each number by itself, of images
-                along |= layer in _EACH and all(self._shapes[number] for number in inputs)
+                along |= layer in _EACH and all(self.images[number] for number in inputs)
                 inputs = [self.seen(number, along or _wide(x)) for number, x in zip(inputs, read, strict=True)]
                 written = [self.added(output, along or None) for output in outputs]
                 kernels = [one.shape for one in getattr(operation, "weights", ()) if len(one.shape) > 1]
@@ -201,7 +213,7 @@ def _wide(tensor: Any) -> bool:
 
 
 def _folded(operation: Any) -> bool:
-    """Return True for what is folded into the operator before it, or after it; channels may have scales of their own."""
+    """Return True for what is folded into the operator before or after it, unless each channel has its own scale."""
     name = type(operation).__name__
     return name in _FOLDED and not (name == "Rescaling" and np.ndim(operation.scale) + np.ndim(operation.offset))
 
@@ -212,7 +224,8 @@ def _operator(
     """Return the operator of a layer: of its class, its kernels' shapes, and the tensors that it reads and writes."""
     *places, filters = output.shape[1:] or (1,)
     if not kernels:
-        return Operator(inputs, number, work=sum(math.prod(x.shape[1:]) for x in (*read, output)), filters=filters)
+        work, constants = sum(math.prod(x.shape[1:]) for x in (*read, output)), layer == "Rescaling"
+        return Operator(inputs, number, constants * (_FILE_CONSTANTS + filters), work=work, filters=filters)
     sizes = [size for shape in kernels for size in shape[:-2]]  # of windows
     kind = DENSE if not sizes else DEPTHWISE if layer.startswith("Depthwise") else CONVOLUTION
     if kind == CONVOLUTION and set(sizes) == {1}:

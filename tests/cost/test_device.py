@@ -10,6 +10,7 @@ from kerasnas.cost import device_cost
 from kerasnas.cost.device import OperatorGraph, planned
 from kerasnas.export import litert, micro
 from kerasnas.export.classifier import Classifier, with_preprocessing
+from kerasnas.modalities.fronts import Levels
 from kerasnas.spaces import MacroSpace
 
 SHAPE = (16, 16, 3)
@@ -67,6 +68,13 @@ def test_parts_make_the_network():
         assert functools.reduce(OperatorGraph.then, parts).cost() == device_cost(
             space.build_network(genotype, SHAPE, 10)
         )
+    signals = MacroSpace(filters=8, inputs="signal")
+    for name in ("resnet_8", "mobilenet_v2"):
+        genotype = signals.references()[name]
+        inputs = keras.Input((64, 3))
+        parts = (OperatorGraph.of(part.model(), inside=True) for part in signals.parts_of(genotype, (64, 3), 10))
+        chain = functools.reduce(OperatorGraph.then, parts, OperatorGraph.of(keras.Model(inputs, inputs)))
+        assert chain.cost() == device_cost(signals.build_network(genotype, (64, 3), 10))
 
 
 def test_prediction_and_the_interpreter(tmp_path):
@@ -83,3 +91,29 @@ def test_prediction_and_the_interpreter(tmp_path):
     predicted = device_cost(network)
     assert predicted.flash == pytest.approx(len(content), rel=0.03)
     assert predicted.memory == pytest.approx(micro.arena_of(content), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
+        ("conv_3x3_s2", 1.0, "residual_3x3", "strides", (0, 1)),
+        pytest.param(("conv_3x3", 1.0, "inverted_5x5", "strides", (1, 1)), marks=pytest.mark.slow),
+        pytest.param(("conv_5x5", 1.0, "separable_5x5", "pool", (0, 1)), marks=pytest.mark.slow),
+        pytest.param(("conv_3x3", 1.0, "bottleneck_3x3", "pool", (1, 1)), marks=pytest.mark.slow),
+    ],
+)
+def test_operators_of_signals_are_those_of_the_file(plan, tmp_path):
+    """Along one axis they are those of images of one row, with reshapes around them; channels have their own scales."""
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    space, rng = MacroSpace(filters=8, inputs="signal"), np.random.default_rng(0)
+    network = space.build_network(space.network(*plan), (64, 3), 5)
+    network.set_weights([value + 0.1 * rng.random(value.shape) for value in network.get_weights()])
+    model = with_preprocessing(network, front=Levels([1.0, 2.0, 3.0], [2.0, 1.0, 1.0]))
+    samples = rng.normal(size=(20, 64, 3)).astype("float32")
+    litert.write_int8(Classifier(model, tuple("abcde"), 1), tmp_path / "model.tflite", samples)
+    content = (tmp_path / "model.tflite").read_bytes()
+    predicted, (graph,) = device_cost(model), runtime.convert_bytearray_to_object(content).subgraphs
+    assert predicted.operators == len(graph.operators)
+    assert predicted.flash == pytest.approx(len(content), rel=0.035)
+    assert 0.99 < predicted.memory / micro.arena_of(content) < 1.15

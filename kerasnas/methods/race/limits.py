@@ -94,56 +94,79 @@ def _tabulated(name: str) -> Callable[..., Callable[[Genotype], float]]:
     return lambda *arguments: COSTS[name](*arguments).cost
 
 
+def _inside(part: keras.Model) -> OperatorGraph:
+    return OperatorGraph.of(part, inside=True)
+
+
 def _by_operators(
-    measure: Callable[[OperatorGraph], float],
+    measure: Callable[[OperatorGraph], float], front: OperatorGraph | None = None
 ) -> tuple[Callable[[keras.Model], float], Callable[..., Callable[[Genotype], float]]]:
-    """Return `measure` and `counted` of a limit on what depends on the operators of a network."""
+    """Return `measure` and `counted` of a limit on what depends on the operators of a network, and of its front."""
+
+    def whole(graph: OperatorGraph) -> float:
+        return measure(graph if front is None else front.then(graph))
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
-        operators = counted_once(space, OperatorGraph.of)
+        operators = counted_once(space, _inside)
 
         def cost(genotype: Genotype) -> float:
             parts = space.parts_of(genotype, input_shape, num_classes)
             if any(len(part.shapes) > 1 for part in parts):
                 raise ValueError("These parts are no chain.")
-            return measure(reduce(OperatorGraph.then, map(operators, parts)))
+            return whole(reduce(OperatorGraph.then, map(operators, parts)))
 
         return cost
 
-    return lambda model: measure(OperatorGraph.of(model)), counted
+    return lambda model: whole(OperatorGraph.of(model)), counted
 
 
+PARAMETERS = Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters"))
 _estimate, _counted = _by_operators(HERE.latency_ms)
-# In this order they are checked: what a clock measures comes last.
-LIMITS = (
-    Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters")),
-    Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
-    Limit("max_flash_kb", "takes", " kB of flash", *_by_operators(lambda graph: graph.cost().flash / 1000)),
-    Limit("max_ram_kb", "takes", " kB of memory", *_by_operators(lambda graph: graph.cost().memory / 1000)),
-    Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3), _counted, _estimate),
-)
 
 
-def limits(config: RaceConfig) -> tuple[Limit, ...]:
-    """Return the limits that the settings set, or their board."""
-    found, bounds = list(LIMITS), {one.setting: getattr(config, one.setting) or math.inf for one in LIMITS}
+def limits(config: RaceConfig, data: datasets.Dataset | None = None) -> tuple[Limit, ...]:
+    """Return the limits that the settings set, or their board, in the order in which they are checked.
+
+    What stands before the networks of `data` in a file counts, where it does not change their shape.
+    """
+    front = _front(data) if data is not None else None
+    flash = _by_operators(lambda graph: graph.cost().flash / 1000, front)
+    memory = _by_operators(lambda graph: graph.cost().memory / 1000, front)
+    found = [
+        PARAMETERS,
+        Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
+        Limit("max_flash_kb", "takes", " kB of flash", *flash),
+        Limit("max_ram_kb", "takes", " kB of memory", *memory),
+        # What a clock measures comes last.
+        Limit("latency_target_ms", "takes", " ms", lambda model: network_latency(model, rounds=3), _counted, _estimate),
+    ]
+    bounds = {one.setting: getattr(config, one.setting) or math.inf for one in found}
     if (board := config.on_board) is not None:
         bounds["max_flash_kb"] = min(bounds["max_flash_kb"], board.flash_kb)
         bounds["max_ram_kb"] = min(bounds["max_ram_kb"], board.ram_kb)
         bounds["board"] = 0 if board.lacks else math.inf
         kinds = f" operators that it lacks ({', '.join(board.lacks)})"
-        found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", *_by_operators(board.latency_ms))
-        found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking)))
+        timed = _by_operators(board.latency_ms, front)
+        found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", *timed)
+        found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking, front)))
     bounded = (dataclasses.replace(one, most=bounds[one.setting]) for one in found)
     return tuple(one for one in bounded if one.most < math.inf)
 
 
-def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
+def _front(data: datasets.Dataset) -> OperatorGraph | None:
+    """Return the operators before the networks of data; None where these make inputs of another shape."""
+    inputs = data.front.input(data.input_shape)
+    if tuple(inputs.shape[1:]) != tuple(data.input_shape):
+        return None
+    return OperatorGraph.of(keras.Model(inputs, data.front.apply(inputs)))
+
+
+def exceeding(config: RaceConfig, data: datasets.Dataset) -> Callable[[keras.Model], str]:
     """A function that says by how much a network exceeds the limits of the settings; empty where it does not.
 
     It measures the latency of the first, and estimates those of others by it: they are alike but for their images.
     """
-    costs = [(limit, limit.of_networks()) for limit in limits(config)]
+    costs = [(limit, limit.of_networks()) for limit in limits(config, data)]
 
     def excess(model: keras.Model) -> str:
         for limit, cost in costs:
@@ -155,9 +178,9 @@ def exceeding(config: RaceConfig) -> Callable[[keras.Model], str]:
     return excess
 
 
-def needs(config: RaceConfig, model: keras.Model) -> str:
+def needs(config: RaceConfig, data: datasets.Dataset, model: keras.Model) -> str:
     """Return in words what a network needs of all that the settings limit; empty where they limit nothing."""
-    return ", ".join(amount(limit.measure(model), limit.unit) for limit in limits(config))
+    return ", ".join(amount(limit.measure(model), limit.unit) for limit in limits(config, data))
 
 
 class Within:
@@ -170,7 +193,7 @@ class Within:
 
     def __init__(self, config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build):
         self.config, self.space = config, space
-        self.costs = [(limit, cache(limit.cost(space, data, build))) for limit in limits(config)]
+        self.costs = [(limit, cache(limit.cost(space, data, build))) for limit in limits(config, data)]
 
     def __call__(self, genotype: Genotype) -> bool:
         return all(cost(genotype) <= limit.most for limit, cost in self.costs)
@@ -223,7 +246,7 @@ def least_parameters(config: RaceConfig, data: datasets.Dataset) -> float:
     """Return the parameters of the smallest network that a race in the settings' space knows by name, or draws."""
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data)
     build = partial(space.build_network, input_shape=data.input_shape, num_classes=data.num_classes)
-    cost = LIMITS[0].cost(space, data, build)
+    cost = PARAMETERS.cost(space, data, build)
     known = named_networks(space) or _known(space, config.seed)
     return min(map(cost, {space.narrowed(genotype)[-1] for genotype in known.values()}))
 

@@ -98,7 +98,7 @@ def make_race(context: Context, executor: Executor | None = None) -> Race:
     adaptations = find_adaptations(config, data, log)
     seen = seen_shape(config, data, adaptations)
     space = make_space(TrainingConfig.suited(imports=config.imports, space=config.space), data, seen)
-    given = given_networks(context, lambda model: exceeding(config)(model))
+    given = given_networks(context, lambda model: exceeding(config, data)(model))
     own = {network.genotype: network for network in given.values()}
     learned, held = _split(config, data, log)
     most, share, parts = breadth(config, data)
@@ -176,7 +176,7 @@ def _recipe(config: RaceConfig, data: datasets.Dataset) -> TrainingRecipe:
 def _prober(config: RaceConfig, data: datasets.Dataset, space: AdaptationSpace, log: Log) -> Prober | None:
     """Return what tries pretrained networks, those within the limits; None where there are none, which is logged."""
     prober = Prober(space, data.input_shape, data.num_classes, data.task)
-    if problem := _limited(config, prober):
+    if problem := _limited(config, data, prober):
         log(f"No pretrained network takes part: the smallest {problem}.")
         return None
     return prober
@@ -200,7 +200,7 @@ def _held_out(config: RaceConfig, samples: int) -> float:
     return max(share, min(0.5, _LEAST_VALIDATION / samples))
 
 
-def _limited(config: RaceConfig, prober: Prober) -> str:
+def _limited(config: RaceConfig, data: datasets.Dataset, prober: Prober) -> str:
     """Leave a prober the starts and the sizes of images that are within the limits of the settings.
 
     Returns:
@@ -209,7 +209,7 @@ def _limited(config: RaceConfig, prober: Prober) -> str:
     if not limits(config):
         return ""
     space = prober.space
-    excess = {name: exceeding(config) for name in space.starts}
+    excess = {name: exceeding(config, data) for name in space.starts}
     smallest, *larger = sorted(space.sizes_of_images)
     found = {name: excess[name](prober.network(name, smallest)) for name in space.starts}
     starts = [name for name in found if not found[name]]

@@ -69,7 +69,7 @@ class RaceMethod(Method[RaceConfig, datasets.Dataset]):
                 f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
                 f"{duration(searched['seconds'])} of training"
             )
-            if words := needs(context.settings, race.build(of_entry(searched["genotype"]))):
+            if words := needs(context.settings, data, race.build(of_entry(searched["genotype"]))):
                 progress(f"  Of what is limited, it needs {words}.")
             if line := task.unmeasured(data.y_test, data.classes, f"test {data.modality.plural}"):
                 progress(line)

@@ -3,6 +3,7 @@
 import functools
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -57,7 +58,7 @@ def test_candidates_are_within_each_limit(setting, cost, data):
     assert f"No network is within {setting}=1. The least there is" in message
     assert "2 stages of conv_3x3 after conv_3x3" in message
     largest = build(max(_all(), key=lambda genotype: cost(build(genotype))))
-    assert f"which is above {setting}={amount(middle, '')}" in limits.exceeding(config)(largest)
+    assert f"which is above {setting}={amount(middle, '')}" in limits.exceeding(config, data)(largest)
 
 
 def test_the_limit_that_alone_leaves_nothing_is_named(data):
@@ -94,6 +95,22 @@ def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
     assert "The least there is takes" in message
 
 
+def test_series_are_within_limits_with_what_brings_their_channels_to_one_scale(tmp_path):
+    """Counted by parts: no network is built."""
+    x, y = np.random.default_rng(0).normal(100, 9, (24, 16, 2)), np.arange(24) % 2
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, kind="signals")
+    data = load(tmp_path / "x.npz")
+    config, space = RaceConfig(max_flash_kb=6, max_ram_kb=9), MacroSpace.for_data((16, 2), 2, 24)
+    found = portfolio(space, 8, 0, {}, limits.Within(config, space, data, None))
+    assert len({one.genotype for one in found}) == 8
+    for one in found:
+        inputs = keras.Input((16, 2))
+        network = space.build_network(one.genotype, (16, 2), 2)(data.front.apply(inputs))
+        cost = device_cost(keras.Model(inputs, network))
+        assert cost.flash <= 6_000 and cost.memory <= 9_000
+    assert "The least there is takes" in limits.Within(RaceConfig(max_flash_kb=1), space, data, None).no_network()
+
+
 def test_a_board_is_a_limit(data, tmp_path):
     path = tmp_path / "own.json"
     numbers = {"source": "-", "flash_kb": 9, "ram_kb": 64, "clock_mhz": 1, "cycles": {"convolution": 1, "dense": 1}}
@@ -105,12 +122,12 @@ def test_a_board_is_a_limit(data, tmp_path):
     allowed = limits.Within(config, SPACE, data, build)
     assert 0 < len(fitting) < len(costs) and [genotype for genotype in costs if allowed(genotype)] == fitting
     large = max(costs, key=lambda genotype: costs[genotype].flash)
-    assert f"of flash, which is above board={path}" in limits.exceeding(config)(build(large))
+    assert f"of flash, which is above board={path}" in limits.exceeding(config, data)(build(large))
     timed = RaceConfig(board=str(path), latency_target_ms=0.01)
-    assert limits.needs(config, build(large)) == (
+    assert limits.needs(config, data, build(large)) == (
         f"{costs[large].flash / 1000:.3g} kB of flash, {costs[large].memory / 1000:.3g} kB of memory"
     )
-    assert limits.needs(RaceConfig(), build(large)) == ""
+    assert limits.needs(RaceConfig(), data, build(large)) == ""
     assert " ms on own" in limits.Within(timed, SPACE, data, build).impossible()
     path.write_text(json.dumps({**numbers, "lacks": ["convolution"]}))
     assert "has 3 operators that it lacks (convolution)" in limits.Within(config, SPACE, data, build).impossible()
@@ -131,8 +148,8 @@ class Own(MacroSpace):
 @pytest.mark.parametrize(("kind", "again"), [(MacroSpace, False), (Own, True)])
 def test_operators_of_parts_are_kept_but_those_of_a_users_own_space(kind, again, monkeypatch):
     space, made, of = kind(filters=8), [], limits.OperatorGraph.of
-    (limit,) = (limit for limit in limits.LIMITS if limit.setting == "max_ram_kb")
-    monkeypatch.setattr(limits.OperatorGraph, "of", lambda model: made.append(model) or of(model))
+    (limit,) = limits.limits(RaceConfig(max_ram_kb=99))
+    monkeypatch.setattr(limits.OperatorGraph, "of", lambda model, inside: made.append(model) or of(model, inside))
     genotype = space.references()["cnn"]
     costs = []
     for _ in range(2):

@@ -155,6 +155,19 @@ def test_series_race_in_the_space_that_ignores_their_padding(ends, space, primit
     assert companion.padded == (space == "padded_signals")
 
 
+def test_random_networks_are_drawn_while_a_part_of_the_budget_lasts(tmp_path):
+    """Of padded series, a limit on flash is known of built networks alone."""
+    x = np.random.default_rng(0).random((20, 12)).astype("float32")
+    x[::2, 9:] = np.nan
+    y, seconds = np.arange(20) % 2, iter(range(10_000))
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, kind="signals")
+    race = made(load(tmp_path / "x.npz"), tmp_path / "run", max_flash_kb=1)
+    race.budget.clock = lambda: float(next(seconds))  # 5 of 180
+    with pytest.raises(ValueError, match="of space 'padded_signals' is within max_flash_kb=1: of 10"):
+        race.candidates(12)
+    assert next(seconds) < 20
+
+
 def test_recordings_race_as_pictures_that_are_shifted_and_zoomed(tmp_path):
     sound = np.random.default_rng(0).standard_normal((20, 8000)).astype("float32")
     y = np.arange(20) % 2
