@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.backend.keras_internals import flatten_layers
+from kerasnas.backend.keras_internals import flatten_layers, nodes_of
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded, Quantization
 
@@ -40,7 +40,7 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
             found; 200 are enough.
 
     Raises:
-        ValueError: if the model looks rows of tables up, as its linear models of letters do.
+        ValueError: if the model looks rows of tables up, as its linear models of letters do, or takes NaN for padding.
     """
     import tensorflow as tf
 
@@ -49,6 +49,12 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     if any(isinstance(layer, keras.layers.Embedding) for layer in flatten_layers(classifier.model)):
         raise ValueError(
             "it looks rows of tables up, whose numbers integers of 8 bits cannot hold. Use --format=litert or onnx"
+        )
+
+    if any(type(operation).__name__ == "NanToNum" for operation, *_ in nodes_of(classifier.model)):
+        raise ValueError(
+            "it takes NaN for the padding of series, which integers of 8 bits cannot hold. Pad them with numbers before "
+            "the search, or use --format=litert or onnx"
         )
 
     def calibration() -> Iterator[list[np.ndarray]]:

@@ -370,8 +370,13 @@ class Modality:
         """Return True if networks of a class of search spaces take these samples."""
         return self.inputs in getattr(space, "takes", (getattr(space, "inputs", "image"),))
 
-    def suited_space(self, front: Front | None) -> str:
-        """Return the space of a race by default, for data with such a front; empty if none fits."""
+    def suited_space(self, front: Front | None, limited: bool = False) -> str:
+        """Return the space of a race by default, for data with such a front; empty if none fits.
+
+        Args:
+            front: of the data.
+            limited: whether networks have limits, so that small ones are needed. Defaults to False.
+        """
         return self.race_space
 
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:

@@ -68,8 +68,8 @@ class Signals(Modality):
     def gathered(self, x: Any, reading: Reading) -> tuple[Any, dict[str, np.ndarray]]:
         return self.samples(x, reading), {"kind": np.array(self.name)}
 
-    def suited_space(self, front: Front | None) -> str:
-        return "padded_signals" if isinstance(front, Padding) else self.race_space
+    def suited_space(self, front: Front | None, limited: bool = False) -> str:
+        return "padded_signals" if isinstance(front, Padding) and not limited else self.race_space
 
     def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
         return 0 if limited else usual_features(samples)

@@ -84,6 +84,7 @@ def test_signals_of_any_units(units, zero, brought, padded, tmp_path):
     np.testing.assert_array_equal(data.raw("train"), x)
     assert any("a mean of 0" in note for note in data.notes) == brought
     assert data.modality.suited_space(data.front) == ("padded_signals" if padded else "macro")
+    assert data.modality.suited_space(data.front, limited=True) == "macro"  # where small networks are
     testing.check_modality("signals", arrays)
 
 

@@ -242,7 +242,7 @@ def with_space(config: RaceConfig, data: datasets.Dataset) -> RaceConfig:
     own = data.modality
     if "space" in config.changed() or not own.race_space:
         return config
-    return dataclasses.replace(config, space=own.suited_space(data.front))
+    return dataclasses.replace(config, space=own.suited_space(data.front, limited=bool(limits(config))))
 
 
 def companion_of(config: RaceConfig, data: datasets.Dataset) -> Companion | None:

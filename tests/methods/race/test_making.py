@@ -161,7 +161,7 @@ def test_random_networks_are_drawn_while_a_part_of_the_budget_lasts(tmp_path):
     x[::2, 9:] = np.nan
     y, seconds = np.arange(20) % 2, iter(range(10_000))
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, kind="signals")
-    race = made(load(tmp_path / "x.npz"), tmp_path / "run", max_flash_kb=1)
+    race = made(load(tmp_path / "x.npz"), tmp_path / "run", max_flash_kb=1, space="padded_signals")
     race.budget.clock = lambda: float(next(seconds))  # 5 of 180
     with pytest.raises(ValueError, match="of space 'padded_signals' is within max_flash_kb=1: of 10"):
         race.candidates(12)
