@@ -53,8 +53,8 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
 
     if any(type(operation).__name__ == "NanToNum" for operation, *_ in nodes_of(classifier.model)):
         raise ValueError(
-            "it takes NaN for the padding of series, which integers of 8 bits cannot hold. Pad them with numbers before "
-            "the search, or use --format=litert or onnx"
+            "it takes NaN for the padding of series, which integers of 8 bits cannot hold. Pad them with numbers "
+            "before the search, or use --format=litert or onnx"
         )
 
     def calibration() -> Iterator[list[np.ndarray]]:

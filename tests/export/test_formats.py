@@ -16,7 +16,7 @@ from kerasnas.export import formats
 from kerasnas.export.classifier import Classifier, with_preprocessing
 from kerasnas.export.formats import FORMATS, check_formats, export_classifier
 from kerasnas.export.loaded import Quantization
-from kerasnas.modalities.fronts import LogMel
+from kerasnas.modalities.fronts import LogMel, Padding
 from kerasnas.modalities.recordings import Recordings
 
 X = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype("float32")
@@ -225,3 +225,13 @@ def test_tables_whose_rows_are_looked_up_need_more_than_8_bits(name, tmp_path):
             Classifier(with_preprocessing(within, 1), CLASSES, 1), name, tmp_path, *[X[:, :4, :4, :1]] * 2
         )
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["litert-int8", "c"])
+def test_padding_by_nan_needs_more_than_8_bits(name, tmp_path):
+    """TensorFlow Lite Micro ended the process."""
+    inputs = keras.Input((8, 2))
+    network = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(inputs)))
+    series = Classifier(with_preprocessing(network, front=Padding()), CLASSES, 1)
+    with pytest.raises(ValueError, match=r"NaN for the padding of series.*--format=litert or onnx"):
+        export_classifier(series, name, tmp_path, *[np.zeros((4, 8, 2), "float32")] * 2)

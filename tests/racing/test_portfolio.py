@@ -24,6 +24,12 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
     assert portfolio(SPACE, 4)[-1].kind == "random"
     random = [portfolio(SPACE, 4, seed)[-1].genotype for seed in range(3)]
     assert len(set(random)) == 3
+    assert "random" not in {candidate.kind for candidate in portfolio(SPACE, 12, patient=lambda: False)}
+
+
+def test_exponents_of_learning_curves_are_those_of_images():
+    curves = [{one.exponent for one in portfolio(MacroSpace(inputs=inputs), 12)} for inputs in ("image", "signal")]
+    assert len(curves[0]) > 1 and curves[1] == {USUAL}
 
 
 @pytest.mark.parametrize(
