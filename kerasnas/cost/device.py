@@ -87,7 +87,7 @@ class OperatorGraph:
         """Return these operators, followed by those of a model whose one input is what results of them."""
         if self.images[1] != other.images[0]:
             size, number = self.sizes[self.output], len(self.sizes)
-            reshaped = (*self.operators, Operator((self.output,), number, work=2 * size))
+            reshaped = (*self.operators, _reshape(self.output, number, size))
             same = (self.images[0], other.images[0])
             return OperatorGraph(reshaped, (*self.sizes, size), number, same).then(other)
         offset = len(self.sizes) - 1
@@ -156,6 +156,11 @@ def device_cost(model: keras.Model) -> DeviceCost:
     return OperatorGraph.of(model).cost()
 
 
+def _reshape(number: int, reshaped: int, size: int) -> Operator:
+    """Return the operator that reads a tensor of so many bytes, and writes it in another shape."""
+    return Operator((number,), reshaped, work=2 * size)
+
+
 class _File:
     """The operators of a file as they are written, and the bytes of the tensors.
 
@@ -182,8 +187,7 @@ class _File:
             self.sizes.append(self.sizes[number])
             self.images.append(image)
             self._reshaped[number] = len(self.sizes) - 1
-            self._reshaped[self._reshaped[number]] = number
-            self.operators.append(Operator((number,), self._reshaped[number], work=2 * self.sizes[number]))
+            self.operators.append(_reshape(number, self._reshaped[number], self.sizes[number]))
         return self._reshaped[number]
 
     def write(self, model: keras.Model, given: Sequence[int]) -> list[int]:
