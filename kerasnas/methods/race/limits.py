@@ -129,7 +129,8 @@ def limits(config: RaceConfig, data: datasets.Dataset | None = None) -> tuple[Li
 
     What stands before the networks of `data` in a file counts, where it does not change their shape.
     """
-    front = _front(data) if data is not None else None
+    on_device = config.board or config.max_flash_kb or config.max_ram_kb
+    front = _front(data) if on_device and data is not None else None
     flash = _by_operators(lambda graph: graph.cost().flash / 1000, front)
     memory = _by_operators(lambda graph: graph.cost().memory / 1000, front)
     found = [
