@@ -79,7 +79,7 @@ def raced(parts, name, seed, kind=None, **settings):
         result = methods.search(config, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     kept = {name: searched[name] for name in ("parameters", "linear") if name in searched}
-    return result["searched"]["test_accuracy"], {**kept, "winner": result["race"]["winner"]}
+    return searched["test_accuracy"], {**kept, "winner": result["race"]["winner"]}
 
 
 def tfidf(data, name, seed, seconds):

@@ -49,7 +49,7 @@ class HybridSpace(MacroSpace):
     """
 
     name = "hybrid"
-    takes = ("image",)  # as attention does
+    takes = ("image",)  # attention is over both axes
     divides = PARTS
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = {**BLOCKS, **_ATTENTION}
     usual_blocks = HYBRID_PRIMITIVES
