@@ -8,8 +8,7 @@ The contenders are
 - `kerasnas`: the race, `kerasnas search --cpu_minutes`; `default`: the network it begins with, trained for all of the
   time (`--candidates=1`); `half`: the race within half of the parameters of `cnn` (`--max_parameters`);
 - `plain`: the race without a learned start (`--initializer=none`); `plain_first`: its first network alone
-  (`--candidates=1`); `hybrid`: the race of the space with self-attention (`--space=hybrid`), for which there is no
-  learned start;
+  (`--candidates=1`);
 - `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
   Adam and a cosine for all of the time; `vgg`: the first, of 32, 64, 128 and 128 filters, with label smoothing;
 - `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
@@ -83,7 +82,6 @@ RACES = {
     "float32": ["--starts=none", "--precision=float32"],
     "muon": ["--starts=none", "--optimizer=muon"],
     "sgd": ["--starts=none", "--optimizer=sgd"],
-    "hybrid": ["--space=hybrid"],
     "small": ["--max_parameters=20000", "--starts=none"],
     "small_drawn": ["--max_parameters=20000", "--starts=none", "--initializer=none"],
 }
@@ -92,7 +90,7 @@ RACES |= {f"limited_{most}": [f"--max_parameters={most}", "--starts=none"] for m
 RACES |= {f"first_{most}": [*RACES[f"limited_{most}"], "--candidates=1"] for most in LIMITS}
 RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for most in LIMITS}
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
-CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "drawn", "float32", "vgg", "probe", "whole"]
+CONTENDERS += ["autokeras", "svm", "half", "plain", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
 CONTENDERS += ["half_device", "resnet_8_recipe", "one_view", "single", "plain_first"]
 CONTENDERS += [f"alone_{name}" for name in contenders.PLANS]

@@ -6,7 +6,6 @@ from kerasnas.spaces.darts import DARTSSpace as DARTSSpace
 from kerasnas.spaces.enas import ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENASMacroSpace
 from kerasnas.spaces.graphs import GraphSpace
-from kerasnas.spaces.hybrid import HybridSpace as HybridSpace  # registers its name, as does PaddedSignalSpace
 from kerasnas.spaces.macro import MacroSpace
 from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBench201Space

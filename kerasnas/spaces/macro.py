@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Self
 
 import keras
@@ -132,12 +132,11 @@ class MacroSpace(SkeletonSpace):
 
     name = "macro"
     blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = BLOCKS
-    usual_blocks = MACRO_PRIMITIVES
     plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
-    takes: tuple[str, ...] = ("image", "signal")
-    divides: tuple[str, ...] = DIVISIONS
+    takes = ("image", "signal")
+    divides = DIVISIONS
     mixes_channels = False
 
     def __init__(
@@ -160,12 +159,12 @@ class MacroSpace(SkeletonSpace):
         self.stems = checks.names("stems", stems, _STEMS)
         self.stages = tuple(checks.size("stages", number) for number in distinct("stages", stages))
         self.depths = tuple(checks.size("depths", number) for number in distinct("depths", depths))
-        primitives = self.usual_blocks if primitives is None else primitives
+        primitives = MACRO_PRIMITIVES if primitives is None else primitives
         self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
         self.inputs = checks.one_of("inputs", inputs, self.takes)
-        self.divisions = checks.names("divisions", divisions, (WHOLE, *(self.divides if inputs == "image" else ())))
+        self.divisions = checks.names("divisions", divisions, (WHOLE, *(DIVISIONS if inputs == "image" else ())))
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
         least += set(self.divisions) == {QUARTERS}
         if least > self.max_halvings:
@@ -195,7 +194,7 @@ class MacroSpace(SkeletonSpace):
         >>> space.max_halvings, space.stages
         (2, (2, 3))
         """
-        kind = "signal" if len(input_shape) == 2 and "signal" in cls.takes else "image"
+        kind = "signal" if isinstance(input_shape, Sized) and len(input_shape) == 2 else "image"
         side = min(check_input_shape(input_shape, halvings=1, kind=kind)[:-1])
         halvings = min(4, max(1, side.bit_length() - 2))
         sizes = {

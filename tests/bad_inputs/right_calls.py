@@ -88,7 +88,6 @@ from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.registry import Registry
 from kerasnas.runs.folder import RunFolder, read_config
-from kerasnas.spaces.hybrid import HybridSpace
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.spaces.signals import PaddedSignalSpace
@@ -239,7 +238,7 @@ PROXYLESS = spaces.ProxylessSpace(
     filters=4, num_layers=1, strides=(1, 2), primitives=("mbconv_3x3_e3", "mbconv_5x5_e3")
 )
 call(spaces.DARTSSpace, spaces.ENASMicroSpace, spaces.ENASMacroSpace)
-call(spaces.MacroSpace, HybridSpace, primitives=("conv_3x3", "residual_3x3"))
+call(spaces.MacroSpace, primitives=("conv_3x3", "residual_3x3"))
 call(spaces.PlanningSpace, spaces.NASBench101Space, spaces.NASBench201Space, spaces.SignalSpace)
 call(PaddedSignalSpace, spaces.TextSpace, spaces.TableSpace, spaces.ProxylessSpace, spaces.ProxylessSpace.imagenet)
 call(SubsetSpace, architectures=[INDICES])

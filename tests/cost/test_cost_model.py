@@ -250,3 +250,11 @@ def test_published_counts_of_all_cells_of_nasbench201(published):
     for index in range(len(flops)):
         genotype = table.genotype(index)
         assert (macs_model.cost(genotype), parameter_model.cost(genotype)) == (flops[index], params[index])
+
+
+def test_multiply_adds_of_attention():
+    inputs = keras.Input((4, 9, 8))  # 4 windows of 9 pixels
+    layer = keras.layers.MultiHeadAttention(2, 4, attention_axes=(2,))
+    model = keras.Model(inputs, layer(inputs, inputs))
+    projections = 36 * 4 * (8 * 8 + 8)  # query, key, value and output, each with its bias
+    assert macs(model) == projections + 2 * (4 * 9 * 9) * 2 * 4

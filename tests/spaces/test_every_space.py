@@ -14,10 +14,9 @@ from kerasnas.testing.common import scatter
 from tests.testing.test_contracts import SHAPES, SMALL, some_slow
 
 CHOSEN = {  # where a sample may leave out what matters
-    "hybrid": lambda space: space.references()["swin"],
     "text": lambda space: space.genotype(dict.fromkeys(space.choices, "self_attention_4")),
 }
-ALIKE = {"enas_macro", "enas_micro", "hybrid", "signals"}  # skeletons that others have too
+ALIKE = {"enas_macro", "enas_micro", "signals"}  # skeletons that others have too
 every = pytest.mark.parametrize("name", sorted(SPACES))
 
 

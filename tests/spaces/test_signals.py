@@ -8,7 +8,7 @@ from kerasnas import BilevelTrainer
 from kerasnas.networks.initialization import initialize
 from kerasnas.primitives.blocks import ResidualReduction
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
-from kerasnas.spaces import HybridSpace, MacroSpace, NASBench201Space, SignalSpace
+from kerasnas.spaces import MacroSpace, NASBench201Space, SignalSpace
 from tests.layers import layers_in_order
 
 SPACE = SignalSpace(filters=4, num_cells=1)
@@ -42,8 +42,8 @@ def test_sizes_of_networks_of_signals_suit_their_length():
     assert MacroSpace.from_config(long.get_config()).inputs == "signal"
     with pytest.raises(ValueError, match="argument `divisions`"):
         MacroSpace(divisions=("whole", "rows"), inputs="signal")
-    with pytest.raises(ValueError, match=r"argument `inputs`.*Received: 'signal'"):
-        HybridSpace(inputs="signal")
+    with pytest.raises(ValueError, match=r"argument `inputs`.*Received: 'text'"):
+        MacroSpace(inputs="text")
 
 
 def test_a_cell_that_nothing_leaves_is_zero():

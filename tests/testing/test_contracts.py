@@ -27,7 +27,6 @@ SMALL = {
     "enas_macro": {"filters": 2, "num_layers": 2, "primitives": ["nor_conv_3x3", "max_pool_3x3", "avg_pool_3x3"]},
     "enas_micro": {"filters": 2, "num_cells": 2, "num_nodes": 1, "primitives": ["nor_conv_1x1", "max_pool_3x3"]},
     "graphs": {"graph": Graph([[0, 1]], num_nodes=2), "filters": 4, "num_nodes": 2},
-    "hybrid": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {
