@@ -243,13 +243,14 @@ def counted_once(space: SearchSpace, count: Callable[[keras.Model], T]) -> Calla
     A race with a limit counts some 80 parts, for which it has to build them: seconds that its next seed, or the fold
     after it, need not spend again. Blocks of a user's own space may be redefined under their name, as in a notebook.
     """
-    ours = type(space).__module__.partition(".")[0] == "kerasnas"
-    return (_counting if ours else _counting.__wrapped__)(type(space), count)
+    if type(space).__module__.partition(".")[0] == "kerasnas":
+        return _counting(type(space), count)
+    return functools.cache(lambda part: count(part.model()))
 
 
 @functools.cache
 def _counting(kind: type[SearchSpace], count: Callable[[keras.Model], T]) -> Callable[[Part], T]:
-    return functools.cache(lambda part: count(part.model()))
+    return functools.cache(lambda part: count(part.outline()))
 
 
 _counted("parameters", " parameters", parameters, "smallest")

@@ -100,7 +100,9 @@ def test_series_are_within_limits_with_what_brings_their_channels_to_one_scale(t
     x, y = np.random.default_rng(0).normal(100, 9, (24, 16, 2)), np.arange(24) % 2
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, kind="signals")
     data = load(tmp_path / "x.npz")
-    config, space = RaceConfig(max_flash_kb=6, max_ram_kb=9), MacroSpace.for_data((16, 2), 2, 24)
+    config = RaceConfig(max_flash_kb=6, max_ram_kb=9)
+    few = {"widths": (0.125, 0.25, 0.5), "primitives": ("conv_3x3", "inverted_3x3")}
+    space = MacroSpace.for_data((16, 2), 2, 24, **few)
     found = portfolio(space, 8, 0, {}, limits.Within(config, space, data, None))
     assert len({one.genotype for one in found}) == 8
     for one in found:
