@@ -241,7 +241,8 @@ def counted_once(space: SearchSpace, count: Callable[[keras.Model], T]) -> Calla
     """Return `count` of a part's model, which counts each part of such spaces once in this process.
 
     A race with a limit counts some 80 parts, for which it has to build them: seconds that its next seed, or the fold
-    after it, need not spend again. Blocks of a user's own space may be redefined under their name, as in a notebook.
+    after it, need not spend again. Blocks of a user's own space may be redefined under their name, as in a notebook,
+    and their layers may make variables of values, which an outline cannot.
     """
     if type(space).__module__.partition(".")[0] == "kerasnas":
         return _counting(type(space), count)

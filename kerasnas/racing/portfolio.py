@@ -174,7 +174,7 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool], divided: boo
 
     In the order of the file, or, where the limits make its first one narrower, in that of its entries `"narrow"`: deep
     networks have too few filters left then, and what is best depends on the data. References that are not in the file
-    come last.
+    come last; those of a user's own kind of macro space are second: they are why the space was asked for.
     """
     if not isinstance(space, MacroSpace):
         points = {} if divided else space.references()
@@ -204,9 +204,9 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
         plans = _with_runs(plans, space.divisions) | plans
     for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
-    candidates: dict[str, list[Candidate]] = {}
-    for name, plan in plans.items():
-        found = candidates.setdefault(name, [])
+    (first, *rest), candidates = plans, dict[str, list[Candidate]]()
+    for name in [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]:
+        plan, found = plans[name], candidates.setdefault(name, [])
         kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             sizes = (plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])

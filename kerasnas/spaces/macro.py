@@ -164,7 +164,7 @@ class MacroSpace(SkeletonSpace):
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
         self.inputs = checks.one_of("inputs", inputs, self.takes)
-        self.divisions = checks.names("divisions", divisions, (WHOLE, *(DIVISIONS if inputs == "image" else ())))
+        self.divisions = checks.names("divisions", divisions, (WHOLE, *(self.divides if inputs == "image" else ())))
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
         least += set(self.divisions) == {QUARTERS}
         if least > self.max_halvings:

@@ -49,6 +49,13 @@ def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_s
     assert {one.exponent for one in begun} == {USUAL}  # how curves go on was learned from other images
 
 
+def test_references_of_the_users_own_macro_space_follow_the_first():
+    class Own(MacroSpace):
+        plans = {**MacroSpace.plans, "wide": ("conv_5x5", 1.5, "conv_3x3", "pool", (1, 1, 1))}
+
+    assert [one.name for one in portfolio(Own(), 12)][:2] == ["vgg_3x3", "wide"]
+
+
 def test_how_their_curves_go_on_was_learned_from_other_data():
     begun, drawn, other, *_ = portfolio(SPACE, 5, initialized=("start", SPACE.references()["vgg_3x3"]))
     assert [one.exponent for one in (begun, drawn, other)] == [USUAL, 0.44, USUAL]

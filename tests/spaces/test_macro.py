@@ -12,6 +12,7 @@ from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.model import NetworkCost, counted_once
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
+from kerasnas.networks.measured import Part
 from kerasnas.spaces import MacroSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES
 
@@ -494,6 +495,16 @@ def test_spaces_share_what_was_counted():
 
     assert measure("parameters", MacroSpace()) is measure("parameters", SMALL) is not measure("macs", SMALL)
     assert measure("parameters", OfAUser()) is not measure("parameters", OfAUser())
+
+    class Scaled(keras.layers.Layer):
+        def build(self, input_shape):
+            self.scale = keras.Variable(np.ones(input_shape[-1]))  # made of a value, not of an initializer
+
+        def call(self, inputs):
+            return inputs * self.scale
+
+    part = Part("scaled", ((8, 8, 3),), lambda x: Scaled()(x))
+    assert counted_once(OfAUser(), lambda model: model.layers[-1].scale.numpy().sum())(part) == 3
 
 
 def test_the_cost_of_whole_networks_is_no_table():
