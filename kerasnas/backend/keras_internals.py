@@ -6,11 +6,14 @@ one test per name, so that a release of Keras that drops one is identified.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 
 OVERRIDDEN = {
     "_symbolic_build": (
@@ -80,6 +83,21 @@ def seed_states(layer: keras.layers.Layer) -> list[Any]:
     The public `variables` hold them among others, without marking them.
     """
     return [generator.state for inner in flatten_layers(layer) for generator in inner._seed_generators]
+
+
+@contextlib.contextmanager
+def shapes_alone() -> Iterator[None]:
+    """A context in which layers make variables that have shapes, and never values.
+
+    With the public `keras.StatelessScope(initialize_variables=False)` Keras keeps these variables, and gives them
+    values at the end of the thread's next stateless scope: in memory, and as variables of a graph that is being traced.
+    """
+    waiting = list(global_state.get_global_attribute("uninitialized_variables", []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
 def loss_tracker(model: keras.Model) -> keras.metrics.Metric:

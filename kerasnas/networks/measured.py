@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.backend.keras_internals import shapes_alone
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.chosen import classify
 from kerasnas.networks.mixed import places
@@ -46,7 +47,7 @@ class Part:
 
     def outline(self) -> keras.Model:
         """Return the part as a model whose variables have shapes and no values: to be counted, in 0.6 of the time."""
-        with keras.StatelessScope(initialize_variables=False):
+        with shapes_alone():
             return self.model()
 
 

@@ -6,11 +6,11 @@ import contextlib
 import math
 import os
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 
 from kerasnas import backend
+from kerasnas.backend.keras_internals import shapes_alone
 from kerasnas.files import untrusted
 from kerasnas.wording import first_line
 
@@ -30,13 +30,8 @@ def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
 
 
 def _check_weights(path: str | os.PathLike) -> None:
-    """Raise ValueError if the layers of a file need more weights than it holds, before memory is taken for them.
-
-    Layers are built in a thread of their own: for each thread Keras keeps a list of the variables without a value, and
-    gives them one at the end of the thread's next stateless scope.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        needed, held = thread.submit(_weights, path).result()
+    """Raise ValueError if the layers of a file need more weights than it holds, before memory is taken for them."""
+    needed, held = _weights(path)
     if needed > held:  # a weight takes a byte or more
         raise ValueError(f"its layers have {needed:,} weights, and the file has {held:,} bytes of them")
 
@@ -45,7 +40,7 @@ def _weights(path: str | os.PathLike) -> tuple[int, int]:
     """Return how many weights the layers of a file need, and the bytes that it has of them; zeros for a damaged one."""
     with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # other faults are those of `load_model`
         config = untrusted.parse_json(archive.read("config.json"), dict)
-        with keras.StatelessScope(initialize_variables=False):  # layers have shapes, and no values
+        with shapes_alone():
             model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
         needed = sum(math.prod(variable.shape) for variable in model.variables)
         return needed, archive.getinfo("model.weights.h5").file_size

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.backend.common import global_state
 from keras.src.backend.tensorflow import trainer as tensorflow_trainer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.eager import context
@@ -26,6 +27,7 @@ from kerasnas.backend.keras_internals import (
     nodes_of,
     own_trainable_variables,
     seed_states,
+    shapes_alone,
 )
 from kerasnas.backend.tensorflow_internals import (
     _PASSES,
@@ -71,6 +73,21 @@ def test_layer_trainable_variables():
     inner, dense = nested().layers
     assert own_trainable_variables(inner) == [], "`Layer._trainable_variables` now holds those of the layers inside"
     assert own_trainable_variables(dense) == dense.trainable_variables, "`Layer._trainable_variables` lacks its own"
+
+
+def test_global_state_uninitialized_variables():
+    """No variable of the context is left for the next stateless scope, and none of before is lost."""
+    with keras.StatelessScope(initialize_variables=False):
+        before = keras.Variable(lambda shape, dtype: keras.ops.ones(shape, dtype), shape=(2,))
+    with pytest.raises(RuntimeError), shapes_alone():
+        (outline := keras.layers.Dense(3)).build((None, 2))
+        raise RuntimeError
+    assert outline.count_params() == 9
+    waiting = global_state.get_global_attribute("uninitialized_variables")
+    assert [id(one) for one in waiting] == [id(before)], "Keras keeps variables without values elsewhere by now"
+    with keras.StatelessScope():
+        pass
+    assert before.value.shape == (2,) and outline.weights[0]._value is None
 
 
 def test_layer_seed_generators():

@@ -6,11 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from kerasnas.backend import value_and_grad
 from kerasnas.cost import COSTS, CostModel, pareto_front
 from kerasnas.cost.counting import macs, parameters
+from kerasnas.networks.measured import Part
 from kerasnas.search import CostObjective
 from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, SignalSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
@@ -65,6 +67,18 @@ def test_parts_add_up_to_the_network(name, cost, count):
 
 
 @pytest.mark.slow
+def test_counting_a_part_makes_no_variable_and_leaves_none_to_be_made():
+    """What Keras makes later, it makes in whatever step is being traced by then, which is traced twice for it."""
+    part, made = Part("dense", ((4,),), keras.layers.Dense(3)), []
+    with tf.variable_creator_scope(lambda maker, **options: (made.append(1), maker(**options))[1]):
+        assert parameters(part.outline()) == 15
+        with keras.StatelessScope():
+            pass
+        assert not made
+        assert parameters(part.model()) == 15
+    assert len(made) == 2
+
+
 def test_counts_of_another_size():
     space, shape = SPACES["darts"]
     model = COSTS["macs"](space, shape, 5, filters=6, num_cells=3)
