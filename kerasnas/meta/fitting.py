@@ -112,8 +112,11 @@ def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, othe
     ]
     if settings:
         return f"This initialization is of another space: it has {'; '.join(settings)}"
-    shapes = [
-        f"{_short(name)} {getattr(other.get(name), 'shape', None)}, expected {getattr(mine.get(name), 'shape', None)}"
-        for name in foreign[:3]
-    ]
-    return f"This initialization is of another network: it has {'; '.join(shapes)}"
+    place = foreign[0].partition(":")[0]
+    return f"This initialization is of another network: it has {_at(place, other)}, expected {_at(place, mine)}"
+
+
+def _at(place: str, variables: dict[str, Any]) -> str:
+    """Describe the variable at a place of a model, as `_by_position` names it."""
+    found = (f"{_short(name)} {one.shape}" for name, one in variables.items() if name.partition(":")[0] == place)
+    return next(found, "nothing more")

@@ -33,6 +33,7 @@ _UNORDERED = 0.8  # of the difference between any two lines, that neighbors diff
 _PERIODIC = 5.0  # F ratio of places within runs of lines: of random lines it is 1, of words of letters 30 and more
 _SCALES = (1.0, 16.0, 255.0)  # largest values of pixels: of masks and pieces, of digits in 17 levels, of 8 bits
 _UNIT = 1.5  # largest value of floats from 0 to 1
+_LONG = 8  # times its width, from which an image may be a series
 _SIDE = 8  # pixels, on which the nearest image is found
 _IMAGES = """\
 import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
@@ -97,12 +98,12 @@ class Images(Modality):
             inputs = {part: front.inputs(one) for part, one in x.items()}
             raw = {part: one.astype(np.float32) for part, one in x.items()}
             bound = type(self)(pictures=False)
-            return dataset_arguments(inputs, y, task, raw, front=front, notes=(note,), modality=bound)
+            return dataset_arguments(inputs, y, task, raw, front=front, notes=(note, *_strips(x)), modality=bound)
         floats = {part: one.dtype.kind == "f" for part, one in x.items()}
         alike = {part: max(highest[other] for other in x if floats[other] == floats[part]) for part in x}
         scales = {part: _scale(alike[part], floats[part]) for part in x}
         x = {part: np.divide(one, scales[part], dtype=np.float32, order="C") for part, one in x.items()}
-        return dataset_arguments(x, y, task, scale=scales["train"])
+        return dataset_arguments(x, y, task, scale=scales["train"], notes=_strips(x))
 
     def load_options(self, reading: Reading) -> dict[str, Any]:
         assert reading.shape is not None
@@ -296,6 +297,15 @@ def _has_seam(lines: np.ndarray) -> bool:
     steps = np.abs(np.diff(lines, axis=0)).mean(axis=tuple(range(1, lines.ndim)))
     middle, usual = float(steps[len(lines) // 2 - 1]), float(np.median(steps))
     return usual > 0 and not usual / _SEAM < middle < usual * _SEAM
+
+
+def _strips(x: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return a note if grey images are so long and narrow that they may be series."""
+    height, width, channels = x["train"].shape[1:]
+    if channels > 1 or height < _LONG * width:
+        return ()
+    series = f"series of {height} values" + (f" in {width} channels" if width > 1 else "")
+    return (f'Read as images of {height}x{width}. For {series}: the array kind="signals", or SignalClassifier',)
 
 
 def _is_column(x: Any) -> bool:

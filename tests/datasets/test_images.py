@@ -51,6 +51,16 @@ def test_dataset_is_frozen_and_compares_by_identity():
 
 
 @pytest.mark.parametrize(
+    ("shape", "said"), [((16, 2), "of 16 values in 2 ch"), ((8, 1), "of 8 values: "), ((15, 2), "")]
+)
+def test_strips_may_be_series(tmp_path, shape, said):
+    x, y = np.zeros((4, *shape), np.uint8), np.arange(4) % 2
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    notes = load(tmp_path / "a.npz").notes
+    assert any("kind=" in note and said in note for note in notes) if said else not notes
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"x_train": [[0.0]]}, "`x_train`. Expected a NumPy array"),

@@ -50,6 +50,10 @@ def test_another_width_and_another_network_do_not_fit():
             warm_start(target, ReptileInitializer(network(classes=1, genotype=genotype)))
     for mine, was in zip(target.weights, before, strict=True):
         np.testing.assert_array_equal(mine, was)
+    short = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(1,), depths=(1,))
+    shallow = network(space=short, genotype=short.network("conv_3x3", 1.0, "conv_3x3", "pool", (0,)))
+    with pytest.raises(ValueError, match=r"it has conv2d/kernel \(.*\), expected dense/kernel \("):
+        warm_start(shallow, ReptileInitializer(target))
 
 
 def test_a_kernel_for_more_channels_keeps_its_scale():
