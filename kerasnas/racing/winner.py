@@ -74,22 +74,26 @@ def train_winner(
     if beside is not None:
         model = beside.joined(model, linear["weights"])
     keep_model(model)
-    ended = [_state(race, name, stage)[1] for stage in plan["ends"]]
-    record = {
+    record = _record(race, model, begun, [_state(race, name, stage)[1] for stage in plan["ends"]])
+    record |= {"genotype": found["contestants"][name]["genotype"]} | ({"linear": linear} if linear else {})
+    record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
+    contestants.remove()
+    return record
+
+
+def _record(race: Race, model: keras.Model, begun: dict[str, Any], ended: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the model costs that is handed over, and how it was trained, from one beginning to each end."""
+    views = number_of_views(race.contestants.progress["views"], model.input_shape[1:])
+    return {
         "parameters": parameters(model),
         "macs": macs(model),  # of what is handed over: linear models may be beside its network, or alone
         "latency_ms": network_latency(model),
         **{key: begun[key] + sum(end[key] - begun[key] for end in ended) for key in ("seconds", "steps")},
         "spent": race.budget.spent(),
         "history": ended[0]["history"],
-        "genotype": found["contestants"][name]["genotype"],
         **({"trainings": len(ended)} if len(ended) > 1 else {}),
-        **({"views": views} if (views := number_of_views(plan["views"], model.input_shape[1:])) > 1 else {}),
-        **({"linear": linear} if linear else {}),
+        **({"views": views} if views > 1 else {}),
     }
-    record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
-    contestants.remove()
-    return record
 
 
 def _plan(race: Race, name: str, winner: Contestant, batches: int, most: int) -> None:

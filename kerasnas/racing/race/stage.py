@@ -34,6 +34,15 @@ class Race(Field):
         finished = self.stages.stage("race")
         if finished is not None:
             return finished
+        self._decide()
+        winner = self.progress["standing"][0]
+        self.entries[winner]["outcome"] = "winner"
+        self.begun(winner)
+        self.contestants.save(winner, self.budget.spent())  # where its training as a stage of its own begins
+        return self.stages.finish("race", self._record(winner))
+
+    def _decide(self) -> None:
+        """Let candidates drop out until one stands, or there is no time for more; a pretrained network comes first."""
         if "standing" not in self.progress:
             self._scout()
         if not self.duel:
@@ -44,32 +53,30 @@ class Race(Field):
         if self.duel and len(self.progress["standing"]) == 1:
             self.progress["first"] = self.progress["standing"][0]
             challenge(self)
-        winner = self.progress["standing"][0]
-        record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
-        record |= {} if self.samples == "images" else {"samples": self.samples}
-        record |= {"precision": self.progress["precision"]} if "precision" in self.progress else {}
-        record |= {"winner": winner, "validation_samples": len(self.held_out[0])}
-        self.entries[winner]["outcome"] = "winner"
-        self.begun(winner)
-        self.contestants.save(winner, self.budget.spent())  # where its training as a stage of its own begins
-        record |= {
+
+    def _record(self, winner: str) -> dict[str, Any]:
+        """Return the stage's record: what was compared, and how, beside how good a machine that sees pixels is."""
+        found = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
+        optional = {
+            "samples": self.samples if self.samples != "images" else None,
+            "precision": self.progress.get("precision"),
+            "starts": self.starts_of(winner),
+        }
+        record = {
+            **found,
+            **{key: value for key, value in optional.items() if value},
+            "winner": winner,
+            "validation_samples": len(self.held_out[0]),
             "comparison": comparison(self, winner),
             "initialization": [lead for name in self.entries if (lead := gain(self, name))],
+            "contestants": {name: _without_samples(entry) for name, entry in self.entries.items()},
+            "seconds": self.budget.spent(),
+            "baseline": None,
         }
-        if starts := self.starts_of(winner):
-            record |= {"starts": starts}
-        record |= {"contestants": {}, "seconds": self.budget.spent()}
         # A machine answers classes, by which not every metric can be told, and is fitted without weights.
-        compared = len(self.entries) > 1 and self.baseline and not self.task.chosen and not self.data[2:]
-        record["baseline"] = None
-        if compared:
+        if len(self.entries) > 1 and self.baseline and not self.task.chosen and not self.data[2:]:
             record["baseline"] = pixel_baseline(self.data, self.held_out, self.seed, self.task, self.baseline)
-        for name, entry in self.entries.items():
-            rungs_of = [
-                {key: value for key, value in rung.items() if key not in ("hits", "scores")} for rung in entry["rungs"]
-            ]
-            record["contestants"][name] = {**entry, "rungs": rungs_of}
-        return self.stages.finish("race", record)
+        return record
 
     def _scout(self) -> None:
         """Train the first candidate for the first rung: find out what a step takes, and what the data allow."""
@@ -258,3 +265,9 @@ class Race(Field):
         """Seconds that those that stand, other than the first, need to get to `steps` steps."""
         standing = [self.entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
+
+
+def _without_samples(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry whose rungs say how good it was, and not on which samples."""
+    rungs = [{key: value for key, value in rung.items() if key not in ("hits", "scores")} for rung in entry["rungs"]]
+    return {**entry, "rungs": rungs}
