@@ -99,12 +99,9 @@ def _inside(part: keras.Model) -> OperatorGraph:
 
 
 def _by_operators(
-    measure: Callable[[OperatorGraph], float], front: OperatorGraph | None = None
+    measure: Callable[[OperatorGraph], float], deployed: Callable[[OperatorGraph], OperatorGraph] = lambda graph: graph
 ) -> tuple[Callable[[keras.Model], float], Callable[..., Callable[[Genotype], float]]]:
-    """Return `measure` and `counted` of a limit on what depends on the operators of a network, and of its front."""
-
-    def whole(graph: OperatorGraph) -> float:
-        return measure(graph if front is None else front.then(graph))
+    """Return `measure` and `counted` of a limit on what depends on the operators of a network as it is `deployed`."""
 
     def counted(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Callable[[Genotype], float]:
         operators = counted_once(space, _inside)
@@ -113,11 +110,11 @@ def _by_operators(
             parts = space.parts_of(genotype, input_shape, num_classes)
             if any(len(part.shapes) > 1 for part in parts):
                 raise ValueError("These parts are no chain.")
-            return whole(reduce(OperatorGraph.then, map(operators, parts)))
+            return measure(deployed(reduce(OperatorGraph.then, map(operators, parts))))
 
         return cost
 
-    return lambda model: whole(OperatorGraph.of(model)), counted
+    return lambda model: measure(deployed(OperatorGraph.of(model))), counted
 
 
 PARAMETERS = Limit("max_parameters", "has", " parameters", parameters, _tabulated("parameters"))
@@ -127,12 +124,12 @@ _estimate, _counted = _by_operators(HERE.latency_ms)
 def limits(config: RaceConfig, data: datasets.Dataset | None = None) -> tuple[Limit, ...]:
     """Return the limits that the settings set, or their board, in the order in which they are checked.
 
-    What stands before the networks of `data` in a file counts, where it does not change their shape.
+    What stands before the networks of `data` in a file, and after them, counts: see `_deployed`.
     """
     on_device = config.board or config.max_flash_kb or config.max_ram_kb
-    front = _front(data) if on_device and data is not None else None
-    flash = _by_operators(lambda graph: graph.cost().flash / 1000, front)
-    memory = _by_operators(lambda graph: graph.cost().memory / 1000, front)
+    around = (_deployed(data),) if on_device and data is not None else ()
+    flash = _by_operators(lambda graph: graph.cost().flash / 1000, *around)
+    memory = _by_operators(lambda graph: graph.cost().memory / 1000, *around)
     found = [
         PARAMETERS,
         Limit("max_macs", "does", " multiply-adds", macs, _tabulated("macs")),
@@ -147,19 +144,24 @@ def limits(config: RaceConfig, data: datasets.Dataset | None = None) -> tuple[Li
         bounds["max_ram_kb"] = min(bounds["max_ram_kb"], board.ram_kb)
         bounds["board"] = 0 if board.lacks else math.inf
         kinds = f" operators that it lacks ({', '.join(board.lacks)})"
-        timed = _by_operators(board.latency_ms, front)
+        timed = _by_operators(board.latency_ms, *around)
         found[-1] = Limit("latency_target_ms", "takes", f" ms on {board.name}", *timed)
-        found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking, front)))
+        found.insert(0, Limit("board", "has", kinds, *_by_operators(board.lacking, *around)))
     bounded = (dataclasses.replace(one, most=bounds[one.setting]) for one in found)
     return tuple(one for one in bounded if one.most < math.inf)
 
 
-def _front(data: datasets.Dataset) -> OperatorGraph | None:
-    """Return the operators before the networks of data; None where these make inputs of another shape."""
-    inputs = data.front.input(data.input_shape)
+def _deployed(data: datasets.Dataset) -> Callable[[OperatorGraph], OperatorGraph]:
+    """Return what adds the operators around the networks of data, in a file, to those of a network.
+
+    Before it stands the front, unless this changes the shape of samples; after it what makes answers of its outputs.
+    """
+    inputs, outputs = data.front.input(data.input_shape), keras.Input((data.num_classes,))
+    answers = OperatorGraph.of(keras.Model(outputs, data.task.layer()(outputs)))
     if tuple(inputs.shape[1:]) != tuple(data.input_shape):
-        return None
-    return OperatorGraph.of(keras.Model(inputs, data.front.apply(inputs)))
+        return lambda graph: graph.then(answers)
+    front = OperatorGraph.of(keras.Model(inputs, data.front.apply(inputs)))
+    return lambda graph: front.then(graph).then(answers)
 
 
 def exceeding(config: RaceConfig, data: datasets.Dataset) -> Callable[[keras.Model], str]:
