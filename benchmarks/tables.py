@@ -31,7 +31,15 @@ PAGES = {
         "Images: what a search reaches",
         "`kerasnas search` on images compared with the alternatives, and the contribution of its parts.",
         (
-            *("initializations_free", "value_free", "value_large", "value_first", "value_small", "value_limits"),
+            *(
+                "initializations_free",
+                "initializations_seeds",
+                "value_free",
+                "value_large",
+                "value_first",
+                "value_small",
+                "value_limits",
+            ),
             *("value_muon_few", "value_muon", "value_muon_drawn", "value_muon_long", "value_precision", "value_starts"),
             *("value_photographs_minute", "value_photographs", "value_device", "devices"),
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
