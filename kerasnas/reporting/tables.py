@@ -16,6 +16,7 @@ from kerasnas.wording import printable
 MISSING = "-"
 MOST_CLASSES = 20
 """Classes of a confusion matrix that fits on a page; of more, the pairs that are confused most are listed."""
+_AGREED = 0.95  # share of equal answers, below which a file is said to be too coarse
 _MOST_PAIRS, _MOST_FILES = 20, 200  # that are listed: confused pairs, files left out
 _LINEAR = {"linear": "alone", "network": "network", "both": "combined"}
 
@@ -293,7 +294,7 @@ def exports_table(result: Record) -> Table:
 
 
 def exports_note(result: Record) -> str:
-    """Return the samples and the machine that the table of exports was measured on."""
+    """Return the samples and the machine that the table of exports was measured on, and which files answer otherwise."""
     if (exports := result.exports) is None:
         return ""
     on_device = [
@@ -302,10 +303,17 @@ def exports_note(result: Record) -> str:
         for one in exports.files
         if one.get("memory")
     ]
+    coarse = [
+        f" {one['file']} answers {100 * (1 - one['agreement']):.0f} % of the samples otherwise than model.keras: "
+        "integers of 8 bits are too coarse for the network or for its samples, whose channels share 256 levels. Bring "
+        "channels of unlike scale to one before the search, or use another format."
+        for one in exports.files
+        if one["agreement"] < _AGREED
+    ]
     return (
         f"Compared with model.keras on {exports.samples:,} samples of the test data: how many get the same class, "
         f"and the largest difference of a probability. Latency: median of many calls, on {exports.machine}."
-        f"{''.join(on_device)}"
+        f"{''.join((*on_device, *coarse))}"
     )
 
 

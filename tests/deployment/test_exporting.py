@@ -13,6 +13,7 @@ from kerasnas import ImageClassifier, deployment
 from kerasnas.deployment import exporting
 from kerasnas.export import formats
 from kerasnas.export.formats import FORMATS
+from kerasnas.reporting.predictions import exports_text
 from tests.kit import finished_run
 
 GENOTYPE = {"format": "kerasnas.genotype", "version": 1, "space": "toy", "cells": {"normal": [["skip_connect", 0, 2]]}}
@@ -140,6 +141,14 @@ def test_bad_input(run, tmp_path, fails, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("same", "said"), [(0.95, False), (0.94, True)])
+def test_a_file_that_answers_otherwise_is_named_with_what_to_do(same, said):
+    file = {"format": "c", "title": "C", "file": "c", "bytes": 9, "latency_ms": 0.1, "threads": 1, "memory": 9}
+    found = {"machine": "-", "samples": 50, "files": [{**file, "agreement": same, "difference": 0.1}]}
+    text = exports_text({"searched": {}, "exports": found})
+    assert (f"c answers {100 * (1 - same):.0f} % of the samples otherwise" in text and "Bring channels" in text) == said
+
+
 def test_a_classifier_exports_itself(run, tmp_path):
     (tmp_path / "home").mkdir()
     run.rename(tmp_path / "home" / "run")
