@@ -294,7 +294,7 @@ def exports_table(result: Record) -> Table:
 
 
 def exports_note(result: Record) -> str:
-    """Return the samples and the machine that the table of exports was measured on, and which files answer otherwise."""
+    """Return what the table of exports was measured on, and which files answer otherwise."""
     if (exports := result.exports) is None:
         return ""
     on_device = [
