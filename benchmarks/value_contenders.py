@@ -116,8 +116,9 @@ def cnn_parameters(arrays):
 def device_needs(arrays):
     """The flash and the memory, in kB, of the contender `resnet_8` in 8-bit integers on a microcontroller."""
     from kerasnas.cost import device_cost
+    from kerasnas.export.classifier import with_preprocessing
 
-    needs = device_cost(resnet(*scaled(arrays)[4:], 1))
+    needs = device_cost(with_preprocessing(resnet(*scaled(arrays)[4:], 1), 255))
     return needs.flash / 1000, needs.memory / 1000
 
 

@@ -112,8 +112,9 @@ def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, othe
     ]
     if settings:
         return f"This initialization is of another space: it has {'; '.join(settings)}"
-    place = foreign[0].partition(":")[0]
-    return f"This initialization is of another network: it has {_at(place, other)}, expected {_at(place, mine)}"
+    place, _, name = foreign[0].partition(":")
+    expected = _at(place, mine).removeprefix(f"{name} ")  # its shape alone, where only that differs
+    return f"This initialization is of another network: it has {_at(place, other)}, expected {expected}"
 
 
 def _at(place: str, variables: dict[str, Any]) -> str:
