@@ -140,7 +140,6 @@ def test_bad_input(run, tmp_path, fails, monkeypatch):
     assert "is not finished" in fails("export", run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("same", "said"), [(0.95, False), (0.94, True)])
 def test_a_file_that_answers_otherwise_is_named_with_what_to_do(same, said):
     file = {"format": "c", "title": "C", "file": "c", "bytes": 9, "latency_ms": 0.1, "threads": 1, "memory": 9}
@@ -149,6 +148,7 @@ def test_a_file_that_answers_otherwise_is_named_with_what_to_do(same, said):
     assert (f"c answers {100 * (1 - same):.0f} % of the samples otherwise" in text and "Bring channels" in text) == said
 
 
+@pytest.mark.slow
 def test_a_classifier_exports_itself(run, tmp_path):
     (tmp_path / "home").mkdir()
     run.rename(tmp_path / "home" / "run")
