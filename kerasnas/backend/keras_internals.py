@@ -63,11 +63,12 @@ def calls_of(model: keras.layers.Layer) -> Counter[int]:
 def nodes_of(model: keras.layers.Layer) -> list[tuple[Any, list[Any], list[Any]]]:
     """Return the calls of a functional model in their order: each operation, its inputs and its outputs, KerasTensors.
 
-    There are none of other layers.
+    Those of a sequential model are in a functional one inside of it. There are none of other layers.
 
     The public `operation.input` is that of the first call, and that of an inner model its own.
     """
-    depths = getattr(model, "_nodes_by_depth", {})
+    functional = model._functional if isinstance(model, keras.Sequential) else model
+    depths = getattr(functional, "_nodes_by_depth", {})
     nodes = [node for _, nodes in sorted(depths.items(), reverse=True) for node in nodes]
     return [(node.operation, list(node.input_tensors), list(node.outputs)) for node in nodes if not node.is_input]
 

@@ -57,7 +57,7 @@ def _features(model: keras.Model, images: keras.KerasTensor) -> keras.KerasTenso
 
     Of a network around others, as those of finished runs are, it is that of the first of these, without what is around.
     """
-    calls = nodes_of(keras.Model(model.inputs, model.outputs))  # a sequential one has none itself
+    calls = nodes_of(model)
     for operation, read, _ in calls:
         if isinstance(operation, keras.Model) and not map_shape(operation):
             return _features(operation, keras.Model(model.inputs[0], read[0]).call(images))

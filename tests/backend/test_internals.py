@@ -69,6 +69,16 @@ def test_function_nodes_by_depth():
     )
 
 
+def test_sequential_functional():
+    inner, dense = nested().layers
+    first, dropout = inner.layers
+    assert [operation for operation, *_ in nodes_of(inner)] == [first, dropout], "`Sequential._functional` lacks layers"
+    assert nodes_of(keras.Sequential([keras.layers.Dense(1)])) == [] == nodes_of(dense)
+    inputs = keras.Input((2,))
+    calls = calls_of(twice := keras.Model(inputs, keras.layers.Add()([inner(inputs), inner(2 * inputs)])))
+    assert calls[id(first)] == 2 and twice.count_params() == 9
+
+
 def test_layer_trainable_variables():
     inner, dense = nested().layers
     assert own_trainable_variables(inner) == [], "`Layer._trainable_variables` now holds those of the layers inside"

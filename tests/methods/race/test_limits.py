@@ -116,6 +116,22 @@ def test_series_are_within_limits_with_what_brings_their_channels_to_one_scale(t
     assert "The least there is takes" in limits.Within(RaceConfig(max_flash_kb=1), space, data, None).no_network()
 
 
+@pytest.mark.parametrize(
+    ("task", "y"),
+    [("counts", [[1, 4]]), ("regression", [[0.5, 2.0]]), ("multilabel", [[0, 1]]), ("classification", [1])],
+)
+def test_what_makes_answers_counts_for_every_task(task, y, tmp_path):
+    x, y = np.arange(8, dtype=np.uint8)[:, None, None] * np.ones((8, 8), np.uint8), np.arange(8)[:, None] % 2 * y
+    y = y[:, 0] if task == "classification" else y
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    data = load(tmp_path / "x.npz", task=task)
+    network = build(_all()[0])
+    flash = device_cost(with_preprocessing(network, 255, data.task)).flash
+    assert device_cost(network).flash < flash
+    words = limits.needs(RaceConfig(max_flash_kb=9), data, network)
+    assert words == f"{amount(flash / 1000, ' kB of flash')}"
+
+
 def test_a_board_is_a_limit(data, tmp_path):
     path = tmp_path / "own.json"
     numbers = {"source": "-", "flash_kb": 9, "ram_kb": 64, "clock_mhz": 1, "cycles": {"convolution": 1, "dense": 1}}
