@@ -19,6 +19,7 @@ __all__ = [
     "PC_DARTS_CIFAR",
 ]
 
+SKIP, NONE = "skip_connect", "none"  # primitives that derivations treat apart
 _FORMAT, _VERSION = "kerasnas.genotype", 1
 
 

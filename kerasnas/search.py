@@ -20,6 +20,7 @@ from kerasnas.trainers.hypergradients import HYPERGRADIENTS
 from kerasnas.trainers.one_shot import ENASTrainer
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
 from kerasnas.trainers.perturbation import select_by_perturbation
+from kerasnas.trainers.progressive import ProgressiveSearch
 from kerasnas.trainers.supernet_score import SupernetScore
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Hyperband",
     "LocalSearch",
     "PredictorSearch",
+    "ProgressiveSearch",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",

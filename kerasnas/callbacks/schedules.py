@@ -60,6 +60,41 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
         self.model.supernet.add_auxiliary_skip(self.weight(epoch, self.params["epochs"]))
 
 
+class SkipDropoutSchedule(keras.callbacks.Callback):
+    """Fades the dropout after skip connections: linearly in the warm-up, then by a factor of `exp(-0.2)` an epoch.
+
+    Where the warm-up ends, the rate is the initial one again, as in the original code.
+
+    Args:
+        initial: rate at the start, from 0 on and below 1: the supernet's `skip_dropout`.
+        warmup: number of epochs in which the alphas are frozen. Defaults to 0.
+
+    Example:
+
+    >>> schedule = SkipDropoutSchedule(0.4, warmup=2)
+    >>> [round(schedule.rate(epoch, 4), 2) for epoch in range(4)]
+    [0.3, 0.2, 0.4, 0.33]
+
+    Reference:
+        Chen et al., "Progressive Differentiable Architecture Search", 2019 (arXiv 1904.12760), section 3.3.1, and its
+        original code.
+    """
+
+    def __init__(self, initial: float, warmup: int = 0):
+        super().__init__()
+        self.initial = checks.number("initial", initial, least=0, below=1)
+        self.warmup = checks.integer("warmup", warmup, least=0)
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the rate in `epoch` of `epochs`."""
+        if epoch < self.warmup:
+            return self.initial * (epochs - epoch - 1) / epochs
+        return self.initial * math.exp(-0.2 * (epoch - self.warmup))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.supernet.set_skip_dropout(self.rate(epoch, self.params["epochs"]))
+
+
 class CosineSchedule(keras.callbacks.Callback):
     """Anneals a learning rate by a half cosine over the epochs of `fit`.
 

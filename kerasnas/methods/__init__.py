@@ -18,9 +18,9 @@ from kerasnas.methods.retraining import Retraining
 from kerasnas.methods.running import resume, retrain, search
 from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.method import Method
-from kerasnas.runs.settings import METHODS
+from kerasnas.runs.settings import METHODS as METHODS
 
-__all__ = ["METHODS", "Method", "RaceConfig", "SearchConfig", "TrainingConfig", "resume", "retrain", "search"]
+__all__ = ["Method", "RaceConfig", "SearchConfig", "TrainingConfig", "resume", "retrain", "search"]
 
 
 def search_methods() -> list[Method]:

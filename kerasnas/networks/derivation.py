@@ -12,9 +12,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.constraints import Instance
+from kerasnas.genotypes import NONE, SKIP
 from kerasnas.pareto import staircase
 
-SKIP, NONE = "skip_connect", "none"
 RESOLUTION = 4096  # parts of the cost limit that costs are rounded up to
 
 
@@ -115,7 +115,7 @@ def choose(
     Differences from the paper:
         - The most probable cell within the cap is found at once; the original code sets the weakest skip to 0 and
           derives again, until few enough are left.
-        - No stages, in which the network grows and primitives are left out, and no dropout after skips.
+        - Here alone, or with the stages and the dropout after skips of `kerasnas.search.ProgressiveSearch`.
     """
     strongest = [max(options, key=lambda option: option.rank) for options in decisions]
     if _within(strongest, max_skips, cost, limit):

@@ -30,10 +30,13 @@ class MixedGraph(keras.layers.Layer):
         affine: whether batch norm learns scale and offset. Defaults to False.
         partial_channels: 1, or the reciprocal of the fraction of channels that is mixed (PC-DARTS). Defaults to 1.
         sampled_paths: shared by the graphs of one supernet to compute sampled primitives. Defaults to the graph's own.
+        kept: for each edge the primitives that it has left; see `kerasnas.MixedOp`. Defaults to None: all.
+        skip_dropout: as there. Defaults to 0.
+        seed: of what is dropped. Defaults to 0.
 
     Call arguments:
         inputs: the input nodes, `(batch, h, w, filters)` or `(batch, length, filters)` each.
-        weights: mixing weights `(edges, primitives)`.
+        weights: mixing weights `(edges, primitives)`, of the primitives that are left.
         active: optional integers `(edges, paths)`: the primitives whose weight is not zero.
         edge_weights: optional tensor `(edges,)` that multiplies the value of each edge.
         auxiliary: optional scalar: weight of a skip connection next to every edge that keeps the shape.
@@ -49,6 +52,9 @@ class MixedGraph(keras.layers.Layer):
         affine: bool = False,
         partial_channels: int = 1,
         sampled_paths: SampledPaths | None = None,
+        kept: Sequence[Sequence[str]] | None = None,
+        skip_dropout: float = 0.0,
+        seed: int = 0,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -67,6 +73,9 @@ class MixedGraph(keras.layers.Layer):
                 "affine": affine,
                 "copies": len(rows),
                 "sampled_paths": sampled_paths or SampledPaths(),
+                "kept": None if kept is None else [kept[row] for row in rows],
+                "skip_dropout": skip_dropout,
+                "seed": seed + source,
                 "dtype": self.dtype_policy,
             }
             if table.dropout:
@@ -132,25 +141,43 @@ def _total(tensors: list[Any]) -> Any:
 class MixedBuilder(LayerBuilder):
     """Reads a skeleton into the layers of a supernet: a `MixedGraph` at every choice."""
 
-    def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, partial_channels: int):
+    def __init__(
+        self,
+        space: HasSkeleton,
+        num_classes: int,
+        policy: keras.DTypePolicy,
+        partial_channels: int,
+        kept: Mapping[str, Sequence[Sequence[str]]],
+        skip_dropout: float,
+    ):
         super().__init__(space, num_classes, policy, space.affine)
-        self.partial_channels, self._paths = partial_channels, SampledPaths()
-        self._places = places(space.tables)
+        self.partial_channels, self.kept, self.skip_dropout = partial_channels, kept, skip_dropout
+        self._paths, self._places = SampledPaths(), places(space.tables)
 
     def block_layer(self, factory: Callable[..., Any], *arguments: Any, **options: Any) -> keras.layers.Layer:
         return factory(*arguments, **options, dtype=self.policy)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
-        table = self.space.tables[self._places[name][0]]
-        self._graph(dataclasses.replace(table, edges=((0, 1),), names=(), keep=None), [x], filters, strides)
+        kind, row = self._places[name]
+        table, kept = self.space.tables[kind], self.kept.get(kind)
+        one = dataclasses.replace(table, edges=((0, 1),), names=(), keep=None)
+        self._graph(one, [x], filters, strides, kept and kept[row : row + 1])
         return super().choice(x, name, filters, strides)
 
     def graph(self, kind: str, inputs: Sequence[Shape], filters: int, strides: int = 1) -> list[Shape]:
-        self._graph(self.space.tables[kind], inputs, filters, strides)
+        self._graph(self.space.tables[kind], inputs, filters, strides, self.kept.get(kind))
         return super().graph(kind, inputs, filters, strides)
 
-    def _graph(self, table: ChoiceTable, inputs: Sequence[Shape], filters: int, strides: int) -> None:
-        settings = self.affine, self.partial_channels, self._paths
+    def _graph(
+        self,
+        table: ChoiceTable,
+        inputs: Sequence[Shape],
+        filters: int,
+        strides: int,
+        kept: Sequence[Sequence[str]] | None,
+    ) -> None:
+        seed = 100 * len(self.layers)  # so that no two layers drop the same values
+        settings = self.affine, self.partial_channels, self._paths, kept, self.skip_dropout, seed
         layer = MixedGraph(table, len(inputs), filters, strides, *settings, dtype=self.policy)
         layer.build([(None, *shape) for shape in inputs], table.shape)
         self.layers.append(layer)

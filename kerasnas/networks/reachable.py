@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.genotypes import Genotype
-from kerasnas.networks.derivation import NONE, SKIP, check_cost, least_cap
+from kerasnas.genotypes import NONE, SKIP, Genotype
+from kerasnas.networks.derivation import check_cost, least_cap
 from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.networks.supernet import decisions_of, skip_cap
 

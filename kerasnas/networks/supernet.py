@@ -12,13 +12,16 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import Decision, Option, check_cost, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
+from kerasnas.networks.kept import KeptPrimitives
 from kerasnas.networks.layered import SkeletonModel
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels
+from kerasnas.primitives.fading import FadingDropout
 from kerasnas.relaxations.base import add_alphas, get_relaxation, normalize_edges
 
 
@@ -40,6 +43,11 @@ class Supernet(SkeletonModel):
             (PC-DARTS). Defaults to False.
         input_alphas: whether each node chooses the edges that it keeps by alphas of their own, a softmax over the sets
             of edges at the temperature of the relaxation (MetaNAS). Defaults to False.
+        kept: kind of cell -> for each edge the primitives that it has left, equally many, where a search has dropped
+            others; alphas and mixing weights keep a column for each. With relaxations that compute every primitive.
+            Defaults to none: all are left.
+        skip_dropout: share of the values of skip connections that are dropped in training, next to no change of shape
+            (P-DARTS). Defaults to 0.
         seed: seed of all initial weights, and of what the relaxation draws. Defaults to 0.
 
     Call arguments:
@@ -74,6 +82,8 @@ class Supernet(SkeletonModel):
         partial_channels: int = 1,
         edge_normalization: bool = False,
         input_alphas: bool = False,
+        kept: Mapping[str, Sequence[Sequence[str]]] | None = None,
+        skip_dropout: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -84,12 +94,17 @@ class Supernet(SkeletonModel):
         if edge_normalization and input_alphas:
             expected = "False with `edge_normalization`, which weighs the edges of a node too"
             raise ValueError(checks.invalid("input_alphas", expected, True))
+        self.skip_dropout = checks.number("skip_dropout", skip_dropout, least=0, below=1)
         self.relaxation = get_relaxation(relaxation, seed)
+        self.kept = KeptPrimitives(self.space.tables, kept or {})
+        if kept and self.relaxation.paths is not None:
+            raise ValueError(checks.invalid("kept", "None with a relaxation that draws paths", kept))
         self.has_auxiliary_skip = False
         self._at_expected_weights = False
         self._given: Mapping[str, Any] | None = None  # mixing weights in place of the relaxation's
 
-        self.read_skeleton(MixedBuilder(self.space, num_classes, self.dtype_policy, self.partial_channels))
+        built = self.partial_channels, self.kept.names, self.skip_dropout
+        self.read_skeleton(MixedBuilder(self.space, num_classes, self.dtype_policy, *built))
         self.choices = choices = dict(self.space.tables)
         self.alphas = {kind: add_alphas(self, table.shape, f"alphas_{kind}") for kind, table in choices.items()}
         self.auxiliary_skip = self.add_weight(
@@ -140,13 +155,20 @@ class Supernet(SkeletonModel):
             self.auxiliary_skip.assign(weight)
         return edges
 
+    @checks.arguments(rate=checks.not_negative)
+    def set_skip_dropout(self, rate: float) -> None:
+        """Set the share of the values of skip connections that is dropped in training, if it was not 0 at first."""
+        for layer in flatten_layers(self):
+            if isinstance(layer, FadingDropout):
+                layer.rate.assign(checks.number("rate", rate, below=1))
+
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """Return, for each kind of cell, the arguments of its mixed operations."""
         tables = {}
         for kind, variable in self.alphas.items():
-            alphas = ops.convert_to_tensor(variable)
+            alphas = self.kept.narrow(kind, ops.convert_to_tensor(variable))
             if self._given is not None:
-                weights, active = self._given[kind], None
+                weights, active = self.kept.narrow(kind, self._given[kind]), None
             elif self._at_expected_weights:
                 weights, active = self.relaxation.expected(alphas), None
             else:
@@ -186,7 +208,7 @@ class Supernet(SkeletonModel):
         """Return the mixing weights, 0 or 1, at which the supernet computes the network of `genotype`.
 
         Raises:
-            ValueError: if `genotype` is not of the space.
+            ValueError: if `genotype` is not of the space, or has a primitive that was dropped.
         """
         self.space.validate(genotype)
         weights = {kind: np.zeros(table.shape, "float32") for kind, table in self.choices.items()}
@@ -196,6 +218,7 @@ class Supernet(SkeletonModel):
                 row = rows.get((edge.source, edge.target))
                 if row is not None and edge.primitive in table.primitives:
                     weights[kind][row, table.primitives.index(edge.primitive)] = 1
+            self.kept.check(kind, weights[kind], genotype)
         return weights
 
     def _reads(self, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -229,7 +252,8 @@ class Supernet(SkeletonModel):
 
     def _primitive_weights(self) -> dict[str, Any]:
         """Return `expected_weights` without the weights of the edges."""
-        return {kind: self.relaxation.expected(ops.convert_to_tensor(alphas)) for kind, alphas in self.alphas.items()}
+        alphas = {kind: self.kept.narrow(kind, ops.convert_to_tensor(own)) for kind, own in self.alphas.items()}
+        return {kind: self.kept.widen(kind, self.relaxation.expected(own)) for kind, own in alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """Return `expected_weights` as arrays."""
@@ -288,6 +312,8 @@ class Supernet(SkeletonModel):
             "partial_channels": self.partial_channels,
             "edge_normalization": self.edge_normalization,
             "input_alphas": self.input_alphas,
+            "kept": self.kept.names,
+            "skip_dropout": self.skip_dropout,
         }
 
 

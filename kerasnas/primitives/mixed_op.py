@@ -10,7 +10,9 @@ from keras import ops
 
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
+from kerasnas.genotypes import NONE, SKIP
 from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, halve, primitive, takes_training
+from kerasnas.primitives.fading import FadingDropout
 from kerasnas.primitives.graph import Graph, check_graph
 from kerasnas.relaxations.base import add_alphas, get_relaxation
 
@@ -18,9 +20,25 @@ from kerasnas.relaxations.base import add_alphas, get_relaxation
 def check_primitives(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
     """Return `primitives` as a tuple if they are distinct registered names, and not "none" alone."""
     names = checks.names("primitives", primitives, GRAPH_PRIMITIVES if on_graph else PRIMITIVES)
-    if names == ("none",):
+    if names == (NONE,):
         raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(names)))
     return names
+
+
+def check_kept(primitives: Sequence[str], kept: Sequence[Sequence[str]], edges: int) -> tuple[tuple[str, ...], ...]:
+    """Return for each edge the primitives that it keeps: as many as the others, in their order, not "none" alone."""
+    if not isinstance(kept, Sequence) or isinstance(kept, str) or len(kept) != edges:
+        raise ValueError(checks.invalid("kept", f"the names of the primitives of each of {edges} edges", kept))
+    rows = tuple(checks.names("kept", names, primitives) for names in kept)
+    if len({len(names) for names in rows}) > 1 or (NONE,) in rows:
+        raise ValueError(checks.invalid("kept", "as many for each edge, and not 'none' alone", kept))
+    return tuple(tuple(name for name in primitives if name in names) for names in rows)
+
+
+def _places(primitives: Sequence[str], kept: Sequence[Sequence[str]]) -> dict[str, list[tuple[int, int]]]:
+    """Return for each candidate the copies that have it, with its column in their weights."""
+    found = {name: [(i, own.index(name)) for i, own in enumerate(kept) if name in own] for name in primitives}
+    return {name: places for name, places in found.items() if places and name != NONE}
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -46,12 +64,17 @@ class MixedOp(keras.layers.Layer):
         graph: the `Graph` of graph primitives, whose input is `(nodes, channels)`. Defaults to None: those of images
             and signals.
         options: further arguments of all primitives. Defaults to none.
+        kept: for each copy the names of the primitives that it has left, in their order and equally many, where a
+            search has dropped others. Defaults to None: all.
+        skip_dropout: share of the values of a skip connection at strides 1 that are dropped in training (P-DARTS), from
+            0 on and below 1, until `dropout.rate` is set. Defaults to 0.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
-        weights: optional tensor `(copies, len(primitives))`; without it the layer's own alphas are used.
+        weights: optional tensor `(copies, len(primitives))`, or of as many columns as primitives are left; without it
+            the layer's own alphas are used.
         active: optional integers `(copies, paths)`: indices of the primitives whose weight is not zero. Only these are
-            computed, forward and backward.
+            computed, forward and backward. Not with `kept`.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -93,6 +116,8 @@ class MixedOp(keras.layers.Layer):
         sampled_paths: SampledPaths | None = None,
         graph: Graph | None = None,
         options: Mapping[str, Any] | None = None,
+        kept: Sequence[Sequence[str]] | None = None,
+        skip_dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
@@ -108,19 +133,29 @@ class MixedOp(keras.layers.Layer):
         self.sampled_paths = checks.optional(checks.instance, "sampled_paths", sampled_paths, SampledPaths)
         self.sampled_paths = self.sampled_paths or SampledPaths()
         self.alphas: Any = None
-        self.candidates = {name: self._candidate(name) for name in self.primitives if name != "none"}
+        self.kept = None if kept is None else check_kept(self.primitives, kept, self.copies)
+        kept = self.kept or (self.primitives,) * self.copies
+        if self.kept and self.relaxation.paths is not None:
+            raise ValueError(checks.invalid("kept", "None with a relaxation that draws paths", kept))
+        self.columns = len(kept[0])
+        self._places = _places(self.primitives, kept)
+        self.candidates = {name: self._candidate(name, len(own)) for name, own in self._places.items()}
+        self.skip_dropout = checks.number("skip_dropout", skip_dropout, least=0, below=1)
+        self.dropout = None
+        if skip_dropout and strides == 1 and SKIP in self.candidates:
+            self.dropout = FadingDropout(skip_dropout, seed, dtype=self.dtype_policy)
 
-    def _candidate(self, name: str) -> keras.layers.Layer:
+    def _candidate(self, name: str, copies: int) -> keras.layers.Layer:
         arguments: tuple[Any, ...] = (name, self.filters, self.strides, self.affine, self.graph)
         layer = primitive(*arguments, **self.options)
         if isinstance(layer, Primitive):
-            return primitive(*arguments, copies=self.copies, dtype=self.dtype_policy, **self.options)
+            return primitive(*arguments, copies=copies, dtype=self.dtype_policy, **self.options)
         # A user's own layer has no argument `copies`.
-        return _Copies([layer, *(primitive(*arguments, **self.options) for _ in range(self.copies - 1))])
+        return _Copies([layer, *(primitive(*arguments, **self.options) for _ in range(copies - 1))])
 
     def build(self, inputs_shape: tuple, weights_shape: Any = None) -> None:
         if weights_shape is None:
-            self.alphas = add_alphas(self, (self.copies, len(self.primitives)), seed=self.seed)
+            self.alphas = add_alphas(self, (self.copies, self.columns), seed=self.seed)
         for candidate in self.candidates.values():
             candidate.build(inputs_shape)
 
@@ -137,12 +172,31 @@ class MixedOp(keras.layers.Layer):
         inputs = ops.cast(inputs, self.compute_dtype)
         if active is not None:
             return self._mix_active(inputs, weights, active, training)
-        shape = self.copies, self.filters, len(self.primitives)
-        channels = ops.reshape(ops.broadcast_to(ops.expand_dims(weights, 1), shape), (-1, len(self.primitives)))
-        scales = dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
         shared: dict[tuple, Any] = {}
-        outputs = [candidate.mix(inputs, scales[name], training, shared) for name, candidate in self.candidates.items()]
-        return keras.tree.map_structure(lambda *terms: sum(terms[1:], terms[0]), *outputs)
+        scales = self._scales(weights) if self.kept is None else self._kept_scales(weights)
+        outputs = {n: one.mix(inputs, scales[n], training, shared) for n, one in self.candidates.items()}
+        if self.dropout is not None:
+            outputs[SKIP] = self.dropout(outputs[SKIP], training=training)
+        if self.kept is None:
+            return keras.tree.map_structure(lambda *terms: sum(terms[1:], terms[0]), *outputs.values())
+        terms: list[list[Any]] = [[] for _ in range(self.copies)]
+        for name, output in outputs.items():
+            places = self._places[name]
+            for (copy, _), part in zip(places, ops.split(output, len(places), axis=-1), strict=True):
+                terms[copy].append(part)
+        return ops.concatenate([sum(own[1:], own[0]) for own in terms], axis=-1)
+
+    def _scales(self, weights: Tensor) -> dict[str, Any]:
+        """Return each candidate's mixing weight for each channel of its copies."""
+        shape = self.copies, self.filters, self.columns
+        channels = ops.reshape(ops.broadcast_to(ops.expand_dims(weights, 1), shape), (-1, self.columns))
+        return dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
+
+    def _kept_scales(self, weights: Tensor) -> dict[str, Any]:
+        """Return the same where copies have different candidates left."""
+        rows = [ops.unstack(row) for row in ops.unstack(weights)]
+        own = {name: ops.stack([rows[c][column] for c, column in self._places[name]]) for name in self.candidates}
+        return {name: ops.repeat(scale, self.filters) for name, scale in own.items()}
 
     def _mix_active(self, inputs: Tensor, weights: Tensor, active: Tensor, training: bool | None) -> Any:
         """Compute, for each copy, the weighted sum of its active primitives only."""
@@ -183,6 +237,10 @@ class MixedOp(keras.layers.Layer):
             own["graph"] = keras.saving.serialize_keras_object(self.graph)
         if self.options:
             own["options"] = self.options
+        if self.kept is not None:
+            own["kept"] = [list(names) for names in self.kept]
+        if self.skip_dropout:
+            own["skip_dropout"] = self.skip_dropout
         return {**super().get_config(), **own}
 
 
@@ -230,7 +288,7 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
             scales = dict(zip(one.primitives, ops.unstack(weights), strict=True))
 
             def branch(name: str) -> Callable:
-                if name == "none":
+                if name == NONE:
                     batch, *sizes, _ = ops.shape(inputs)
                     size = (batch, *(-(-length // one.strides) for length in sizes), one.filters)
                     return lambda: [ops.zeros(size, inputs.dtype), *statistics(values)]

@@ -42,6 +42,9 @@ class PartialMixedOp(keras.layers.Layer):
         copies: int = 1,
         partial_channels: int = 4,
         sampled_paths: SampledPaths | None = None,
+        kept: Sequence[Sequence[str]] | None = None,
+        skip_dropout: float = 0.0,
+        seed: int = 0,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -54,6 +57,9 @@ class PartialMixedOp(keras.layers.Layer):
             affine,
             copies,
             sampled_paths=sampled_paths,
+            kept=kept,
+            skip_dropout=skip_dropout,
+            seed=seed,
             dtype=self.dtype_policy,
             name="mixed",
         )
@@ -121,6 +127,9 @@ class PartialMixedOp(keras.layers.Layer):
             "affine": self.mixed.affine,
             "copies": self.copies,
             "partial_channels": self.partial_channels,
+            "kept": self.mixed.kept,
+            "skip_dropout": self.mixed.skip_dropout,
+            "seed": self.mixed.seed,
         }
         return {**super().get_config(), **own}
 

@@ -60,7 +60,7 @@ class MixedStage(MixedOp):
     def _known(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
         return checks.names("modes", primitives, MODES)
 
-    def _candidate(self, name: str) -> StageVersion:
+    def _candidate(self, name: str, copies: int) -> StageVersion:
         return self._versions[name]
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> Any:

@@ -11,8 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.callbacks.schedules import ArchitectureWarmup
-from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import NONE
+from kerasnas.genotypes import NONE, Edge, Genotype
 from kerasnas.trainers.bilevel import BilevelTrainer
 from kerasnas.trainers.supernet_score import SupernetScore
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from kerasnas.annotations import Log
 from kerasnas.callbacks import SearchCheckpoint
@@ -26,8 +27,9 @@ def run_search(
     describe: Callable[[], Mapping[str, Any]] = dict,
     keep: int = 2,
     log: Log = print,
+    name: str = "search",
 ) -> dict[str, Any]:
-    """Search as stage `search`, unless it is finished; return the stage's record.
+    """Search as the stage of this name, unless it is finished; return the stage's record.
 
     Args:
         stages: the store of the folder.
@@ -35,16 +37,17 @@ def run_search(
         data: `(x, y)` to search on.
         fit: further arguments of the search's `fit`; `epochs` among them.
         callbacks, describe, keep, log: as for `NetworkTraining.run`; `describe` takes nothing, and is called last.
+        name: of the stage. Defaults to `"search"`.
 
     Returns:
-        `{"seconds", "parameters", "history", "edges", "primitives", "mixing_weights", "genotype"}`, and `"cost"` where
-        the search has a `CostObjective`. `of_entry` reads its genotype. Seconds are those of all processes of the
-        stage, without what one that was killed did after its last checkpoint.
+        `{"seconds", "parameters", "history", "edges", "primitives", "alphas", "mixing_weights", "genotype"}`, and
+        `"cost"` where the search has a `CostObjective`. `of_entry` reads its genotype. Seconds are those of all
+        processes of the stage, without what one that was killed did after its last checkpoint.
     """
-    finished = stages.stage("search")
+    finished = stages.stage(name)
     if finished is not None:
         return finished
-    checkpoint = SearchCheckpoint(stages.checkpoints("search"), keep, log)  # its clock starts now
+    checkpoint = SearchCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
     search = build()
     epoch = resume_epoch(checkpoint, search, log)
     if epoch < fit["epochs"]:
@@ -56,12 +59,13 @@ def run_search(
         "history": checkpoint.history,
         "edges": {kind: [list(edge) for edge in own.edges] for kind, own in choices.items()},
         "primitives": {kind: list(own.primitives) for kind, own in choices.items()},
+        "alphas": {kind: ops.convert_to_numpy(own).tolist() for kind, own in search.supernet.alphas.items()},
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
         "genotype": as_entry(search.derive()),
     }
     if isinstance(search.objective, CostObjective):
         record["cost"] = cost_record(search, search.objective)
-    return stages.finish("search", {**record, **describe()})
+    return stages.finish(name, {**record, **describe()})
 
 
 def cost_record(search: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:

@@ -302,6 +302,7 @@ ONE_SHOT = search.ENASTrainer(SHARING, ENAS, search.RandomSearch(ENAS, unique=Fa
 ONE_SHOT.compile(run_eagerly=True)
 FIT = {"x": X, "y": Y, "batch_size": 6, "epochs": 1, "verbose": 0, "callbacks": []}
 call(search.BilevelTrainer, supernet=SUPERNET)
+call(search.ProgressiveSearch, space=SPACE, input_shape=SHAPE, num_classes=CLASSES)
 call(search.BetaDecay, objective=lambda model, values: 0.0)
 call(search.CostObjective, cost=COST)
 call(search.SupernetScore, supernet=SUPERNET, batch_size=6)

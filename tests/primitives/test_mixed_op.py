@@ -356,3 +356,93 @@ def test_wrong_arguments_are_reported(arguments, message):
 def test_primitives_that_keep_channels_say_so(name):
     with pytest.raises(ValueError, match=r"keeps the number of channels.*`filters=3`"):
         MixedOp([name], 4)(images(3))
+
+
+# Primitives that copies have dropped ----------------------------------------------------------------
+KEPT = [["skip_connect", "sep_conv_3x3"], ["none", "dil_conv_5x5"], ["sep_conv_3x3", "dil_conv_5x5"]]
+
+
+def kept_and_whole(strides=1):
+    """A layer whose copies have dropped primitives, and the one with all, with the same weights."""
+    settings = {"filters": 2, "strides": strides, "copies": 3, "dtype": "float64"}
+    kept, whole = MixedOp(NORMAL, kept=KEPT, **settings), MixedOp(NORMAL, **settings)
+    for layer, columns in ((kept, 2), (whole, len(NORMAL))):
+        layer.build((None, 5, 5, 2), (3, columns))
+    for name, candidate in kept.candidates.items():
+        parts = whole.candidates[name].part([tf.convert_to_tensor(v) for v in whole.candidates[name].variables])
+        own = candidate.join([part for part, names in zip(parts, KEPT, strict=True) if name in names])
+        for variable, value in zip(candidate.variables, own, strict=True):
+            variable.assign(value)
+    return kept, whole
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_what_copies_dropped_has_a_weight_of_0(strides):
+    rng = np.random.default_rng(0)
+    kept, whole = kept_and_whole(strides)
+    x, weights = rng.standard_normal((2, 5, 5, 2)), rng.random((3, 2))
+    full = np.zeros((3, len(NORMAL)))
+    for row, names in enumerate(KEPT):
+        full[row, [NORMAL.index(name) for name in names]] = weights[row]
+    for training in (False, True):
+        np.testing.assert_allclose(
+            kept(x, weights=weights, training=training), whole(x, weights=full, training=training), atol=1e-12
+        )
+
+
+def test_what_copies_dropped_has_no_layer():
+    kept, whole = kept_and_whole()
+    assert "avg_pool_3x3" not in kept.candidates
+    assert {name: one.copies for name, one in kept.candidates.items()} == {
+        "skip_connect": 1,
+        "sep_conv_3x3": 2,
+        "dil_conv_5x5": 2,
+    }
+    assert kept.count_params() < whole.count_params()
+
+
+def test_kept_survives_its_config_and_owns_fitting_alphas():
+    layer = MixedOp(NORMAL, filters=2, copies=3, kept=KEPT, skip_dropout=0.5)
+    again = MixedOp.from_config(layer.get_config())
+    assert again.kept == layer.kept and again.skip_dropout == 0.5
+    again(np.zeros((1, 5, 5, 2), "float32"))
+    assert again.alphas.shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (KEPT[:2], "each of 3 edges"),
+        ([["skip_connect"], *KEPT[1:]], "as many for each edge"),
+        ([["none"]] * 3, "not 'none' alone"),
+        ([["skip_conect", "none"]] * 3, "skip_connect"),
+    ],
+)
+def test_impossible_kept_primitives_are_named(kept, words):
+    with pytest.raises(ValueError, match=words):
+        MixedOp(NORMAL, filters=2, copies=3, kept=kept)
+
+
+def test_drawn_paths_need_all_primitives():
+    with pytest.raises(ValueError, match="draws paths"):
+        MixedOp(NORMAL, filters=2, copies=3, kept=KEPT, relaxation="gumbel")
+
+
+# Dropout after skip connections ---------------------------------------------------------------------
+def test_skip_dropout_drops_values_of_skips_alone_and_scales_the_others():
+    layer = MixedOp(["skip_connect", "avg_pool_3x3"], filters=8, skip_dropout=0.75)
+    x = np.ones((64, 6, 6, 8), "float32")
+    skips, pools = (np.array([[float(skip), 1.0 - skip]], "float32") for skip in (True, False))
+    dropped = np.array(layer(x, weights=skips, training=True))
+    assert set(np.unique(dropped)) == {0.0, 4.0}
+    assert np.mean(dropped == 0) == pytest.approx(0.75, abs=0.02)
+    assert np.all(np.array(layer(x, weights=skips, training=False)) == 1)
+    layer.dropout.rate.assign(0.0)
+    assert np.all(np.array(layer(x, weights=skips, training=True)) == 1)
+    np.testing.assert_array_equal(
+        layer(x, weights=pools, training=True), MixedOp(["avg_pool_3x3"], filters=8)(x, training=True)
+    )
+
+
+def test_skip_dropout_leaves_skips_that_halve_alone():
+    assert MixedOp(["skip_connect"], filters=2, strides=2, skip_dropout=0.5).dropout is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,24 @@ from kerasnas.methods.assembly import SIZES, make_space
 from kerasnas.methods.final_training import load_data
 from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
+from kerasnas.methods.gradient.supernet import (
+    build_search,
+    compiled,
+    make_objective,
+    make_progressive,
+    schedules,
+    search_batch_size,
+)
 from kerasnas.methods.plan import LATER, count, plan_text, report_words
 from kerasnas.methods.remembering import remember_search
 from kerasnas.methods.retraining import FinalTrainings
 from kerasnas.records import Record
 from kerasnas.runs.method import Context, Method
 from kerasnas.runs.progress import EpochCount
+from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import has_supernet
+from kerasnas.trainers.progressive import ProgressiveSearch
 from kerasnas.training.search_stage import run_search
 
 
@@ -63,7 +73,7 @@ class GradientSearch(Method[SearchConfig, datasets.Dataset]):
         space, shortlist = make_space(config, context.data), shortlist_of(config)
         short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}
         names = [f"random-{index + 1}" for index in range(config.random_genotypes)]
-        trainings = FinalTrainings(context, space, {"search": config.epochs, **short}, ["searched", *names])
+        trainings = FinalTrainings(context, space, {**config.searches, **short}, ["searched", *names])
         # Opened first: a cluster that does not answer is reported before the search.
         with context.executor() as executor, progress.following(trainings.epochs.state):
             found = search_stage(context, space, trainings.epochs)
@@ -89,26 +99,58 @@ def search_stage(
     """Return the search of the settings, as stage `search`."""
     config, data, stages, progress = context.settings, context.data, context.stages, context.progress
     if (found := stages.stage("search")) is not None:
-        epochs.finish("search")
+        for name in config.searches:
+            epochs.finish(name)
         return found
     progress.phase("search", epochs.at_work)
     progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
     objective = make_objective(stages, config, space, data)
+    if config.stages:
+        return staged_search(context, make_progressive(config, space, data, objective), epochs)
+    build = partial(build_search, config, space, data, objective, progress)
+    return one_search(context, "search", build, epochs)
+
+
+def one_search(
+    context: Context[SearchConfig, datasets.Dataset],
+    name: str,
+    build: Callable[[], BilevelTrainer],
+    epochs: EpochCount,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, Any]:
+    """Return what the search that `build` makes found, as the stage of this name."""
+    config, data = context.settings, context.data
     fit = {
         "batch_size": search_batch_size(config, data),
-        "epochs": config.epochs,
+        "epochs": config.searches[name],
         "validation_split": config.validation_split,
-        "verbose": progress.verbosity,
+        "verbose": context.progress.verbosity,
         "seed": config.seed,
     }
 
-    def callbacks() -> list[keras.callbacks.Callback]:
-        return [*schedules(config), epochs.callback("search"), *context.tracking.callbacks()]
+    def all_callbacks() -> list[keras.callbacks.Callback]:
+        return [*schedules(config), *callbacks, epochs.callback(name), *context.tracking.callbacks()]
 
-    build = partial(build_search, config, space, data, objective, progress)
-    found = run_search(stages, build, (data.x_train, data.y_train), fit, callbacks, log=progress)
-    epochs.finish("search")  # before its last epoch, where a guard stops it
+    samples = data.x_train, data.y_train
+    found = run_search(context.stages, build, samples, fit, all_callbacks, log=context.progress, name=name)
+    epochs.finish(name)  # before its last epoch, where a guard stops it
     return found
+
+
+def staged_search(
+    context: Context[SearchConfig, datasets.Dataset], progressive: ProgressiveSearch, epochs: EpochCount
+) -> dict[str, Any]:
+    """Return what the last stage of a search in stages found, as stage `search`, with the seconds of all of them."""
+    config, found, seconds = context.settings, {}, 0.0
+    for number, (name, share) in enumerate(config.searches.items(), start=1):
+        context.progress(f"Stage {number} of {len(config.searches)}: {progressive.describe()}.")
+        make = partial(progressive.build, share, config.relaxation or None)
+        build = partial(compiled, config, make, context.data, share, context.progress)
+        found = one_search(context, name, build, epochs, progressive.callbacks(share))
+        last = {kind: tables[-1] for kind, tables in found["mixing_weights"].items()}
+        progressive.finish(last, found["alphas"])
+        seconds += found["seconds"]
+    return context.stages.finish("search", {**found, "seconds": seconds})
 
 
 def search_plan(config: SearchConfig, size: float, data: datasets.Dataset) -> str:
@@ -124,7 +166,8 @@ def search_plan(config: SearchConfig, size: float, data: datasets.Dataset) -> st
       report    accuracy on 1,000 test images, plots, report, model card
     """
     space = f"the {config.space} space, of {count(size)} architectures"
-    phases = [("search", f"{config.epochs} epochs in {space}, on {data.name}")]
+    stages = f" in {len(config.searches)} stages" if config.stages else ""
+    phases = [("search", f"{config.epochs} epochs{stages} in {space}, on {data.name}")]
     if (shortlist := shortlist_of(config)) is not None:
         (number, steps), *longer = shortlist.rungs()
         first = f"{number} networks, the derived one and others near it, for {steps:,} steps"

@@ -19,6 +19,7 @@ from kerasnas.runs.shared_settings import (
     executor_setting,
 )
 from kerasnas.search import HYPERGRADIENTS
+from kerasnas.trainers.progressive import SCHEMES, epochs_of
 
 _TWO = "one or two numbers above 0, comma-separated"
 
@@ -85,6 +86,12 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
         "Temperature of the relaxation, softmax or gumbel; two numbers, comma-separated, for a linear schedule from "
         "the first epoch to the last (GDAS: 10,0.1). Default: the relaxation's own.",
     )
+    stages: str = setting(
+        "",
+        "Search in stages, which share the epochs, and after which every edge drops its weakest primitives: p_darts, "
+        "whose supernet becomes deeper, or drnas, which mixes more of the channels. Default: one stage, with all.",
+        known=SCHEMES,
+    )
     max_skips: str = setting(
         "auto", "Guard: most skip connections in a derived cell: auto (a quarter of its edges), a number, or any."
     )
@@ -148,6 +155,11 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
         steps = [int(text) if text.isdecimal() and len(text) < 10 else 0 for text in self.shortlist_steps]
         rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
         self._check("shortlist_steps", rising, "numbers above 0, rising, comma-separated")
+        if self.stages:
+            for name, usual in (("partial_channels", 1), ("initializer", "none")):
+                self._check(name, getattr(self, name) in ("", usual), f"{usual} with --stages")
+            number = len(SCHEMES[self.stages].stages)
+            self._check("epochs", self.epochs >= number, f"at least {number} with --stages={self.stages}")
         if self.latency_target_ms:
             self._check("cost", self.cost in ("", "latency"), "latency, or nothing, with --latency_target_ms")
             self._check("cost_target", not self.cost_target, "nothing with --latency_target_ms")
@@ -156,6 +168,14 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
                 self._check(name, not getattr(self, name), "nothing without --cost")
 
     space_sizes = StepConfig.space_sizes  # of the supernet; the final network has others
+
+    @property
+    def searches(self) -> dict[str, int]:
+        """Epochs of each search, by the name of its stage in a run."""
+        if not self.stages:
+            return {"search": self.epochs}
+        shares = epochs_of(self.epochs, len(SCHEMES[self.stages].stages))
+        return {f"search-{index + 1}": share for index, share in enumerate(shares)}
 
     @property
     def cells_to_choose(self) -> int | None:

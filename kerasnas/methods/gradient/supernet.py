@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from kerasnas.methods.gradient.settings import SearchConfig, StepConfig
 from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.spaces import SearchSpace
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
+from kerasnas.trainers.progressive import ProgressiveSearch
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -100,16 +102,28 @@ def distribution_scope(config: SearchConfig, log: Log) -> contextlib.AbstractCon
 
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
     """Return the search of the settings, not compiled."""
-    asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
-    return BilevelTrainer(
-        supernet,
-        hypergradient=config.hypergradient,
-        objective=objective,
-        architecture_warmup_epochs=config.architecture_warmup_epochs,
-        auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in asked else "auto",
-        max_skips=max_skips_of(config),
-        curvature_ratio=(config.curvature_ratio or None) if "curvature_ratio" in asked else "auto",
-    )
+    options = {"architecture_warmup_epochs": config.architecture_warmup_epochs, "max_skips": max_skips_of(config)}
+    return BilevelTrainer(supernet, **{**options, **asked_options(config, objective)})
+
+
+def make_progressive(
+    config: SearchConfig, space: Any, data: datasets.Dataset, objective: CostObjective | None
+) -> ProgressiveSearch:
+    """Return the search in stages of the settings."""
+    options = asked_options(config, objective)
+    return ProgressiveSearch(space, data.input_shape, data.num_classes, config.stages, config.seed, **options)
+
+
+def asked_options(config: SearchConfig, objective: CostObjective | None) -> dict[str, Any]:
+    """Return the arguments of `BilevelTrainer` that were asked for: a guard with nothing to act on then says so."""
+    guards = {
+        "architecture_warmup_epochs": config.architecture_warmup_epochs,
+        "auxiliary_skip": config.auxiliary_skip,
+        "max_skips": max_skips_of(config),
+        "curvature_ratio": config.curvature_ratio or None,
+    }
+    asked = {name: value for name, value in guards.items() if name in config.changed()}
+    return {"hypergradient": config.hypergradient, "objective": objective, **asked}
 
 
 def max_skips_of(config: SearchConfig) -> int | str | None:
@@ -134,16 +148,27 @@ def build_search(
     log: Log,
 ) -> BilevelTrainer:
     """Return the compiled search of the settings, in the scope of their distribution."""
+
+    def make() -> BilevelTrainer:
+        return make_trainer(config, make_supernet(config, space, data, config.seed), objective)
+
+    return compiled(config, make, data, config.epochs, log)
+
+
+def compiled(
+    config: SearchConfig, make: Callable[[], BilevelTrainer], data: datasets.Dataset, epochs: int, log: Log
+) -> BilevelTrainer:
+    """Return the search that `make` makes, in the scope of the settings' distribution, compiled for its epochs."""
     steps = max(int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data), 1)
-    # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
-    # Their optimizer counts the steps that it takes: none in the warm-up.
-    learning = max(config.epochs - config.architecture_warmup_epochs, 1) * steps
-    rate = config.architecture_learning_rate or architecture_learning_rate(learning)
-    schedule = keras.optimizers.schedules.CosineDecay(rate, learning)
     recipe = TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer)
     with distribution_scope(config, log):
-        search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
-        optimizer = None if config.optimizer == "sgd" else recipe.optimizer(config.epochs * steps)  # None: its own SGD
+        search = make()
+        # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
+        # Their optimizer counts the steps that it takes: none in the warm-up.
+        learning = max(epochs - search.architecture_warmup.length(epochs), 1) * steps
+        rate = config.architecture_learning_rate or architecture_learning_rate(learning)
+        schedule = keras.optimizers.schedules.CosineDecay(rate, learning)
+        optimizer = None if config.optimizer == "sgd" else recipe.optimizer(epochs * steps)  # None: its own SGD
         search.compile(
             optimizer=optimizer,
             learning_rate=config.learning_rate,
@@ -153,7 +178,7 @@ def build_search(
         )
         if config.initializer not in ("", "none"):
             log(warm_start(search, load_initializer(config.initializer)))
-    idle = search.idle_curvature_stop(config.epochs, 0)
+    idle = search.idle_curvature_stop(epochs, 0)
     if idle and search.curvature_ratio == "auto":  # else `fit` warns
         log(f"Curvature-based early stopping is off: {idle}.")
     return search

@@ -66,6 +66,39 @@ def test_run_with_latency_is_resumed_with_the_latency_it_measured(dataset, tmp_p
     assert first == second
 
 
+STAGED = [
+    *("--space=nasbench201", "--stages=drnas", "--primitives=none,skip_connect,avg_pool_3x3", "--filters=4"),
+    *("--num_cells=1", "--num_nodes=1", "--batch_size=8", "--epochs=4", "--architecture_warmup_epochs=0"),
+    *("--random_genotypes=0", "--shortlist=0", "--retrain_filters=4", "--retrain_cells=1", "--retrain_epochs=1"),
+]
+
+
+def test_a_search_in_stages_is_resumed_in_its_stage(dataset, tmp_path, monkeypatch):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    arguments = ["search", f"--dataset={dataset}", *STAGED]
+    ended = run / "stages" / "search-1.json"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and ended.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr("kerasnas.callbacks.monitor.ArchitectureMonitor.on_epoch_begin", on_epoch_begin, raising=False)
+        assert cli.main([*arguments, f"--output_dir={run}"]) == 130
+    first_stage = ended.read_bytes()
+    assert not (run / "stages" / "search-2.json").exists()
+    assert cli.main(["resume", f"--output_dir={run}"]) == 0
+    assert ended.read_bytes() == first_stage
+    assert cli.main([*arguments, f"--output_dir={whole}"]) == 0
+    found = [json.loads((path / "stages" / "search.json").read_text()) for path in (run, whole)]
+    stages = [json.loads((run / "stages" / f"search-{stage}.json").read_text()) for stage in (1, 2)]
+    assert found[0]["seconds"] == pytest.approx(sum(stage["seconds"] for stage in stages))
+    last = np.array(found[0]["mixing_weights"]["cell"][-1])
+    assert last.shape == (1, 3) and np.count_nonzero(last) == 2
+    assert [one.pop("seconds") > 0 for one in found] == [True, True]
+    assert found[0] == found[1]
+
+
 def interrupt_at(stop):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == stop:
@@ -90,6 +123,25 @@ def interrupt_at(stop):
         (
             ["--space=nasbench201", "--stem_strides=2", "--primitives=", "--partial_channels=3"],
             "Expected a divisor of the filters",
+        ),
+        (["--stages=pdarts"], "Did you mean 'p_darts'?"),
+        (["--stages=drnas"], "Space 'proxyless' has no setting `partial_channels`"),
+        (["--stages=drnas", "--epochs=1"], "Expected at least 2 with --stages=drnas. Received: 1"),
+        (["--stages=p_darts", "--epochs=3", "--partial_channels=2"], "Expected 1 with --stages. Received: 2"),
+        (
+            ["--stages=p_darts", "--epochs=3"],
+            "with `num_cells`, as supernets become deeper. Received: 'proxyless'",
+        ),
+        (
+            [
+                "--space=darts",
+                "--primitives=",
+                "--num_cells=3",
+                "--stages=p_darts",
+                "--epochs=3",
+                "--relaxation=gumbel",
+            ],
+            "Expected one that computes every primitive. Received: 'gumbel'",
         ),
         (["--max_skips=some"], "auto, any or a number. Received: 'some'"),
         (["--auxiliary_skip=-1"], "flag --auxiliary_skip. Expected at least 0. Received: -1.0"),
