@@ -5,6 +5,7 @@
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing          # what collapses without guards, with them
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
     python benchmarks/nasbench201_pixels.py DATA --runs=unsearched,random   # the controls
+    python benchmarks/nasbench201_pixels.py DATA --runs=staged              # the stages of P-DARTS and DrNAS
     python benchmarks/nasbench201_pixels.py DATA --runs=                    # the random cells' statistics alone
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
@@ -76,6 +77,7 @@ COLLAPSING = {
     "softmax_four_times_as_long": Run("softmax", rate=6e-3, anneal=False, epochs=80),
     "gumbel_untuned": Run("gumbel", rate=6e-3, anneal=False, temperature=(10, 0.1)),
 }
+STAGED = {"p_darts": Run("softmax", epochs=21, rate=1e-3), "drnas": Run("dirichlet")}  # by `ProgressiveSearch`
 UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 
 
@@ -85,7 +87,7 @@ def main() -> None:
         "data",
         images=Path,
         table=Path,
-        runs=("tuned", "tuned, varied, collapsing, unsearched, random, or names of runs, comma-separated"),
+        runs=("tuned", "tuned, varied, collapsing, staged, unsearched, random, or names of runs, comma-separated"),
         raw=("runs/nasbench201_pixels.jsonl", "file of the single runs"),
         seeds=("0,1,2", "comma-separated"),
         guards=skeleton.one_of("on", "off"),
@@ -125,9 +127,9 @@ def main() -> None:
     drawn.add([f"of those that a search can return ({reachable})", *_described(controls)])
     drawn.add(["of all", *_described(np.sort(test))])
 
-    sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING}
+    sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING, "staged": STAGED}
     every = {**TUNED, **VARIED, **COLLAPSING}
-    known = [*every, "unsearched", "random"]
+    known = [*every, *STAGED, "unsearched", "random"]
     names = list(sets.get(arguments.runs, ())) or skeleton.names(arguments.runs, known)
     seeds = skeleton.numbers(arguments.seeds)
     runs = skeleton.Runs(arguments.raw, "search", "seed", "guards")
@@ -137,6 +139,8 @@ def main() -> None:
         before = time.process_time()
         if name in every:
             record = _search(every[name], seed, x, y, table, arguments)
+        elif name in STAGED:
+            record = _staged(name, seed, x, y, table, arguments)
         else:
             control = _unsearched if name == "unsearched" else _random
             record = control(seed, x, y, table, reachable, arguments)
@@ -225,6 +229,33 @@ def _search(run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> 
         chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=skeleton.log)
         found |= _found("of the shortlist", chosen, table)
     return found
+
+
+def _staged(name: str, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> dict[str, Any]:
+    """The search in the stages of a paper, whose last supernet is as deep as the others here."""
+    import keras
+
+    import kerasnas
+    from kerasnas.trainers.progressive import SCHEMES
+
+    before, run, scheme = time.process_time(), STAGED[name], SCHEMES[name]
+    first = max(round(arguments.num_cells / scheme.stages[-1].depth), 1)
+    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=first)
+    staged = kerasnas.search.ProgressiveSearch(space, x.shape[1:], 10, name, seed=seed, max_skips="auto")
+    epochs = run.epochs // len(scheme.stages)
+
+    def compile_stage(search: kerasnas.BilevelTrainer) -> None:
+        learning = (epochs - search.architecture_warmup.length(epochs)) * STEPS
+        rate = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(run.rate, learning), beta_1=0.5)
+        search.compile(learning_rate=arguments.learning_rate, architecture_optimizer=rate, metrics=["accuracy"])
+
+    options = {"batch_size": 64, "epochs": run.epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
+    histories = staged.fit(x, y, compile=compile_stage, validation_split=0.5, **options)
+    return {
+        **_found("derived", staged.derive(), table),
+        "search_cpu_minutes": round((time.process_time() - before) / 60, 2),
+        "accuracy": histories[-1].history["val_accuracy"][-1],
+    }
 
 
 def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any) -> dict[str, Any]:
