@@ -11,9 +11,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import NONE, SKIP, Genotype
+from kerasnas.networks.decisions import decisions_of, skip_cap
 from kerasnas.networks.derivation import check_cost, least_cap
 from kerasnas.networks.skeleton import ChoiceTable
-from kerasnas.networks.supernet import decisions_of, skip_cap
 
 TRIES = 100_000  # draws outside of the set after which it is considered empty
 

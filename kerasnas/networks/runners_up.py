@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.supernet import decisions_of, genotype_of
+from kerasnas.networks.decisions import decisions_of, genotype_of
 
 
 def runners_up(

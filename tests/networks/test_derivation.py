@@ -10,9 +10,9 @@ import pytest
 
 from kerasnas.cost import COSTS, CostModel
 from kerasnas.networks import ChoiceTable
+from kerasnas.networks.decisions import table_decisions
 from kerasnas.networks.derivation import choose, count_skips, decision, kept_above, total_cost
 from kerasnas.networks.skeleton import cell_edges
-from kerasnas.networks.supernet import table_decisions
 from kerasnas.relaxations import Sigmoid
 from kerasnas.spaces import DARTSSpace, NASBench201Space
 

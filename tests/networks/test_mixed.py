@@ -7,10 +7,10 @@ import pytest
 
 from kerasnas.genotypes import Edge
 from kerasnas.networks import ChoiceTable
+from kerasnas.networks.decisions import table_decisions
 from kerasnas.networks.derivation import choose
 from kerasnas.networks.mixed import MixedGraph
 from kerasnas.networks.skeleton import cell_edges
-from kerasnas.networks.supernet import table_decisions
 from kerasnas.spaces.darts import DARTS_PRIMITIVES
 
 
