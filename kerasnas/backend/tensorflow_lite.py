@@ -61,6 +61,24 @@ def nameless(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def with_metadata(content: bytes, name: str, data: bytes) -> bytes:
+    """Return the content of a file with `data` in its metadata, by a name that is not in it."""
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    buffer, entry = flatbuffer_utils.schema_fb.BufferT(), flatbuffer_utils.schema_fb.MetadataT()
+    buffer.data = list(data)
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def metadata(content: bytes, name: str) -> bytes:
+    """Return the data of this name in the metadata of a file; empty if there is none."""
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    found = [model.buffers[entry.buffer].data for entry in model.metadata or () if entry.name == name.encode()]
+    return bytes(found[0]) if found else b""
+
+
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Keep back warnings of LiteRT, and what its converter writes to standard error about every network."""

@@ -259,7 +259,8 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas export runs/first --format=c                      # for a microcontroller\n"
             "\n"
             "Each file takes what model.keras takes, raw images as float32 from 0 to 255, and answers probabilities;\n"
-            "litert-int8 and c take and answer 8-bit integers: of pixels and of 256 times a probability, 128 less.\n"
+            "litert-int8 and c take and answer 8-bit integers: of pixels and of 256 times a probability, 128 less; of\n"
+            "series each channel has a scale and an offset, in the metadata of the file and in model_data.h.\n"
             "It is loaded again and compared with model.keras on images of the run's test data. Prints how often both\n"
             "predict the same class, the largest difference in probability, the size and the latency of one image.\n"
             "The table joins the run's report and model card.",

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.backend.keras_internals import nodes_of
+from kerasnas.networks.standardization import Standardization
 
 # Layers that the converter folds into the operator before them: their output is that operator's.
 _FOLDED = ("BatchNormalization", "ReLU", "Relu", "Dropout", "SpatialDropout2D", "Rescaling", "Identity")
@@ -137,8 +138,9 @@ class DeviceCost:
 def device_cost(model: keras.Model) -> DeviceCost:
     """Predict the flash and the memory of `model` in 8-bit integers, run by TensorFlow Lite Micro, for one sample.
 
-    Operators run in the order of the file. The memory is that of the interpreter on a computer with pointers of 64
-    bits, which checks an export; with 32 bits it needs less beside the activations.
+    Operators run in the order of the file, which holds no standardization of channels that the model starts with. The
+    memory is that of the interpreter on a computer with pointers of 64 bits, which checks an export; with 32 bits it
+    needs less beside the activations.
 
     Args:
         model: a functional model.
@@ -149,7 +151,8 @@ def device_cost(model: keras.Model) -> DeviceCost:
     >>> device_cost(keras.Model(inputs, keras.layers.Conv2D(8, 3, padding="same")(inputs))).activations
     2304
     """
-    return OperatorGraph.of(model).cost()
+    start = Standardization.of(model)
+    return OperatorGraph.of(model if start is None else start.network).cost()
 
 
 def _reshape(number: int, reshaped: int, size: int) -> Operator:

@@ -14,6 +14,10 @@ import numpy as np
 from kerasnas.backend.keras_internals import flatten_layers, nodes_of
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded, Quantization
+from kerasnas.networks.standardization import Standardization
+
+CHANNELS = "input_scale_offset"
+"""Name in the metadata of a file of 8 bits, of the scale and the offset of each channel of its input, in float32."""
 
 
 def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
@@ -28,6 +32,10 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     are stored as themselves minus 128, without a loss. It takes one sample at a time: with a free batch, the reshapes
     of squeeze-excitation are computed from shapes while it runs.
 
+    Where the model starts with a standardization of each channel, the file starts behind it: raw samples are stored by
+    the scale and the offset of each channel, which `CHANNELS` in its metadata are. So channels of any units keep 256
+    values each, and NaN, the padding of series, becomes the integer of 0.
+
     Where the modality has layers that 8 bits are too coarse for, such as those that make a spectrogram, these compute
     in float32, and input and output are float32.
 
@@ -40,43 +48,72 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
             found; 200 are enough.
 
     Raises:
-        ValueError: if the model looks rows of tables up, as its linear models of letters do, or takes NaN for padding.
+        ValueError: if the model looks rows of tables up, as its linear models of letters do, or counts the steps of
+            series that are not padding.
     """
+    from kerasnas.backend.tensorflow_lite import with_metadata
+
+    content, stored = int8_content(classifier, samples)
+    if stored.channels:
+        content = with_metadata(content, CHANNELS, np.array(stored.channels, "<f4").tobytes())
+    path.write_bytes(content)
+
+
+def int8_content(classifier: Classifier, samples: np.ndarray) -> tuple[bytes, Quantization]:
+    """Return the content of the file that `write_int8` writes, without metadata, and how it stores raw samples."""
     import tensorflow as tf
 
-    from kerasnas.backend.tensorflow_lite import nameless
+    from kerasnas.backend.tensorflow_lite import interpreter_of, nameless
 
     if any(isinstance(layer, keras.layers.Embedding) for layer in flatten_layers(classifier.model)):
         raise ValueError(
             "it looks rows of tables up, whose numbers integers of 8 bits cannot hold. Use --format=litert or onnx"
         )
 
-    if any(type(operation).__name__ == "NanToNum" for operation, *_ in nodes_of(classifier.model)):
+    if any(type(operation).__name__ == "NotEqual" for operation in _operations(classifier.model)):
         raise ValueError(
-            "it takes NaN for the padding of series, which integers of 8 bits cannot hold. Pad them with numbers "
-            "before the search, or use --format=litert or onnx"
+            "it counts the steps of series that are not padding, for which integers of 8 bits are too coarse. Search "
+            "with a limit, such as --max_flash_kb, whose networks count all steps, or use --format=litert or onnx"
         )
 
+    samples = np.concatenate([samples, _ends(samples[:1], classifier.scale)])
+    model, start = classifier.model, Standardization.of(classifier.model)
+    if start is not None:
+        model, samples = start.network, start.apply(samples)
+
     def calibration() -> Iterator[list[np.ndarray]]:
-        for sample in [*samples, *_ends(samples[:1], classifier.scale)]:
+        for sample in samples:
             yield [sample[None]]
 
     one = [keras.InputSpec("float32", (1, *samples.shape[1:]))]
-    if exact := classifier.modality.exact_layers:
-        path.write_bytes(_partly_int8(classifier.model, one, calibration, exact))
-    else:
-        classifier.model.export(
-            path,
-            format="litert",
-            verbose=False,
-            input_signature=one,
-            inference_input_type=tf.int8,
-            inference_output_type=tf.int8,
-            optimizations=[tf.lite.Optimize.DEFAULT],
-            representative_dataset=calibration,
-            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        )
-    path.write_bytes(nameless(path.read_bytes()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        if exact := classifier.modality.exact_layers:
+            path.write_bytes(_partly_int8(model, one, calibration, exact))
+        else:
+            model.export(
+                path,
+                format="litert",
+                verbose=False,
+                input_signature=one,
+                inference_input_type=tf.int8,
+                inference_output_type=tf.int8,
+                optimizations=[tf.lite.Optimize.DEFAULT],
+                representative_dataset=calibration,
+                target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+            )
+        content = nameless(path.read_bytes())
+    plain = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    (inputs,) = interpreter_of(content, plain).get_input_details()
+    stored = Quantization.of(inputs)
+    return content, stored if start is None else stored.behind(start.offset, start.scale)
+
+
+def _operations(model: keras.layers.Layer) -> Iterator[Any]:
+    """Yield the operations of a functional model and of those inside of it."""
+    for operation, *_ in nodes_of(model):
+        yield operation
+        yield from _operations(operation)
 
 
 def _partly_int8(model: keras.Model, signature: list[Any], calibration: Callable, exact: Sequence[str]) -> bytes:
@@ -111,14 +148,19 @@ def _ends(sample: np.ndarray, scale: float) -> np.ndarray:
 
 def load(path: Path) -> Loaded:
     """Read what `write` or `write_int8` wrote, as LiteRT's interpreter does, on one thread of the CPU."""
-    return read(path.read_bytes())
+    from kerasnas.backend.tensorflow_lite import metadata
+
+    content = path.read_bytes()
+    numbers = np.frombuffer(metadata(content, CHANNELS), "<f4").tolist()
+    return read(content, list(zip(numbers[::2], numbers[1::2], strict=True)))
 
 
-def read(content: bytes, reference: bool = False) -> Loaded:
-    """Read the content of a file of LiteRT; samples and answers of one of 8 bits are converted by its own scales.
+def read(content: bytes, channels: Sequence[tuple[float, float]], reference: bool = False) -> Loaded:
+    """Read the content of a file of LiteRT; samples and answers of one of 8 bits are converted by its scales.
 
     Args:
         content: of the file.
+        channels: the scale and the offset of each channel of its input; none where all have the scale of the tensor.
         reference: whether its slow reference kernels compute, which round as those of TensorFlow Lite Micro do.
             Defaults to False: those of XNNPACK, or LiteRT's own where that refuses the file: a layer that is 0 for all
             samples has a scale out of its range.
@@ -133,7 +175,7 @@ def read(content: bytes, reference: bool = False) -> Loaded:
     except RuntimeError:
         interpreter = interpreter_of(content, kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
-    stored, answered = Quantization.of(inputs), Quantization.of(outputs)
+    stored, answered = Quantization.of(inputs, channels), Quantization.of(outputs)
 
     def predict(images: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(inputs["index"], stored.store(images))

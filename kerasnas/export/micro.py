@@ -41,12 +41,8 @@ def write(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     Raises:
         ValueError: if TensorFlow Lite Micro lacks an operator of the network, which is named.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.tflite"
-        litert.write_int8(classifier, file, samples)
-        content = file.read_bytes()
-    interpreter = interpreter_of(content, _LARGEST)
-    stored, answered = _quantizations(interpreter)
+    content, stored = litert.int8_content(classifier, samples)
+    answered = Quantization.of(interpreter_of(content, _LARGEST).get_output_details(0))
     write_sources(
         path,
         content,
@@ -64,7 +60,8 @@ def load(path: Path) -> Loaded:
     content = array_of(path)
     arena = int(re.findall(r"MODEL_ARENA_SIZE (\d+)", (path / HEADER).read_text(encoding="utf-8"))[0])
     interpreter = interpreter_of(content, arena)
-    stored, answered = _quantizations(interpreter)
+    stored = Quantization.of(interpreter.get_input_details(0), channels_of(path))
+    answered = Quantization.of(interpreter.get_output_details(0))
 
     def predict(samples: np.ndarray) -> np.ndarray:
         interpreter.set_input(stored.store(samples), 0)
@@ -79,13 +76,20 @@ def twin(path: Path) -> Loaded:
 
     XNNPACK, which LiteRT uses by default, rounds otherwise: of a trained network, 6 of 1,000 classes differed.
     """
-    return litert.read(array_of(path), reference=True)
+    return litert.read(array_of(path), channels_of(path), reference=True)
 
 
 def array_of(path: Path) -> bytes:
     """Return the bytes of the array in `model_data.c`."""
     code = (path / CODE).read_text(encoding="utf-8")
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", code))
+
+
+def channels_of(path: Path) -> list[tuple[float, float]]:
+    """Return the scale and the offset of each channel of the input in `model_data.h`; none where all have one scale."""
+    arrays = re.findall(r"model_input_\w+\[\w+\] = {([^}]*)}", (path / HEADER).read_text(encoding="utf-8"))
+    numbers = ([float(number) for number in re.findall(r"([^\s,]+)f,", array)] for array in arrays)
+    return list(zip(*numbers, strict=True))
 
 
 def operators(content: bytes) -> list[str]:
@@ -116,10 +120,6 @@ def interpreter_of(content: bytes, arena: int) -> Any:
                 "search a space of convolutions: --space=macro for images, --space=signals for signals."
             )
         raise ValueError(reason) from None
-
-
-def _quantizations(interpreter: Any) -> tuple[Quantization, Quantization]:
-    return Quantization.of(interpreter.get_input_details(0)), Quantization.of(interpreter.get_output_details(0))
 
 
 def arena_of(content: bytes) -> int:

@@ -13,7 +13,7 @@ HEADER, CODE, MAIN = "model_data.h", "model_data.c", "main.cc"
 _HEADER = """\
 // A network in integers of 8 bits for TensorFlow Lite Micro, written by KerasNAS.
 //
-// Input: {size} int8 numbers of shape {shape}, round(x / MODEL_INPUT_SCALE) + MODEL_INPUT_ZERO_POINT{pixels}.
+// Input: {size} int8 numbers of shape {shape}, {stored}.
 // Output: an int8 number of each of MODEL_OUTPUTS, (y - MODEL_OUTPUT_ZERO_POINT) * MODEL_OUTPUT_SCALE.
 // Operators: {operators}.
 // MODEL_ARENA_SIZE is what the interpreter took on a computer with pointers of 64 bits and its portable kernels;
@@ -26,10 +26,10 @@ _HEADER = """\
 #define MODEL_SIZE {bytes}
 #define MODEL_ARENA_SIZE {arena}
 #define MODEL_INPUT_SIZE {size}
-#define MODEL_INPUT_SCALE {input_scale}f
+{input_scale}
 #define MODEL_INPUT_ZERO_POINT ({input_zero})
 #define MODEL_OUTPUTS {outputs}
-#define MODEL_OUTPUT_SCALE {output_scale}f
+#define MODEL_OUTPUT_SCALE {output_scale}
 #define MODEL_OUTPUT_ZERO_POINT ({output_zero})
 
 #ifdef __cplusplus
@@ -45,6 +45,19 @@ extern const char* const model_classes[MODEL_OUTPUTS];
 
 #endif  // MODEL_DATA_H_
 """
+_CHANNELS = """\
+#define MODEL_INPUT_CHANNELS {channels}
+static const float model_input_scale[MODEL_INPUT_CHANNELS] = {{
+{scales}
+}};
+static const float model_input_offset[MODEL_INPUT_CHANNELS] = {{
+{offsets}
+}};"""
+_STORED = "round(x / MODEL_INPUT_SCALE) + MODEL_INPUT_ZERO_POINT"
+_STORED_BY_CHANNEL = """\
+channels last, of channel c
+// round((x - model_input_offset[c]) / model_input_scale[c]) + MODEL_INPUT_ZERO_POINT, at least -128 and at most 127;
+// where a number is missing, as in the padding of series, MODEL_INPUT_ZERO_POINT"""
 _CODE = """\
 #include "model_data.h"
 
@@ -122,14 +135,20 @@ def write_sources(
         sample: int8, without the batch.
     """
     size, shape = sample.size, "x".join(map(str, sample.shape))
+    if channels := inputs.channels:
+        scales, offsets = (_rows(map(_float, numbers), 8) for numbers in zip(*channels, strict=True))
+        stored, scale = _STORED_BY_CHANNEL, _CHANNELS.format(channels=len(channels), scales=scales, offsets=offsets)
+    else:
+        pixels = ": a pixel minus 128" if (inputs.scale, inputs.zero_point) == (1, -128) else ""
+        stored, scale = _STORED + pixels, f"#define MODEL_INPUT_SCALE {_float(inputs.scale)}"
     header = _HEADER.format(
         size=size,
         shape=shape,
-        pixels=": a pixel minus 128" if (inputs.scale, inputs.zero_point) == (1, -128) else "",
+        stored=stored,
         operators=", ".join(methods),
         bytes=len(content),
         arena=arena,
-        input_scale=_float(inputs.scale),
+        input_scale=scale,
         input_zero=inputs.zero_point,
         outputs=len(classes),
         output_scale=_float(outputs.scale),
@@ -146,7 +165,7 @@ def write_sources(
 
 def _float(value: float) -> str:
     """Return a number as C reads it, with a point: `1` is no float of its own."""
-    return repr(float(np.float32(value)))
+    return f"{float(np.float32(value))!r}f"
 
 
 def _rows(cells: Iterable[str], width: int = 16) -> str:

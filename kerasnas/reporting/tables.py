@@ -305,8 +305,7 @@ def exports_note(result: Record) -> str:
     ]
     coarse = [
         f" {one['file']} answers {100 * (1 - one['agreement']):.0f} % of the samples otherwise than model.keras: "
-        "integers of 8 bits are too coarse for the network or for its samples, whose channels share 256 levels. Bring "
-        "channels of unlike scale to one before the search, or use another format."
+        "integers of 8 bits are too coarse for this network. Use another format."
         for one in exports.files
         if one["agreement"] < _AGREED
     ]

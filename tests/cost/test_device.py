@@ -10,7 +10,7 @@ from kerasnas.cost import device_cost
 from kerasnas.cost.device import OperatorGraph, planned
 from kerasnas.export import litert, micro
 from kerasnas.export.classifier import Classifier, with_preprocessing
-from kerasnas.modalities.fronts import Levels, Scaling
+from kerasnas.modalities.fronts import Levels, Padding, Scaling
 from kerasnas.spaces import MacroSpace
 
 SHAPE = (16, 16, 3)
@@ -58,6 +58,17 @@ def test_an_operation_may_have_several_outputs():
     both = keras.ops.split(inputs, 2, axis=-1)  # two tensors of 128 bytes
     cost = device_cost(keras.Model(inputs, keras.layers.Add()(both)))
     assert (cost.operators, cost.activations) == (2, 256 + 2 * 128)
+
+
+def test_what_brings_channels_to_one_scale_is_not_in_the_file():
+    """Whoever fills its input does that."""
+    space = MacroSpace(filters=8, inputs="signal")
+    network = space.build_network(space.references()["resnet_8"], (64, 2), 4)
+    levels = Levels([1.0, 2.0], [2.0, 1.0])
+    costs = [
+        device_cost(with_preprocessing(network, front=front)) for front in (None, levels, Padding(levels), Padding())
+    ]
+    assert len(set(costs)) == 1
 
 
 def test_parts_make_the_network():

@@ -154,14 +154,13 @@ def limits(config: RaceConfig, data: datasets.Dataset | None = None) -> tuple[Li
 def _deployed(data: datasets.Dataset) -> Callable[[OperatorGraph], OperatorGraph]:
     """Return what adds the operators around the networks of data, in a file, to those of a network.
 
-    Before it stands the front, unless this changes the shape of samples; after it what makes answers of its outputs.
+    Before it stands no more than a reshape, as whoever fills the input scales samples; after it what makes answers of
+    its outputs.
     """
-    inputs, outputs = data.front.input(data.input_shape), keras.Input((data.num_classes,))
+    inputs, outputs = keras.Input(data.input_shape), keras.Input((data.num_classes,))
+    start = OperatorGraph.of(keras.Model(inputs, inputs))
     answers = OperatorGraph.of(keras.Model(outputs, data.task.layer()(outputs)))
-    if tuple(inputs.shape[1:]) != tuple(data.input_shape):
-        return lambda graph: graph.then(answers)
-    front = OperatorGraph.of(keras.Model(inputs, data.front.apply(inputs)))
-    return lambda graph: front.then(graph).then(answers)
+    return lambda graph: start.then(graph).then(answers)
 
 
 def exceeding(config: RaceConfig, data: datasets.Dataset) -> Callable[[keras.Model], str]:

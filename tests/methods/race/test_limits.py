@@ -100,7 +100,7 @@ def test_a_latency_is_measured_near_its_bound_alone(data, monkeypatch):
     assert "The least there is takes" in message
 
 
-def test_series_are_within_limits_with_what_brings_their_channels_to_one_scale(tmp_path):
+def test_series_are_within_limits_of_files_that_start_behind_the_front(tmp_path):
     """Counted by parts: no network is built."""
     x, y = np.random.default_rng(0).normal(100, 9, (24, 16, 2)), np.arange(24) % 2
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x, y_test=y, kind="signals")
@@ -113,6 +113,8 @@ def test_series_are_within_limits_with_what_brings_their_channels_to_one_scale(t
     for one in found:
         cost = on_device(space.build_network(one.genotype, (16, 2), 2), front=data.front)
         assert cost.flash <= 6_000 and cost.memory <= 9_000
+        counted = {limit.setting: limit.cost(space, data, None)(one.genotype) for limit in limits.limits(config, data)}
+        assert counted == {"max_flash_kb": cost.flash / 1000, "max_ram_kb": cost.memory / 1000}
     assert "The least there is takes" in limits.Within(RaceConfig(max_flash_kb=1), space, data, None).no_network()
 
 
