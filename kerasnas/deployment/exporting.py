@@ -38,9 +38,9 @@ def export(
 
     Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers the same; those
     of 8-bit integers take and answer int8, at the scales in the file (of series in any units, those of each channel in
-    its metadata). Each is read back and compared with the Keras
-    model on samples of the run's test data before it gets its name: a failure leaves no part of a file. The results,
-    with those of earlier exports, enter `result.json`, the report and the model card of the run.
+    its metadata). Each is read back and compared with the Keras model on samples of the run's test data before it gets
+    its name: a failure leaves no part of a file. The results, with those of earlier exports, enter `result.json`, the
+    report and the model card of the run.
 
     Args:
         folder: the run's folder; or a preset, as `kerasnas.load` takes it, which is copied to `output` first.

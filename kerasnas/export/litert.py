@@ -33,8 +33,8 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
     of squeeze-excitation are computed from shapes while it runs.
 
     Where the model starts with a standardization of each channel, the file starts behind it: raw samples are stored by
-    the scale and the offset of each channel, which `CHANNELS` in its metadata are. So channels of any units keep 256
-    values each, and NaN, the padding of series, becomes the integer of 0.
+    the scale and the offset of each channel, the `CHANNELS` in its metadata. So channels of any units keep 256 values
+    each, and NaN, the padding of series, becomes the integer that stands for 0.
 
     Where the modality has layers that 8 bits are too coarse for, such as those that make a spectrogram, these compute
     in float32, and input and output are float32.
@@ -49,7 +49,7 @@ def write_int8(classifier: Classifier, path: Path, samples: np.ndarray) -> None:
 
     Raises:
         ValueError: if the model looks rows of tables up, as its linear models of letters do, or counts the steps of
-            series that are not padding.
+            padded series.
     """
     from kerasnas.backend.tensorflow_lite import with_metadata
 
@@ -70,10 +70,10 @@ def int8_content(classifier: Classifier, samples: np.ndarray) -> tuple[bytes, Qu
             "it looks rows of tables up, whose numbers integers of 8 bits cannot hold. Use --format=litert or onnx"
         )
 
-    if any(type(operation).__name__ == "NotEqual" for operation in _operations(classifier.model)):
+    if {"NanToNum", "NotEqual"} <= {type(operation).__name__ for operation in _operations(classifier.model)}:
         raise ValueError(
-            "it counts the steps of series that are not padding, for which integers of 8 bits are too coarse. Search "
-            "with a limit, such as --max_flash_kb, whose networks count all steps, or use --format=litert or onnx"
+            "it counts the steps of series before their padding, which numbers near 0 are like in integers of 8 bits. "
+            "Search with a limit, such as --max_flash_kb, whose networks count all steps, or use --format=litert or onnx"
         )
 
     samples = np.concatenate([samples, _ends(samples[:1], classifier.scale)])

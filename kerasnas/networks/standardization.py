@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -39,19 +40,16 @@ class Standardization:
         >>> found.offset, found.scale
         ((1000.0, 0.0), (5.0, 1.0))
         """
-        nodes, x = nodes_of(model), model.inputs[0]
+        x, *others = model.inputs
         offset, scale = np.zeros(x.shape[-1:]), np.ones(x.shape[-1:])
-        filled = False
-        while len(readers := [node for node in nodes if any(read is x for read in node[1])]) == 1 and not filled:
-            operation, _, (output, *_) = readers[0]
-            filled = type(operation).__name__ == "NanToNum"
-            if not (filled or _by_channel(operation)) or output is model.outputs[0]:
+        for operation, output in _first_operations(model):
+            if not _by_channel(operation):
+                x = output if type(operation).__name__ == "NanToNum" else x
                 break
-            if not filled:
-                scale = scale / operation.scale
-                offset = offset - operation.offset * scale
+            scale = scale / operation.scale
+            offset = offset - operation.offset * scale
             x = output
-        if x is model.inputs[0]:
+        if x is model.inputs[0] or others:
             return None
         return cls(tuple(offset.tolist()), tuple(scale.tolist()), keras.Model(x, model.outputs[0]))
 
@@ -59,6 +57,19 @@ class Standardization:
         """Return standardized samples, float32 `(samples, ..., channels)`, of raw ones."""
         offset, scale = np.array(self.offset, "float32"), np.array(self.scale, "float32")
         return np.nan_to_num((x.astype("float32") - offset) / scale)
+
+
+def _first_operations(model: keras.Model) -> Iterator[tuple[Any, Any]]:
+    """Yield each operation that alone reads the input, or what the one before wrote, with its output.
+
+    That which writes the output of the model is not among them.
+    """
+    nodes, x = nodes_of(model), model.inputs[0]
+    while len(readers := [node for node in nodes if any(read is x for read in node[1])]) == 1:
+        operation, _, (x, *_) = readers[0]
+        if x is model.outputs[0]:
+            return
+        yield operation, x
 
 
 def _by_channel(operation: Any) -> bool:

@@ -71,6 +71,12 @@ def test_a_model_starts_with_no_more_than_its_standardization(layers, operations
     assert names == operations
 
 
+def test_a_model_of_several_inputs_has_none():
+    inputs, others = keras.Input((3, 2)), keras.Input((3, 2))
+    x = keras.layers.Add()([Rescaling([0.5, 2.0])(inputs), others])
+    assert Standardization.of(keras.Model([inputs, others], x)) is None
+
+
 def test_what_makes_the_answers_stays():
     inputs = keras.Input((2,))
     assert Standardization.of(keras.Model(inputs, Rescaling([0.5, 2.0])(inputs))) is None
