@@ -73,7 +73,8 @@ def int8_content(classifier: Classifier, samples: np.ndarray) -> tuple[bytes, Qu
     if {"NanToNum", "NotEqual"} <= {type(operation).__name__ for operation in _operations(classifier.model)}:
         raise ValueError(
             "it counts the steps of series before their padding, which numbers near 0 are like in integers of 8 bits. "
-            "Search with a limit, such as --max_flash_kb, whose networks count all steps, or use --format=litert or onnx"
+            "Search with a limit, such as --max_flash_kb, for networks that count all steps, or use --format=litert or "
+            "onnx"
         )
 
     samples = np.concatenate([samples, _ends(samples[:1], classifier.scale)])

@@ -100,6 +100,7 @@ def test_a_file_alone_says_how_samples_are_stored(tmp_path):
     classifier = classifier_of(X, LEVELS)
     path = export_classifier(classifier, "litert-int8", tmp_path, X, X).path
     content = flatbuffer_utils.read_model(str(path))
+    assert b"min_runtime_version" in {one.name for one in content.metadata}
     (data,) = (content.buffers[one.buffer].data for one in content.metadata if one.name == b"input_scale_offset")
     scale, offset = np.frombuffer(bytes(data), "<f4").reshape(-1, 2).T
     interpreter = tf.lite.Interpreter(str(path))
