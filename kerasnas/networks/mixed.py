@@ -13,8 +13,8 @@ from kerasnas.annotations import Tensor
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
 from kerasnas.primitives import MixedOp
-from kerasnas.primitives.mixed_op import SampledPaths
 from kerasnas.primitives.partial_mixed_op import PartialMixedOp
+from kerasnas.primitives.sampled_paths import SampledPaths
 
 
 class MixedGraph(keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from kerasnas.genotypes import NONE, SKIP
 from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, halve, primitive, takes_training
 from kerasnas.primitives.fading import FadingDropout
 from kerasnas.primitives.graph import Graph, check_graph
+from kerasnas.primitives.sampled_paths import SampledPaths
 from kerasnas.relaxations.base import add_alphas, get_relaxation
 
 
@@ -219,6 +220,13 @@ class MixedOp(keras.layers.Layer):
                         variable.assign(value)
         return ops.concatenate(outputs, axis=-1)
 
+    def single(self, inputs_shape: tuple) -> MixedOp:
+        """Return a built layer of one copy, of whose computation others use the functions, and not the variables."""
+        own = self.primitives, self.filters, self.strides, self.affine
+        one = MixedOp(*own, graph=self.graph, options=self.options, dtype=self.dtype_policy)
+        one.build(tuple(inputs_shape), (1, len(self.primitives)))
+        return one
+
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> tuple:
         shape = inputs_shape if self.strides == 1 else halve(inputs_shape)
         return (*shape[:-1], self.copies * self.filters)
@@ -242,81 +250,6 @@ class MixedOp(keras.layers.Layer):
         if self.skip_dropout:
             own["skip_dropout"] = self.skip_dropout
         return {**super().get_config(), **own}
-
-
-class SampledPaths:
-    """Functions that compute one primitive selected by its index, each traced once for all edges of one kind.
-
-    A graph with a switch over all primitives on each edge of each cell would take minutes to trace.
-    """
-
-    def __init__(self) -> None:
-        self._paths: dict[tuple, Callable] = {}
-
-    def like(self, mixed: MixedOp, inputs_shape: tuple) -> Callable:
-        """Return the function for one copy of `mixed`.
-
-        It takes `(inputs, weights, index, values, training)`, with the mixing weights `(primitives,)` and for each
-        candidate the values of its variables, and returns the output and the values afterwards.
-        """
-        own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.graph, mixed.dtype_policy.name
-        key = *own, *sorted(mixed.options.items()), *inputs_shape[1:]
-        if key not in self._paths:
-            self._paths[key] = _sampled_path(mixed, inputs_shape)
-        return self._paths[key]
-
-
-def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
-    own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine
-    one = MixedOp(*own, graph=mixed.graph, options=mixed.options, dtype=mixed.dtype_policy)
-    one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own variables are never used
-    candidates = list(one.candidates.values())
-
-    def compute(
-        candidate: Any, inputs: Tensor, weight: Tensor, values: list[Any], training: bool
-    ) -> tuple[Any, list[Any]]:
-        with keras.StatelessScope(state_mapping=list(zip(candidate.variables, values, strict=True))) as scope:
-            y = candidate.mix(inputs, ops.broadcast_to(weight, (one.filters,)), training, {})
-        return y, [scope.get_current_value(variable) for variable in candidate.variables]
-
-    def statistics(values: list[list[Any]]) -> list[Any]:
-        pairs = zip(candidates, values, strict=True)
-        return [v for c, own in pairs for variable, v in zip(c.variables, own, strict=True) if not variable.trainable]
-
-    def path(training: bool) -> Callable:
-        def run(inputs: Tensor, weights: Tensor, index: Any, values: list[list[Any]]) -> Any:
-            scales = dict(zip(one.primitives, ops.unstack(weights), strict=True))
-
-            def branch(name: str) -> Callable:
-                if name == NONE:
-                    batch, *sizes, _ = ops.shape(inputs)
-                    size = (batch, *(-(-length // one.strides) for length in sizes), one.filters)
-                    return lambda: [ops.zeros(size, inputs.dtype), *statistics(values)]
-                position = list(one.candidates).index(name)
-
-                def chosen() -> list[Any]:
-                    y, after = compute(candidates[position], inputs, scales[name], values[position], training)
-                    return [y, *statistics([*values[:position], after, *values[position + 1 :]])]
-
-                return chosen
-
-            return ops.switch(index, [branch(name) for name in one.primitives])
-
-        return backend.traced_once(run)
-
-    functions = {training: path(training) for training in (False, True)}
-
-    def call(inputs: Tensor, weights: Tensor, index: Any, values: list[list[Any]], training: bool | None) -> Tensor:
-        y, *after = functions[bool(training)](inputs, weights, index, values)
-        new = iter(after)
-        pairs = zip(candidates, values, strict=True)
-        updated = [
-            [v if variable.trainable else next(new) for variable, v in zip(c.variables, own, strict=True)]
-            for c, own in pairs
-        ]
-        return y, updated
-
-    return call
 
 
 class _Copies(keras.layers.Layer):

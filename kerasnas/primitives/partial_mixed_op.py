@@ -12,7 +12,8 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import spatial_rank
-from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
+from kerasnas.primitives.mixed_op import MixedOp
+from kerasnas.primitives.sampled_paths import SampledPaths
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
