@@ -18,7 +18,7 @@ from kerasnas.modalities.series_files import read_series, read_unlabeled
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.tasks import Task
 
-_NEAR, _RATIO = 0.5, 5.0  # deviations that means may be off 0; times that deviations may be off 1
+_NEAR, _RATIO = 0.5, 5.0  # deviations that means may be off 0; times that deviations may be off 1, or each other
 _PARTS = 32  # of the time axis, on which the nearest signal is found
 
 
@@ -92,14 +92,16 @@ class Signals(Modality):
 def _levels(x: np.ndarray) -> Levels | None:
     """Return what brings signals near a mean of 0 and a deviation of 1; None where they are near those already.
 
-    Of values around 1,000, the zeros that convolutions pad with would be all that a network sees.
+    Of values around 1,000, the zeros that convolutions pad with would be all that a network sees; and of channels of
+    unlike deviations, which would share the 256 values of an 8-bit file, the smaller ones would keep few.
     """
     levels = Levels.fitted(x, mean=0, deviation=1)
     near = all(
         abs(low) < _NEAR * span and 1 / _RATIO < span < _RATIO
         for low, span in zip(levels.low, levels.span, strict=True)
     )
-    return None if near else levels
+    alike = max(levels.span) < _RATIO * min(levels.span)
+    return None if near and alike else levels
 
 
 def with_channels(x: Any, axes: int) -> Any:

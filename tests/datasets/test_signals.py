@@ -64,7 +64,18 @@ def test_signals_are_taken_as_they_are(tmp_path):
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize(
     ("units", "zero", "brought"),
-    [(1, 0, False), (4, 0, False), (1, 0.4, False), (1, 0.6, True), (1, 1e5, True), (1e-6, 0, True), (6, -2, True)],
+    [
+        *(
+            (1, 0, False),
+            (4, 0, False),
+            (1, 0.4, False),
+            (1, 0.6, True),
+            (1, 1e5, True),
+            (1e-6, 0, True),
+            (6, -2, True),
+        ),
+        *(((0.9, 3), 0, False), ((0.5, 3), 0, True)),
+    ],
 )
 def test_signals_of_any_units(units, zero, brought, padded, tmp_path):
     """Deviations of 1 and means of 0 are left as they are, or nearly so."""
