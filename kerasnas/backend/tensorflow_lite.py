@@ -62,8 +62,14 @@ def nameless(content: bytes) -> bytes:
 
 
 def with_metadata(content: bytes, name: str, data: bytes) -> bytes:
-    """Return the content of a file with `data` in its metadata, by a name that is not in it."""
+    """Return the content of a file with `data` in its metadata, by a name that is not in it.
+
+    What the converter states of itself there, which takes as much of a device's flash, is emptied for it.
+    """
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for known in model.metadata or ():
+        if known.name == b"CONVERSION_METADATA":
+            model.buffers[known.buffer].data = None
     buffer, entry = flatbuffer_utils.schema_fb.BufferT(), flatbuffer_utils.schema_fb.MetadataT()
     buffer.data = list(data)
     entry.name, entry.buffer = name, len(model.buffers)

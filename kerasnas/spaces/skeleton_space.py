@@ -197,7 +197,7 @@ class SkeletonSpace(SearchSpace):
             partial_channels, edge_normalization: of PC-DARTS; see `kerasnas.networks.Supernet`. Default to the space's.
             input_alphas: of MetaNAS: whether the edges that a node keeps are a choice with alphas of its own; see
                 there. Defaults to None: no.
-            kwargs: as for `keras.Model`.
+            kwargs: further arguments of `kerasnas.networks.Supernet`, and of `keras.Model`.
 
         Returns:
             A `kerasnas.networks.Supernet`, or, for a space that shares weights, a `WeightSharingSupernet`.
