@@ -156,8 +156,8 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
         rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
         self._check("shortlist_steps", rising, "numbers above 0, rising, comma-separated")
         if self.stages:
-            for name, usual in (("partial_channels", 1), ("initializer", "none")):
-                self._check(name, getattr(self, name) in ("", usual), f"{usual} with --stages")
+            for name in ("partial_channels", "edge_normalization", "initializer", "temperature"):
+                self._check(name, name not in self.changed(), "no value of its own with --stages")
             number = len(SCHEMES[self.stages].stages)
             self._check("epochs", self.epochs >= number, f"at least {number} with --stages={self.stages}")
         if self.latency_target_ms:

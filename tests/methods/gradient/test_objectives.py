@@ -127,7 +127,9 @@ def interrupt_at(stop):
         (["--stages=pdarts"], "Did you mean 'p_darts'?"),
         (["--stages=drnas"], "Space 'proxyless' has no setting `partial_channels`"),
         (["--stages=drnas", "--epochs=1"], "Expected at least 2 with --stages=drnas. Received: 1"),
-        (["--stages=p_darts", "--epochs=3", "--partial_channels=2"], "Expected 1 with --stages. Received: 2"),
+        (["--stages=p_darts", "--epochs=3", "--partial_channels=2"], "no value of its own with --stages. Received: 2"),
+        (["--stages=p_darts", "--epochs=3", "--temperature=10,0.1"], "no value of its own with --stages. Received: "),
+        (["--stages=p_darts", "--epochs=3", "--initializer=runs/a"], "no value of its own with --stages. Received: "),
         (
             ["--stages=p_darts", "--epochs=3"],
             "with `num_cells`, as supernets become deeper. Received: 'proxyless'",
