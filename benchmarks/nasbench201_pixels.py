@@ -249,7 +249,7 @@ def _staged(name: str, seed: int, x: Any, y: Any, table: Any, arguments: Any) ->
         rate = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(run.rate, learning), beta_1=0.5)
         search.compile(learning_rate=arguments.learning_rate, architecture_optimizer=rate, metrics=["accuracy"])
 
-    options = {"batch_size": 64, "epochs": run.epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
+    options = {"batch_size": 64, "epochs": epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
     histories = staged.fit(x, y, compile=compile_stage, validation_split=0.5, **options)
     return {
         **_found("derived", staged.derive(), table),

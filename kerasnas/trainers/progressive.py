@@ -103,7 +103,7 @@ class ProgressiveSearch:
     >>> space = DARTSSpace(filters=2, num_cells=3, num_nodes=1, stem_strides=2)
     >>> search = ProgressiveSearch(space, input_shape=(8, 8, 1), num_classes=2)
     >>> x, y = np.random.default_rng(0).random((32, 8, 8, 1), "float32"), np.arange(32) % 2
-    >>> histories = search.fit(x, y, epochs=3, batch_size=8, verbose=0)
+    >>> histories = search.fit(x, y, epochs=1, batch_size=8, verbose=0)
     >>> len(histories), [len(names) for names in search.kept["normal"]]
     (3, [3, 3])
     >>> search.derive().space
@@ -219,13 +219,13 @@ class ProgressiveSearch:
             }
 
     def fit(
-        self, x: Any, y: Any, epochs: int = 75, compile: Callable[[BilevelTrainer], None] | None = None, **fit: Any
+        self, x: Any, y: Any, epochs: int = 25, compile: Callable[[BilevelTrainer], None] | None = None, **fit: Any
     ) -> list[keras.callbacks.History]:
-        """Search, stage by stage; each has its share of the epochs.
+        """Search, stage by stage.
 
         Args:
             x, y: as for `BilevelTrainer.fit`.
-            epochs: of all stages. Defaults to 75.
+            epochs: of each stage. Defaults to 25.
             compile: compiles the search of a stage. Defaults to None: `BilevelTrainer.compile` with its defaults.
             fit: further arguments of `BilevelTrainer.fit`.
 
@@ -234,11 +234,10 @@ class ProgressiveSearch:
         """
         histories = []
         while self.stage < len(self.stages):
-            share = epochs_of(epochs, len(self.stages))[self.stage]
-            search = self.build(share)
+            search = self.build(checks.size("epochs", epochs))
             (compile or BilevelTrainer.compile)(search)
-            own = {**fit, "callbacks": [*fit.get("callbacks", ()), *self.callbacks(share)]}
-            histories.append(search.fit(x, y, epochs=share, **own))
+            own = {**fit, "callbacks": [*fit.get("callbacks", ()), *self.callbacks(epochs)]}
+            histories.append(search.fit(x, y, epochs=epochs, **own))
             alphas = {kind: ops.convert_to_numpy(table) for kind, table in search.supernet.alphas.items()}
             self.finish(search.mixing_weights(), alphas)
             self._last = search
@@ -249,19 +248,6 @@ class ProgressiveSearch:
         if self._last is None or self.stage < len(self.stages):
             raise RuntimeError(f"Expected all {len(self.stages)} stages to be finished. Call `fit` first.")
         return self._last.derive()
-
-
-def epochs_of(epochs: int, stages: int) -> list[int]:
-    """Return the epochs of each stage: equal shares, of which the first ones take what is over.
-
-    Example:
-
-    >>> epochs_of(11, 3)
-    [4, 4, 3]
-    """
-    if checks.size("epochs", epochs) < stages:
-        raise ValueError(checks.invalid("epochs", f"at least {stages}, one for each stage", epochs))
-    return [epochs // stages + (index < epochs % stages) for index in range(stages)]
 
 
 def number_left(share: float, table: ChoiceTable) -> int:

@@ -8,7 +8,7 @@ from kerasnas.callbacks.schedules import SkipDropoutSchedule
 from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.primitives.fading import FadingDropout
 from kerasnas.spaces import NASBench201Space
-from kerasnas.trainers.progressive import ProgressiveSearch, epochs_of, strongest
+from kerasnas.trainers.progressive import ProgressiveSearch, strongest
 from tests.trainers.kit import arrays, noting, still
 
 SHAPE, CLASSES = (8, 8, 1), 3
@@ -81,7 +81,7 @@ def test_a_search_learns_in_every_stage():
     tables = []
     _, note = noting(lambda: None)
     note.on_epoch_end = lambda epoch, logs=None: tables.append(arrays(note.model.architecture_parameters)[0])
-    histories = search.fit(*images(), epochs=4, batch_size=8, verbose=0, callbacks=[note])
+    histories = search.fit(*images(), epochs=2, batch_size=8, verbose=0, callbacks=[note])
     assert len(histories) == 2 and len(tables) == 4
     assert not np.array_equal(tables[0], tables[1]) and not np.array_equal(tables[2], tables[3])
     genotype = search.derive()
@@ -103,16 +103,10 @@ def test_alphas_wait_and_skips_fade_in_every_stage():
         seen.append((bool(note.model.architecture_active.numpy()), rates))
 
     note.on_epoch_end = look
-    search.fit(*images(), epochs=9, compile=still, batch_size=8, verbose=0, callbacks=[note])
+    search.fit(*images(), epochs=3, compile=still, batch_size=8, verbose=0, callbacks=[note])
     fading = [SkipDropoutSchedule(rate, warmup=1) for rate in (0.4, 0.7)]
     expected = [{round(schedule.rate(epoch, 3), 6)} for schedule in fading for epoch in range(3)]
     assert seen == list(zip([False, True, True] * 3, [set()] * 3 + expected, strict=True))
-
-
-def test_epochs_are_shared_equally():
-    assert epochs_of(75, 3) == [25, 25, 25] and epochs_of(4, 3) == [2, 1, 1]
-    with pytest.raises(ValueError, match="at least 3"):
-        small("p_darts").fit(*images(), epochs=2)
 
 
 def test_what_cannot_be_searched_in_stages_is_named():
@@ -120,3 +114,5 @@ def test_what_cannot_be_searched_in_stages_is_named():
         small("pdarts")
     with pytest.raises(ValueError, match="at least 3"):
         walk(small("p_darts", num_cells=1))
+    with pytest.raises(ValueError, match="epochs"):
+        small("p_darts").fit(*images(), epochs=0)

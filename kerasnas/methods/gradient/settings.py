@@ -19,7 +19,7 @@ from kerasnas.runs.shared_settings import (
     executor_setting,
 )
 from kerasnas.search import HYPERGRADIENTS
-from kerasnas.trainers.progressive import SCHEMES, epochs_of
+from kerasnas.trainers.progressive import SCHEMES
 
 _TWO = "one or two numbers above 0, comma-separated"
 
@@ -171,11 +171,11 @@ class SearchConfig(TrainingConfig, StepConfig, ExperienceSettings):
 
     @property
     def searches(self) -> dict[str, int]:
-        """Epochs of each search, by the name of its stage in a run."""
+        """Epochs of each search, by the name of its stage in a run: equal shares, or one more in the first ones."""
         if not self.stages:
             return {"search": self.epochs}
-        shares = epochs_of(self.epochs, len(SCHEMES[self.stages].stages))
-        return {f"search-{index + 1}": share for index, share in enumerate(shares)}
+        number = len(SCHEMES[self.stages].stages)
+        return {f"search-{index + 1}": (self.epochs + number - 1 - index) // number for index in range(number)}
 
     @property
     def cells_to_choose(self) -> int | None:

@@ -73,6 +73,12 @@ STAGED = [
 ]
 
 
+def test_epochs_are_shared_by_stages():
+    settings = SearchConfig(stages="p_darts", epochs=11)
+    assert settings.searches == {"search-1": 4, "search-2": 4, "search-3": 3}
+    assert SearchConfig(epochs=11).searches == {"search": 11}
+
+
 def test_a_search_in_stages_is_resumed_in_its_stage(dataset, tmp_path, monkeypatch):
     run, whole = tmp_path / "run", tmp_path / "whole"
     arguments = ["search", f"--dataset={dataset}", *STAGED]
