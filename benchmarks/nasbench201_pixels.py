@@ -21,6 +21,7 @@ beside --guards: take another file for others.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import statistics
@@ -199,13 +200,7 @@ def _search(run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> 
     if arguments.auxiliary_skip is not None:
         guards["auxiliary_skip"] = arguments.auxiliary_skip
     search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=warmup, **guards)
-    learning = run.epochs - search.architecture_warmup.length(run.epochs)  # their optimizer counts no other epochs
-    rate = keras.optimizers.schedules.CosineDecay(run.rate, learning * STEPS) if run.anneal else run.rate
-    search.compile(
-        learning_rate=arguments.learning_rate,
-        architecture_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
-        metrics=["accuracy"],
-    )
+    _compile(search, run, run.epochs, arguments.learning_rate)
     by_epoch: list[float] = []
 
     class Watch(keras.callbacks.Callback):
@@ -231,10 +226,17 @@ def _search(run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> 
     return found
 
 
-def _staged(name: str, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> dict[str, Any]:
-    """The search in the stages of a paper, whose last supernet is as deep as the others here."""
+def _compile(search: Any, run: Run, epochs: int, learning_rate: float) -> None:
     import keras
 
+    learning = epochs - search.architecture_warmup.length(epochs)  # the optimizer of the alphas counts no other epochs
+    rate = keras.optimizers.schedules.CosineDecay(run.rate, learning * STEPS) if run.anneal else run.rate
+    alphas = keras.optimizers.Adam(rate, beta_1=0.5)
+    search.compile(learning_rate=learning_rate, architecture_optimizer=alphas, metrics=["accuracy"])
+
+
+def _staged(name: str, seed: int, x: Any, y: Any, table: Any, arguments: Any) -> dict[str, Any]:
+    """The search in the stages of a paper, whose last supernet is as deep as the others here."""
     import kerasnas
     from kerasnas.trainers.progressive import SCHEMES
 
@@ -243,13 +245,8 @@ def _staged(name: str, seed: int, x: Any, y: Any, table: Any, arguments: Any) ->
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=first)
     staged = kerasnas.search.ProgressiveSearch(space, x.shape[1:], 10, name, seed=seed, max_skips="auto")
     epochs = run.epochs // len(scheme.stages)
-
-    def compile_stage(search: kerasnas.BilevelTrainer) -> None:
-        learning = (epochs - search.architecture_warmup.length(epochs)) * STEPS
-        rate = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(run.rate, learning), beta_1=0.5)
-        search.compile(learning_rate=arguments.learning_rate, architecture_optimizer=rate, metrics=["accuracy"])
-
     options = {"batch_size": 64, "epochs": epochs, "steps_per_epoch": STEPS, "seed": seed, "verbose": 0}
+    compile_stage = functools.partial(_compile, run=run, epochs=epochs, learning_rate=arguments.learning_rate)
     histories = staged.fit(x, y, compile=compile_stage, validation_split=0.5, **options)
     return {
         **_found("derived", staged.derive(), table),

@@ -156,12 +156,12 @@ class Supernet(SkeletonModel):
             self.auxiliary_skip.assign(weight)
         return edges
 
-    @checks.arguments(rate=checks.not_negative)
     def set_skip_dropout(self, rate: float) -> None:
         """Set the share of the values of skip connections that is dropped in training, if it was not 0 at first."""
+        rate = checks.number("rate", rate, least=0, below=1)
         for layer in flatten_layers(self):
             if isinstance(layer, FadingDropout):
-                layer.rate.assign(checks.number("rate", rate, below=1))
+                layer.rate.assign(rate)
 
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """Return, for each kind of cell, the arguments of its mixed operations."""

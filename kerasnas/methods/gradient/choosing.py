@@ -48,6 +48,11 @@ def shortlist_of(config: SearchConfig) -> Shortlist | None:
     return Shortlist(_COMPARED, steps[:1]) if config.remember else None
 
 
+def last_weights(found: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the mixing weights that a search ended with, by its record."""
+    return {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
+
+
 def choose_genotype(
     context: Context, space: SearchSpace, found: dict[str, Any], executor: Executor
 ) -> tuple[Genotype, dict[str, Any] | None]:
@@ -59,7 +64,7 @@ def choose_genotype(
     derived, within, shortlist = of_entry(found["genotype"]), reachable_by(stages, config, space), shortlist_of(config)
     if shortlist is None:
         return derived, None
-    weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
+    weights = last_weights(found)
     earlier = remembering.consult(stages, config, space, data, None, within.__contains__, log)
     others = "others near it, and what did well on similar data before" if earlier.genotypes else "others near it"
     context.progress.phase("shortlist")

@@ -12,7 +12,7 @@ from kerasnas import datasets
 from kerasnas.files.stages import EXPERIENCE
 from kerasnas.methods.assembly import SIZES, make_space
 from kerasnas.methods.final_training import load_data
-from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
+from kerasnas.methods.gradient.choosing import choose_genotype, last_weights, random_others, shortlist_of
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.gradient.supernet import (
     build_search,
@@ -147,8 +147,7 @@ def staged_search(
         make = partial(progressive.build, share, config.relaxation or None)
         build = partial(compiled, config, make, context.data, share, context.progress)
         found = one_search(context, name, build, epochs, progressive.callbacks(share))
-        last = {kind: tables[-1] for kind, tables in found["mixing_weights"].items()}
-        progressive.finish(last, found["alphas"])
+        progressive.finish(last_weights(found), found["alphas"])
         seconds += found["seconds"]
     return context.stages.finish("search", {**found, "seconds": seconds})
 

@@ -122,7 +122,8 @@ def asked_options(config: SearchConfig, objective: CostObjective | None) -> dict
         "max_skips": max_skips_of(config),
         "curvature_ratio": config.curvature_ratio or None,
     }
-    asked = {name: value for name, value in guards.items() if name in config.changed()}
+    changed = config.changed()
+    asked = {name: value for name, value in guards.items() if name in changed}
     return {"hypergradient": config.hypergradient, "objective": objective, **asked}
 
 
