@@ -16,12 +16,13 @@ TAPS, KERNELS = 9, 84
 """The steps that a kernel reads, and the number of kernels: all that have three weights of 2 and six of -1."""
 _DILATIONS = 32  # at most
 _GOLDEN = (5**0.5 + 1) / 2
+_BIASES = 4032 // KERNELS  # of a kernel in a group, at most: LiteRT hangs in depthwise convolutions of 4,833 channels
 _VALUES = 20_000_000  # of the convolutions that are in memory at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Convolutions:
-    """Kernels of one dilation, `(9, channels, features)`, repeated for each of their biases `(features,)`."""
+    """Kernels of one dilation, `(9, channels, 84)`, and the biases of each, `(84, biases)`."""
 
     dilation: int
     kernels: np.ndarray
@@ -36,11 +37,10 @@ class RandomKernels:
     the convolution of a training signal. `of` draws them.
 
     Differences from the paper: zeros are put around every signal, where the paper leaves out the ends for half of the
-    kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more;
-    each feature has a convolution of its own, so that one standard layer computes all features of a dilation.
+    kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more.
 
     Args:
-        convolutions: for each dilation.
+        convolutions: for each dilation, or several for one that has many biases.
         padded: True for signals that end in padding, steps of zeros in all channels, which do not count.
 
     Reference:
@@ -69,9 +69,10 @@ class RandomKernels:
         most = max((length - 1) / (TAPS - 1), 1)  # a kernel then spans the whole signal
         dilations = np.unique(np.logspace(0, np.log2(most), min(_DILATIONS, biases), base=2).astype(int))
         levels = np.arange(1, biases * KERNELS + 1) * _GOLDEN % 1  # any number of them is spread evenly
+        groups = np.repeat(dilations, -(-biases // (len(dilations) * _BIASES)))
         convolutions, used = [], 0
-        for index, dilation in enumerate(dilations.tolist()):
-            number = biases // len(dilations) + (index < biases % len(dilations))
+        for index, dilation in enumerate(groups.tolist()):
+            number = biases // len(groups) + (index < biases % len(groups))
             kernels = _kernels(channels, rng)
             rows = x[rng.integers(len(x), size=KERNELS)]
             values = _of_one_each(rows, kernels, dilation)
@@ -80,13 +81,13 @@ class RandomKernels:
             quantiles = levels[used : used + number * KERNELS].reshape(KERNELS, number)
             cuts = [np.quantile(row[kept], level) for row, kept, level in zip(values, there, quantiles, strict=True)]
             used += number * KERNELS
-            convolutions.append(Convolutions(dilation, np.repeat(kernels, number, axis=2), -np.concatenate(cuts)))
+            convolutions.append(Convolutions(dilation, kernels, -np.array(cuts)))
         return cls(tuple(convolutions), padded)
 
     @property
     def size(self) -> int:
         """Number of features."""
-        return sum(len(group.biases) for group in self.convolutions)
+        return sum(group.biases.size for group in self.convolutions)
 
     def apply(self, x: Any) -> Any:
         """Return the features `(batch, size)` of signals, a KerasTensor, from frozen standard Keras layers."""
@@ -96,7 +97,7 @@ class RandomKernels:
             steps = ops.expand_dims(there / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1), 1)
         features = []
         for group in self.convolutions:
-            above = ops.cast(_layer(group, x.shape)(x) > 0, "float32")
+            above = ops.cast(_convolved(group, x) > 0, "float32")
             features.append(ops.squeeze(ops.matmul(steps, above), 1) if self.padded else ops.mean(above, axis=1))
         return ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
 
@@ -105,7 +106,7 @@ class RandomKernels:
         inputs = keras.Input(x.shape[1:])
         model = keras.Model(inputs, self.apply(inputs))
         model.compile(jit_compile=False)
-        widest = max(len(group.biases) for group in self.convolutions)
+        widest = max(group.biases.size for group in self.convolutions)
         return model.predict(x, batch_size=int(np.clip(_VALUES // (widest * x.shape[1]), 1, 32)), verbose=0)
 
     def linear(self, x: Any, weights: np.ndarray) -> Any:
@@ -140,11 +141,15 @@ def _of_one_each(x: np.ndarray, kernels: np.ndarray, dilation: int) -> np.ndarra
     return sum(np.einsum("ktc,ck->kt", part, kernel) for part, kernel in zip(taps, kernels, strict=True))
 
 
-def _layer(group: Convolutions, shape: tuple[int | None, ...]) -> keras.layers.Layer:
-    """Return the convolution as a layer, built for inputs of this shape, and frozen."""
-    layer = keras.layers.Conv1D(
-        len(group.biases), TAPS, padding="same", dilation_rate=group.dilation, dtype="float32", trainable=False
+def _convolved(group: Convolutions, x: Any) -> Any:
+    """Return the convolutions of signals, a KerasTensor, once with each bias: `(batch, length, features)`."""
+    number, frozen = group.biases.shape[1], {"dtype": "float32", "trainable": False}
+    convolution = keras.layers.Conv1D(
+        KERNELS, TAPS, padding="same", dilation_rate=group.dilation, use_bias=False, **frozen
     )
-    layer.build(shape)
-    layer.set_weights([group.kernels, group.biases.astype("float32")])
-    return layer
+    copies = keras.layers.DepthwiseConv1D(1, depth_multiplier=number, **frozen)
+    y = convolution(x)
+    features = copies(y)
+    convolution.set_weights([group.kernels])
+    copies.set_weights([np.ones((1, KERNELS, number)), group.biases.ravel()])
+    return features

@@ -25,7 +25,8 @@ def test_features_are_shares_of_steps_above_a_bias(channels):
         reach = 4 * one.dilation
         around = np.pad(x, ((0, 0), (reach, reach), (0, 0)))
         taps = np.stack([around[:, start : start + 40] for start in range(0, 2 * reach + 1, one.dilation)])
-        expected.append((np.einsum("insc,icf->nsf", taps, one.kernels) + one.biases > 0).mean(1))
+        values = np.einsum("insc,ick->nsk", taps, one.kernels)[..., None] + one.biases
+        expected.append((values > 0).mean(1).reshape(len(x), -1))
     np.testing.assert_allclose(kernels.features(x), np.concatenate(expected, axis=1), atol=0.026)  # a step at a bias
     assert np.abs(kernels.features(x) - np.concatenate(expected, axis=1)).mean() < 1e-3
 
@@ -61,6 +62,8 @@ def test_the_seed_and_short_signals():
     first, again, other = (RandomKernels.of(x, 200, seed=seed).features(x) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (12, 168) and np.abs(first - other).max() > 0
+    many = RandomKernels.of(x, 9996, seed=0)  # of one dilation: in groups of as many as LiteRT can tell apart
+    assert many.size == 9996 and [one.biases.size for one in many.convolutions] == [3360, 3360, 3276]
     with pytest.raises(ValueError, match=r"at least 84\. Received: 83"):
         RandomKernels.of(x, 83, seed=0)
 
@@ -72,3 +75,5 @@ def test_nothing_but_the_linear_model_is_trained():
     model = keras.Model(inputs, kernels.linear(inputs, np.ones((168, 2))))
     assert [tuple(one.shape) for one in model.trainable_variables] == [(168, 2), (2,)]
     assert all(type(operation).__module__.startswith("keras.") for operation in model.operations)
+    # Of each of the 84 kernels one convolution, and two numbers for each feature: its factor of 1 and its bias.
+    assert model.count_params() == 84 * 9 * len(kernels.convolutions) + 168 * (2 + 2) + 2
