@@ -74,6 +74,7 @@ class Images(Modality):
     )
     gradient_space, race_space = "darts", "macro"
     resizes = True
+    gaps = '. Fill gaps; for series, which may end in NaN: the array kind="signals", or SignalClassifier'
     near = 0.995  # in 19 sets those were copies, and letters of two fonts that look alike
     adaptable = True
     example = "image.png"

@@ -556,7 +556,7 @@ def test_good_images_pass():
         (X, Y, {"input_shape": (None, 5, 1)}, r"\(None, 5, 1\)"),
         (X, Y, {"input_shape": (4,)}, r"as `input_shape` says. Received: shape"),
         (X, Y, {"input_shape": (4, 4)}, r"Expected signals of shape \(samples, length, channels\).*These are images"),
-        (_broken([2, 4], np.nan), Y, {}, "NaN or infinity in 2 of 6 images, first in image 2"),
+        (_broken([2, 4], np.nan), Y, {}, "NaN or infinity in 2 of 6 images, first in image 2.*SignalClassifier"),
         (_broken((5, 0, 0, 0), -np.inf), Y, {}, "in 1 of 6 images, first in image 5"),
         (X, Y.astype(float), {}, r'dtype float64.*y\.astype\("int64"\)'),
         (X, Y == 1, {}, r'dtype bool.*y\.astype\("int64"\)'),
