@@ -28,7 +28,8 @@ The contenders are
 - `one_view`: what the first of the races handed over, by one view of each image where its answers are means over more;
 - `small`: the race of networks of at most 20,000 parameters; `small_drawn`: that without a learned start;
 - `half_device`: the race within half of the flash and half of the memory of a ResNet-8 in 8-bit integers;
-  `half_device_plain`: that without a learned start; `resnet_8_recipe`: that ResNet-8, by the recipe of a race;
+  `half_device_plain`: that without a learned start; `half_device_first`: the first network of that one alone;
+  `resnet_8_recipe`: that ResNet-8, by the recipe of a race;
 - `limited_5000` (`_15000`, `_50000`): the race of networks of at most so many parameters, without pretrained networks
   of other sources; `plain_5000`: that without a learned start; `first_5000`: the first network of the race alone;
   `scaled_5000`: the network that a race without limits begins with, scaled to as many, alone for all of the time;
@@ -73,6 +74,7 @@ RACES = {
     "half": [],
     "half_device": ["--starts=none"],
     "half_device_plain": ["--starts=none", "--initializer=none"],
+    "half_device_first": ["--starts=none", "--initializer=none", "--candidates=1"],
     "plain": ["--initializer=none"],
     "plain_first": ["--initializer=none", "--candidates=1"],
     "plain_muon": ["--initializer=none", "--optimizer=muon"],
@@ -95,7 +97,8 @@ RACES |= {f"plain_{most}": [*RACES[f"limited_{most}"], "--initializer=none"] for
 CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
 CONTENDERS += ["autokeras", "svm", "half", "plain", "drawn", "float32", "vgg", "probe", "whole"]
 CONTENDERS += ["muon", "sgd", "plain_muon", "plain_sgd", "two_phases", "small", "small_drawn"]
-CONTENDERS += ["half_device", "half_device_plain", "resnet_8_recipe", "one_view", "single", "plain_first"]
+CONTENDERS += ["half_device", "half_device_plain", "half_device_first", "resnet_8_recipe"]
+CONTENDERS += ["one_view", "single", "plain_first"]
 CONTENDERS += [f"alone_{name}" for name in contenders.PLANS]
 CONTENDERS += ["of_images", "shifted", "drawn_shifted", "minirocket"]
 CONTENDERS += [f"{kind}_{most}" for most in LIMITS for kind in ("limited", "plain", "first", "scaled")]
@@ -209,7 +212,7 @@ def run(contender, data, name, minutes, seed, autokeras_python, most, shots):
     if contender == "half":
         record["max_parameters"] = contenders.cnn_parameters(arrays) // 2
         flags = [f"--max_parameters={record['max_parameters']}"]
-    elif contender in ("half_device", "half_device_plain"):
+    elif contender.startswith("half_device"):
         flash, memory = (round(needed / 2, 3) for needed in contenders.device_needs(arrays))
         record |= {"max_flash_kb": flash, "max_ram_kb": memory}
         flags = [f"--max_flash_kb={flash}", f"--max_ram_kb={memory}", *flags]
