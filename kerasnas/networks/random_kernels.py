@@ -37,7 +37,8 @@ class RandomKernels:
     the convolution of a training signal. `of` draws them.
 
     Differences from the paper: zeros are put around every signal, where the paper leaves out the ends for half of the
-    kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more.
+    kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more;
+    kernels of a dilation with more than 48 biases each are drawn several times, of other channels each time.
 
     Args:
         convolutions: for each dilation, or several for one that has many biases.
