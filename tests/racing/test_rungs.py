@@ -17,6 +17,20 @@ def test_the_better_half_goes_on_and_the_hopeless_do_not():
     assert advancing(only, {"only": 0.5}, 2, 0.2) == ["only"]
 
 
+@pytest.mark.parametrize(("progress", "doubt"), [(0.0, 0.05), (0.75, 0.025), (1.0, 0.0)])
+def test_in_doubt_the_first_is_the_best(progress, doubt):
+    """Half of 0.1, by which ends differ from expected ones where all of the training is left."""
+    hits = dict.fromkeys(("first", "second", "third"), np.arange(100) < 50)
+    near = {"first": 0.5, "second": 0.5 + 0.99 * doubt, "third": 0.5 + 0.5 * doubt}
+    assert advancing(hits, near, 3, progress, "first") == ["first", "second", "third"]
+    assert advancing(hits, near, 2, progress, "first") == ["first", "second"]
+    clear = {**near, "second": 0.5 + 1.01 * doubt + 1e-3}
+    assert advancing(hits, clear, 1, progress, "first") == ["second"]
+    assert advancing(hits, near, 1, progress) == ["second" if doubt else "first"]  # of nobody anything is known
+    unlike = {**hits, "second": np.arange(100) % 2 == 0}  # chance, as half of the samples differ
+    assert advancing(unlike, clear, 1, progress, "first") == ["first"]
+
+
 @pytest.mark.parametrize(("progress", "behind"), [(0.0, 0.06), (0.75, 0.03), (1.0, 0.0)])
 def test_hope_fades_with_the_training_that_is_left(progress, behind):
     """Twice 0.03 is what the whole of it may change, half as much its last quarter."""

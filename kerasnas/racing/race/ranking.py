@@ -24,7 +24,7 @@ def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]
         entry["rungs"][index]["expected"] = ends[name] = expected_end(field, entry)
         steps = entry["rungs"][index]["steps"]
         progress.append(steps / (steps + _steps_left(field, entry)))
-    return advancing(found, ends, number, float(np.mean(progress)))
+    return advancing(found, ends, number, float(np.mean(progress)), field.progress["first"])
 
 
 def expected_end(field: Field, entry: dict[str, Any]) -> float:
