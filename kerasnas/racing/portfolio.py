@@ -38,6 +38,7 @@ class Candidate:
         warmup: steps in which its learning rate rises. Defaults to 50.
         batch_size: samples of its batches, at most. Defaults to 0: the race's.
         exponent: of its learning curve on other data, see `kerasnas.racing.curves`. Defaults to that of most networks.
+        favorite: whether it was the best on other data: in doubt it wins. Defaults to False.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate:
     warmup: int = WARMUP
     batch_size: int = 0
     exponent: float = USUAL
+    favorite: bool = False
 
 
 T = TypeVar("T")
@@ -103,8 +105,10 @@ def portfolio(
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
     known = [*(_initialized(*initialized, known) if initialized else []), *known[:place], *front, *known[place:]]
     divided = _known(space, allowed, divided=True)
-    if divided or getattr(space, "inputs", "image") != "image":  # exponents were learned from whole images
+    if divided or getattr(space, "inputs", "image") != "image":  # curves were learned from whole images
         known = [dataclasses.replace(candidate, exponent=USUAL) for candidate in known]
+    elif isinstance(space, MacroSpace):
+        known[:1] = [dataclasses.replace(candidate, favorite=True) for candidate in known[:1]]
     known = _distinct([*known[:1], *divided, *known[1:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0

@@ -15,7 +15,6 @@ BATCH = 64  # samples
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
 SPREAD = 0.1  # that of two networks' lead at the end about the one that is expected then (benchmarks/curves.py)
-_DOUBT = 0.5  # standard errors, of that lead, by which another one has to be ahead of the first
 _HOPE = 2.0  # standard errors behind, beyond which a candidate is hopeless: to wait for three cost winners their time
 
 
@@ -65,19 +64,19 @@ def advancing(
     scores: Mapping[str, float],
     number: int,
     progress: float,
-    first: str = "",
+    favorite: str = "",
 ) -> list[str]:
     """Return the candidates that advance after a rung, the best first.
 
-    In doubt the one with the best prospects on other data is the best: another one has to be expected to end ahead of
-    it by half a standard error.
+    In doubt the favorite is the best: another one has to be expected to end ahead of it by a standard error, of the
+    paired difference and of how far real leads are from expected ones.
 
     Args:
         correct: name -> for each validation sample, the candidate's score: whether it got it right.
         scores: name -> the score that it is expected to end with.
         number: how many advance at most.
         progress: the part of its whole training that a winner has had by now, from 0 to 1.
-        first: the candidate with the best prospects. Defaults to "": none.
+        favorite: the candidate that was the best on other data. Defaults to "": none.
 
     Returns:
         At most `number` names; fewer where the others are hopeless: expected to end behind the best by more than two
@@ -86,12 +85,12 @@ def advancing(
     ranked = sorted(scores, key=lambda name: -scores[name])
     left = math.sqrt(1 - progress)
 
-    def ahead(name: str, other: str, errors: float, spread: float) -> bool:
+    def ahead(name: str, other: str, spread: float, errors: float) -> bool:
         _, error = paired_difference(correct[name], correct[other])
         return scores[name] - scores[other] > errors * math.hypot(error, spread * left)
 
-    if first in scores and not ahead(ranked[0], first, _DOUBT, SPREAD):
-        ranked.remove(first)
-        ranked.insert(0, first)
+    if favorite in scores and not ahead(ranked[0], favorite, SPREAD, errors=1):
+        ranked.remove(favorite)
+        ranked.insert(0, favorite)
     best = ranked[0]
-    return [name for name in ranked[:number] if name == best or not ahead(best, name, _HOPE, FIDELITY)]
+    return [name for name in ranked[:number] if name == best or not ahead(best, name, FIDELITY, _HOPE)]

@@ -41,12 +41,21 @@ def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_s
     space, known = MacroSpace(divisions=("whole", *divisions)), portfolio(SPACE, 12)
     first, *others = portfolio(space, 12)
     divided, others = others[: len(names)], others[len(names) :]
-    assert first == dataclasses.replace(known[0], exponent=USUAL) and [one.name for one in divided] == names
+    assert first == dataclasses.replace(known[0], exponent=USUAL, favorite=False)
+    assert [one.name for one in divided] == names
     assert [space.assignment(one.genotype)["division"] for one in divided] == divisions
     assert others[:8] == known[1:9] and not set(names) & {candidate.name for candidate in known}
     begun = portfolio(space, 5, initialized=("start", first.genotype))
     assert [one.name for one in begun[: 2 + len(names)]] == ["vgg_3x3@start", *names, "vgg_3x3"]
     assert {one.exponent for one in begun} == {USUAL}  # how curves go on was learned from other images
+
+
+def test_the_first_is_the_favorite_where_it_was_the_best_on_such_data():
+    start = ("start", SPACE.references()["cnn"])
+    for own in ({}, {"initialized": start}, {"given": {"mine": start[1]}}, {"leads": False}):
+        assert [one.favorite for one in portfolio(SPACE, 6, **own)] == [True, *[False] * 5]
+    for other in (MacroSpace(inputs="signal"), MacroSpace(divisions=("whole", "channels")), NASBench201Space()):
+        assert not any(one.favorite for one in portfolio(other, 6))
 
 
 def test_references_of_the_users_own_macro_space_follow_the_first():
@@ -125,9 +134,10 @@ def test_without_experience_nothing_changes_and_remembered_networks_come_first()
     assert portfolio(SPACE, 12, remembered=(), leads=False) == portfolio(SPACE, 12, remembered=()) == before
     new, known = SPACE.sample(np.random.default_rng(5)), before[4]
     found = portfolio(SPACE, 12, remembered=(known.genotype, new))
-    assert found[0] == known  # with its name and its prior
+    assert found[0] == dataclasses.replace(known, favorite=True)  # with its name and its prior
     assert (found[1].name, found[1].kind, found[1].genotype) == ("remembered-1", "remembered", new)
-    assert found[2:5] == before[:3] and len(found) == len({one.genotype for one in found}) == 12
+    assert found[2:5] == [dataclasses.replace(before[0], favorite=False), *before[1:3]]
+    assert len(found) == len({one.genotype for one in found}) == 12
     behind = portfolio(SPACE, 12, remembered=(new, known.genotype), leads=False)
     assert behind[0] == before[0] and [one.genotype for one in behind[1:3]] == [new, known.genotype]
 

@@ -17,9 +17,9 @@ def test_the_better_half_goes_on_and_the_hopeless_do_not():
     assert advancing(only, {"only": 0.5}, 2, 0.2) == ["only"]
 
 
-@pytest.mark.parametrize(("progress", "doubt"), [(0.0, 0.05), (0.75, 0.025), (1.0, 0.0)])
-def test_in_doubt_the_first_is_the_best(progress, doubt):
-    """Half of 0.1, by which ends differ from expected ones where all of the training is left."""
+@pytest.mark.parametrize(("progress", "doubt"), [(0.0, 0.1), (0.75, 0.05), (1.0, 0.0)])
+def test_in_doubt_the_favorite_is_the_best(progress, doubt):
+    """Leads are off by 0.1 where all of the training is left, by half as much in its last quarter."""
     hits = dict.fromkeys(("first", "second", "third"), np.arange(100) < 50)
     near = {"first": 0.5, "second": 0.5 + 0.99 * doubt, "third": 0.5 + 0.5 * doubt}
     assert advancing(hits, near, 3, progress, "first") == ["first", "second", "third"]

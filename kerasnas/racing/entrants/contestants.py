@@ -59,7 +59,7 @@ class Contestants:
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
         entry: dict[str, Any] = {"kind": candidate.kind, "rungs": [], "outcome": ""}
-        recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size")}
+        recipe = {name: getattr(candidate, name) for name in ("initializer", "learning_rate", "batch_size", "favorite")}
         recipe |= {"warmup": candidate.warmup} if candidate.warmup != WARMUP else {}
         recipe |= {"exponent": candidate.exponent} if candidate.exponent != USUAL else {}
         entry |= {name: value for name, value in recipe.items() if value}

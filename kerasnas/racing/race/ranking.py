@@ -18,13 +18,14 @@ from kerasnas.racing.rungs import advancing
 def ranked(field: Field, names: list[str], index: int, number: int) -> list[str]:
     """Return the best of `names`, at most `number`, as far as rung `index` tells; their expected ends are recorded."""
     found = {name: field.scores(name, index) for name in names}
+    favorite = next((name for name in names if field.entries[name].get("favorite")), "")
     ends, progress = {}, []
     for name in names:
         entry = field.entries[name]
         entry["rungs"][index]["expected"] = ends[name] = expected_end(field, entry)
         steps = entry["rungs"][index]["steps"]
         progress.append(steps / (steps + _steps_left(field, entry)))
-    return advancing(found, ends, number, float(np.mean(progress)), field.progress["first"])
+    return advancing(found, ends, number, float(np.mean(progress)), favorite)
 
 
 def expected_end(field: Field, entry: dict[str, Any]) -> float:
