@@ -52,7 +52,7 @@ def finished(dataset, tmp_path_factory):
         folder = tmp_path_factory.mktemp("run") / "race"
         answers = Classifier.answers
         patch.setattr(Classifier, "answers", lambda network, x: ANSWERED.append(len(x)) or answers(network, x))
-        command = ["search", f"--dataset={dataset}", "--cpu_minutes=1.2", "--candidates=2", f"--output_dir={folder}"]
+        command = ["search", f"--dataset={dataset}", "--cpu_minutes=1.5", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main([*command, "--max_parameters=20000", "--initializer=none"]) == 0
         return folder
 
@@ -153,7 +153,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
-    assert name == "search" and "--cpu_minutes=1.2" in flags and "--candidates=2" in flags
+    assert name == "search" and "--cpu_minutes=1.5" in flags and "--candidates=2" in flags
 
 
 def fails(capsys, *arguments):
