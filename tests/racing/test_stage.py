@@ -510,12 +510,13 @@ def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_
     assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
 
 
-def test_a_contestant_may_have_smaller_batches_than_the_others(tmp_path):
+def test_a_contestant_may_have_smaller_batches_than_the_others_and_be_the_favorite(tmp_path):
     one = race(tmp_path)
     for candidate in candidates(2):
         one.contestants.enter(candidate)
-    few = dataclasses.replace(candidates(3)[2], batch_size=5)
+    few = dataclasses.replace(candidates(3)[2], batch_size=5, favorite=True)
     one.contestants.enter(few)
+    assert [name for name, entry in one.entries.items() if entry.get("favorite")] == [few.name]
     one.progress["augment"] = []
     sizes = [one.batches(images(40, 0), name).batch_size for name in one.entries]
     assert sizes == [8, 8, 5] and one.begun(few.name).batches.batch_size == 5
