@@ -93,6 +93,7 @@ class Contestant(Part):
     parameters: int | None = None
     macs: int | None = None
     step_seconds: float | None = None
+    favorite: bool = False  # in doubt it wins
 
     @property
     def last(self) -> Entries | None:

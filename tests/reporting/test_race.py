@@ -122,6 +122,10 @@ def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(r
         "cnn, a hand-made network, won a race of 3 networks. On 400 held-out images it was 1.0 points"
     )
     assert "behind wide, the runner-up" in said and "their curves were expected to end at 85.0 % and 90.0 %." in said
+    result["race"]["contestants"]["cnn"]["favorite"] = True
+    for difference in (-0.01, 0.01):
+        result["race"]["comparison"][0]["difference"] = difference
+        assert "expected to end at 85.0 % and 90.0 %, and in doubt the network that was the best" in verdict(result)
     assert "neural architecture search" in card_text(Record.of(result))
     result["race"]["contestants"]["broken"]["heat"] = {"steps": 100, "accuracy": 0.3, "seconds": 2.0}
     assert "won a race of 4 networks, 1 of which ran on small images alone." in verdict(result)
