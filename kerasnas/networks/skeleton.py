@@ -348,9 +348,10 @@ def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> S
     least, sizes = 2**halvings, _sizes(input_shape, kind)
     if min(sizes, default=least) < least:
         expected = f"{least} x {least} pixels" if kind == "image" else f"{least} steps"
-        fix = ". One value of each channel is a row of a table: a .csv file, or TableClassifier"
+        table = ". One value of each channel is a row of a table: a .csv file, or TableClassifier"
+        fix = table if max(sizes) == 1 else ""
         raise ValueError(
             f"Invalid value received for argument `input_shape`. Expected at least {expected}, since the network "
-            f"halves the {kind} {halvings} times. Received: {' x '.join(map(str, sizes))}{fix * (max(sizes) == 1)}"
+            f"halves the {kind} {halvings} times. Received: {' x '.join(map(str, sizes))}{fix}"
         )
     return tuple(int(size) for size in input_shape)

@@ -65,10 +65,12 @@ def _lead(race: Race, task: Task) -> list[str]:
         steps, theirs = (contestants[name].rungs[best["rung"] - 1]["steps"] for name in (winner, best["name"]))
         stands, sure = _stands(best, steps, theirs, task)
         ends = [contestants[name].rungs[best["rung"] - 1].get("expected") for name in (winner, best["name"])]
-        doubtful = None not in ends and contestants[winner].favorite and ends[0] < ends[1]
-        if (best["difference"] < 0 and None not in ends) or doubtful:
-            sure += "; their curves were expected to end at {} and {}".format(*map(task.show_score, ends))
-            sure += ", and in doubt the network that was the best on other data wins" if doubtful else ""
+        if None not in ends:
+            doubtful = contestants[winner].favorite and ends[0] < ends[1]
+            if best["difference"] < 0 or doubtful:
+                sure += "; their curves were expected to end at {} and {}".format(*map(task.show_score, ends))
+            if doubtful:
+                sure += ", and in doubt the network that was the best on other data wins"
         sentences.append(
             f"On {race.validation_samples:,} held-out {race.samples} it was {stands} {best['name']}, {words}, {sure}."
         )

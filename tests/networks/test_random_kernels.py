@@ -62,7 +62,7 @@ def test_the_seed_and_short_signals():
     first, again, other = (RandomKernels.of(x, 200, seed=seed).features(x) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (12, 168) and np.abs(first - other).max() > 0
-    many = RandomKernels.of(x, 9996, seed=0)  # of one dilation: in groups of as many as LiteRT can tell apart
+    many = RandomKernels.of(x, 9996, seed=0)  # of one dilation: in groups that LiteRT can convolve
     assert many.size == 9996 and [one.biases.size for one in many.convolutions] == [3360, 3360, 3276]
     with pytest.raises(ValueError, match=r"at least 84\. Received: 83"):
         RandomKernels.of(x, 83, seed=0)
