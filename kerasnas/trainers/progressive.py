@@ -99,15 +99,15 @@ class ProgressiveSearch:
 
     Example:
 
-    >>> from kerasnas.spaces import DARTSSpace
-    >>> space = DARTSSpace(filters=2, num_cells=3, num_nodes=1, stem_strides=2)
-    >>> search = ProgressiveSearch(space, input_shape=(8, 8, 1), num_classes=2)
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=4, num_cells=1)
+    >>> search = ProgressiveSearch(space, input_shape=(8, 8, 1), num_classes=2, scheme="drnas")
     >>> x, y = np.random.default_rng(0).random((32, 8, 8, 1), "float32"), np.arange(32) % 2
     >>> histories = search.fit(x, y, epochs=1, batch_size=8, verbose=0)
-    >>> len(histories), [len(names) for names in search.kept["normal"]]
-    (3, [3, 3])
+    >>> len(histories), [len(names) for names in search.kept["cell"]]
+    (2, [3, 3, 3, 3, 3, 3])
     >>> search.derive().space
-    'darts'
+    'nasbench201'
 
     Reference:
         Chen et al., "Progressive Differentiable Architecture Search", 2019 (arXiv 1904.12760), section 3.2; Chen et
