@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kerasnas import checks
 from kerasnas.constraints import Interval
@@ -20,9 +19,10 @@ from kerasnas.modalities.csv_labels import CSV_FILES, read_csv
 from kerasnas.modalities.decoding import FITS, LONGEST, Reading
 from kerasnas.modalities.folders import read_folder
 from kerasnas.modalities.lookup import all_modalities, of_arrays
-from kerasnas.tasks.known import CLASSIFICATION, TaskNames, with_task
+from kerasnas.tasks.known import TaskNames, with_task
 
 _Found = tuple[dict[str, Any], tuple[str, ...] | None, tuple[str, ...]]
+_FOLDER = "a folder"  # next to the suffixes of files
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FOUND = ("files_train", "files_test", "left_out", "traits")  # by whoever reads files of samples, and by no one else
 
@@ -118,8 +118,8 @@ def load(
     checks.one_of("task", task, TaskNames())
     target = checks.names("target", target, least=0)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
-    source = None if named else _source_of(path)
-    resizes, columns = (False, False) if source is None else (source.resizes, source.columns)
+    kind = "" if named else _FOLDER if path.is_dir() else path.suffix.lower() if path.is_file() else ""
+    columns, resizes = kind in CSV_FILES, kind in (_FOLDER, *CSV_FILES)
     if image_size is not None and not resizes:
         raise ValueError(
             "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
@@ -134,17 +134,23 @@ def load(
         raise ValueError(checks.invalid("image_fit", expected, image_fit))
     if named:
         return _registered(str(name_or_path), cache_dir, task)
-    if source is None:
+    reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
+    readers: dict[str, Callable[[Path], _Found]] = {
+        _FOLDER: lambda cache: read_folder(path, task, reading, seed, cache, modality),
+        ".npz": lambda _: _read_npz(path),
+        **dict.fromkeys(CSV_FILES, lambda cache: read_csv(path, target, task, reading, seed, cache)),
+    }
+    for suffix, read in (archive for one in all_modalities() for archive in one.archives.items()):
+        readers[suffix] = lambda _, read=read: read(path, task, seed)
+    if kind not in readers:
         raise ValueError(
             "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
             f".npz, .csv or .ts file, or of a folder of images or of sound. "
             f"{checks.nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
             f"{' (a file of another kind)' if path.is_file() else ''}"
         )
-    reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
     try:
-        asked = _Asked(path, task, target, reading, seed, cache_folder(cache_dir) / "decoded", modality)
-        arrays, classes, notes = source.read(asked)
+        arrays, classes, notes = readers[kind](cache_folder(cache_dir) / "decoded")
         arrays, own = with_task(arrays, task)
         name = path.resolve().name.removesuffix(".npz")
         data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
@@ -157,44 +163,6 @@ def load(
         raise ValueError(f"{path}: {error}") from None
 
 
-class _Asked(NamedTuple):
-    """A path, and how it is to be read; see `load`."""
-
-    path: Path
-    task: str
-    target: tuple[str, ...]
-    reading: Reading
-    seed: int
-    cache: Path
-    modality: Modality | None
-
-
-class _Source(NamedTuple):
-    """A reader of a kind of path.
-
-    Args:
-        read: what was asked -> arrays, names of classes if it has any, and notes.
-        resizes: whether it brings images to a size. Defaults to False.
-        columns: whether it has columns with names. Defaults to False.
-    """
-
-    read: Callable[[_Asked], _Found]
-    resizes: bool = False
-    columns: bool = False
-
-
-def _source_of(path: Path) -> _Source | None:
-    """Return what reads a path; None if nothing does."""
-    if path.is_dir():
-        return _Source(_read_folder, resizes=True)
-    sources = {".npz": _Source(_read_npz)}
-    sources |= dict.fromkeys(CSV_FILES, _Source(_read_csv, resizes=True, columns=True))
-    for modality in all_modalities():
-        for suffix, read in modality.archives.items():
-            sources[suffix] = _Source(functools.partial(_read_archive, read))
-    return sources.get(path.suffix.lower()) if path.is_file() else None
-
-
 def _registered(name: str, cache_dir: str | os.PathLike | None, task: str) -> Dataset:
     """Return a dataset of `DATASETS`."""
     data = DATASETS[name](cache_dir)
@@ -205,21 +173,8 @@ def _registered(name: str, cache_dir: str | os.PathLike | None, task: str) -> Da
     return data
 
 
-def _read_folder(asked: _Asked) -> _Found:
-    checks.one_of("task", asked.task, ("auto", CLASSIFICATION.name))
-    return read_folder(asked.path, asked.reading, asked.seed, asked.cache, asked.modality)
-
-
-def _read_csv(asked: _Asked) -> _Found:
-    return read_csv(asked.path, asked.target, asked.task, asked.reading, asked.seed, asked.cache)
-
-
-def _read_archive(read: Callable[..., _Found], asked: _Asked) -> _Found:
-    return read(asked.path, asked.task, asked.seed)
-
-
-def _read_npz(asked: _Asked) -> _Found:
-    arrays = untrusted.read_arrays(asked.path)
+def _read_npz(path: Path) -> _Found:
+    arrays = untrusted.read_arrays(path)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.modalities.base import Modality, Reading
 from kerasnas.modalities.decoding import Decoded
 from kerasnas.modalities.grouping import grouped_files
 from kerasnas.modalities.lookup import all_modalities, of_files
+from kerasnas.tasks.known import CLASSIFICATION
 from kerasnas.tasks.splits import grouped_split, stratified_split
 
 _PARTS = {
@@ -88,7 +90,7 @@ class _Part:
 
 
 def read_folder(
-    folder: Path, reading: Reading, seed: int, cache: Path, modality: Modality | None = None
+    folder: Path, task: str, reading: Reading, seed: int, cache: Path, modality: Modality | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<file>`, split 80/20, or `folder/train/<class>/<file>` with `folder/test/...`.
 
@@ -102,6 +104,7 @@ def read_folder(
 
     Args:
         folder: the folder; hidden folders and files are skipped.
+        task: `"auto"` or `"classification"`.
         reading: how images are brought to size.
         seed: seed of the 80/20 split.
         cache: folder for decoded images that do not fit into memory.
@@ -114,9 +117,11 @@ def read_folder(
         found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
-        ValueError: if a class has no file, a part has a class that the training part lacks, folders could be parts as
-            well as classes, more than 5 % of the files would be left out, or the samples do not fit into memory.
+        ValueError: for another task, if a class has no file, a part has a class that the training part lacks, folders
+            could be parts as well as classes, more than 5 % of the files would be left out, or the samples do not fit
+            into memory.
     """
+    checks.one_of("task", task, ("auto", CLASSIFICATION.name))
     split = _find_split(folder)
     others: list[Path] = []
     places = (*split.train, *split.test)
