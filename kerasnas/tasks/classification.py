@@ -256,15 +256,10 @@ class Classification(ClassLabels, Task):
 class ClassReading(Reading):
     """Probabilities of classes: the largest one, and one of each class. An answer is right or wrong."""
 
-    what = "class number"
+    what, summary = "class number", ("confidence",)
 
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        return ("confidence", *(f"probability of {self.names[index]}" for index in self.watched))
-
-    def columns(self, answers: np.ndarray) -> np.ndarray:
-        answers = np.asarray(answers, "float32")
-        return np.concatenate([answers.max(axis=1, keepdims=True), answers[:, list(self.watched)]], axis=1)
+    def summed_up(self, answers: np.ndarray) -> list[np.ndarray]:
+        return [answers.max(axis=1, keepdims=True)]
 
     def labels(self, argument: str, y: Any, samples: int) -> np.ndarray:
         y = checks.array(argument, y, rank=1, kinds="iu")

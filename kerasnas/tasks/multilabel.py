@@ -219,15 +219,10 @@ class Multilabel(Task):
 class LabelReading(Reading):
     """Probabilities of labels: their sum, and one of each label. An answer is right if all labels are."""
 
-    what = "0 or 1 for each label"
+    what, summary = "0 or 1 for each label", ("number of labels",)
 
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        return ("number of labels", *(f"probability of {self.names[index]}" for index in self.watched))
-
-    def columns(self, answers: np.ndarray) -> np.ndarray:
-        answers = np.asarray(answers, "float32")
-        return np.concatenate([answers.sum(axis=1, keepdims=True), answers[:, list(self.watched)]], axis=1)
+    def summed_up(self, answers: np.ndarray) -> list[np.ndarray]:
+        return [answers.sum(axis=1, keepdims=True)]
 
     def labels(self, argument: str, y: Any, samples: int) -> np.ndarray:
         y = self._table(argument, y, samples)

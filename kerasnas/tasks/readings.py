@@ -23,10 +23,14 @@ class Reading(abc.ABC):
 
     Attributes:
         what: an answer in words, such as `"class number"`.
+        each: an output in names of columns. Defaults to `"probability of"`.
+        summary: names of the columns that sum up an answer. Defaults to none.
         tolerance: the error up to which an answer counts as right.
     """
 
     what: ClassVar[str]
+    each: ClassVar[str] = "probability of"
+    summary: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, names: Sequence[Any], watched: Sequence[int] = ()) -> None:
         self.names, self.watched, self.tolerance = tuple(names), tuple(watched), 0.5
@@ -37,13 +41,18 @@ class Reading(abc.ABC):
         self.watched = tuple(sorted(np.argsort(-means, kind="stable")[:_MOST_COLUMNS].tolist()))
 
     @property
-    @abc.abstractmethod
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns."""
+        return (*self.summary, *(f"{self.each} {self.names[index]}" for index in self.watched))
 
-    @abc.abstractmethod
     def columns(self, answers: np.ndarray) -> np.ndarray:
-        """Return the columns of answers, `(samples, columns)`."""
+        """Return the columns of answers, `(samples, columns)`: what sums them up, and the outputs that are watched."""
+        answers = np.asarray(answers, "float32")
+        return np.concatenate([*self.summed_up(answers), answers[:, list(self.watched)]], axis=1)
+
+    def summed_up(self, answers: np.ndarray) -> list[np.ndarray]:
+        """Return the columns that `summary` names, each `(samples, 1)`. Here: none."""
+        return []
 
     @abc.abstractmethod
     def labels(self, argument: str, y: Any, samples: int) -> np.ndarray:
@@ -73,14 +82,7 @@ class Reading(abc.ABC):
 class NumberReading(Reading):
     """Numbers, a column each. An answer is right if its error is at most that of nine in ten reference answers."""
 
-    what = "finite numbers"
-
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        return tuple(f"answer {self.names[index]}" for index in self.watched)
-
-    def columns(self, answers: np.ndarray) -> np.ndarray:
-        return np.asarray(answers, "float32")[:, list(self.watched)]
+    what, each = "finite numbers", "answer"
 
     def labels(self, argument: str, y: Any, samples: int) -> np.ndarray:
         return self._table(argument, y, samples).astype("float64")
