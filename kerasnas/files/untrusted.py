@@ -8,7 +8,6 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -178,8 +177,6 @@ def _amount(size: float) -> str:
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size:,} bytes"
 
 
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+def _opened(path: str | os.PathLike) -> IO[bytes]:
     check_regular(path)
-    with open(path, "rb") as file:
-        yield file
+    return open(path, "rb")

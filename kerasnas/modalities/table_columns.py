@@ -109,8 +109,6 @@ def _learned(name: str, values: np.ndarray) -> Column:
     if not len(known):
         return Column(name, UNUSED)
     numbers = known.astype(float) if not texts else _as_numbers(known)
-    if texts and np.isnan(numbers).all():
-        return _category(name, _texts(known), len(values), missing)
     if np.isnan(numbers).any():
         _refuse_mixed(name, values, known, numbers)
         return _category(name, _texts(known), len(values), missing)
