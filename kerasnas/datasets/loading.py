@@ -121,10 +121,8 @@ def load(
     kind = "" if named else _FOLDER if path.is_dir() else path.suffix.lower() if path.is_file() else ""
     columns, resizes = kind in CSV_FILES, kind in (_FOLDER, *CSV_FILES)
     if image_size is not None and not resizes:
-        raise ValueError(
-            "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
-            f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
-        )
+        expected = "None, since only the images of a folder are resized"
+        raise ValueError(checks.invalid("image_size", expected, image_size, f"for {str(name_or_path)!r}"))
     if target and not columns:
         raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
     if text_column and not columns:
