@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -133,13 +134,14 @@ def load(
     if named:
         return _registered(str(name_or_path), cache_dir, task)
     reading = Reading(None, image_size, image_fit, text_column=text_column, longest=longest)
-    readers: dict[str, Callable[[Path], _Found]] = {
-        _FOLDER: lambda cache: read_folder(path, task, reading, seed, cache, modality),
-        ".npz": lambda _: _read_npz(path),
-        **dict.fromkeys(CSV_FILES, lambda cache: read_csv(path, target, task, reading, seed, cache)),
+    cache = cache_folder(cache_dir) / "decoded"
+    readers: dict[str, Callable[[], _Found]] = {
+        _FOLDER: functools.partial(read_folder, path, task, reading, seed, cache, modality),
+        ".npz": functools.partial(_read_npz, path),
+        **dict.fromkeys(CSV_FILES, functools.partial(read_csv, path, target, task, reading, seed, cache)),
     }
-    for suffix, read in (archive for one in all_modalities() for archive in one.archives.items()):
-        readers[suffix] = lambda _, read=read: read(path, task, seed)
+    for one in all_modalities():
+        readers |= {suffix: functools.partial(read, path, task, seed) for suffix, read in one.archives.items()}
     if kind not in readers:
         raise ValueError(
             "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
@@ -148,7 +150,7 @@ def load(
             f"{' (a file of another kind)' if path.is_file() else ''}"
         )
     try:
-        arrays, classes, notes = readers[kind](cache_folder(cache_dir) / "decoded")
+        arrays, classes, notes = readers[kind]()
         arrays, own = with_task(arrays, task)
         name = path.resolve().name.removesuffix(".npz")
         data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
