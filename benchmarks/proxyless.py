@@ -1,4 +1,4 @@
-"""ProxylessNAS: memory against the number of candidates, and the front of accuracy and latency along lambda.
+"""ProxylessNAS: memory against the number of candidates; accuracy and latency along lambda, beside random networks.
 
     python benchmarks/proxyless.py memory                    # peak memory of a search with 2 and with 7 candidates
     python benchmarks/proxyless.py front --plot=front.png    # three searches on Fashion-MNIST, three weights of latency

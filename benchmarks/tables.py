@@ -70,7 +70,7 @@ PAGES = {
     "shared_weights": Page(
         "Shared weights",
         "What searches whose candidates share weights find, beside random networks.",
-        ("nasbench201_pixels", "nasbench201_staged", "searches", "enas"),
+        ("nasbench201_pixels", "nasbench201_staged", "searches", "enas", "proxyless_front"),
     ),
     "meta_learning": Page(
         "Meta-learning",
