@@ -16,6 +16,14 @@ Sets for which no one knows the right network, made after their published descri
 - `chesseract`: a folder of `.pgn` files of games (`pip install chess`); a board of the last 15 % of the moves of each
   is 12 planes of 8x8, one for each kind of piece; the label is whether white loses, draws or wins, each as often.
 
+And five sets of our own, of images of ten classes, which no network was designed on:
+
+- `alike`: two images side by side; the label is whether they are of one class;
+- `difference`: two images side by side; the label is the difference of their classes, modulo 10;
+- `largest`: four images in four channels; the label is the largest of their classes;
+- `odd`: nine images in a square, of half the size; the label is the place of the one that is of another class;
+- `count`: nine images in a square, of half the size; the label is how many are of the first class.
+
 Digits and images are an archive of arrays `x_train`, `y_train`, `x_test` and `y_test`, or `x`, `y` and `split`, whose
 last part is for testing. `python benchmarks/value.py FOLDER --sets=language` then measures races on the set.
 
@@ -37,6 +45,7 @@ import value
 
 LETTERS = [letter for letter in string.ascii_lowercase if letter not in "yz"]
 SIGNS = [*string.ascii_lowercase, "_"]
+CLASSES = 10  # of the images that others are composed of
 HELD_OUT = 0.2  # of words, texts and games, for the test part
 LAST = 0.15  # share of the moves that the board of a game is drawn from
 RESULTS = ("0-1", "1/2-1/2", "1-0")
@@ -53,18 +62,70 @@ def digits(file, numbers, rng, label, classes):
     return parts
 
 
-def tiles(file, numbers, rng):
-    """Return parts of images of two by two images, each of them with a number of classes that is drawn first."""
+def composed(file, numbers, rng, classes, join):
+    """Return parts of images that are composed of several.
+
+    Args:
+        classes: of a number of samples and a generator, the classes of their images `(samples, images)` and the labels.
+        join: of images `(samples, images, rows, columns, channels)`, the composed ones.
+    """
     arrays, parts = value.load(file.parent, file.stem), []
     for (x, y), number in zip((arrays[:2], arrays[2:]), numbers, strict=True):
-        images, labels = [], rng.integers(4, size=number)
-        for label in labels:
-            classes = rng.choice(y.max() + 1, label + 1, replace=False)
-            classes = rng.permutation([*classes, *rng.choice(classes, 3 - label)])
-            four = [x[rng.choice(np.flatnonzero(y == one))] for one in classes]
-            images.append(np.concatenate([np.concatenate(four[:2], axis=1), np.concatenate(four[2:], axis=1)]))
-        parts.append((np.stack(images), labels))
+        of_class = [np.flatnonzero(y == one) for one in range(y.max() + 1)]
+        drawn, labels = classes(number, rng)
+        rows = [[rng.choice(of_class[one]) for one in sample] for sample in drawn]
+        parts.append((join(x[np.array(rows)]), labels))
     return parts
+
+
+def beside(images, columns):
+    """Return images side by side, so many in a row."""
+    number, each, height, width, channels = images.shape
+    grid = images.reshape(number, each // columns, columns, height, width, channels).swapaxes(2, 3)
+    return grid.reshape(number, each // columns * height, columns * width, channels)
+
+
+def halved(images):
+    """Return images of half the size, of means of two by two pixels."""
+    *many, height, width, channels = images.shape
+    return images.reshape(*many, height // 2, 2, width // 2, 2, channels).mean((-4, -2)).astype("uint8")
+
+
+def tiles(number, rng):
+    """Classes of four images each, of which so many are different as the label says, less one."""
+    labels, samples = rng.integers(4, size=number), []
+    for label in labels:
+        classes = rng.choice(CLASSES, label + 1, replace=False)
+        samples.append(rng.permutation([*classes, *rng.choice(classes, 3 - label)]))
+    return np.array(samples), labels
+
+
+def alike(number, rng):
+    left, labels = rng.integers(CLASSES, size=number), rng.integers(2, size=number)
+    right = np.where(labels, left, left + rng.integers(1, CLASSES, size=number))
+    return np.stack([left, right % CLASSES], axis=1), labels
+
+
+def difference(number, rng):
+    classes = rng.integers(CLASSES, size=(number, 2))
+    return classes, (classes[:, 0] - classes[:, 1]) % CLASSES
+
+
+def largest(number, rng):
+    classes = rng.integers(CLASSES, size=(number, 4))
+    return classes, classes.max(axis=1)
+
+
+def odd(number, rng):
+    usual, places = rng.integers(CLASSES, size=(number, 1)), rng.integers(9, size=number)
+    other = usual + rng.integers(1, CLASSES, size=(number, 1))
+    return np.where(np.arange(9) == places[:, None], other, usual) % CLASSES, places
+
+
+def count(number, rng):
+    labels = rng.integers(10, size=number)
+    first = rng.permuted(np.arange(9) < labels[:, None], axis=1)
+    return np.where(first, 0, rng.integers(1, CLASSES, size=(number, 9))), labels
 
 
 def read(path):
@@ -166,7 +227,12 @@ def chesseract(folder, numbers, rng):
 SETS = {
     "addnist": lambda *given: digits(*given, lambda y: y.sum(axis=1) - 1, 20),
     "multnist": lambda *given: digits(*given, lambda y: y.prod(axis=1) % 10, 10),
-    "cifartile": tiles,
+    "cifartile": lambda *given: composed(*given, tiles, lambda images: beside(images, 2)),
+    "alike": lambda *given: composed(*given, alike, lambda images: beside(images, 2)),
+    "difference": lambda *given: composed(*given, difference, lambda images: beside(images, 2)),
+    "largest": lambda *given: composed(*given, largest, lambda images: np.concatenate([*images.swapaxes(0, 1)], -1)),
+    "odd": lambda *given: composed(*given, odd, lambda images: beside(halved(images), 3)),
+    "count": lambda *given: composed(*given, count, lambda images: beside(halved(images), 3)),
     "language": language,
     "gutenberg": gutenberg,
     "chesseract": chesseract,

@@ -32,11 +32,29 @@ def test_digits_in_channels_make_the_label(name, label, unseen, pictures):
     assert arrays["y_train"].min() >= 0 and len(set(arrays["y_train"])) > 5
 
 
-def test_tiles_hold_as_many_classes_as_the_label_says(unseen, pictures):
-    arrays = unseen.make("cifartile", pictures, train=40, test=10)
-    assert arrays["x_train"].shape == (40, 8, 8, 1) and set(arrays["y_train"]) == {0, 1, 2, 3}
-    tiles = arrays["x_train"][:, ::4, ::4, 0].reshape(40, 4)
-    np.testing.assert_array_equal([len(set(four)) - 1 for four in tiles], arrays["y_train"])
+@pytest.mark.parametrize(
+    ("name", "labels", "places", "label"),
+    [
+        ("cifartile", range(4), (slice(None, None, 4), slice(None, None, 4)), lambda four: len(set(four)) - 1),
+        ("alike", range(2), (0, slice(None, None, 4)), lambda two: two[0] == two[1]),
+        ("difference", range(10), (0, slice(None, None, 4)), lambda two: (two[0] - two[1]) % 10),
+        ("largest", range(3, 10), (0, 0), max),
+        (
+            "odd",
+            range(9),
+            (slice(None, None, 2), slice(None, None, 2)),
+            lambda nine: np.argmin([(nine == one).sum() for one in nine]),
+        ),
+        ("count", range(10), (slice(None, None, 2), slice(None, None, 2)), lambda nine: (nine == 0).sum()),
+    ],
+)
+def test_the_images_that_one_is_composed_of_make_the_label(name, labels, places, label, unseen, pictures):
+    arrays = unseen.make(name, pictures, train=100, test=30)
+    for part, base in (("train", 0), ("test", 100)):
+        shades = arrays[f"x_{part}"][:, *places].reshape(len(arrays[f"y_{part}"]), -1).astype(int) - base
+        assert set(shades.ravel()) == set(range(10))
+        np.testing.assert_array_equal([label(one) for one in shades], arrays[f"y_{part}"])
+    assert sorted(set(arrays["y_train"])) == sorted(labels)
 
 
 def test_words_are_one_hot_rows_of_letters(unseen, tmp_path):
