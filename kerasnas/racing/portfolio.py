@@ -154,10 +154,11 @@ def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> li
 
 
 def _initialized(start: str, genotype: Genotype, known: Sequence[Candidate]) -> list[Candidate]:
-    """The candidate that begins from an initialization, and the same network without."""
+    """The candidate that begins from an initialization, and the same network without, whose curve goes on alike."""
     drawn = Candidate(f"plain-{start}", genotype, "default")
     drawn = next((candidate for candidate in known if candidate.genotype == genotype), drawn)
-    return [Candidate(f"{drawn.name}@{start}", genotype, "initialized", start), drawn]
+    begun = Candidate(f"{drawn.name}@{start}", genotype, "initialized", start)
+    return [begun, dataclasses.replace(drawn, exponent=begun.exponent)]
 
 
 @functools.cache
