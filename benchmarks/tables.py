@@ -44,7 +44,7 @@ PAGES = {
             *("value_photographs_minute", "value_photographs", "value_device", "devices"),
             *("value_adapted", "value_few_5", "value_few_20", "value_few_20_long", "value_symmetries", "value_views"),
             *("value_time", "value_trainings", "value_regret"),
-            *("value_parts", "value_products", "value_lines", "value_boards"),
+            *("value_parts", "value_products", "value_own", "value_lines", "value_boards"),
             *("value_tiles", "value_tiles_long", "value_random"),
             *("value_alone", "curves", "curves_choices", "headroom", "headroom_batch"),
         ),
