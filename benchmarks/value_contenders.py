@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import skeleton
 
-PLANS = ["vgg_3x3", "residual_pool", "conv_deep", "channels_vgg", "quarters_vgg"]  # that races compare most often
+PLANS = ["vgg_3x3", "residual_pool", "conv_deep", "channels_vgg", "tiles_2x2_vgg"]  # that races compare most often
 FLIPS = {  # what a person who knows the data would do
     "ants_bees": ("flip",),
     "bccd_cells": ("flip", "flip_vertical"),

@@ -24,11 +24,12 @@ from kerasnas.modalities.fronts import PICTURES, Front, Levels
 from kerasnas.modalities.parts import GRID, Parts, blocks
 from kerasnas.modalities.shapes import channel_statistics, part_means
 from kerasnas.modalities.signals import checked_parts
-from kerasnas.primitives.parts import CHANNELS, LINES, QUARTERS, RUNS
+from kerasnas.primitives.parts import CHANNELS, LINES, MOST_PARTS, RUNS, TILES
 from kerasnas.tasks import Task
 
 _FEW, _SOME = 100, 400  # images whose parts are compared; whose lines are averaged
-_ALIKE, _SEAM = 0.6, 3.0  # correlation from which two channels are; by how much a line between quarters stands out
+_ALIKE = 0.6  # correlation from which two channels are
+_SEAM, _REPEATED = 1.4, 0.8  # by how much lines between tiles stand out; correlation of their mean images
 _UNORDERED = 0.8  # of the difference between any two lines, that neighbors differ by: pictures reach 0.75, letters 0.86
 _PERIODIC = 5.0  # F ratio of places within runs of lines: of random lines it is 1, of words of letters 30 and more
 _SCALES = (1.0, 16.0, 255.0)  # largest values of pixels: of masks and pieces, of digits in 17 levels, of 8 bits
@@ -172,18 +173,19 @@ class Images(Modality):
     def divisions(self, x: np.ndarray) -> tuple[str, ...]:
         """Return the parts that images may be read by: one kind, or rows, columns and runs of these, or none.
 
-        Channels, if no two are alike: those of photographs correlate by .9, of unrelated images by .3. Quarters, if the
-        lines between them stand out: neighbors across both differ far more, or less, than elsewhere. Rows and columns,
-        if neighboring lines are no more alike than any others, as where rows are letters: of pictures, they differ by a
-        fifth to three quarters as much; of these, where each line has one pixel that is not zero, the letters alone.
-        Runs of lines, if means of lines differ by their place within them, as the letters of words do.
+        Channels, if no two are alike: those of photographs correlate by .9, of unrelated images by .3. Tiles, if the
+        lines between them stand out, as pixels differ far more across them, or less, than elsewhere, and their mean
+        images are alike. Rows and columns, if neighboring lines are no more alike than any others, as where rows are
+        letters: of pictures, they differ by a fifth to three quarters as much; of these, where each line has one pixel
+        that is not zero, the letters alone. Runs of lines, if means of lines differ by their place within them, as the
+        letters of words do.
 
         Example:
 
         >>> noise = np.random.default_rng(0).random((20, 8, 8, 1))
         >>> tile = noise.cumsum(axis=1).cumsum(axis=2)
         >>> Images().divisions(tile), Images().divisions(np.tile(tile, (1, 2, 2, 1))), Images().divisions(noise)
-        ((), ('quarters',), ('rows', 'columns'))
+        ((), ('tiles_2x2',), ('rows', 'columns'))
         """
         some = np.asarray(x[:_FEW], "float32")
         columns = some.reshape(-1, x.shape[-1])
@@ -192,14 +194,16 @@ class Images(Modality):
             alike = np.abs(np.corrcoef(columns, rowvar=False)) - np.eye(columns.shape[-1])
             if alike.max() < _ALIKE:
                 return (CHANNELS,)
-        across = {name: np.moveaxis(some, axis, 0) for axis, name in enumerate(LINES, start=1)}
-        if all(map(_has_seam, across.values())):
-            return (QUARTERS,)
-        if not all(map(_is_unordered, across.values())):
+        few, many = (
+            {name: np.moveaxis(images, axis, 0) for axis, name in enumerate(LINES, start=1)}
+            for images in (some, np.asarray(x[:_SOME], "float32"))
+        )
+        if (tiles := "tiles_" + "x".join(str(_tiles(lines)) for lines in many.values())) in TILES:
+            return (tiles,)
+        if not all(map(_is_unordered, few.values())):
             return ()
-        lines = [name for name in LINES if _are_signs(across[name])] or LINES
-        many = np.asarray(x[:_SOME], "float32")
-        runs = {name: _runs(np.moveaxis(many, 1 + LINES.index(name), 0)) for name in lines}
+        lines = [name for name in LINES if _are_signs(few[name])] or LINES
+        runs = {name: _runs(many[name]) for name in lines}
         return (*(f"{name}_in_{number}" for name, number in runs.items() if number), *lines)
 
     def companion(
@@ -291,13 +295,20 @@ def _runs(lines: np.ndarray) -> int:
     return best if ratios.get(best, 0.0) > _PERIODIC else 0
 
 
-def _has_seam(lines: np.ndarray) -> bool:
-    """Return True if the middle between lines of pixels stands out, where there is one."""
-    if len(lines) % 2 or len(lines) < 4:
-        return False
+def _tiles(lines: np.ndarray) -> int:
+    """Return how many tiles of equal size lines of pixels, `(lines, samples, ...)`, are made of; 1 if they are one."""
     steps = np.abs(np.diff(lines, axis=0)).mean(axis=tuple(range(1, lines.ndim)))
-    middle, usual = float(steps[len(lines) // 2 - 1]), float(np.median(steps))
-    return usual > 0 and not usual / _SEAM < middle < usual * _SEAM
+    usual, means = np.median(steps), lines.mean(axis=1)
+    for number in range(MOST_PARTS, 1, -1):
+        length, left = divmod(len(lines), number)
+        if left or length < 2:
+            continue
+        seams = steps[length - 1 :: length]
+        stands_out = seams.min() > _SEAM * usual > 0 or seams.max() < usual / _SEAM
+        tiles = means.reshape(number, -1)
+        if stands_out and np.corrcoef(tiles).min() > _REPEATED:
+            return number
+    return 1
 
 
 def _strips(x: Mapping[str, np.ndarray]) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -12,36 +13,66 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 
-CHANNELS, QUARTERS = PARTS = ("channels", "quarters")
+CHANNELS = "channels"
 ROWS, COLUMNS = LINES = ("rows", "columns")
-_MOST_RUNS = 8
-RUNS = {f"{lines}_in_{parts}": (lines, parts) for lines in LINES for parts in range(2, 1 + _MOST_RUNS)}
+MOST_PARTS = 8
+"""Into which each side of an image is divided."""
+_SIDES = range(1, 1 + MOST_PARTS)
+TILES = {f"tiles_{down}x{across}": (down, across) for down in _SIDES for across in _SIDES if down * across > 1}
+"""Name of a division into tiles, as `"tiles_2x3"` -> how many of equal size lie below and beside each other."""
+QUARTERS = "tiles_2x2"
+RUNS = {f"{lines}_in_{parts}": (lines, parts) for lines in LINES for parts in range(2, 1 + MOST_PARTS)}
 """Name of a division into runs of lines, as `"rows_in_4"` -> the lines, and how many runs of equal length they make."""
+PARTS = (CHANNELS, *TILES)
 SIGNALS = (*LINES, *RUNS)
 """Divisions of which networks are one-dimensional."""
 DIVISIONS = (*PARTS, *SIGNALS)
 
 
-class Apart(Stage):
-    """Each channel, or each quarter, of an image as an image of its own, within the batch.
-
-    Args:
-        division: `"channels"` or `"quarters"`.
-
-    Call arguments:
-        inputs: images `(batch, height, width, channels)`; for quarters, of even height and width.
-
-    Returns:
-        Images `(batch * channels, height, width, 1)` or `(batch * 4, height / 2, width / 2, channels)`, the parts of
-        one image next to each other.
-
-    Raises:
-        ValueError: for quarters of an odd height or width.
+def parts_in(division: str, channels: int) -> int:
+    """Return how many parts of an image with so many channels a division makes, each of which passes one network.
 
     Example:
 
-    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 3))).shape) for division in PARTS]
-    [(6, 8, 6, 1), (8, 4, 3, 3)]
+    >>> [parts_in(division, channels=3) for division in ("channels", "tiles_2x3", "rows_in_4")]
+    [3, 6, 4]
+    """
+    return channels if division == CHANNELS else math.prod(TILES.get(division) or RUNS[division][1:])
+
+
+def halvings_of(division: str) -> int:
+    """Return how often a division at least halves a side of an image: for tiles, the side of which there are fewer.
+
+    A side that may be halved so many times more, until two pixels are left, leaves two of a tile as well.
+
+    Example:
+
+    >>> [halvings_of(division) for division in ("channels", "tiles_1x2", "tiles_2x4", "tiles_3x3")]
+    [0, 0, 1, 1]
+    """
+    return min(TILES.get(division, (1, 1))).bit_length() - 1
+
+
+class Apart(Stage):
+    """Each channel, or each tile, of an image as an image of its own, within the batch.
+
+    Args:
+        division: `"channels"`, or of `TILES`.
+
+    Call arguments:
+        inputs: images `(batch, height, width, channels)`; for tiles, of a height and a width that they divide.
+
+    Returns:
+        Images `(batch * channels, height, width, 1)` or `(batch * tiles, height / down, width / across, channels)`,
+        the parts of one image next to each other, tiles from row to row.
+
+    Raises:
+        ValueError: for a height or a width that the tiles do not divide.
+
+    Example:
+
+    >>> [tuple(Apart(division)(ops.ones((2, 8, 6, 5))).shape) for division in ("channels", "tiles_2x3")]
+    [(10, 8, 6, 1), (12, 4, 2, 5)]
     """
 
     def __init__(self, division: str):
@@ -50,15 +81,21 @@ class Apart(Stage):
 
     def call(self, inputs: Tensor) -> Tensor:
         _, height, width, channels = inputs.shape
-        if self.division == QUARTERS:
-            _check_divided({"height": height, "width": width}, 2)
-            inputs = ops.reshape(inputs, (-1, 2, height // 2, 2, width // 2, channels))
-            return ops.reshape(ops.transpose(inputs, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, channels))
-        return ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, height, width, 1))
+        shape = self.compute_output_shape(inputs.shape)[1:]
+        if self.division == CHANNELS:
+            return ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, *shape))
+        down, across = TILES[self.division]
+        _check_divided("height", height, down)
+        _check_divided("width", width, across)
+        inputs = ops.reshape(inputs, (-1, down, height // down, across, width // across, channels))
+        return ops.reshape(ops.transpose(inputs, (0, 1, 3, 2, 4, 5)), (-1, *shape))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         _, height, width, channels = inputs_shape
-        return (None, height // 2, width // 2, channels) if self.division == QUARTERS else (None, height, width, 1)
+        if self.division == CHANNELS:
+            return None, height, width, 1
+        down, across = TILES[self.division]
+        return None, height // down, width // across, channels
 
     def standard(self) -> list[Callable[[Any], Any]]:
         return [self.call]
@@ -138,7 +175,7 @@ class Lines(Stage):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs if self._lines == ROWS else ops.transpose(inputs, (0, 2, 1, 3))
-        _check_divided({f"number of {self._lines}": x.shape[1]}, self.runs)
+        _check_divided(f"number of {self._lines}", x.shape[1], self.runs)
         return ops.reshape(x, (-1, *self.compute_output_shape(inputs.shape)[1:]))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -150,8 +187,7 @@ class Lines(Stage):
         return [self.call]
 
 
-def _check_divided(sizes: Mapping[str, int], parts: int) -> None:
+def _check_divided(name: str, size: int, parts: int) -> None:
     """Raise ValueError unless parts of equal size make up an image."""
-    for name, size in sizes.items():
-        if size % parts:
-            raise ValueError(checks.invalid("inputs", f"images whose {name} is divisible by {parts}", size))
+    if size % parts:
+        raise ValueError(checks.invalid("inputs", f"images whose {name} is divisible by {parts}", size))

@@ -15,7 +15,6 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives.parts import RUNS
 from kerasnas.racing.curves import USUAL
 from kerasnas.racing.entrants.contestant import WARMUP
 from kerasnas.spaces import SearchSpace
@@ -66,6 +65,7 @@ def portfolio(
     remembered: Sequence[Genotype] = (),
     leads: bool = True,
     initialized: tuple[str, Genotype] | None = None,
+    begun: Mapping[Genotype, str] | None = None,
     patient: Callable[[], bool] = lambda: True,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
@@ -91,6 +91,8 @@ def portfolio(
             True.
         initialized: name of an initialization, and the network of `space`, within the limits, that begins from it. It
             is the first, followed by the same network with drawn weights: its control. Defaults to none.
+        begun: network of divided images -> name of the initialization that what its parts pass begins from. Defaults to
+            none.
         patient: whether there is time to draw one more. Defaults to always.
 
     Returns:
@@ -104,7 +106,7 @@ def portfolio(
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
     known = [*(_initialized(*initialized, known) if initialized else []), *known[:place], *front, *known[place:]]
-    divided = _known(space, allowed, divided=True)
+    divided = [_begun(one, begun or {}) for one in _known(space, allowed, divided=True)]
     if divided or getattr(space, "inputs", "image") != "image":  # curves were learned from whole images
         known = [dataclasses.replace(candidate, exponent=USUAL) for candidate in known]
     elif isinstance(space, MacroSpace):
@@ -157,8 +159,15 @@ def _initialized(start: str, genotype: Genotype, known: Sequence[Candidate]) -> 
     """The candidate that begins from an initialization, and the same network without, whose curve goes on alike."""
     drawn = Candidate(f"plain-{start}", genotype, "default")
     drawn = next((candidate for candidate in known if candidate.genotype == genotype), drawn)
-    begun = Candidate(f"{drawn.name}@{start}", genotype, "initialized", start)
+    begun = _begun(drawn, {genotype: start})
     return [begun, dataclasses.replace(drawn, exponent=begun.exponent)]
+
+
+def _begun(candidate: Candidate, starts: Mapping[Genotype, str]) -> Candidate:
+    """The candidate that begins from the initialization of its network; the same where there is none."""
+    if not (start := starts.get(candidate.genotype)):
+        return candidate
+    return Candidate(f"{candidate.name}@{start}", candidate.genotype, "initialized", start)
 
 
 @functools.cache
@@ -206,11 +215,12 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
     names = ("stem", "width", "blocks", "halving", "depths")
     plans = {name: plan for name, plan in known_plans().items() if ("division" in plan) == divided}
     if divided:
-        plans = _with_runs(plans, space.divisions) | plans
+        plans = _divided(plans, space.divisions)
     for name, reference in ({} if divided else space.plans).items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
-    (first, *rest), candidates = plans, dict[str, list[Candidate]]()
-    for name in [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]:
+    first, users = next(iter(plans), ""), set(space.plans) - set(MacroSpace.plans)
+    candidates: dict[str, list[Candidate]] = {}
+    for name in sorted(plans, key=lambda name: (name != first, name not in users)):
         plan, found = plans[name], candidates.setdefault(name, [])
         kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
@@ -224,13 +234,13 @@ def _plans(space: MacroSpace, divided: bool) -> dict[str, list[Candidate]]:
     return candidates
 
 
-def _with_runs(plans: Mapping[str, Mapping[str, Any]], divisions: Sequence[str]) -> dict[str, Any]:
-    """Return the plans for runs of lines among `divisions`: those for the lines themselves."""
+def _divided(plans: Mapping[str, Mapping[str, Any]], divisions: Sequence[str]) -> dict[str, Any]:
+    """Return the plans for each of `divisions`; those for tiles, or for lines, are for any number of these."""
     return {
         f"{division}{name.removeprefix(plan['division'])}": {**plan, "division": division}
         for division in divisions
         for name, plan in plans.items()
-        if division in RUNS and RUNS[division][0] == plan["division"]
+        if division.split("_")[0] == plan["division"]
     }
 
 

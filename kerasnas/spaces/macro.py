@@ -23,7 +23,7 @@ from kerasnas.primitives.network_blocks import (
     ResidualBlock,
     SeparableBlock,
 )
-from kerasnas.primitives.parts import CHANNELS, DIVISIONS, LINES, PARTS, QUARTERS, RUNS, SIGNALS, Apart, Lines, Together
+from kerasnas.primitives.parts import DIVISIONS, LINES, PARTS, SIGNALS, Apart, Lines, Together, halvings_of, parts_in
 from kerasnas.primitives.table_blocks import DenseBlock
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace, chain_of, distinct
@@ -76,12 +76,12 @@ class MacroSpace(SkeletonSpace):
     options of all choices, among networks that halve the image at most `max_halvings` times: each number of stages that
     fits any stem is equally probable, although there are far more networks of many stages.
 
-    The last choice, if `divisions` has several, divides the image or does not: of `"channels"` and `"quarters"`, each
-    passes one shared network; the sum of their pooled features, and the product of as many factors between -1 and 1
-    that a dense layer makes of them, pass another dense layer before the head. That suits images whose channels or
-    quarters are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal, and all that follows is
-    one-dimensional: for images whose neighboring lines have nothing in common. `"rows_in_4"` are four signals of as
-    many rows, which pass one shared network as parts of an image do: for words whose letters are lines.
+    The last choice, if `divisions` has several, divides the image or does not: of `"channels"`, and of tiles, as
+    `"tiles_2x3"`, each passes one shared network; the sum of their pooled features, and the product of as many factors
+    between -1 and 1 that a dense layer makes of them, pass another dense layer before the head. That suits images whose
+    channels or tiles are images of their own. Of `"rows"` and `"columns"`, each is a step of a signal, and all that
+    follows is one-dimensional: for images whose neighboring lines have nothing in common. `"rows_in_4"` are four
+    signals of as many rows, which pass one shared network as parts of an image do: for words whose letters are lines.
 
     Of signals `(length, channels)`, a window of 3x3 is one of three steps, and the length is halved.
 
@@ -104,8 +104,9 @@ class MacroSpace(SkeletonSpace):
             block.
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
         head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
-        divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, `"quarters"`,
-            `"rows"`, `"columns"`, and runs of two to eight of these, as `"rows_in_4"`; of images alone.
+        divisions: options of the division. Defaults to `"whole"` alone; the others: `"channels"`, tiles, one to eight
+            below and beside each other, as `"tiles_2x3"`, `"rows"`, `"columns"`, and two to eight runs of these, as
+            `"rows_in_4"`; of images alone.
         inputs: `"image"` or `"signal"`. Defaults to `"image"`.
 
     Raises:
@@ -166,7 +167,7 @@ class MacroSpace(SkeletonSpace):
         self.inputs = checks.one_of("inputs", inputs, self.takes)
         self.divisions = checks.names("divisions", divisions, (WHOLE, *(self.divides if inputs == "image" else ())))
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
-        least += set(self.divisions) == {QUARTERS}
+        least += min(map(halvings_of, self.divisions))
         if least > self.max_halvings:
             expected = f"at least {least}, as often as the shallowest of these networks halves the image"
             raise ValueError(checks.invalid("max_halvings", expected, max_halvings))
@@ -252,7 +253,7 @@ class MacroSpace(SkeletonSpace):
         if stem not in self.stems and (stem := f"{stem.removesuffix(_STRIDED)}{_STRIDED}") not in self.stems:
             return None
         blocks = [block] * len(depths) if isinstance(block, str) else list(block)
-        most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1] - (division == QUARTERS))
+        most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1] - halvings_of(division))
         stages = max((number for number in self.stages if number <= most), default=0)
         plan = {choice: options[0] for choice, options in self.choices.items()}
         plan |= {"stem": stem, "width": f"{width:g}", "stages": str(stages)}
@@ -269,8 +270,7 @@ class MacroSpace(SkeletonSpace):
             return fill.head(self._features(fill, x))
         if division in LINES:
             return fill.head(self._features(fill, fill.block(x, Lines, division)))
-        channels = getattr(x, "shape", x)[-1]  # a shape is its own
-        parts = {CHANNELS: channels, QUARTERS: 4}.get(division) or RUNS[division][1]
+        parts = parts_in(division, channels=getattr(x, "shape", x)[-1])  # a shape is its own
         x = fill.pool(self._features(fill, fill.block(x, Apart if division in PARTS else Lines, division)))
         units = getattr(x, "shape", x)[-1]
         factors = fill.block(x, keras.layers.Dense, units, activation="tanh")
@@ -343,6 +343,10 @@ class MacroSpace(SkeletonSpace):
             layers += blocks
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(layers)]})
 
+    def undivided(self, genotype: Genotype) -> Genotype:
+        """Return the network that each part of a divided image passes, with a head of its own."""
+        return self.genotype(self.assignment(genotype) | {"division": WHOLE})
+
     def narrowed(self, genotype: Genotype) -> list[Genotype]:
         plan = self.assignment(genotype)
         widths = sorted((width for width in self.widths if width <= float(plan["width"])), reverse=True)
@@ -382,8 +386,8 @@ class MacroSpace(SkeletonSpace):
             )
 
     def _halvings(self, indices: Indices) -> int:
-        halved = self.divisions[indices[-1]] == QUARTERS
-        return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1 + halved
+        divided = halvings_of(self.divisions[indices[-1]])
+        return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1 + divided
 
     @property
     def size(self) -> int:
@@ -391,7 +395,7 @@ class MacroSpace(SkeletonSpace):
         blocks = len(self.primitives) * len(self.depths)
         total = 0
         for stem, stages, division in itertools.product(self.stems, self.stages, self.divisions):
-            if _STEMS[stem][1] - 1 + stages - 1 + (division == QUARTERS) <= self.max_halvings:
+            if _STEMS[stem][1] - 1 + stages - 1 + halvings_of(division) <= self.max_halvings:
                 total += len(self.widths) * (1 + blocks) * (2 * blocks) ** (stages - 1)
         return total
 

@@ -1,4 +1,4 @@
-"""Images that may be read by their parts: by channels or quarters, by rows and columns."""
+"""Images that may be read by their parts: by channels or tiles, by rows and columns."""
 
 import numpy as np
 import pytest
@@ -47,17 +47,17 @@ def framed(x):
         (words().swapaxes(1, 2), ("rows_in_3", "rows")),
         (words()[:, :, :17], ("columns",)),  # of no whole number of words
         (words() + 0.1, ("columns_in_3", "rows", "columns")),  # signs are pixels that are not zero
-        (tiled(SMOOTH), ("quarters",)),  # a step between them
-        (tiled(framed(NOISE[..., :1])), ("quarters",)),  # nothing between them
+        (tiled(SMOOTH), ("tiles_2x2",)),  # a step between them
+        (tiled(framed(NOISE[..., :1])), ("tiles_2x2",)),  # nothing between them
         (
             tiled(framed(NOISE[..., :1])) + 0.01 * np.random.default_rng(1).random((40, 24, 28, 1)),
-            ("quarters",),
+            ("tiles_2x2",),
         ),  # or little
-        (np.concatenate([SMOOTH, SMOOTH], axis=1), ()),  # halves
-        (np.concatenate([SMOOTH, SMOOTH], axis=2), ()),
-        (tiled(SMOOTH[:, :5]), ("quarters",)),
-        (tiled(SMOOTH, 3), ()),
-        (tiled(SMOOTH)[:, 1:], ()),  # of an odd side
+        (np.concatenate([SMOOTH, SMOOTH], axis=1), ("tiles_2x1",)),
+        (np.concatenate([SMOOTH, SMOOTH], axis=2), ("tiles_1x2",)),
+        (tiled(SMOOTH[:, :5]), ("tiles_2x2",)),
+        (tiled(SMOOTH, 3), ("tiles_3x3",)),
+        (tiled(SMOOTH)[:, 1:], ("tiles_1x2",)),  # of an odd side
     ],
 )
 def test_parts_that_images_may_be_read_by(x, divisions):

@@ -34,7 +34,7 @@ def test_exponents_of_learning_curves_are_those_of_images():
 
 @pytest.mark.parametrize(
     "names",
-    [["channels_vgg"], ["quarters_vgg"], ["rows_cnn", "columns_cnn"], ["rows_in_3_cnn", "rows_cnn"]],
+    [["channels_vgg"], ["tiles_1x3_vgg"], ["rows_cnn", "columns_cnn"], ["rows_in_3_cnn", "rows_cnn"]],
 )
 def test_networks_of_divided_images_follow_the_first_and_take_no_part_in_other_spaces(names):
     divisions = [name.rpartition("_")[0] for name in names]

@@ -342,7 +342,7 @@ def test_it_has_no_supernet_and_no_table_of_costs():
 
 
 # Parts of images ---------------------------------------------------------------------------------------------
-DIVISIONS = ("whole", "channels", "quarters", "rows", "columns", "rows_in_2", "columns_in_4")
+DIVISIONS = ("whole", "channels", "tiles_2x2", "tiles_1x4", "rows", "columns", "rows_in_2", "columns_in_4")
 DIVIDED = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2, divisions=DIVISIONS)
 PLAN = ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1))
 
@@ -364,7 +364,7 @@ def test_the_division_is_written_before_the_stem_and_read_again(division):
 def test_the_division_is_one_more_choice():
     assert list(DIVIDED.choices)[-1] == "division" and DIVIDED.choices["division"] == DIVISIONS
     rng = np.random.default_rng(0)
-    assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(30)} == set(DIVISIONS)
+    assert {DIVIDED.assignment(DIVIDED.sample(rng))["division"] for _ in range(60)} == set(DIVISIONS)
     start = DIVIDED.encode(DIVIDED.network(*PLAN))
     assert len(DIVIDED.neighbors(start)) == len(SMALL.neighbors(start)) + len(DIVISIONS) - 1
     alone = MacroSpace(filters=4, divisions=["channels"])
@@ -372,26 +372,26 @@ def test_the_division_is_one_more_choice():
     assert alone.network(*PLAN, division="channels") == alone.decode(alone.encode(genotype)) == genotype
 
 
-def test_quarters_are_halved_once_less():
-    assert DIVIDED.network("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1, 1), "quarters") is None
-    kept = DIVIDED.network(*PLAN[:-1], (0, 1, 1), "quarters")
-    assert kept == DIVIDED.network(*PLAN, "quarters") != DIVIDED.network(*PLAN[:-1], (0, 1, 1), "channels")
+def test_tiles_are_halved_less_by_what_halves_their_shorter_side():
+    assert DIVIDED.network("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1, 1), "tiles_2x2") is None
+    kept = DIVIDED.network(*PLAN[:-1], (0, 1, 1), "tiles_2x2")
+    assert kept == DIVIDED.network(*PLAN, "tiles_2x2") != DIVIDED.network(*PLAN[:-1], (0, 1, 1), "channels")
     small = MacroSpace(8, (1,), ["conv_3x3", "conv_3x3_s2"], (2, 3), (1,), ["conv_3x3"], 2, None, DIVISIONS)
     assert small.size == len({small.key(indices) for indices in small})
     with pytest.raises(ValueError, match="at least 2"):
-        MacroSpace(stages=(2,), stems=["conv_3x3"], max_halvings=1, divisions=["quarters"])
+        MacroSpace(stages=(2,), stems=["conv_3x3"], max_halvings=1, divisions=["tiles_2x2"])
 
 
 @pytest.mark.parametrize(
     ("division", "channels", "parts"),
     [
         *(("channels", number, number) for number in (2, 5)),
-        *(("quarters", 2, 4), ("rows_in_2", 3, 2), ("columns_in_4", 1, 4)),
+        *(("tiles_2x2", 2, 4), ("tiles_1x4", 1, 4), ("rows_in_2", 3, 2), ("columns_in_4", 1, 4)),
     ],
 )
 def test_parts_share_the_weights_of_one_network(division, channels, parts):
-    seen, side, window = (1, 8, 9) if division == "channels" else (channels, 4, 9)
-    places = side**2, (side // 2) ** 2
+    seen, window = (1, 9) if division == "channels" else (channels, 9)
+    places = {"channels": (64, 16), "tiles_2x2": (16, 4), "tiles_1x4": (16, 4)}.get(division)
     if "_in_" in division:
         seen, window, places = 8 * channels, 3, (8 // parts, 4 // parts)
     body = window * seen * 4 + 2 * 4 + window * 4 * 8 + 2 * 8
@@ -428,8 +428,8 @@ def test_lines_are_the_steps_of_a_signal(division, steps, pixels, tmp_path):
 @pytest.mark.parametrize(
     ("division", "shape", "words"),
     [
-        ("quarters", (9, 8, 1), "height is divisible by 2. Received: 9"),
-        ("quarters", (8, 9, 1), "width is divisible by 2. Received: 9"),
+        ("tiles_2x2", (9, 8, 1), "height is divisible by 2. Received: 9"),
+        ("tiles_2x2", (8, 9, 1), "width is divisible by 2. Received: 9"),
         ("rows_in_2", (9, 8, 1), "number of rows is divisible by 2. Received: 9"),
         ("columns_in_4", (8, 10, 1), "number of columns is divisible by 4. Received: 10"),
     ],
@@ -448,6 +448,10 @@ def exchanged(x):
     return np.concatenate([lower, upper[:, :, [4, 5, 6, 7, 0, 1, 2, 3]]], axis=1)
 
 
+def pairs(x):
+    return x[:, :, [2, 3, 6, 7, 4, 5, 0, 1]]
+
+
 def halves(x):
     return np.roll(x, 4, axis=1)
 
@@ -460,9 +464,10 @@ def lines(x):
     ("division", "move", "other"),
     [
         ("channels", rotated, exchanged),
-        ("quarters", exchanged, rotated),
+        ("tiles_2x2", exchanged, rotated),
         ("rows_in_2", halves, lines),
-        ("columns_in_4", lambda x: x[:, :, [2, 3, 6, 7, 4, 5, 0, 1]], halves),
+        ("tiles_1x4", pairs, halves),
+        ("columns_in_4", pairs, halves),
     ],
 )
 def test_the_order_of_parts_does_not_matter_and_a_sample_depends_on_no_other(division, move, other, tmp_path):

@@ -9,7 +9,7 @@ from kerasnas import datasets
 from kerasnas.methods import remembering
 from kerasnas.methods.race.limits import Build, Within
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.race.starts import find_start
+from kerasnas.methods.race.starts import find_part_starts, find_start
 from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.racing.portfolio import Candidate, portfolio
 from kerasnas.runs.method import Context
@@ -43,7 +43,8 @@ class Candidates:
         budget = self.context.budget
         assert budget is not None  # every race has one
         earlier = remembering.consult(self.context.stages, config, space, data, budget, allowed, log)
-        begun = find_start(config, space, data, self.build, log, allowed)
+        initialized = find_start(config, space, data, self.build, log, allowed)
+        begun = find_part_starts(config, space, data, self.build)
         end = budget.spent() + _DRAWING * budget.seconds
         found = portfolio(
             space,
@@ -53,6 +54,7 @@ class Candidates:
             allowed,
             earlier.genotypes,
             earlier.leads,
+            initialized,
             begun,
             patient=lambda: budget.spent() < end,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ from kerasnas.modalities.lookup import of_record, of_space
 from kerasnas.primitives.parts import QUARTERS
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
-from kerasnas.spaces import SearchSpace
+from kerasnas.spaces import MacroSpace, SearchSpace
 from kerasnas.starts import STARTS, AdaptationSpace, available_starts
 from kerasnas.starts.base import StartError, start
 from kerasnas.starts.heads import COMPARED, HEADS, Head
@@ -59,7 +60,7 @@ def find_start(
         return None
     initializer = initializer_of(config, name)
     try:
-        genotype = _network(space, initializer)
+        genotype = _network(space, initializer.description)
         warm_start(build(genotype), initializer)
     except ValueError as error:
         if asked:
@@ -67,6 +68,36 @@ def find_start(
         log(f"The pretrained weights {name} are skipped; they do not fit {data.name}. {error}")
         return None
     return (name, genotype) if allowed(genotype) else None
+
+
+def find_part_starts(
+    config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build
+) -> dict[Genotype, str]:
+    """Return networks of divided images, and the name of the initialization that what their parts pass begins from.
+
+    Of the bundled initializations, those that learned from such samples; or the one that is asked for.
+    """
+    if config.initializer == NONE or not isinstance(space, MacroSpace):
+        return {}
+    pairs = ((space.undivided(one), one) for one in named_networks(space).values())
+    divided, found = {whole: one for whole, one in pairs if whole != one}, dict[Genotype, str]()
+    for name, made in _described(config).items() if divided else ():
+        try:
+            network = divided.get(_network(space, made))
+            if network is not None and of_record(made).name == data.modality.name:
+                warm_start(build(network), initializer_of(config, name))
+                found[network] = name
+        except ValueError:  # it is of another network or space, which the first network is told of
+            continue
+    return found
+
+
+def _described(config: RaceConfig) -> dict[str, Any]:
+    """Return the descriptions of the initializations that the settings leave, by name."""
+    if config.initializer == AUTO:
+        return {name: initializer_record(name) for name in initializer_names()}
+    name = Path(config.initializer).resolve().name
+    return {name: initializer_of(config, name).description}
 
 
 def initializer_of(config: RaceConfig, name: str) -> ReptileInitializer:
@@ -161,9 +192,8 @@ def _scores(space: SearchSpace, genotype: Genotype, start: str, data: datasets.D
     return data.task.metric_scores(head.left_out, y, *weights)
 
 
-def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
-    """Return the network of the space that has the name of the one that was learned."""
-    made = initializer.description
+def _network(space: SearchSpace, made: Mapping[str, Any]) -> Genotype:
+    """Return the network of the space that has the name of the one that was learned, as its description says."""
     if made.get("space") != space.name or "network" not in made:
         raise ValueError(f"It is of space '{made.get('space')}', the race of '{space.name}'.")
     known = named_networks(space)

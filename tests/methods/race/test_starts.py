@@ -9,9 +9,9 @@ from kerasnas.datasets import Dataset
 from kerasnas.meta.shelf import initializer_record
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race import starts
-from kerasnas.methods.race.starts import find_start
+from kerasnas.methods.race.starts import find_part_starts, find_start
 from kerasnas.modalities.base import MODALITIES
-from kerasnas.racing.portfolio import named_networks
+from kerasnas.racing.portfolio import named_networks, portfolio
 from kerasnas.spaces import MacroSpace, NASBench201Space
 
 
@@ -48,6 +48,30 @@ def test_the_start_is_the_largest_within_the_limits():
     assert start(space, data, [], within.__contains__) == ("images_vgg_narrow", named["vgg_3x3_w0.25"])
     assert start(space, data, [], within.__contains__, initializer="images_vgg_3x3") is None
     assert start(space, data, [], lambda genotype: False) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "division", "known"),
+    [((28, 28, 3), "channels", True), ((42, 42, 1), "tiles_3x3", True), ((24, 24, 1), "rows", False)],
+)
+def test_the_network_of_parts_begins_from_what_whole_images_taught_the_same(shape, division, known):
+    space, data = MacroSpace.for_data(shape, 3, 1000, divisions=("whole", division)), dataset(shape)
+
+    def build(genotype):
+        return space.build_network(genotype, shape, 3)
+
+    found = find_part_starts(RaceConfig(), space, data, build)
+    assert list(found.values()) == ["images_vgg_halved"] * known
+    if not known:
+        return
+    (network,) = found
+    assert space.assignment(network)["division"] == division
+    begun = next(one for one in portfolio(space, 4, begun=found) if one.genotype == network)
+    assert (begun.initializer, begun.kind) == ("images_vgg_halved", "initialized")
+    assert find_part_starts(RaceConfig(initializer="images_vgg_halved"), space, data, build) == found
+    for name in ("none", "images_vgg_3x3"):
+        assert find_part_starts(RaceConfig(initializer=name), space, data, build) == {}
+    assert find_part_starts(RaceConfig(), MacroSpace.for_data(shape, 3, 1000), data, build) == {}
 
 
 @pytest.mark.slow
