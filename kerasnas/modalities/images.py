@@ -305,8 +305,9 @@ def _tiles(lines: np.ndarray) -> int:
             continue
         seams = steps[length - 1 :: length]
         stands_out = seams.min() > _SEAM * usual > 0 or seams.max() < usual / _SEAM
-        tiles = means.reshape(number, -1)
-        if stands_out and np.corrcoef(tiles).min() > _REPEATED:
+        with np.errstate(invalid="ignore"):  # of tiles of one tone; these are alike
+            correlation = np.corrcoef(means.reshape(number, -1)).min()
+        if stands_out and not correlation < _REPEATED:
             return number
     return 1
 
