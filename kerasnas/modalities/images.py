@@ -29,7 +29,8 @@ from kerasnas.tasks import Task
 
 _FEW, _SOME = 100, 400  # images whose parts are compared; whose lines are averaged
 _ALIKE = 0.6  # correlation from which two channels are
-_SEAM, _REPEATED = 1.4, 0.8  # by how much lines between tiles stand out; correlation of their mean images
+# By how much lines between tiles stand out; and what is enough where mean images of tiles correlate by as much.
+_SEAM, _FAINT, _REPEATED = 3.0, 1.4, 0.8
 _UNORDERED = 0.8  # of the difference between any two lines, that neighbors differ by: pictures reach 0.75, letters 0.86
 _PERIODIC = 5.0  # F ratio of places within runs of lines: of random lines it is 1, of words of letters 30 and more
 _SCALES = (1.0, 16.0, 255.0)  # largest values of pixels: of masks and pieces, of digits in 17 levels, of 8 bits
@@ -174,11 +175,11 @@ class Images(Modality):
         """Return the parts that images may be read by: one kind, or rows, columns and runs of these, or none.
 
         Channels, if no two are alike: those of photographs correlate by .9, of unrelated images by .3. Tiles, if the
-        lines between them stand out, as pixels differ far more across them, or less, than elsewhere, and their mean
-        images are alike. Rows and columns, if neighboring lines are no more alike than any others, as where rows are
-        letters: of pictures, they differ by a fifth to three quarters as much; of these, where each line has one pixel
-        that is not zero, the letters alone. Runs of lines, if means of lines differ by their place within them, as the
-        letters of words do.
+        lines between them stand out: across these pixels differ far more, or less, than elsewhere, or only clearly so
+        where mean images of tiles are alike. Rows and columns, if neighboring lines are no more alike than any others,
+        as where rows are letters: of pictures, they differ by a fifth to three quarters as much; of these, where each
+        line has one pixel that is not zero, the letters alone. Runs of lines, if means of lines differ by their place
+        within them, as the letters of words do.
 
         Example:
 
@@ -303,11 +304,10 @@ def _tiles(lines: np.ndarray) -> int:
         length, left = divmod(len(lines), number)
         if left or length < 2:
             continue
-        seams = steps[length - 1 :: length]
-        stands_out = seams.min() > _SEAM * usual > 0 or seams.max() < usual / _SEAM
-        with np.errstate(invalid="ignore"):  # of tiles of one tone; these are alike
-            correlation = np.corrcoef(means.reshape(number, -1)).min()
-        if stands_out and not correlation < _REPEATED:
+        with np.errstate(invalid="ignore"):  # of tiles of one tone
+            alike = np.corrcoef(means.reshape(number, -1)).min() > _REPEATED
+        factor, seams = _FAINT if alike else _SEAM, steps[length - 1 :: length]
+        if seams.min() > factor * usual > 0 or seams.max() < usual / factor:
             return number
     return 1
 
